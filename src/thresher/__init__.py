@@ -1,0 +1,16 @@
+"""Thresher: one recipe and a data set in; the smallest, fastest model that keeps its accuracy out."""
+
+import os
+
+__version__ = "0.1.0"
+
+# Every dependency that phones home is told not to, before it is imported. A user who wants one back
+# sets the variable: setdefault never overrides a choice.
+for _name, _value in {
+    "DO_NOT_TRACK": "true",
+    "KEDRO_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,78 @@
+"""What a user can cause and mend. Everything else is a bug and may show a traceback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Iterable
+
+
+class ThresherError(Exception):
+    """Base of all errors that a user can mend; its text says where, what, what is allowed and the fix."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a recipe: its place, what was given, what is allowed."""
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"\n    {self.fix}" if self.fix else "")
+
+
+class RecipeError(ThresherError):
+    """A recipe that cannot be run; carries every problem found in it."""
+
+    def __init__(self, recipe: str, problems: Iterable[Problem]) -> None:
+        self.recipe = recipe
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"Recipe {recipe}: {count}\n{lines}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, list[Problem]]]:
+        # Exceptions with their own signature must say how to cross a process border (ParallelRunner).
+        return (type(self), (self.recipe, self.problems))
+
+
+class DataError(ThresherError):
+    """Raw data that is missing, damaged or not what the catalog entry says."""
+
+
+class FetchError(ThresherError):
+    """A download or copy of raw data that did not arrive whole."""
+
+
+class ContractError(ThresherError):
+    """Data that breaks its contract; nothing is trained on it."""
+
+
+class TrainingError(ThresherError):
+    """A training that cannot go on, such as a loss that is not finite."""
+
+
+class CompressionError(ThresherError):
+    """A technique that cannot be applied to this model."""
+
+
+class ParityError(ThresherError):
+    """An exported ONNX file whose outputs differ from those of the torch model."""
+
+
+class NoCandidateQualifiesError(ThresherError):
+    """No candidate meets the recipe's requirements; the champion stays what it was."""
+
+
+class InvalidInputError(ThresherError):
+    """A raw input to a model (request or file) with a wrong shape, type, range or format."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return a sentence that lists ``allowed`` and names the closest match to ``name``, if there is one."""
+    names = sorted(allowed)
+    matches = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean '{matches[0]}'? " if matches else ""
+    return f"{hint}Allowed: {', '.join(names) or 'nothing'}."

@@ -1,0 +1,137 @@
+"""Images: the one encoder from raw input to tensor, and the description that a contract reads."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import InvalidInputError
+from thresher.modalities.samples import Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODES = {1: "L", 3: "RGB"}
+MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
+
+
+class ImageEncoder(Config):
+    """Turns raw images into the model's input, uint8 of shape [N, C, H, W].
+
+    Fitted on the training split and stored as JSON beside the ONNX file, so that training, evaluation,
+    calibration and service run this same code. Scaling and softmax live inside the ONNX graph.
+    """
+
+    modality: Literal["image"] = "image"
+    channels: int = Field(ge=1, le=3)
+    """1 for grey, 3 for RGB."""
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    class_names: tuple[str, ...]
+    """In the order of the model's outputs."""
+
+    @classmethod
+    def fit(cls, samples: Samples) -> ImageEncoder:
+        """Return the encoder for images of the shape and classes of ``samples``."""
+        _, channels, height, width = samples.inputs.shape
+        return cls(channels=channels, height=height, width=width, class_names=samples.class_names)
+
+    @property
+    def expected(self) -> str:
+        """What one image must be, in words."""
+        shape = f"{self.height}x{self.width}" + (f"x{self.channels}" if self.channels > 1 else "")
+        return f"an image as {shape} whole numbers (rows of pixels) from 0 to 255"
+
+    def encode_array(self, pixels: Any) -> np.ndarray:
+        """Return one image or a batch as uint8 [N, C, H, W].
+
+        Args:
+            pixels: nested lists or an array of whole numbers from 0 to 255, of shape [H, W] or [H, W, C] for
+                one image, with a leading axis for a batch. A grey image may leave out its channel axis.
+
+        Raises:
+            InvalidInputError: a wrong shape, type or range, with what was expected.
+        """
+        try:
+            array = np.asarray(pixels)
+        except ValueError as error:
+            raise InvalidInputError(f"Rows of unequal length. Expected {self.expected}.") from error
+        batch = self._with_all_axes(array)
+        if batch.dtype == np.uint8:
+            return np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        if batch.dtype.kind not in "iuf":
+            raise InvalidInputError(f"Pixels must be numbers, got {_kind(array)}. Expected {self.expected}.")
+        if not np.isfinite(batch).all() or batch.min() < 0 or batch.max() > 255 or (batch != np.floor(batch)).any():
+            raise InvalidInputError(
+                f"Pixels from {batch.min()} to {batch.max()} given. Expected {self.expected}; "
+                "values between 0 and 1 must be multiplied by 255 and rounded."
+            )
+        return np.ascontiguousarray(batch.transpose(0, 3, 1, 2).astype(np.uint8))
+
+    def encode_file(self, content: bytes) -> np.ndarray:
+        """Return the PNG or JPEG in ``content`` as uint8 [1, C, H, W].
+
+        Raises:
+            InvalidInputError: not a readable PNG or JPEG, or an image of another size.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
+            if image.width * image.height > MAX_PIXELS:
+                raise InvalidInputError(f"Image of {image.width}x{image.height} pixels. Expected {self.expected}.")
+            image = image.convert(MODES[self.channels])
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise InvalidInputError(f"Not a readable PNG or JPEG file. Expected {self.expected}.") from error
+        return self.encode_array(np.asarray(image))
+
+    def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
+        """Return ``array`` as [N, H, W, C]."""
+        image, grey = (self.height, self.width, self.channels), (self.height, self.width)
+        if self.channels == 1 and array.shape in (grey, (len(array) if array.ndim else 0, *grey)):
+            array = array[..., None]
+        if array.shape == image:
+            array = array[None]
+        if array.ndim == 4 and array.shape[1:] == image and len(array):
+            return array
+        raise InvalidInputError(f"Shape {list(array.shape)} given. Expected {self.expected}, or a list of such.")
+
+
+def describe_images(samples: Samples, split: str) -> pd.DataFrame:
+    """Return one row a sample: what a contract can speak about.
+
+    Columns: split, index, label (None where missing), class_name, height, width, channels, dtype, pixel_mean,
+    pixel_std, pixel_min, pixel_max, content_hash (SHA-256 of the pixels).
+    """
+    import pandas as pd
+
+    pixels = samples.inputs.reshape(len(samples), -1)
+    named = samples.labels >= 0
+    return pd.DataFrame(
+        {
+            "split": split,
+            "index": np.arange(len(samples)),
+            "label": pd.array(np.where(named, samples.labels, 0), dtype="Int64").copy()
+            if named.all()
+            else pd.array([int(v) if v >= 0 else None for v in samples.labels], dtype="Int64"),
+            "class_name": [samples.class_names[v] if 0 <= v < len(samples.class_names) else None for v in samples.labels],
+            "height": samples.inputs.shape[2],
+            "width": samples.inputs.shape[3],
+            "channels": samples.inputs.shape[1],
+            "dtype": samples.inputs.dtype.name,
+            "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
+            "pixel_std": pixels.std(axis=1, dtype=np.float64),
+            "pixel_min": pixels.min(axis=1),
+            "pixel_max": pixels.max(axis=1),
+            "content_hash": [hashlib.sha256(row.data).hexdigest() for row in np.ascontiguousarray(pixels)],
+        }
+    )
+
+
+def _kind(array: np.ndarray) -> str:
+    return {"U": "text", "O": "mixed or missing values", "b": "true/false"}.get(array.dtype.kind, str(array.dtype))
