@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Iterable
 
 
 class ThresherError(Exception):
@@ -73,6 +73,6 @@ class InvalidInputError(ThresherError):
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a sentence that lists ``allowed`` and names the closest match to ``name``, if there is one."""
     names = sorted(allowed)
-    matches = get_close_matches(name, names, n=1, cutoff=0.5)
+    matches = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"Did you mean '{matches[0]}'? " if matches else ""
     return f"{hint}Allowed: {', '.join(names) or 'nothing'}."

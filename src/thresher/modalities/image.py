@@ -15,9 +15,10 @@ from thresher.modalities.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL.ImageFile import ImageFile
 
 MODES = {1: "L", 3: "RGB"}
-MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
+MAX_AXES = 4  # [N, H, W, C]
 
 
 class ImageEncoder(Config):
@@ -57,6 +58,8 @@ class ImageEncoder(Config):
         Raises:
             InvalidInputError: a wrong shape, type or range, with what was expected.
         """
+        if isinstance(pixels, list):
+            _check_leaves(pixels, MAX_AXES, self.expected)
         try:
             array = np.asarray(pixels)
         except ValueError as error:
@@ -79,16 +82,27 @@ class ImageEncoder(Config):
         Raises:
             InvalidInputError: not a readable PNG or JPEG, or an image of another size.
         """
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         try:
             image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
-            if image.width * image.height > MAX_PIXELS:
-                raise InvalidInputError(f"Image of {image.width}x{image.height} pixels. Expected {self.expected}.")
-            image = image.convert(MODES[self.channels])
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            self._check_file(image)
+            pixels = np.asarray(image.convert(MODES[self.channels]))
+        except InvalidInputError:
+            raise
+        except Exception as error:  # a damaged file makes Pillow's parsers raise whatever they stumble on
             raise InvalidInputError(f"Not a readable PNG or JPEG file. Expected {self.expected}.") from error
-        return self.encode_array(np.asarray(image))
+        return self.encode_array(pixels)
+
+    def _check_file(self, image: ImageFile) -> None:
+        """Refuse by the header alone, since a small file can unfold into gigabytes of pixels."""
+        if (image.height, image.width) != (self.height, self.width):
+            size = f"{image.height}x{image.width} (height x width)"
+            raise InvalidInputError(f"Image of {size} pixels. Expected {self.expected}.")
+        if image.mode.startswith(("I", "F")):  # Pillow would clip these at 255, not scale them
+            raise InvalidInputError(
+                f"Image with more than 8 bits a channel (mode {image.mode}). Expected {self.expected}."
+            )
 
     def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
         """Return ``array`` as [N, H, W, C]."""
@@ -119,7 +133,9 @@ def describe_images(samples: Samples, split: str) -> pd.DataFrame:
             "label": pd.array(np.where(named, samples.labels, 0), dtype="Int64").copy()
             if named.all()
             else pd.array([int(v) if v >= 0 else None for v in samples.labels], dtype="Int64"),
-            "class_name": [samples.class_names[v] if 0 <= v < len(samples.class_names) else None for v in samples.labels],
+            "class_name": [
+                samples.class_names[v] if 0 <= v < len(samples.class_names) else None for v in samples.labels
+            ],
             "height": samples.inputs.shape[2],
             "width": samples.inputs.shape[3],
             "channels": samples.inputs.shape[1],
@@ -131,6 +147,21 @@ def describe_images(samples: Samples, split: str) -> pd.DataFrame:
             "content_hash": [hashlib.sha256(row.data).hexdigest() for row in np.ascontiguousarray(pixels)],
         }
     )
+
+
+def _check_leaves(pixels: list[Any], axes: int, expected: str) -> None:
+    """Refuse what numpy would turn into numbers (true) or into far more memory than was sent (text)."""
+    kinds = set(map(type, pixels))
+    if list in kinds and axes == 1:
+        raise InvalidInputError(f"Lists nested more than {MAX_AXES} deep. Expected {expected}.")
+    for inner in pixels if list in kinds else ():
+        if isinstance(inner, list):
+            _check_leaves(inner, axes - 1, expected)
+    if wrong := sorted(_NOT_NUMBERS[kind] for kind in kinds & _NOT_NUMBERS.keys()):
+        raise InvalidInputError(f"Pixels must be numbers, got {', '.join(wrong)}. Expected {expected}.")
+
+
+_NOT_NUMBERS: dict[type, str] = {bool: "true/false", str: "text", type(None): "null", dict: "an object"}
 
 
 def _kind(array: np.ndarray) -> str:

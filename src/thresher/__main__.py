@@ -1,0 +1,78 @@
+"""The `thresher` command: what needs no run. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from thresher import __version__
+from thresher.errors import RecipeError, ThresherError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def thresher() -> None:
+    """One recipe and a data set in; the smallest, fastest model that keeps its accuracy out.
+
+    Recipes are run by `kedro run --pipeline RECIPE`, looked at by `mlflow ui`, served by `bentoml serve`.
+    """
+
+
+@thresher.command()
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+def check(recipes: tuple[str, ...]) -> None:
+    """Check recipes by name or file, all of pipelines/ where none is given; runs nothing."""
+    from thresher.recipe.reading import find_recipe, find_recipe_files, read_recipe
+
+    project = Path.cwd()
+    paths = [find_recipe(name, project) for name in recipes] or list(find_recipe_files(project).values())
+    if not paths:
+        raise ThresherError(f"{project / 'pipelines'} holds no recipe (*.yml). Go to the project's folder.")
+    broken = 0
+    for path in paths:
+        try:
+            recipe = read_recipe(path)
+            click.echo(f"{path.stem}: sound, {len(recipe.candidates) + 1} candidates")
+        except RecipeError as error:
+            broken += 1
+            click.secho(str(error), fg="red", err=True)
+    sys.exit(1 if broken else 0)
+
+
+@thresher.command()
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors that complete and check while you type."""
+    from thresher.recipe import Recipe
+
+    click.echo(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+@thresher.command()
+@click.argument("name", metavar="DATA_SET")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="A folder that holds the files already.")
+@click.option("--mirror", metavar="URL", help="Another address to download from.")
+def fetch(name: str, source: Path | None, mirror: str | None) -> None:
+    """Get a public data set into data/01_raw, checked by SHA-256; goes on where an earlier try stopped."""
+    from rich.console import Console
+
+    from thresher.fetch import fetch as fetch_data_set
+
+    fetch_data_set(name, source, Path.cwd(), Console(), mirror=mirror)
+
+
+def main() -> None:
+    """Run the command; errors that a user can mend are said in words, with exit code 1."""
+    try:
+        thresher()
+    except ThresherError as error:
+        click.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

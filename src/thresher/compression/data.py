@@ -1,0 +1,22 @@
+"""What every technique may use besides the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thresher.modalities.samples import Samples
+from thresher.training import Training
+
+
+@dataclass(frozen=True)
+class CompressionData:
+    """The validated samples, and how the float model was trained. Never the test split.
+
+    Attributes:
+        candidate: what finetuning is called in progress reports and metrics.
+    """
+
+    candidate: str
+    training_samples: Samples
+    validation_samples: Samples
+    training: Training

@@ -1,0 +1,29 @@
+"""What ONNX Runtime wants done to a float file before it is quantized."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def prepared_for_quantization(onnx_file: bytes) -> Iterator[tuple[Path, Path]]:
+    """Give (prepared file, file to write): the first has shapes inferred and batch norms folded. Both are temporary."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    root, level = logging.getLogger(), logging.getLogger().level
+    with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
+        source, prepared, target = (Path(folder) / name for name in ("float.onnx", "prepared.onnx", "int8.onnx"))
+        source.write_bytes(onnx_file)
+        # ONNX Runtime logs its advice to do what is done here through the root logger.
+        root.setLevel(logging.ERROR)
+        try:
+            # Without the symbolic shape inference: it needs sympy and adds nothing for graphs whose only free size
+            # is the batch.
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            yield prepared, target
+        finally:
+            root.setLevel(level)

@@ -1,0 +1,65 @@
+"""Structured pruning: whole channels go, so that the file is smaller and the sums are fewer."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from thresher.compression.data import CompressionData
+from thresher.config import Config
+from thresher.errors import CompressionError
+
+if TYPE_CHECKING:
+    from thresher.models.network import Network
+
+
+class PruneChannels(Config):
+    """Remove the least important channels of every layer, with all that depends on them."""
+
+    kind: Literal["prune_channels"] = "prune_channels"
+    ratio: float = Field(gt=0, lt=1)
+    """Share of each layer's channels (or units) to remove."""
+    importance: Literal["l1", "l2"] = "l2"
+    """Norm of a channel's weights, summed over the layers that lose it together."""
+    scope: Literal["layer", "global"] = "layer"
+    """layer: the same share everywhere; global: the least important of the whole network."""
+    round_to: int = Field(default=1, ge=1, le=256)
+    """Keep a multiple of this many channels, where the hardware wants one."""
+
+
+def prune_channels(network: Network, config: PruneChannels, data: CompressionData) -> Network:
+    """Return a smaller copy of ``network``; its output layer keeps its width.
+
+    Source: Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, as Torch-Pruning implements it.
+
+    Raises:
+        CompressionError: a ratio that removes nothing of this network.
+    """
+    import torch
+    import torch_pruning
+
+    from thresher.models.network import read_channel_plan
+
+    smaller = copy.deepcopy(network).eval()
+    # Pruned without its normalization: the graph is traced with gradients, which uint8 images have not.
+    example = torch.zeros(1, *network.spec.input_shape)
+    pruner = torch_pruning.pruner.BasePruner(
+        smaller.body,
+        example,
+        importance=torch_pruning.importance.MagnitudeImportance(p=1 if config.importance == "l1" else 2),
+        pruning_ratio=config.ratio,
+        global_pruning=config.scope == "global",
+        round_to=config.round_to,
+        ignored_layers=[smaller.output_layer()],
+    )
+    pruner.step()
+    plan = read_channel_plan(smaller.body)
+    if plan == read_channel_plan(network.body):
+        raise CompressionError(
+            f"{data.candidate}: prune_channels with ratio {config.ratio} removes no channel of this network. "
+            "Raise ratio or lower round_to."
+        )
+    smaller.spec = network.spec.model_copy(update={"channel_plan": plan})
+    return smaller

@@ -1,0 +1,36 @@
+"""Integer weights, with activations quantized anew for every batch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from thresher.compression.data import CompressionData
+from thresher.config import Config
+
+
+class QuantizeDynamic(Config):
+    """int8 weights for the fully connected and recurrent layers; needs no calibration.
+
+    Convolutions stay in float: ONNX Runtime's integer convolution with dynamic scales is slower than its float one.
+    """
+
+    kind: Literal["quantize_dynamic"] = "quantize_dynamic"
+
+
+def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: CompressionData) -> bytes:
+    """Return the float ``onnx_file`` with int8 weights, one scale a channel."""
+    from onnxruntime import quantization
+
+    from thresher.compression.preparation import prepared_for_quantization
+    from thresher.compression.ranges import needs_reduced_range
+
+    with prepared_for_quantization(onnx_file) as (prepared, target):
+        quantization.quantize_dynamic(
+            prepared,
+            target,
+            op_types_to_quantize=["MatMul", "Gemm", "LSTM", "GRU", "Attention"],
+            per_channel=True,
+            reduce_range=needs_reduced_range(),
+            weight_type=quantization.QuantType.QInt8,
+        )
+        return target.read_bytes()

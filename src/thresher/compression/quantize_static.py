@@ -1,0 +1,74 @@
+"""Integer weights and activations, with scales fixed by calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.compression.data import CompressionData
+from thresher.config import Config
+
+CALIBRATION_BATCH = 64
+
+
+class QuantizeStatic(Config):
+    """QDQ int8: signed weights with one scale a channel, unsigned activations, biases in int32."""
+
+    kind: Literal["quantize_static"] = "quantize_static"
+    calibration_samples: int = Field(default=512, ge=1, le=1_000_000)
+    """Training samples that the activations' ranges are read from; all of them where there are fewer."""
+    calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
+    """How a range is read from them."""
+
+
+def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionData) -> bytes:
+    """Return the float ``onnx_file`` in QDQ form.
+
+    Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", CVPR 2018, as ONNX Runtime implements it.
+    """
+    from onnxruntime import quantization
+
+    from thresher.compression.preparation import prepared_for_quantization
+    from thresher.compression.ranges import needs_reduced_range
+
+    methods = {
+        "minmax": quantization.CalibrationMethod.MinMax,
+        "entropy": quantization.CalibrationMethod.Entropy,
+        "percentile": quantization.CalibrationMethod.Percentile,
+    }
+    with prepared_for_quantization(onnx_file) as (prepared, target):
+        quantization.quantize_static(
+            prepared,
+            target,
+            _CalibrationBatches(choose_calibration_inputs(config, data)),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=needs_reduced_range(),
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=methods[config.calibration],
+        )
+        return target.read_bytes()
+
+
+def choose_calibration_inputs(config: QuantizeStatic, data: CompressionData) -> np.ndarray:
+    """Return uint8 [N, C, H, W] drawn without replacement from the validated training samples, by the seed."""
+    count = min(config.calibration_samples, len(data.training_samples))
+    chosen = np.random.default_rng(data.training.seed).choice(len(data.training_samples), count, replace=False)
+    return data.training_samples.inputs[np.sort(chosen)]
+
+
+class _CalibrationBatches:
+    """ONNX Runtime's CalibrationDataReader over an array."""
+
+    def __init__(self, inputs: np.ndarray) -> None:
+        starts = range(0, len(inputs), CALIBRATION_BATCH)
+        self._batches: Iterator[np.ndarray] = iter([inputs[start : start + CALIBRATION_BATCH] for start in starts])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"image": batch}

@@ -1,0 +1,94 @@
+"""Kedro's parameters are the recipes: pipelines/*.yml, then conf/<env>/parameters.yml, then --params."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException, OmegaConfigLoader
+
+from thresher.errors import Problem, RecipeError, nearest
+from thresher.recipe import Recipe, dump
+from thresher.recipe.merging import merge
+from thresher.recipe.reading import check_recipe, find_recipe_files, read_source
+
+# Kedro 1.7 still calls OmegaConf's old name; a user of recipes can do nothing about it.
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
+
+EVERY_RECIPE = "every_recipe"
+"""Key in conf/<env>/parameters.yml whose content is merged into each recipe."""
+
+
+_active: RecipeConfigLoader | None = None
+
+
+def use_loader(loader: RecipeConfigLoader) -> None:
+    """Let pipelines be built from what ``loader`` gives: a run's own environment and parameters."""
+    global _active
+    _active = loader
+
+
+def active_loader() -> RecipeConfigLoader | None:
+    """Return the loader of the run that goes on, None outside of one."""
+    return _active
+
+
+class RecipeConfigLoader(OmegaConfigLoader):
+    """Gives every sound recipe, all defaults written out, as the parameters under its name.
+
+    A broken recipe is kept aside in ``broken`` and never stops another from running.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        if key != "parameters" or key in self.data:
+            return super().__getitem__(key)
+        return {name: _as_parameters(name, recipe) for name, recipe in self.recipes.items()}
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """Every recipe that can be run, by name."""
+        return self._checked[0]
+
+    @property
+    def broken(self) -> dict[str, RecipeError]:
+        """What is wrong with each of the others."""
+        return self._checked[1]
+
+    @cached_property
+    def _checked(self) -> tuple[dict[str, Recipe], dict[str, RecipeError]]:
+        overlays = self._overlays()
+        for_all = overlays.pop(EVERY_RECIPE, {})
+        sound: dict[str, Recipe] = {}
+        broken: dict[str, RecipeError] = {}
+        files = find_recipe_files(Path(self.conf_source).parent)
+        self._refuse_unknown(overlays, set(files))
+        for name, path in files.items():
+            try:
+                source = read_source(path)
+                sound[name] = check_recipe(source, merge(merge(source.values, for_all), overlays.get(name, {})))
+            except RecipeError as error:
+                broken[name] = error
+        return sound, broken
+
+    def _overlays(self) -> dict[str, Any]:
+        try:
+            return dict(super().__getitem__("parameters"))
+        except MissingConfigException:
+            return dict(self.runtime_params or {})
+
+    def _refuse_unknown(self, overlays: dict[str, Any], names: set[str]) -> None:
+        """Raise for an overlay of a recipe that is not there: it would be passed over without a word."""
+        unknown = [name for name in overlays if name not in names]
+        if unknown:
+            fix = "Write RECIPE.section.key=value. " + nearest(unknown[0], names)
+            place = f"--params or conf/{self.env or self.default_run_env}/parameters.yml"
+            raise RecipeError(unknown[0], [Problem(place, f"there is no recipe '{name}'", fix) for name in unknown])
+
+
+def _as_parameters(name: str, recipe: Recipe) -> dict[str, Any]:
+    """Return ``recipe`` as plain data in which it and its candidates know their names."""
+    values = dump(recipe)
+    candidates = {key: {**candidate, "name": key} for key, candidate in values["candidates"].items()}
+    return {**values, "name": name, "candidates": candidates}

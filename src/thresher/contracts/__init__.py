@@ -1,0 +1,19 @@
+"""A recipe's contract: Great Expectations, by their own names, checked before anything is trained.
+
+Importing this package costs pydantic alone; Great Expectations is imported inside the functions that run it.
+"""
+
+from thresher.contracts.expectation import Contract, Expectation
+from thresher.contracts.report import ContractReport, Example, ExpectationResult, failure_message, require
+from thresher.contracts.validation import check
+
+__all__ = [
+    "Contract",
+    "ContractReport",
+    "Example",
+    "Expectation",
+    "ExpectationResult",
+    "check",
+    "failure_message",
+    "require",
+]

@@ -1,0 +1,109 @@
+"""Great Expectations' result of one expectation, turned into a plain one with a sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from thresher.contracts.plan import LEAK_COLUMN, Check
+from thresher.contracts.report import Example, ExpectationResult
+
+
+def describe_outcome(item: Check, gx_result: dict[str, Any]) -> ExpectationResult:
+    """Return the outcome of ``item``.
+
+    Args:
+        gx_result: GX's result as JSON, in the result format SUMMARY.
+    """
+    result = gx_result["result"] or {}
+    crash = _exception(gx_result.get("exception_info") or {})
+    success = bool(gx_result["success"]) and not item.unknown_column
+    return _result(
+        item,
+        success=success,
+        observed=plain(result.get("observed_value")),
+        num_unexpected=result.get("unexpected_count"),
+        percent_unexpected=plain(result.get("unexpected_percent")),
+        examples=[] if success else _examples(result),
+        message=item.unknown_column or crash or _sentence(item, success, result),
+    )
+
+
+def unbuildable(item: Check, error: Exception) -> ExpectationResult:
+    """Return the failure of an expectation whose arguments Great Expectations itself refuses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = "; ".join(lines[1:] if len(lines) > 1 else lines)
+    return _result(item, success=False, message=f"Great Expectations refuses these arguments: {text}")
+
+
+def _result(item: Check, **found: Any) -> ExpectationResult:
+    arguments = item.arguments
+    return ExpectationResult(
+        expectation=item.expectation,
+        origin=item.origin,
+        column=arguments.get("column"),
+        arguments=arguments,
+        severity=arguments.get("severity", "critical"),
+        fix="" if found["success"] else item.fix,
+        **found,
+    )
+
+
+def _sentence(item: Check, success: bool, result: dict[str, Any]) -> str:
+    if result.get("unexpected_count") is not None and "element_count" in result:
+        return _count_sentence(item, result)
+    if "partial_missing_list" in result and not success:
+        return f"Missing: {', '.join(str(value) for value in result['partial_missing_list'])}."
+    if result.get("observed_value") is not None:
+        return f"Observed: {plain(result['observed_value'])}."
+    return "Holds." if success else "Does not hold."
+
+
+def _count_sentence(item: Check, result: dict[str, Any]) -> str:
+    unexpected, total = result["unexpected_count"], result["element_count"]
+    if item.arguments.get("column") == LEAK_COLUMN:
+        return f"{unexpected:,} of {total:,} samples are in train as well."
+    if unexpected == 0:
+        return f"Holds for all {total:,} samples."
+    percent = f"{plain(result.get('unexpected_percent')) or 0:.3g} %"
+    allowed = f"; {100 * (1 - item.arguments['mostly']):.3g} % may" if "mostly" in item.arguments else ""
+    return f"{unexpected:,} of {total:,} samples ({percent}) break it{allowed}."
+
+
+def _examples(result: dict[str, Any]) -> list[Example]:
+    values = result.get("partial_unexpected_list") or []
+    places = result.get("partial_unexpected_index_list") or [None] * len(values)
+    return [_example(value, place) for value, place in zip(values, places, strict=False)]
+
+
+def _example(value: Any, place: str | None) -> Example:
+    if place is None:
+        return Example(value=plain(value))
+    split, _, index = place.rstrip("]").rpartition("[")
+    return Example(value=plain(value), split=split, index=int(index))
+
+
+def _exception(info: dict[str, Any]) -> str:
+    """Return what went wrong inside Great Expectations, in one sentence, or "" if nothing did."""
+    # Either one record, or one for each metric that could not be computed.
+    records = [info] if "raised_exception" in info else list(info.values())
+    for record in records:
+        if record.get("raised_exception"):
+            lines = str(record.get("exception_message") or "no message").strip().splitlines()
+            return f"Great Expectations could not evaluate it: {lines[-1].strip()}"
+    return ""
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON can hold it: numpy scalars unwrapped, missing and not-a-number as None."""
+    if type(value).__name__ in ("NAType", "NaTType"):  # by name, so that pandas need not be imported
+        return None
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,142 @@
+"""Runs a contract on a sample table with Great Expectations."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thresher.contracts import schemas
+from thresher.contracts.expectation import Contract
+from thresher.contracts.outcome import describe_outcome, unbuildable
+from thresher.contracts.plan import Check, add_leak_column, describe_duplicates, plan_checks
+from thresher.contracts.report import ContractReport, ExpectationResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_EXAMPLES = 10
+# SUMMARY, not COMPLETE: the latter lists every unexpected sample, megabytes of it for a wrong bound on 70,000 rows.
+RESULT_FORMAT = {
+    "result_format": "SUMMARY",
+    "partial_unexpected_count": MAX_EXAMPLES,
+    "return_unexpected_index_query": False,
+}
+
+
+def check(
+    sample_table: pd.DataFrame, contract: Contract, class_names: tuple[str, ...], docs_folder: Path | None
+) -> ContractReport:
+    """Return what the recipe's expectations and the built-in ones find in ``sample_table``.
+
+    Built in: no missing label, no sample of another split in train (by content), every class in every split
+    (where there are classes).
+
+    Args:
+        sample_table: one row a sample of every split, with at least split, index, label, class_name, content_hash.
+        class_names: empty for a regression.
+        docs_folder: where the Data Docs go, as one self-contained index.html; None writes nothing.
+    """
+    import great_expectations
+
+    table = add_leak_column(sample_table)
+    checks = plan_checks(table, contract, class_names)
+    with warnings.catch_warnings():
+        # GX warns of its own deprecated arguments, which a user of a recipe can do nothing about.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        validation, results = _validate(table, checks)
+        report = _report(table, results, great_expectations.__version__, docs_folder)
+        if docs_folder is not None:
+            from thresher.contracts.data_docs import write_data_docs
+
+            write_data_docs(validation, report, docs_folder)
+    return report
+
+
+def _validate(table: pd.DataFrame, checks: list[Check]) -> tuple[Any, list[ExpectationResult]]:
+    """Return GX's own suite result, in the order of ``checks``, and ours."""
+    import great_expectations as gx
+
+    context = _context()
+    source = context.data_sources.add_pandas("samples").add_dataframe_asset("sample table")
+    batch = source.add_batch_definition_whole_dataframe("all samples")
+    suite = gx.ExpectationSuite(name="contract")
+    failures: dict[int, ExpectationResult] = {}
+    for order, item in enumerate(checks):
+        try:
+            # Not add_expectation: it drops what differs from an earlier one in its wording alone, and a recipe may
+            # well repeat a built-in check.
+            suite.expectations.append(_build(item, order))
+        except Exception as error:  # GX's own checks of arguments, some stricter than its published schemas
+            failures[order] = unbuildable(item, error)
+    context.suites.add(suite)
+    definition = gx.ValidationDefinition(name="contract", data=batch, suite=suite)
+    validation = context.validation_definitions.add(definition).run(
+        batch_parameters={"dataframe": table.set_index(_places(table))}, result_format=RESULT_FORMAT
+    )
+    validation.results.sort(key=lambda result: result.expectation_config.meta["order"])
+    outcomes = {result.expectation_config.meta["order"]: result.to_json_dict() for result in validation.results}
+    return validation, [
+        failures[order] if order in failures else describe_outcome(item, outcomes[order])
+        for order, item in enumerate(checks)
+    ]
+
+
+def _places(table: pd.DataFrame) -> pd.Index:
+    """Return "train[17]" for each row: GX names unexpected rows by index, in seconds; by columns it takes minutes."""
+    import pandas as pd
+
+    return pd.Index([f"{split}[{index}]" for split, index in zip(table["split"], table["index"], strict=True)])
+
+
+def _context() -> Any:
+    """Return a GX context that lives in memory: no gx/ folder, no temporary folder, no progress bars."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def _build(item: Check, order: int) -> Any:
+    import great_expectations.expectations as gx_expectations
+
+    name, arguments = item.asked or (item.expectation, item.arguments)
+    given = {**arguments, **item.gx_extra, "meta": {"order": order}}
+    if isinstance(given.get("row_condition"), str):
+        # GX's own grammar; the parser "pandas" would let a recipe run Python.
+        given["condition_parser"] = "great_expectations"
+    return getattr(gx_expectations, schemas.class_names()[name])(**given)
+
+
+def _report(
+    table: pd.DataFrame, results: list[ExpectationResult], gx_version: str, docs_folder: Path | None
+) -> ContractReport:
+    successful = sum(result.success for result in results)
+    return ContractReport(
+        success=all(result.success or result.severity != "critical" for result in results),
+        num_samples=len(table),
+        num_samples_by_split={
+            str(split): int(count) for split, count in table["split"].value_counts(sort=False).items()
+        },
+        statistics={
+            "evaluated_expectations": len(results),
+            "successful_expectations": successful,
+            "unsuccessful_expectations": len(results) - successful,
+            "success_percent": 100 * successful / len(results),
+        },
+        results=results,
+        information=describe_duplicates(table),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        gx_version=gx_version,
+        docs_path=str(docs_folder / "index.html") if docs_folder is not None else None,
+    )

@@ -1,0 +1,69 @@
+"""The registered champion of a recipe as a Kedro dataset."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from thresher.modalities.image import ImageEncoder
+from thresher.serving.bundle import Bundle, ModelInfo
+
+INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
+METRIC = "metric."
+
+
+class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
+    """Loads the version with the alias `champion`, None where there is none; saving registers and moves the alias.
+
+    A bundle that already has a version is the reigning champion: saving it changes nothing.
+    """
+
+    def __init__(self, recipe: str) -> None:
+        self._recipe = recipe
+
+    def load(self) -> Bundle | None:
+        from thresher.tracking import models
+
+        version = models.find_champion(self._recipe)
+        if version is None:
+            return None
+        onnx_file, metadata = models.load_champion(version)
+        return Bundle(onnx_file, ImageEncoder.model_validate(metadata[models.ENCODER]), self._info(version))
+
+    def save(self, data: Bundle) -> None:
+        if data.info.model_version:
+            return
+        from thresher.tracking import models
+
+        candidate = data.info.candidate
+        model_id = models.find_candidate(candidate)
+        if model_id is None:  # evaluated by an earlier run, only selected by this one
+            model_id = models.log_candidate(self._recipe, candidate, data.onnx_bytes, data.encoder)
+        tags = {name: str(getattr(data.info, name)) for name in INFO_TAGS}
+        tags |= {f"{METRIC}{name}": repr(value) for name, value in data.info.metrics.items()}
+        models.register_champion(self._recipe, model_id, tags)
+
+    def _info(self, version: Any) -> ModelInfo:
+        tags = version.tags
+        metrics = {key.removeprefix(METRIC): float(tags[key]) for key in tags if key.startswith(METRIC)}
+        return ModelInfo.model_validate(
+            {
+                **{name: tags[name] for name in INFO_TAGS},
+                "recipe": self._recipe,
+                "model_version": str(version.version),
+                "mlflow_run_id": version.run_id or os.environ.get("MLFLOW_RUN_ID", ""),
+                "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+                "metrics": metrics,
+            }
+        )
+
+    def _exists(self) -> bool:
+        from thresher.tracking import models
+
+        return models.find_champion(self._recipe) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"recipe": self._recipe}

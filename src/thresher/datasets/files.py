@@ -1,0 +1,36 @@
+"""Writing beside and renaming: a reader never sees half a file, a crash leaves the old one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; it takes the place of ``path`` if the block ends well, and is deleted if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of ``path`` if the block ends well, and is deleted if not."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        # A folder cannot be renamed over another that is not empty.
+        shutil.rmtree(path, ignore_errors=True)
+        beside.replace(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,128 @@
+"""The Kedro datasets for what Thresher makes itself: samples, networks, ONNX files, typed documents."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from kedro.io import AbstractDataset
+
+from thresher.config import Config
+from thresher.datasets.files import replacing_file, replacing_folder
+from thresher.errors import DataError
+from thresher.modalities.samples import Samples
+
+Value = TypeVar("Value")
+
+
+class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
+    """A file or folder in the project, written beside and renamed."""
+
+    def __init__(self, filepath: str) -> None:
+        self._filepath = Path(filepath)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+
+class SamplesDataset(LocalDataset[Samples]):
+    """Samples as an uncompressed .npz file: reading it back is one copy, no decoding."""
+
+    def load(self) -> Samples:
+        try:
+            with np.load(self._filepath, allow_pickle=False) as arrays:
+                names = tuple(str(name) for name in arrays["class_names"])
+                return Samples(arrays["inputs"], arrays["labels"], names)
+        except (ValueError, KeyError, OSError) as error:
+            raise DataError(f"{self._filepath}: not readable ({error}). Delete it and run again.") from error
+
+    def save(self, data: Samples) -> None:
+        with replacing_file(self._filepath) as path, path.open("wb") as file:
+            np.savez(file, inputs=data.inputs, labels=data.labels, class_names=np.array(data.class_names))
+
+
+class ArrayDataset(LocalDataset[np.ndarray]):
+    """One array as .npy."""
+
+    def load(self) -> np.ndarray:
+        array: np.ndarray = np.load(self._filepath, allow_pickle=False)
+        return array
+
+    def save(self, data: np.ndarray) -> None:
+        with replacing_file(self._filepath) as path, path.open("wb") as file:
+            np.save(file, data, allow_pickle=False)
+
+
+class OnnxDataset(LocalDataset[bytes]):
+    """An ONNX file, as the bytes that are judged and served."""
+
+    def load(self) -> bytes:
+        return self._filepath.read_bytes()
+
+    def save(self, data: bytes) -> None:
+        with replacing_file(self._filepath) as path:
+            path.write_bytes(data)
+
+
+class NetworkDataset(LocalDataset[Any]):
+    """A torch network as a folder with safetensors weights and the JSON that rebuilds it."""
+
+    def load(self) -> Any:
+        from thresher.models.storage import load_network
+
+        return load_network(self._filepath)
+
+    def save(self, data: Any) -> None:
+        from thresher.models.storage import save_network
+
+        with replacing_folder(self._filepath) as folder:
+            save_network(data, folder)
+
+
+class FolderDataset(LocalDataset[dict[str, bytes]]):
+    """A folder of small files, by their paths within it."""
+
+    def load(self) -> dict[str, bytes]:
+        files = sorted(path for path in self._filepath.rglob("*") if path.is_file())
+        return {str(path.relative_to(self._filepath)): path.read_bytes() for path in files}
+
+    def save(self, data: dict[str, bytes]) -> None:
+        with replacing_folder(self._filepath) as folder:
+            for name, content in data.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+
+
+class DocumentDataset(LocalDataset[Config]):
+    """A typed document as JSON."""
+
+    DOCUMENTS: ClassVar[dict[str, str]] = {
+        "encoder": "thresher.modalities.image:ImageEncoder",
+        "contract_report": "thresher.contracts.report:ContractReport",
+        "fingerprint": "thresher.modalities.fingerprint:DataFingerprint",
+        "training_history": "thresher.training.loop:TrainingHistory",
+        "evaluation": "thresher.evaluation.evaluation:Evaluation",
+        "verdict": "thresher.evaluation.verdict:Verdict",
+        "challenge": "thresher.evaluation.challenge:Challenge",
+    }
+
+    def __init__(self, filepath: str, document: str) -> None:
+        super().__init__(filepath)
+        self._document = document
+
+    def load(self) -> Config:
+        module, name = self.DOCUMENTS[self._document].split(":")
+        kind: type[Config] = getattr(importlib.import_module(module), name)
+        return kind.model_validate_json(self._filepath.read_bytes())
+
+    def save(self, data: Config) -> None:
+        with replacing_file(self._filepath) as path:
+            path.write_text(data.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "document": self._document}

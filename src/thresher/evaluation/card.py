@@ -1,0 +1,58 @@
+"""The model card: what travels with a model so that a stranger can judge it."""
+
+from __future__ import annotations
+
+from thresher.evaluation.table import verdict_markdown
+from thresher.evaluation.verdict import Verdict
+from thresher.modalities.fingerprint import DataFingerprint
+
+CARD = """# {name}
+
+{description}
+
+Winner: **{winner}**, the least {minimize} among the candidates that meet the recipe's requirements.
+
+{table}
+
+Drops are against the float model on the same {samples:,} test samples, by paired bootstrap; each bound holds one-sided
+at {confidence:.0%}. Latencies are those of ONNX Runtime on the file that is served, timed in turns with the float
+model, at the float model's clock.
+
+## Made and judged on
+
+| | samples | SHA-256 |
+| --- | --- | --- |
+| train | {train_samples:,} | {train_hash} |
+| test | {test_samples:,} | {test_hash} |
+
+Inputs: {shape} ({classes} classes: {class_names}).
+
+## Measured on
+
+{machine}
+"""
+
+
+def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str) -> str:
+    """Return the card in Markdown.
+
+    Source of the form: Mitchell et al., "Model Cards for Model Reporting", 2019; of its parts, those that can be
+    measured here. What the model must not be used for is a person's to add.
+    """
+    return CARD.format(
+        name=verdict.recipe,
+        description=description or "(the recipe gives no description)",
+        winner=verdict.winner or "none, no candidate qualifies",
+        minimize=verdict.minimize,
+        table=verdict_markdown(verdict),
+        samples=verdict.num_test_samples,
+        confidence=verdict.candidates[0].metrics["accuracy_drop"].confidence,
+        train_samples=fingerprint.num_train_samples,
+        train_hash=fingerprint.train_sha256,
+        test_samples=fingerprint.num_test_samples,
+        test_hash=fingerprint.test_sha256,
+        shape="x".join(map(str, fingerprint.input_shape)),
+        classes=len(fingerprint.class_names),
+        class_names=", ".join(fingerprint.class_names),
+        machine="\n".join(f"- {key}: {value}" for key, value in verdict.machine.items()),
+    )

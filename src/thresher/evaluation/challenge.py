@@ -1,0 +1,77 @@
+"""Winner against champion: what serves today is not replaced by something worse."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thresher.config import Config
+from thresher.evaluation.cost import Cost
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.metrics import find_metric, format_value
+from thresher.evaluation.selection import Selection
+from thresher.evaluation.statistics import accuracy_drop, median_interval
+
+TOLERANCE = 1.05
+"""How much more of the minimized metric still counts as equal, so that noise does not freeze the champion."""
+
+
+class Challenge(Config):
+    """Whether the winner takes the champion's place, and why."""
+
+    replaces: bool
+    reason: str
+    champion_version: str | None = None
+
+
+def decide(evaluation: Evaluation, champion_cost: Cost, selection: Selection, champion_version: str) -> Challenge:
+    """Return whether the winner replaces the champion; equals do, so that a new run of a recipe is served.
+
+    Args:
+        evaluation: of the winner, with the champion as the reference: both on today's test samples, in turns.
+        champion_cost: of the champion's ONNX file.
+    """
+    if broken := _broken_by_champion(champion_cost, selection):
+        return Challenge(replaces=True, reason=broken, champion_version=champion_version)
+    worse = _less_accurate(evaluation, selection) or _costlier(evaluation, champion_cost, selection)
+    reason = worse or "no worse than the champion on the same test data"
+    return Challenge(replaces=not worse, reason=reason, champion_version=champion_version)
+
+
+def _broken_by_champion(cost: Cost, selection: Selection) -> str:
+    """Return which of the recipe's bounds the champion itself breaks: then it cannot defend its place."""
+    for metric, value in cost.model_dump().items():
+        requirement = selection.require.get(metric)
+        if requirement and requirement.at_most is not None and value > requirement.at_most:
+            got, bound = format_value(metric, value), format_value(metric, requirement.at_most)
+            return f"the champion breaks the recipe's bound: {metric} {got} > {bound}"
+    return ""
+
+
+def _less_accurate(evaluation: Evaluation, selection: Selection) -> str:
+    """Return in what the winner is less accurate, by the measure that the recipe holds candidates to."""
+    drop = accuracy_drop(evaluation.paired, selection.confidence)
+    requirement = selection.require.get("accuracy_drop")
+    if requirement is None or requirement.at_most is None:
+        worse = drop.lower > 0
+    else:
+        worse = (drop.upper if requirement.confidence else drop.value) > requirement.at_most
+    if not worse:
+        return ""
+    pair = f"{evaluation.accuracy:.4f} against {evaluation.reference_accuracy:.4f}"
+    return f"less accurate than the champion: {pair}, the drop's upper bound {drop.upper:.4f}"
+
+
+def _costlier(evaluation: Evaluation, champion_cost: Cost, selection: Selection) -> str:
+    """Return in what the winner costs more of what the recipe minimizes."""
+    metric = selection.minimize
+    costs, champion_costs = evaluation.cost.model_dump(), champion_cost.model_dump()
+    if metric in costs and costs[metric] > TOLERANCE * champion_costs[metric]:
+        ours, theirs = format_value(metric, costs[metric]), format_value(metric, champion_costs[metric])
+        return f"{find_metric(metric).worse_word} the champion: {ours} against {theirs}"
+    if metric.startswith("latency_ms"):
+        latency = evaluation.latency_of(metric)
+        ratio = median_interval(np.array(latency.round_ratios), selection.confidence)
+        if ratio.lower > TOLERANCE:
+            ours, theirs = (format_value(metric, value) for value in (latency.p50, latency.reference_p50))
+            return f"slower than the champion: {ours} against {theirs}"
+    return ""

@@ -1,0 +1,93 @@
+"""The names that a recipe may minimize or require, and what each is worth for one evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thresher.evaluation.statistics import Interval, accuracy_drop, median_interval
+
+if TYPE_CHECKING:
+    from thresher.evaluation.evaluation import Evaluation
+    from thresher.evaluation.latency import Latency
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How one metric is compared and printed."""
+
+    smaller_is_better: bool
+    has_interval: bool
+    worse_word: str
+    """How a candidate that has more (or less) of it than another is called."""
+
+
+BASE_METRICS = {
+    "accuracy": Metric(False, False, "less accurate than"),
+    "accuracy_drop": Metric(True, True, "less accurate than"),
+    "size_bytes": Metric(True, False, "larger than"),
+    "compressed_bytes": Metric(True, False, "larger, compressed, than"),
+    "num_parameters": Metric(True, False, "more parameters than"),
+    "macs": Metric(True, False, "more multiply-accumulates than"),
+}
+LATENCY_METRICS = {
+    "latency_ms_p50": Metric(True, False, "slower than"),
+    "latency_ms_p99": Metric(True, False, "slower in the tail than"),
+    "speedup": Metric(False, True, "slower than"),
+}
+
+
+def available_metrics(batch_sizes: tuple[int, ...]) -> dict[str, Metric]:
+    """Return every metric that is measured with these batch sizes; `_batchN` names the batch size N."""
+    batched = {f"{name}_batch{size}": metric for name, metric in LATENCY_METRICS.items() for size in batch_sizes}
+    return BASE_METRICS | LATENCY_METRICS | batched
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric ``name``, with or without a batch size in it."""
+    return (BASE_METRICS | LATENCY_METRICS)[name.partition("_batch")[0]]
+
+
+def format_value(metric: str, value: float) -> str:
+    """Return ``value`` as a person reads it, with its unit."""
+    if metric.startswith("latency_ms"):
+        return f"{value * 1000:.0f} us" if value < 1 else f"{value:.2f} ms"
+    if metric.startswith("speedup"):
+        return f"{value:.2f}x"
+    if metric in ("accuracy", "accuracy_drop"):
+        return f"{value:.4f}"
+    return f"{value:,.0f}" + (" bytes" if metric.endswith("bytes") else "")
+
+
+def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: float) -> dict[str, Interval]:
+    """Return every metric of ``evaluation``; where there is no interval, its bounds are the value.
+
+    Latencies are brought to the clock of ``baseline``, the float model's own evaluation: each candidate was timed in
+    turns with the float model, and what the machine did to those rounds it did to both.
+    """
+    exact = {"accuracy": evaluation.accuracy, **evaluation.cost.model_dump()}
+    metrics = {name: _exact(value, confidence) for name, value in exact.items()}
+    metrics["accuracy_drop"] = accuracy_drop(evaluation.paired, confidence)
+    for index, latency in enumerate(evaluation.latencies):
+        of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
+        metrics |= {f"{name}_batch{latency.batch_size}": value for name, value in of_batch.items()}
+        if index == 0:
+            metrics |= of_batch
+    return metrics
+
+
+def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> dict[str, Interval]:
+    clock = baseline.p50 / latency.reference_p50
+    return {
+        "latency_ms_p50": _exact(latency.p50 * clock, confidence),
+        "latency_ms_p99": _exact(latency.p99 * clock, confidence),
+        "speedup": median_interval(1 / np.array(latency.round_ratios), confidence),
+    }
+
+
+def _exact(value: float, confidence: float) -> Interval:
+    return Interval(value=value, lower=value, upper=value, confidence=confidence)

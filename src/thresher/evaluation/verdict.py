@@ -1,0 +1,111 @@
+"""The verdict: who wins, and for every loser the reason in one sentence."""
+
+from __future__ import annotations
+
+from thresher.config import Config
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.metrics import find_metric, format_value, measure_metrics
+from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.statistics import Interval
+from thresher.models import FLOAT
+
+
+class Judged(Config):
+    """One candidate's figures and what they came to."""
+
+    candidate: str
+    metrics: dict[str, Interval]
+    qualifies: bool
+    wins: bool = False
+    reason: str
+
+
+class Verdict(Config):
+    """All candidates in the order of the recipe; ``winner`` is None where nobody qualifies."""
+
+    recipe: str
+    minimize: str
+    candidates: tuple[Judged, ...]
+    winner: str | None
+    machine: dict[str, str]
+    num_test_samples: int
+
+    def of(self, candidate: str) -> Judged:
+        """Return what was judged of ``candidate``."""
+        return next(judged for judged in self.candidates if judged.candidate == candidate)
+
+
+def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection) -> Verdict:
+    """Return the verdict over ``evaluations``, which name the float model and every candidate.
+
+    A candidate qualifies if it meets every requirement; the least of ``selection.minimize`` wins. Where that is a
+    latency, a candidate must also be faster than float beyond the noise of the paired rounds, else it does not count.
+    """
+    baseline = evaluations[FLOAT]
+    metrics = {
+        name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
+    }
+    failures = {name: _failures(name, metrics, selection) for name in metrics}
+    qualified = [name for name in metrics if not failures[name]]
+    minimize = selection.minimize
+    winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
+    return Verdict(
+        recipe=recipe,
+        minimize=minimize,
+        candidates=tuple(
+            Judged(
+                candidate=name,
+                metrics=metrics[name],
+                qualifies=not failures[name],
+                wins=name == winner,
+                reason="; ".join(failures[name]) or _standing(name, winner, metrics, minimize),
+            )
+            for name in metrics
+        ),
+        winner=winner,
+        machine=baseline.machine,
+        num_test_samples=baseline.paired.num_samples,
+    )
+
+
+def _failures(name: str, metrics: dict[str, dict[str, Interval]], selection: Selection) -> list[str]:
+    broken = [_broken(metric, metrics[name][metric], bound) for metric, bound in selection.require.items()]
+    minimize = selection.minimize
+    if name != FLOAT and minimize.startswith("latency_ms"):
+        broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))
+    return [reason for reason in broken if reason]
+
+
+def _broken(metric: str, got: Interval, requirement: Requirement) -> str:
+    """Return why ``requirement`` does not hold, or nothing."""
+    value = format_value(metric, got.value)
+    if requirement.at_most is not None:
+        bound = got.upper if requirement.confidence else got.value
+        shown = f", upper bound {format_value(metric, bound)}" if requirement.confidence else ""
+        return f"{metric} {value}{shown} > {format_value(metric, requirement.at_most)}" * (bound > requirement.at_most)
+    assert requirement.at_least is not None
+    bound = got.lower if requirement.confidence else got.value
+    shown = f", lower bound {format_value(metric, bound)}" if requirement.confidence else ""
+    return f"{metric} {value}{shown} < {format_value(metric, requirement.at_least)}" * (bound < requirement.at_least)
+
+
+def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:
+    speedup = got[metric.replace("latency_ms_p50", "speedup").replace("latency_ms_p99", "speedup")]
+    if speedup.lower > 1:
+        return ""
+    word = "slower than" if speedup.upper < 1 else "not measurably faster than"
+    ours, theirs = (format_value(metric, figures[metric].value) for figures in (got, reference))
+    return f"{word} float: {ours} against {theirs}"
+
+
+def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interval]], minimize: str) -> str:
+    """Return the sentence for a candidate that qualifies."""
+    got = metrics[name]
+    if name == winner:
+        speed = f"{got['speedup'].value:.2f}x as fast as float, " if name != FLOAT else ""
+        size = f"{metrics[FLOAT]['size_bytes'].value / got['size_bytes'].value:.1f}x as small" if name != FLOAT else ""
+        return f"least {minimize}" + (f": {speed}{size}" if name != FLOAT else "")
+    assert winner is not None
+    word = find_metric(minimize).worse_word
+    ours, theirs = format_value(minimize, got[minimize].value), format_value(minimize, metrics[winner][minimize].value)
+    return f"{word} {winner}: {ours} against {theirs}"

@@ -1,0 +1,83 @@
+"""Says in the terminal what a run does, while it does it and when it is done."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from thresher import progress
+from thresher.hooks.console import console
+from thresher.hooks.report import print_result, summarize
+
+SECONDS_A_LINE = 5
+
+
+class ProgressHooks:
+    """A bar over the nodes with what is going on below it; one line for each node that is done."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._began: dict[str, float] = {}
+        self._unsubscribe: Any = None
+        self._next_line = 0.0
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        names = sorted({node.name.partition(".")[0] for node in pipeline.nodes})
+        columns = (TextColumn("[bold]{task.fields[recipe]}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
+        self._bar.add_task("MLflow starts", recipe=", ".join(names), total=len(pipeline.nodes))
+        self._bar.start()
+        self._unsubscribe = progress.subscribe(self._show)
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        self._began[node.name] = time.perf_counter()
+        self._describe(node.name)
+
+    @hook_impl
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        seconds = time.perf_counter() - self._began.pop(node.name, time.perf_counter())
+        text = "; ".join(filter(None, map(summarize, outputs.values())))
+        line = f"[green]✓[/] {node.name} [dim]{seconds:.1f} s[/]" + (f"  {text}" if text else "")
+        console.print(line, highlight=False, soft_wrap=True)
+        if self._bar:
+            self._bar.advance(self._bar.task_ids[0])
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        self._stop()
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], catalog: Any, pipeline: Pipeline) -> None:
+        self._stop()
+        print_result(pipeline, catalog)
+
+    def _show(self, event: progress.Event) -> None:
+        if isinstance(event, progress.Step):
+            self._describe(event.text)
+        elif isinstance(event, progress.TrainingStep):
+            self._describe(f"{event.training}: step {event.step:,}/{event.total_steps:,}, loss {event.loss:.4f}")
+        elif not console.is_terminal and (event.epoch == event.epochs or time.perf_counter() > self._next_line):
+            # Where there is no bar, a line now and then shows that it goes on.
+            self._next_line = time.perf_counter() + SECONDS_A_LINE
+            console.print(
+                f"  {event.training}: epoch {event.epoch}/{event.epochs}, loss {event.training_loss:.4f}, "
+                f"validation accuracy {event.validation_accuracy:.4f}, {event.seconds:.1f} s",
+                highlight=False,
+            )
+
+    def _describe(self, text: str) -> None:
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], description=text)
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._unsubscribe()
+            self._bar = None

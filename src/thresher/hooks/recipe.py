@@ -1,0 +1,24 @@
+"""Ties the run's configuration to the pipelines that are built from it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+
+from thresher.config_loader import use_loader
+from thresher.tracking.run import TRACKING_URI
+from thresher.tracking.settings import resolve
+
+
+class RecipeHooks:
+    """Hands the run's own config loader to the pipeline registry, before any pipeline is built."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        loader: Any = context.config_loader
+        use_loader(loader)
+        # Datasets and worker processes find the registry by it.
+        os.environ[TRACKING_URI] = resolve(loader["mlflow"], context.project_path).tracking_uri

@@ -1,0 +1,110 @@
+"""Results as a person reads them in the terminal."""
+
+from __future__ import annotations
+
+import os
+from functools import singledispatch
+from typing import Any
+
+from kedro.pipeline import Pipeline
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from thresher.contracts.report import ContractReport
+from thresher.hooks.console import console
+from thresher.tracking.run import TRACKING_URI
+
+STYLES = {"WINS": "bold green", "fails": "dim"}
+TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]")
+VERDICT = 7
+WIDTH_WITH_REASONS = 150
+
+
+@singledispatch
+def summarize(value: Any) -> str:
+    """Return what one result came to in a few words; nothing where there is nothing to say."""
+    # By name, so that a run that only checks a contract imports neither torch nor ONNX Runtime.
+    return _SUMMARIES.get(type(value).__name__, lambda _: "")(value)
+
+
+@summarize.register
+def _(value: ContractReport) -> str:
+    counts = value.statistics
+    held = f"{counts['successful_expectations']:.0f}/{counts['evaluated_expectations']:.0f} expectations"
+    state = "[green]holds[/]" if value.success else "[red]is broken[/]"
+    return f"contract {state}: {held} on {value.num_samples:,} samples"
+
+
+_SUMMARIES: dict[str, Any] = {
+    "TrainingHistory": lambda value: (
+        f"validation accuracy {value.epochs[value.best_epoch - 1].validation_accuracy:.4f} "
+        f"in epoch {value.best_epoch} of {len(value.epochs)} on {value.device}"
+    ),
+    "Evaluation": lambda value: (
+        f"accuracy {value.accuracy:.4f}, {value.cost.size_bytes / 1000:,.1f} kB, "
+        f"{value.latencies[0].p50 * 1000:.0f} us, {1 / value.latencies[0].ratio:.2f}x as fast as {value.reference}"
+    ),
+    "Challenge": lambda value: value.reason,
+    "Bundle": lambda value: f"{value.info.recipe}, candidate {value.info.candidate}",
+}
+
+
+def print_result(pipeline: Pipeline, catalog: Any) -> None:
+    """Print the verdict's table, where this run made one, and what to do next, where it packed a Bento."""
+    outputs = pipeline.all_outputs()
+    verdicts = [name for name in outputs if name.endswith(".verdict")]
+    bentos = [name for name in outputs if name.endswith(".bento")]
+    if verdicts:
+        verdict = catalog.load(verdicts[0])
+        print_verdict(verdict)
+    if bentos:
+        recipe = bentos[0].partition(".")[0]
+        _print_next(recipe, catalog.load(bentos[0]), catalog.load(f"{recipe}.challenge"))
+
+
+def print_verdict(verdict: Any) -> None:
+    """Print the verdict as a table; where the terminal is too narrow for the reasons, they follow below."""
+    from thresher.evaluation.table import COLUMNS, verdict_rows
+
+    wide = console.width >= WIDTH_WITH_REASONS
+    shown = COLUMNS if wide else COLUMNS[:-1]
+    table = Table(title=_title(verdict), title_style="bold", caption=_conditions(verdict), box=box.SIMPLE_HEAD)
+    for column in shown:
+        justify: Any = "left" if column in TEXT_COLUMNS else "right"
+        table.add_column(escape(column), no_wrap=column != "reason", justify=justify)
+    rows = verdict_rows(verdict)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row[: len(shown)]), style=STYLES.get(row[VERDICT], ""))
+    console.print(table)
+    if not wide:
+        for row in rows:
+            console.print(f"  [bold]{row[0]}[/]: {escape(row[-1])}", highlight=False)
+
+
+def _title(verdict: Any) -> str:
+    if not verdict.winner:
+        return f"{verdict.recipe}: no candidate qualifies"
+    return f"{verdict.recipe}: {verdict.winner} wins (least {verdict.minimize})"
+
+
+def _conditions(verdict: Any) -> str:
+    confidence = verdict.candidates[0].metrics["accuracy_drop"].confidence
+    return (
+        f"{verdict.num_test_samples:,} test samples; drop against float, each bound at {confidence:.0%}; "
+        f"latency at the first batch size on {verdict.machine['processor']}"
+    )
+
+
+def _print_next(recipe: str, bento: str, challenge: Any) -> None:
+    if not challenge.replaces:
+        console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {challenge.reason}.")
+    uri = os.environ.get(TRACKING_URI, "")
+    store = f"--backend-store-uri {uri}" if uri.startswith("sqlite") else ""
+    console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)
+    for what, command in (
+        ("look at the runs", f"mlflow ui {store}" if store else f"open {uri}"),
+        ("serve it", f"bentoml serve {bento}"),
+        ("build the container", f"bentoml containerize {bento}"),
+    ):
+        console.print(f"  {what + ':':21} {command}", highlight=False, soft_wrap=True)

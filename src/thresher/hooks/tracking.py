@@ -1,0 +1,105 @@
+"""Logs a run to MLflow while it goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from thresher import progress
+from thresher.errors import ThresherError
+from thresher.tracking import run
+from thresher.tracking.settings import TrackingSettings, resolve
+
+
+class TrackingHooks:
+    """One MLflow run a `kedro run`. MLflow is imported when a run starts, not by any other command."""
+
+    _settings: TrackingSettings
+    _context: KedroContext
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        loader: Any = context.config_loader
+        self._context, self._settings = context, resolve(loader["mlflow"], context.project_path)
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        recipe = recipe_of(pipeline)
+        loader: Any = self._context.config_loader
+        parameters = loader["parameters"][recipe]
+        tags = run.describe_environment(self._context.project_path)
+        tags |= {"recipe": recipe, "kedro_command": describe_selection(run_params)}
+        run.start_run(self._settings, recipe, parameters, tags)
+
+        from thresher.tracking import logs
+
+        logs.log_recipe(parameters)
+        progress.subscribe(logs.log_event)
+
+    @hook_impl
+    def after_node_run(
+        self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], outputs: dict[str, Any]
+    ) -> None:
+        from thresher.tracking import logs, results
+
+        for name, value in outputs.items():
+            if name.endswith(".evaluation"):
+                results.log_evaluation(name, value, inputs, catalog)
+            elif name.endswith(".verdict_plot"):
+                logs.log_figure(value, name)
+            else:
+                logs.log(value, name)
+        if node.func.__name__ == "judge_candidates":
+            results.log_candidates(recipe_of_name(node.name), inputs, catalog)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient().set_tag(run.run_id(), "error", str(error)[:5000])
+        run.end_run("FAILED")
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        run.end_run("FINISHED")
+
+
+def recipe_of(pipeline: Pipeline) -> str:
+    """Return whose nodes ``pipeline`` holds.
+
+    Raises:
+        ThresherError: those of several recipes: a run's metrics would mix.
+    """
+    recipes = sorted({recipe_of_name(node.name) for node in pipeline.nodes})
+    if len(recipes) != 1:
+        raise ThresherError(f"One recipe a run; this one names {' and '.join(recipes)}. Run them one after the other.")
+    return recipes[0]
+
+
+def recipe_of_name(node_name: str) -> str:
+    """Return the recipe in a node's full name."""
+    return node_name.partition(".")[0]
+
+
+def describe_selection(run_params: dict[str, Any]) -> str:
+    """Return the `kedro run` command that selects the same nodes."""
+    options = {
+        "--pipelines": run_params.get("pipeline_names"),
+        "--env": run_params.get("env"),
+        "--tags": run_params.get("tags"),
+        "--nodes": run_params.get("node_names"),
+        "--from-nodes": run_params.get("from_nodes"),
+        "--to-nodes": run_params.get("to_nodes"),
+        "--params": [
+            f"{key}={value}" for key, value in run.flatten(run_params.get("runtime_params") or {}).items() if key
+        ],
+    }
+    words = [
+        f"{name} {value if isinstance(value, str) else ','.join(value)}" for name, value in options.items() if value
+    ]
+    return " ".join(["kedro run", *words])

@@ -1,0 +1,54 @@
+"""This machine and this checkout in words, for every figure that is measured on them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
+
+
+def describe_machine() -> dict[str, str]:
+    """Return processor, usable cores, integer instructions and system."""
+    return {
+        "processor": processor_name(),
+        "cores": str(usable_cores()),
+        "vnni": "yes" if VNNI_FLAGS & processor_flags() else "no",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def processor_name() -> str:
+    """Return the processor's own name, where the system tells it."""
+    names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def processor_flags() -> set[str]:
+    """Return the instruction sets that Linux lists; empty elsewhere."""
+    return next((set(line.split()) for line in _cpuinfo() if line.startswith("flags")), set())
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def git_commit(project: Path) -> str:
+    """Return the commit that is checked out, with -dirty for changes on top; "none" outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return done.stdout.strip() if done.returncode == 0 else "none"
+
+
+@cache
+def _cpuinfo() -> tuple[str, ...]:
+    path = Path("/proc/cpuinfo")
+    return tuple(path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()

@@ -1,0 +1,29 @@
+"""Which data a model was made and judged on, as hashes of its content."""
+
+from __future__ import annotations
+
+from thresher.config import Config
+from thresher.modalities.samples import Samples
+
+
+class DataFingerprint(Config):
+    """SHA-256 of each raw split, its number of samples and its shape."""
+
+    train_sha256: str
+    test_sha256: str
+    num_train_samples: int
+    num_test_samples: int
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+
+
+def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
+    """Return the fingerprint of the two raw splits."""
+    return DataFingerprint(
+        train_sha256=train.content_hash(),
+        test_sha256=test.content_hash(),
+        num_train_samples=len(train),
+        num_test_samples=len(test),
+        input_shape=train.inputs.shape[1:],
+        class_names=train.class_names,
+    )

@@ -1,0 +1,52 @@
+"""A small convolutional network for small images of any shape."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import ThresherError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Cnn(Config):
+    """3x3 convolutions with batch norm and ReLU, each followed by a 2x2 max-pool, then one hidden layer."""
+
+    kind: Literal["cnn"] = "cnn"
+    channels: tuple[int, ...] = Field(default=(16, 32), min_length=1, max_length=8)
+    """Output channels of each convolution, first to last."""
+    hidden: int = Field(default=64, ge=1, le=65536)
+    """Units of the hidden fully connected layer."""
+
+
+def build_cnn(config: Cnn, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """Return the body that maps float [B, C, H, W] to logits [B, K].
+
+    Raises:
+        ThresherError: an image too small for so many poolings.
+    """
+    from torch import nn
+
+    channels, height, width = input_shape
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for index, width_out in enumerate(config.channels, start=1):
+        layers[f"conv{index}"] = nn.Conv2d(channels, width_out, 3, padding=1, bias=False)
+        layers[f"norm{index}"] = nn.BatchNorm2d(width_out)
+        layers[f"relu{index}"] = nn.ReLU()
+        layers[f"pool{index}"] = nn.MaxPool2d(2)
+        channels, height, width = width_out, height // 2, width // 2
+    if not height or not width:
+        raise ThresherError(
+            f"model.channels: {len(config.channels)} poolings leave nothing of a {input_shape[1]}x{input_shape[2]} "
+            f"image; give at most {min(input_shape[1:]).bit_length() - 1} channels."
+        )
+    layers["flatten"] = nn.Flatten()
+    layers["fc1"] = nn.Linear(channels * height * width, config.hidden)
+    layers["relu_hidden"] = nn.ReLU()
+    layers["fc2"] = nn.Linear(config.hidden, num_classes)
+    return nn.Sequential(layers)

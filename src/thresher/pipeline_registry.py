@@ -1,0 +1,53 @@
+"""Every recipe is a Kedro pipeline of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.project import settings
+from kedro.framework.startup import _get_project_metadata
+from kedro.pipeline import Pipeline
+from kedro.utils import find_kedro_project
+
+from thresher.config_loader import RecipeConfigLoader, active_loader
+from thresher.errors import RecipeError, ThresherError
+
+DEFAULT_RECIPE = "digits"
+
+
+class RecipePipelines(dict[str, Pipeline]):
+    """Pipelines by name; a broken recipe is listed, and says what is wrong with it when it is asked for."""
+
+    def __init__(self, pipelines: dict[str, Pipeline], broken: dict[str, RecipeError]) -> None:
+        super().__init__({**pipelines, **dict.fromkeys(broken, Pipeline([]))})
+        self._broken = broken
+
+    def __getitem__(self, name: str) -> Pipeline:
+        if name in self._broken:
+            raise self._broken[name]
+        return super().__getitem__(name)
+
+
+def register_pipelines() -> RecipePipelines:
+    """Return every recipe's pipeline, and as `__default__` that of the recipe `digits`, or else of the first."""
+    from thresher.pipelines.build import build_pipeline
+
+    loader = active_loader() or _project_loader()
+    pipelines = {name: build_pipeline(name, recipe) for name, recipe in loader.recipes.items()}
+    broken = dict(loader.broken)
+    default = DEFAULT_RECIPE if DEFAULT_RECIPE in {*pipelines, *broken} else next(iter(pipelines), None)
+    if default in pipelines:
+        pipelines["__default__"] = pipelines[default]
+    elif default is not None:
+        broken["__default__"] = broken[default]
+    return RecipePipelines(pipelines, broken)
+
+
+def _project_loader() -> RecipeConfigLoader:
+    """Return a loader for commands that have no session of their own, such as `kedro registry list`."""
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        raise ThresherError(f"{Path.cwd()} is not inside a Thresher project. Go to the folder with pyproject.toml.")
+    arguments: dict[str, Any] = settings.CONFIG_LOADER_ARGS
+    return RecipeConfigLoader(conf_source=str(_get_project_metadata(project).project_path / "conf"), **arguments)

@@ -1,0 +1,1 @@
+"""One branch a candidate: its chain on the torch network, the export, its quantization."""

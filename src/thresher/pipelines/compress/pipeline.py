@@ -1,0 +1,40 @@
+"""float network -> (compress_network) -> export_network -> (quantize_onnx) -> the candidate's ONNX file."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from thresher.compression.candidate import Candidate
+from thresher.models import FLOAT
+from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
+from thresher.pipelines.stage import stage_node
+from thresher.recipe import Recipe
+
+
+def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
+    """Return a branch for the float model and one for every candidate of the recipe ``name``."""
+    float_branch = [_export(name, FLOAT, f"{name}.{FLOAT}.onnx")]
+    branches = [_branch(name, key, candidate) for key, candidate in recipe.candidates.items()]
+    return Pipeline([*float_branch, *(node for branch in branches for node in branch)])
+
+
+def _branch(name: str, key: str, candidate: Candidate) -> list[Node]:
+    data = [f"{name}.training_samples", f"{name}.validation_samples"]
+    config = [f"params:{name}.candidates.{key}", f"params:{name}.training"]
+    namespace, tags = f"{name}.{key}", ["compress", key]
+    nodes = []
+    # Whose network it is, its ONNX file is too: nothing may follow a quantization.
+    source = f"{name}.{candidate.from_}.onnx"
+    if candidate.network_steps:
+        base = f"{name}.{candidate.from_}.network"
+        nodes.append(stage_node(compress_network, [base, *data, *config], f"{namespace}.network", namespace, tags))
+        source = f"{namespace}.{'unquantized_' if candidate.onnx_steps else ''}onnx"
+        nodes.append(_export(name, key, source))
+    if candidate.onnx_steps:
+        nodes.append(stage_node(quantize_onnx, [source, *data, *config], f"{namespace}.onnx", namespace, tags))
+    return nodes
+
+
+def _export(name: str, key: str, target: str) -> Node:
+    inputs = [f"{name}.{key}.network", f"{name}.validation_samples"]
+    return stage_node(export_network, inputs, target, f"{name}.{key}", ["compress", key])

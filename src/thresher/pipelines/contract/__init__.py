@@ -1,0 +1,1 @@
+"""Describe the raw data and hold it to its contract, before anything is trained."""

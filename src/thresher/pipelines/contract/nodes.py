@@ -1,0 +1,39 @@
+"""The nodes of the contract stage."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from thresher.contracts import ContractReport, check
+from thresher.modalities.fingerprint import DataFingerprint, fingerprint
+from thresher.modalities.samples import Samples
+from thresher.pipelines.types import DataFrame
+from thresher.progress import Step, report
+from thresher.recipe import Data
+
+
+def fingerprint_data(train: Samples, test: Samples) -> DataFingerprint:
+    """Return the hashes of both raw splits."""
+    return fingerprint(train, test)
+
+
+def describe_samples(train: Samples, test: Samples) -> DataFrame:
+    """Return the sample table: one row a sample of both splits."""
+    import pandas as pd
+
+    from thresher.modalities.image import describe_images
+
+    return pd.concat([describe_images(train, "train"), describe_images(test, "test")], ignore_index=True)
+
+
+def check_contract(
+    sample_table: DataFrame, fingerprint: DataFingerprint, data: Data
+) -> tuple[ContractReport, dict[str, bytes]]:
+    """Return the contract's report and its Data Docs, whether it holds or not: the next stage is what stops."""
+    report(Step("Great Expectations reads the sample table"))
+    with tempfile.TemporaryDirectory(prefix="thresher-") as name:
+        folder = Path(name)
+        result = check(sample_table, data.contract, fingerprint.class_names, folder)
+        docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return result, docs

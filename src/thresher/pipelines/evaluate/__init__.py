@@ -1,0 +1,1 @@
+"""Measure every candidate on the ONNX file that would be served."""

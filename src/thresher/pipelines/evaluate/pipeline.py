@@ -1,0 +1,34 @@
+"""each candidate's ONNX file -> its predictions on the test split -> its evaluation, beside the float model's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from thresher.models import FLOAT
+from thresher.pipelines.evaluate.nodes import evaluate_candidate, evaluate_float, predict_test
+from thresher.pipelines.stage import stage_node
+from thresher.recipe import Recipe
+
+
+def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
+    """Return prediction and evaluation for the float model and every candidate of the recipe ``name``."""
+    return Pipeline([node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key)])
+
+
+def _branch(name: str, key: str) -> list[Node]:
+    namespace, tags = f"{name}.{key}", ["evaluate", key]
+    onnx_file, predictions = f"{namespace}.onnx", f"{namespace}.predictions"
+    test = [f"{name}.test_samples", f"params:{name}.evaluation"]
+    function: Callable[..., Any]
+    if key == FLOAT:
+        function, inputs = evaluate_float, [onnx_file, predictions, *test]
+    else:
+        pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
+        function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}"]
+    return [
+        stage_node(predict_test, [onnx_file, *test], predictions, namespace, tags),
+        stage_node(function, inputs, f"{namespace}.evaluation", namespace, tags),
+    ]

@@ -1,0 +1,1 @@
+"""The verdict, and what a person reads of it."""

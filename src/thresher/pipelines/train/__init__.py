@@ -1,0 +1,1 @@
+"""Split, encode, and train the float model."""

@@ -1,0 +1,32 @@
+"""Heavy types by names that Kedro can resolve without importing what they stand for.
+
+Kedro reads a node's annotations to type its parameters, when the pipeline is built: `kedro registry list`, and a
+recipe's errors, must not pay for torch by that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from thresher.evaluation.challenge import Challenge
+    from thresher.evaluation.evaluation import Contender, Evaluation
+    from thresher.evaluation.verdict import Verdict
+    from thresher.models.network import Network
+    from thresher.training.loop import TrainingHistory
+else:
+    Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
+
+__all__ = [
+    "Challenge",
+    "Contender",
+    "DataFrame",
+    "Evaluation",
+    "Figure",
+    "Network",
+    "TrainingHistory",
+    "Verdict",
+]

@@ -1,0 +1,55 @@
+"""What long work says while it runs. Observers subscribe; the work itself never knows who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """The mean loss over the last few optimizer steps of one training."""
+
+    training: str
+    step: int
+    total_steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrainingEpoch:
+    """One finished epoch; accuracies are shares from 0 to 1."""
+
+    training: str
+    epoch: int
+    epochs: int
+    step: int
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a node that takes a while, in words."""
+
+    text: str
+
+
+Event = TrainingStep | TrainingEpoch | Step
+Observer = Callable[[Event], None]
+
+_observers: list[Observer] = []
+
+
+def subscribe(observer: Observer) -> Callable[[], None]:
+    """Call ``observer`` with every event from now on; return the function that ends it."""
+    _observers.append(observer)
+    return lambda: _observers.remove(observer)
+
+
+def report(event: Event) -> None:
+    """Tell every observer of ``event``."""
+    for observer in tuple(_observers):
+        observer(event)

@@ -1,0 +1,59 @@
+"""The recipe: one file in pipelines/, one Kedro pipeline. Composes the sections and checks what crosses them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from thresher.compression.candidate import Candidate
+from thresher.config import Config
+from thresher.contracts import Contract
+from thresher.evaluation import Measurement
+from thresher.evaluation.selection import Selection
+from thresher.models import Model
+from thresher.serving.options import Serving
+from thresher.training import Training
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+
+class Data(Config):
+    """Which samples, and what must hold of them before anything is trained."""
+
+    modality: Literal["image"]
+    train: str
+    """Catalog entry with the training samples."""
+    test: str
+    """Catalog entry with the test samples; the verdict alone reads them."""
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the training samples, of each class alike, that judges epochs and is not learned from."""
+    contract: Contract = Field(default_factory=list)
+    """Great Expectations by their own names, besides those that are built in."""
+
+
+class Recipe(Config):
+    """Everything that a run is, as data."""
+
+    description: str = ""
+    task: Literal["classification"]
+    data: Data
+    model: Model
+    training: Training = Field(default_factory=Training)
+    candidates: dict[Name, Candidate] = Field(default_factory=dict)
+    """Name -> chain. The unpruned float model is always a candidate, named "float"."""
+    evaluation: Measurement = Field(default_factory=Measurement)
+    selection: Selection = Field(default_factory=Selection)
+    serving: Serving = Field(default_factory=Serving)
+
+
+def is_valid_name(name: str) -> bool:
+    """Return whether ``name`` can name a recipe or a candidate: Kedro, MLflow and BentoML all take it."""
+    return re.fullmatch(NAME_PATTERN, name) is not None
+
+
+def dump(recipe: Recipe) -> dict[str, Any]:
+    """Return ``recipe`` as plain data with every default written out; reading it again gives the same recipe."""
+    return recipe.model_dump(mode="json", by_alias=True)

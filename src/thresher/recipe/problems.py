@@ -1,0 +1,114 @@
+"""pydantic's errors as a recipe's author needs them: the place in the file, what was given, what is allowed."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from thresher.errors import nearest
+
+Place = tuple[str | int, ...]
+
+
+def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str, str]:
+    """Return (place in the file, what is wrong, what is allowed or how to mend it) of one pydantic error."""
+    place, owner = _locate(model, error["loc"])
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return place, f"unknown key '{place[-1]}'", nearest(str(place[-1]), _keys(owner))
+    if kind == "missing":
+        return place, f"'{place[-1]}' is missing", "It has no default; every recipe must give it."
+    if kind == "union_tag_invalid":
+        allowed = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
+        return (*place, "kind"), f"unknown kind '{context['tag']}'", nearest(str(context["tag"]), allowed)
+    if kind == "union_tag_not_found":
+        return place, f"'kind' is missing in {_show(given)}", "Write it as {kind: NAME, ...}."
+    if kind == "literal_error":
+        allowed = [word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ",").split(",")]
+        return place, f"{_show(given)} is not allowed", nearest(str(given), allowed)
+    if kind == "value_error":
+        return place, str(context["error"]), ""
+    if kind == "string_pattern_mismatch":
+        what = f"{_show(given)} is not a name"
+        return place, what, "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
+    return place, f"{_show(given)} given", f"{error['msg']}."
+
+
+def explain_all(errors: list[ErrorDetails], model: type[BaseModel]) -> list[tuple[Place, str, str]]:
+    """Return each problem once: alternatives of one value joined, and no empty container for its broken items."""
+    joined: dict[Place, tuple[str, list[str]]] = {}
+    for error in errors:
+        place, what, fix = explain(error, model)
+        joined.setdefault(place, (what, []))[1].append(fix)
+    too_short = {_locate(model, error["loc"])[0] for error in errors if error["type"] == "too_short"}
+    hollow = {place for place in too_short if any(other[: len(place)] == place != other for other in joined)}
+    return [(place, what, " Or: ".join(filter(None, fixes)))
+            for place, (what, fixes) in joined.items() if place not in hollow]  # fmt: skip
+
+
+def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Place, Any]:
+    """Follow pydantic's location through the types: drop what is not in the file, return the place and its owner."""
+    place: list[str | int] = []
+    owner: Any = model
+    current: Any = model
+    for part in location:
+        current = _unwrap(current)
+        member = _member(current, part)
+        if member is not None:
+            current = member
+            continue
+        if part == "[key]":
+            continue
+        owner = current
+        place.append(part)
+        current = _step(current, part)
+    return tuple(place), owner
+
+
+def _step(current: Any, part: str | int) -> Any:
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        for name, field in current.model_fields.items():
+            if part in (name, field.alias):
+                return field.annotation
+        return None
+    arguments = get_args(current)
+    if get_origin(current) in (dict, Mapping) and len(arguments) == 2:
+        return arguments[1]
+    return arguments[0] if arguments else None
+
+
+def _unwrap(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def _member(annotation: Any, part: str | int) -> Any:
+    """Return the union's member that ``part`` names by its kind, or by its type, which pydantic puts in locations."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return None
+    for member in map(_unwrap, get_args(annotation)):
+        if isinstance(member, type) and issubclass(member, BaseModel) and "kind" in member.model_fields:
+            if member.model_fields["kind"].default == part:
+                return member
+        elif str(part) in (getattr(member, "__name__", ""), f"literal{sorted(get_args(member))}".replace('"', "'")) or (
+            get_origin(member) is Literal and str(part).startswith("literal[")
+        ):
+            return member
+    return None
+
+
+def _keys(owner: Any) -> list[str]:
+    owner = _unwrap(owner)
+    if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
+        return []
+    return [field.alias or name for name, field in owner.model_fields.items()]
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

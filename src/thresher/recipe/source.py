@@ -1,0 +1,64 @@
+"""A recipe file as YAML: its values, and the line of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from thresher.errors import Problem, RecipeError
+
+Place = tuple[str | int, ...]
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+    """Return the mapping in ``path`` and the line (from 1) of every key and list item by its place.
+
+    Raises:
+        RecipeError: not YAML, not a mapping, or a key given twice.
+    """
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path.name}:{mark.line + 1}" if mark else path.name
+        text = getattr(error, "problem", None) or "not valid YAML"
+        raise RecipeError(path.stem, [Problem(where, text, "Check the indentation and quotes there.")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(path.stem, [Problem(path.name, f"cannot be read: {error}")]) from error
+    if not isinstance(values, dict) or root is None:
+        what = "a recipe is a mapping of keys to values; this file holds none"
+        raise RecipeError(path.stem, [Problem(path.name, what, "Start from pipelines/digits.yml.")])
+    lines: dict[Place, int] = {}
+    twice: list[Problem] = []
+    _collect(root, (), lines, twice, path.name)
+    if twice:
+        raise RecipeError(path.stem, twice)
+    return values, lines
+
+
+def find_line(place: Place, lines: dict[Place, int]) -> int | None:
+    """Return the line of ``place``, or of its nearest ancestor; parts that the file leaves out are passed over."""
+    known: Place = ()
+    for part in place:
+        if (*known, part) in lines:
+            known = (*known, part)
+    return lines.get(known)
+
+
+def _collect(node: yaml.Node, place: Place, lines: dict[Place, int], twice: list[Problem], file: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*place, key.value)
+            line = key.start_mark.line + 1
+            if below in lines:
+                what = f"the key '{key.value}' stands twice (first in line {lines[below]})"
+                twice.append(Problem(f"{file}:{line}", what, "Keep one of them."))
+            lines[below] = line
+            _collect(value, below, lines, twice, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*place, index)] = item.start_mark.line + 1
+            _collect(item, (*place, index), lines, twice, file)

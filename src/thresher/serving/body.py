@@ -1,0 +1,47 @@
+"""Reads a request's body within bounds of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+MAX_BODY_BYTES = 32 * 2**20
+MAX_BODY_SECONDS = 30.0
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the whole body, never holding more than the limit, however it is sent.
+
+    Raises:
+        HTTPException: 413 too large, 408 too slow, 400 broken off, 415 compressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise HTTPException(415, f"Content-Encoding '{encoding}' given. Send the body uncompressed.")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(MAX_BODY_SECONDS):
+            return await _collect(request)
+    except TimeoutError as error:
+        raise HTTPException(408, f"The body took more than {MAX_BODY_SECONDS:.0f} s to arrive.") from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "The body broke off.") from error
+
+
+async def _collect(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> HTTPException:
+    # The rest of the body stays unread, so this connection can carry no other request.
+    text = f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send fewer images at a time."
+    return HTTPException(413, text, headers={"Connection": "close"})

@@ -1,0 +1,107 @@
+"""The model bundle: the folder that holds everything a service needs to answer as the evaluation did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+
+from thresher.config import Config
+from thresher.errors import ThresherError
+from thresher.modalities.image import ImageEncoder
+
+MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
+
+
+class BundleError(ThresherError):
+    """A model bundle with a missing or damaged file."""
+
+
+class ModelInfo(Config):
+    """Where the model of a bundle comes from, and how it is to be run."""
+
+    recipe: str = Field(min_length=1)
+    candidate: str
+    """The winner's name in the recipe, such as `float` or `half_int8`."""
+    model_version: str
+    """The version in the MLflow registry."""
+    mlflow_run_id: str
+    data_hash: str
+    git_commit: str
+    created: datetime
+    threads: int = Field(ge=1)
+    """ONNX Runtime's threads for one call, as in the evaluation."""
+    max_batch_size: int = Field(ge=1)
+    """The most samples in one call of ONNX Runtime."""
+    max_latency_ms: int = Field(ge=1)
+    """The latency that the recipe asks for. The batcher never waits, so nothing is delayed by it; the latency
+    histogram on /metrics has a bucket that ends exactly here."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """What the evaluation measured."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model bundle in memory."""
+
+    onnx_bytes: bytes
+    encoder: ImageEncoder
+    info: ModelInfo
+
+
+def write_bundle(folder: Path, onnx_bytes: bytes, encoder: ImageEncoder, info: ModelInfo) -> None:
+    """Write a bundle to ``folder``, which is made where it is missing.
+
+    Args:
+        onnx_bytes: a model from `image`, uint8 [N, C, H, W], to `probabilities`, float32 [N, K].
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_FILE).write_bytes(onnx_bytes)
+    (folder / ENCODER_FILE).write_text(encoder.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Return the bundle in ``folder``; whether ONNX Runtime can open its model is `open_session`'s to say.
+
+    Raises:
+        BundleError: a file is missing, empty or not what it should be.
+    """
+    onnx_bytes = _read(folder, MODEL_FILE)
+    return Bundle(onnx_bytes, _parse(folder, ENCODER_FILE, ImageEncoder), read_info(folder))
+
+
+def read_info(folder: Path) -> ModelInfo:
+    """Return where the model of the bundle in ``folder`` comes from, without reading the model.
+
+    Raises:
+        BundleError: the file is missing, empty or not what it should be.
+    """
+    return _parse(folder, INFO_FILE, ModelInfo)
+
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def _parse(folder: Path, name: str, kind: type[ConfigType]) -> ConfigType:
+    try:
+        return kind.model_validate_json(_read(folder, name))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}" for problem in error.errors()
+        )
+        raise BundleError(f"{folder / name} is damaged: {problems}. Package the model again.") from error
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        needed = f"A model bundle is a folder with {MODEL_FILE}, {ENCODER_FILE} and {INFO_FILE}."
+        raise BundleError(f"Cannot read {folder / name}: {error.strerror}. {needed}") from error
+    if not content:
+        raise BundleError(f"{folder / name} is empty. Package the model again.")
+    return content

@@ -1,0 +1,71 @@
+"""The page at `/`: what is served, and a call that works when pasted."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from thresher.modalities.image import ImageEncoder
+from thresher.serving.bundle import Bundle
+from thresher.serving.decoding import CONTENT_TYPES
+
+HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+def index_page(request: Request, bundle: Bundle) -> Response:
+    """Return the page as HTML for a browser, as JSON for anything else."""
+    about = describe(bundle, _url(request))
+    if "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse(about)
+    example = html.escape(about.pop("example"), quote=False)
+    rows = html.escape(json.dumps(about, indent=2), quote=False)
+    return HTMLResponse(
+        f"<!doctype html><meta charset=utf-8><title>{html.escape(bundle.info.recipe)}</title>"
+        f"<h1>{html.escape(bundle.info.recipe)}</h1><p>Paste this to try it:</p><pre>{example}</pre><pre>{rows}</pre>"
+    )
+
+
+def describe(bundle: Bundle, url: str) -> dict[str, Any]:
+    """Return what is served under ``url``, for people and programs."""
+    info, encoder = bundle.info, bundle.encoder
+    return {
+        "model": info.recipe,
+        "candidate": info.candidate,
+        "model_version": info.model_version,
+        "metrics": info.metrics,
+        "classes": list(encoder.class_names),
+        "predict": {
+            "url": f"POST {url}/predict",
+            "content_types": list(CONTENT_TYPES),
+            "json": 'Either {"image": pixels} or {"images": [pixels, ...]}.',
+            "image": encoder.expected,
+        },
+        "other": ["GET /livez", "GET /readyz", "GET /metrics"],
+        "example": f"echo {_blank_png(encoder)} | base64 -d | "
+        f"curl -s -H 'Content-Type: image/png' --data-binary @- {url}/predict",
+    }
+
+
+def _blank_png(encoder: ImageEncoder) -> str:
+    from PIL import Image
+
+    shape = (encoder.height, encoder.width, encoder.channels)
+    file = io.BytesIO()
+    Image.fromarray(np.zeros(shape, np.uint8).squeeze(-1) if encoder.channels == 1 else np.zeros(shape, np.uint8)).save(
+        file, "PNG"
+    )
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _url(request: Request) -> str:
+    """Where the caller reached this service; a Host header is the caller's text and goes into a shell command."""
+    host = request.headers.get("host", "")
+    return f"{request.scope['scheme']}://{host if HOST.fullmatch(host) else 'localhost:3000'}"

@@ -1,0 +1,1 @@
+"""MLflow: one run a `kedro run`, everything that a person looks for in it, and the registry of champions."""

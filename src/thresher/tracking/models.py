@@ -1,0 +1,124 @@
+"""Candidates as MLflow's logged models, and the champion in its registry."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag
+
+from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
+from thresher.modalities.image import ImageEncoder
+from thresher.tracking.run import run_id
+
+if TYPE_CHECKING:
+    from thresher.evaluation.evaluation import Evaluation
+    from thresher.modalities.fingerprint import DataFingerprint
+
+ALIAS = "champion"
+RECIPE, CANDIDATE, ENCODER = "recipe", "candidate", "encoder"
+
+
+def data_sets(recipe: str, fingerprint: DataFingerprint) -> dict[str, MetaDataset]:
+    """Return both splits as MLflow shows them, by the context they are used in."""
+    source = CodeDatasetSource(tags={"mlflow.source.name": f"catalog entries of recipe {recipe}"})
+    return {
+        "training": _data_set(source, f"{recipe}.train", fingerprint.train_sha256),
+        "evaluation": _data_set(source, f"{recipe}.test", fingerprint.test_sha256),
+    }
+
+
+def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
+    """Return ``data_set`` as an input of the run, used as ``context`` says."""
+    return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
+
+
+def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder) -> str:
+    """Log a candidate's ONNX file with signature and input example as a model of the run; return the model's id."""
+    import onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    image = (encoder.channels, encoder.height, encoder.width)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *image), "image")]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(encoder.class_names)), "probabilities")]),
+    )
+    # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
+    client = MlflowClient()
+    tags = {RECIPE: recipe, CANDIDATE: candidate}
+    experiment = client.get_run(run_id()).info.experiment_id
+    model = client.create_logged_model(experiment, name=candidate, source_run_id=run_id(), tags=tags)
+    # MLflow warns that it cannot guess requirements it is given, and that uint8 has no missing values.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    mlflow.onnx.log_model(
+        onnx.load_from_string(onnx_file),
+        model_id=model.model_id,
+        signature=signature,
+        input_example={"image": np.zeros((1, *image), np.uint8)},
+        pip_requirements=[f"{name}=={_version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
+        save_as_external_data=False,
+        metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
+    )
+    return str(model.model_id)
+
+
+def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, data_set: Any) -> None:
+    """Link the candidate's metrics to its model and to the test data, so that the Models tab compares them."""
+    metrics = measure_metrics(evaluation, baseline, CONFIDENCE)
+    values = {name: interval.value for name, interval in metrics.items()}
+    values |= {f"{name}_upper": metrics[name].upper for name in ("accuracy_drop",)}
+    mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
+
+
+def find_candidate(candidate: str) -> str | None:
+    """Return the id of the model that this run logged for ``candidate``, if it did."""
+    run = MlflowClient().get_run(run_id())
+    models = mlflow.search_logged_models(
+        experiment_ids=[run.info.experiment_id],
+        filter_string=f"source_run_id = '{run_id()}' AND name = '{candidate}'",
+        order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+        output_format="list",
+    )
+    return models[0].model_id if models else None
+
+
+def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:
+    """Register the logged model ``model_id`` as a new version, move the alias to it, and return the version."""
+    client = MlflowClient()
+    version = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
+    client.set_registered_model_alias(recipe, ALIAS, version.version)
+    return str(version.version)
+
+
+def find_champion(recipe: str) -> Any | None:
+    """Return MLflow's version that has the alias `champion`, or None."""
+    try:
+        return MlflowClient().get_model_version_by_alias(recipe, ALIAS)
+    except mlflow.MlflowException:
+        return None
+
+
+def load_champion(version: Any) -> tuple[bytes, dict[str, Any]]:
+    """Return the ONNX file of a registered version and the metadata that was logged with it."""
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    model = mlflow.models.Model.load(str(folder))
+    return (folder / model.flavors["onnx"]["data"]).read_bytes(), dict(model.metadata or {})
+
+
+def _data_set(source: CodeDatasetSource, name: str, sha256: str) -> MetaDataset:
+    # MLflow keeps at most 36 characters of a digest.
+    return MetaDataset(source, name=name, digest=sha256[:36])  # type: ignore[abstract]  # MLflow's own class
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)

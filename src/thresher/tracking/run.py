@@ -1,0 +1,89 @@
+"""The MLflow run of one `kedro run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from thresher.errors import ThresherError
+from thresher.machine import describe_machine, git_commit
+from thresher.tracking.settings import TrackingSettings
+
+RUN_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"
+MAX_PARAMETER = 6000  # MLflow's own limit on the length of a parameter's value
+
+
+class TrackingError(ThresherError):
+    """An MLflow server that cannot be reached, or refuses."""
+
+
+def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any], tags: dict[str, str]) -> str:
+    """Start the run in the recipe's experiment and return its id.
+
+    The id goes into the environment, so that datasets and worker processes log to the same run.
+
+    Raises:
+        TrackingError: the tracking server cannot be used.
+    """
+    import mlflow
+
+    try:
+        mlflow.set_tracking_uri(settings.tracking_uri)
+        if mlflow.get_experiment_by_name(recipe) is None:
+            mlflow.create_experiment(recipe, artifact_location=settings.artifact_folder)
+        mlflow.set_experiment(recipe)
+        run = mlflow.start_run(tags=tags, log_system_metrics=settings.system_metrics)
+    except mlflow.MlflowException as error:
+        hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
+        raise TrackingError(f"MLflow at {settings.tracking_uri}: {error}\n{hint}") from error
+    os.environ[RUN_ID] = run.info.run_id
+    mlflow.log_params({key: str(value)[:MAX_PARAMETER] for key, value in flatten(parameters).items()})
+    return str(run.info.run_id)
+
+
+def end_run(status: str) -> None:
+    """End the run as FINISHED, FAILED or KILLED; nothing happens where none is active."""
+    import mlflow
+
+    if os.environ.pop(RUN_ID, None) is not None:
+        mlflow.end_run(status)
+
+
+def run_id() -> str:
+    """Return the id of the active run.
+
+    Raises:
+        TrackingError: outside of a `kedro run`.
+    """
+    if RUN_ID not in os.environ:
+        raise TrackingError("There is no active MLflow run. Models are registered by `kedro run`.")
+    return os.environ[RUN_ID]
+
+
+def describe_environment(project: Path) -> dict[str, str]:
+    """Return the tags that say what made the run: git commit, machine, versions, process."""
+    from importlib.metadata import version
+
+    packages = ("torch", "onnxruntime", "onnx", "kedro", "great-expectations", "bentoml", "torch-pruning")
+    return {
+        "git_commit": git_commit(project),
+        "process": str(os.getpid()),
+        **{f"machine.{key}": value for key, value in describe_machine().items()},
+        **{f"version.{name}": version(name) for name in packages},
+    }
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings and lists as one mapping with dotted keys."""
+    if isinstance(values, dict) and values:
+        items = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list) and any(isinstance(value, dict) for value in values):
+        items = [(str(index), value) for index, value in enumerate(values)]
+    else:
+        return {prefix: values}
+    return {
+        key: leaf
+        for name, value in items
+        for key, leaf in flatten(value, f"{prefix}.{name}" if prefix else name).items()
+    }

@@ -1,0 +1,33 @@
+"""Where MLflow keeps its runs: conf/<env>/mlflow.yml, or the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from thresher.config import Config
+
+SQLITE = "sqlite:///"
+
+
+class TrackingSettings(Config):
+    """The content of conf/<env>/mlflow.yml."""
+
+    tracking_uri: str = f"{SQLITE}mlflow.db"
+    """A server, or a SQLite file within the project. The variable MLFLOW_TRACKING_URI comes before it."""
+    artifact_folder: str | None = "mlartifacts"
+    """Within the project, for a SQLite file; a server decides for itself."""
+    system_metrics: bool = True
+    """Whether CPU, memory and GPU use are recorded while a run goes on."""
+
+
+def resolve(settings: dict[str, Any], project: Path) -> TrackingSettings:
+    """Return typed settings with the paths of the project made absolute and the environment heeded."""
+    typed = TrackingSettings.model_validate(settings)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or typed.tracking_uri
+    if uri.startswith(SQLITE) and not uri.startswith(f"{SQLITE}/"):
+        uri = f"{SQLITE}{project / uri.removeprefix(SQLITE)}"
+    folder = typed.artifact_folder if uri.startswith(SQLITE) else None
+    absolute = (project / folder).as_uri() if folder else None
+    return typed.model_copy(update={"tracking_uri": uri, "artifact_folder": absolute})

@@ -1,0 +1,70 @@
+"""A real HTTP server on 127.0.0.1 that serves bytes, well or badly."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Behaviour:
+    """What the server does; changed by tests while it runs."""
+
+    files: dict[str, bytes]
+    knows_ranges: bool = True
+    wrong_range: bool = False
+    drop_after: int | None = None
+    """Close each connection after so many bytes of the body, whatever was announced."""
+    announces_length: bool = True
+    statuses: list[int] = field(default_factory=list)
+    """Answers to give before any proper one."""
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range header of each request so far."""
+
+
+@contextmanager
+def serve(behaviour: Behaviour) -> Iterator[str]:
+    """Serve until the block ends; gives the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _answer(self, behaviour)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answer(request: BaseHTTPRequestHandler, behaviour: Behaviour) -> None:
+    asked = request.headers.get("Range")
+    behaviour.requests.append((request.path, asked))
+    content = behaviour.files.get(request.path.lstrip("/"))
+    if behaviour.statuses or content is None:
+        request.send_error(behaviour.statuses.pop(0) if behaviour.statuses else 404)
+        return
+    start = int(re.findall(r"\d+", asked)[0]) if asked and behaviour.knows_ranges else 0
+    if start and start >= len(content):
+        request.send_error(416)
+        return
+    body = content[start:]
+    request.send_response(206 if start else 200)
+    if start:
+        told = 0 if behaviour.wrong_range else start
+        request.send_header("Content-Range", f"bytes {told}-{len(content) - 1}/{len(content)}")
+    if behaviour.announces_length:
+        request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body if behaviour.drop_after is None else body[: behaviour.drop_after])

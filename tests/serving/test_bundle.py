@@ -1,0 +1,66 @@
+"""A bundle comes back as it was written, and a damaged one says what is wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thresher.modalities.image import ImageEncoder
+from thresher.serving.bundle import Bundle, BundleError, read_bundle, write_bundle
+from thresher.serving.session import open_session
+
+
+@pytest.fixture
+def folder(bundle: Bundle, tmp_path: Path) -> Path:
+    write_bundle(tmp_path / "bundle", bundle.onnx_bytes, bundle.encoder, bundle.info)
+    return tmp_path / "bundle"
+
+
+def test_round_trip(bundle: Bundle, folder: Path) -> None:
+    assert read_bundle(folder) == bundle
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "model.json"])
+def test_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: No such file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "model.json"])
+def test_empty_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"")
+    with pytest.raises(BundleError, match=f"{name} is empty"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"modality": "image"}', "\x00"])
+def test_damaged_json_is_named(folder: Path, text: str) -> None:
+    (folder / "encoder.json").write_text(text)
+    with pytest.raises(BundleError, match=r"encoder\.json is damaged"):
+        read_bundle(folder)
+
+
+def test_session_answers_probabilities(bundle: Bundle) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 6), np.uint8)
+    probabilities = open_session(bundle).run(images)
+    assert probabilities.shape == (5, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_damaged_model_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"cannot run model\.onnx"):
+        open_session(replace(bundle, onnx_bytes=bundle.onnx_bytes[:-50]))
+
+
+def test_model_for_other_images_is_refused(bundle: Bundle) -> None:
+    encoder = ImageEncoder(channels=1, height=9, width=9, class_names=bundle.encoder.class_names)
+    with pytest.raises(BundleError, match=r"cannot run model\.onnx"):
+        open_session(replace(bundle, encoder=encoder))
+
+
+def test_model_for_other_classes_is_refused(bundle: Bundle) -> None:
+    encoder = ImageEncoder(channels=1, height=8, width=6, class_names=("a", "b"))
+    with pytest.raises(BundleError, match=r"3.*for 2 classes"):
+        open_session(replace(bundle, encoder=encoder))

@@ -1,0 +1,51 @@
+"""The Bento carries the versions installed here, and nothing of the training side."""
+
+import ast
+import sys
+from importlib.metadata import packages_distributions, version
+
+import yaml
+
+from thresher.serving.container import REQUIREMENTS, container_image, pinned_packages
+from thresher.serving.packaging import PROJECT
+
+CONFIG = yaml.safe_load((PROJECT / "bentofile.yaml").read_text())
+
+
+def bento_imports() -> set[str]:
+    """Return the top-level packages that the files in the Bento import when they run."""
+    files = {path for pattern in CONFIG["include"] for path in PROJECT.glob(pattern)}
+    files -= {PROJECT / name for name in CONFIG["exclude"]}
+    names: set[str] = set()
+    for path in files:
+        tree = ast.parse(path.read_text())
+        typing_only = {id(inner) for node in ast.walk(tree) if is_type_checking(node) for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if id(node) not in typing_only and isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            if id(node) not in typing_only and isinstance(node, ast.ImportFrom):
+                names.add((node.module or "").split(".")[0])
+    return names - sys.stdlib_module_names - {"thresher"}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def test_pins_are_the_installed_versions() -> None:
+    pins = dict(pin.split("==") for pin in pinned_packages())
+    assert pins == {name: version(name) for name in pins}
+    assert set(REQUIREMENTS) - {"bentoml"} <= set(pins)
+    assert not {"torch", "kedro", "mlflow", "pandas", "onnx", "scikit-learn", "scipy"} & set(pins)
+
+
+def test_whatever_the_bento_imports_is_required() -> None:
+    owners = packages_distributions()
+    imported = {owners[name][0].lower() for name in bento_imports() - {"pandas"}}  # pandas describes, which is training
+    assert imported <= {*REQUIREMENTS, "prometheus_client", "packaging"}  # both needed by BentoML itself
+
+
+def test_image_installs_no_system_package() -> None:
+    image = container_image()
+    assert image.base_image == f"python:3.{sys.version_info.minor}-slim-bookworm"
+    assert image.commands == []

@@ -1,0 +1,234 @@
+"""The real thing: store, build with BentoML's command line, serve with nothing but what the Bento names, call, end."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+from packaging.utils import canonicalize_name
+from PIL import Image
+from tiny_service import make_info
+
+from thresher.serving.bundle import Bundle, write_bundle
+from thresher.serving.container import pinned_packages
+from thresher.serving.packaging import PROJECT, PackagingError, build_bento
+
+pytestmark = pytest.mark.end_to_end
+
+STORE = """
+import sys
+from pathlib import Path
+from thresher.serving.packaging import store_bundle
+print(store_bundle(Path(sys.argv[1])))
+"""
+SHIM = """
+import sys
+BLOCKED = {blocked!r}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"{{name}} is not in the Bento", name=name)
+sys.meta_path.insert(0, Blocker())
+sys.path[:] = [path for path in sys.path if path != {source!r}]
+print("Blocker works", file=sys.stderr)
+"""
+
+Store = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A BentoML home of its own, for a user who never heard of usage tracking; it would be logged, not sent."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("bentoml")
+        patch.setenv("BENTOML_HOME", str(home))
+        patch.setenv("__BENTOML_DEBUG_USAGE", "true")
+        patch.delenv("BENTOML_DO_NOT_TRACK", raising=False)
+        yield home
+
+
+def run(*command: str, **options: Any) -> str:
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60, **options)
+    assert "Tracking" not in done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def store(home: Path, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    def store_one(**changes: Any) -> str:
+        folder = tmp_path_factory.mktemp("bundle")
+        write_bundle(folder, bundle.onnx_bytes, bundle.encoder, make_info(**changes))
+        return run("-c", STORE, str(folder)).strip()
+
+    return store_one
+
+
+@pytest.fixture(scope="module")
+def bento(home: Path, store: Store) -> str:
+    store(recipe="shapes")
+    store(recipe="later")
+    built = run("-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes", cwd=PROJECT)
+    store(recipe="shapes", model_version="8")  # a Bento keeps the model it was built with
+    return built.strip().removeprefix("__tag__:")
+
+
+@pytest.fixture(scope="module")
+def service(home: Path, bento: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The served Bento, where only the packages that the Bento pins can be imported, and thresher only from it."""
+    folder = tmp_path_factory.mktemp("serve")
+    pinned = {pin.split("==")[0] for pin in pinned_packages()} | {"bentoml"}
+    owners = packages_distributions().items()
+    blocked = {name for name, owned in owners if not pinned & {canonicalize_name(one) for one in owned}} - {"thresher"}
+    assert {"torch", "kedro", "mlflow", "pandas", "sklearn", "onnx"} <= blocked
+    (folder / "sitecustomize.py").write_text(SHIM.format(blocked=blocked, source=str(PROJECT / "src")))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+                wait_until_ready(client, process, folder / "log")
+                yield client
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/livez")
+    log_text = (folder / "log").read_text()
+    assert log_text.count("Blocker works") >= 2  # BentoML's supervisor and its worker
+    assert "Tracking" not in log_text
+
+
+def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if client.get("/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(log.read_text())
+
+
+def test_bento_says_where_it_comes_from(home: Path, bento: str) -> None:
+    name, version = bento.split(":")
+    assert name == "shapes"
+    folder = home / "bentos" / name / version
+    info = yaml.safe_load((folder / "bento.yaml").read_text())
+    assert info["labels"] == {
+        "recipe": "shapes",
+        "model_version": "7",
+        "mlflow_run_id": "0123456789abcdef",
+        "data_hash": "d" * 64,
+        "git_commit": "c" * 40,
+    }
+    packed = {path.relative_to(folder / "src" / "thresher").parts[0] for path in folder.glob("src/thresher/**/*.py")}
+    assert packed == {"__init__.py", "config.py", "errors.py", "modalities", "serving"}
+    assert "build-essential" not in (folder / "env" / "docker" / "Dockerfile").read_text()
+    assert "half_int8" in (folder / "README.md").read_text()
+
+
+def test_predictions_are_those_of_onnx_runtime(service: httpx.Client, bundle: Bundle) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (40, 8, 6), np.uint8)
+    expected = onnxruntime.InferenceSession(bundle.onnx_bytes).run(None, {"image": images[:, None]})[0]
+    files = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        files.append(("image", ("one.png", file.getvalue())))
+    png = {"Content-Type": "image/png"}
+    for response, rows in (
+        (service.post("/predict", json={"images": images.tolist()}), expected),
+        (service.post("/predict", files=files), expected),
+        (service.post("/predict", json={"image": images[0].tolist()}), expected[:1]),
+        (service.post("/predict", content=files[0][1][1], headers=png), expected[:1]),
+    ):
+        answer = response.json()
+        assert (answer["model"], answer["model_version"]) == ("shapes", "7")
+        given = [list(prediction["probabilities"].values()) for prediction in answer["predictions"]]
+        np.testing.assert_allclose(given, rows, atol=1e-5)
+
+
+def test_mistakes_are_4xx(service: httpx.Client) -> None:
+    as_json = {"Content-Type": "application/json"}
+    big = b" " * (33 * 2**20)
+    for content, headers, status in (
+        (b"{", as_json, 400),
+        (b'{"imgae": 1}', as_json, 400),
+        (b"[" * 100_000, as_json, 400),
+        (b'{"image": [[1]]}', as_json, 422),
+        (b'{"image": NaN}', as_json, 400),
+        (b"x", {"Content-Type": "image/png"}, 422),
+        (b"x", {"Content-Type": "text/plain"}, 415),
+        (big, as_json, 413),
+    ):
+        response = service.post("/predict", content=content, headers=headers)
+        assert response.status_code == status, response.text
+        assert response.json()["error"]
+    assert service.get("/predict").status_code == 405
+
+
+def test_health_metrics_and_page(service: httpx.Client) -> None:
+    before = count_predictions(service)
+    service.post("/predict", json={"images": [[[0] * 6] * 8] * 5})
+    assert count_predictions(service) == before + 5
+    metrics = service.get("/metrics").text
+    assert 'thresher_request_seconds_bucket{le="0.02",model_version="7",recipe="shapes"}' in metrics
+    assert "bentoml_service_request_total" in metrics
+    assert service.get("/livez").status_code == service.get("/readyz").status_code == 200
+    assert service.get("/").json()["model"] == "shapes"
+
+
+def count_predictions(service: httpx.Client) -> float:
+    counts = re.findall(r"^thresher_predictions_total\{.*\} (\S+)$", service.get("/metrics").text, re.MULTILINE)
+    return sum(map(float, counts))
+
+
+def test_build_bento_builds_the_newest_of_its_recipe(bento: str, home: Path) -> None:
+    name, version = build_bento("shapes").split(":")
+    labels = yaml.safe_load((home / "bentos" / name / version / "bento.yaml").read_text())["labels"]
+    assert (name, labels["model_version"]) == ("shapes", "8")
+
+
+def test_build_without_arguments_takes_the_newest_of_all(bento: str, store: Store) -> None:
+    store(recipe="Newest")
+    built = run("-m", "bentoml", "build", "--output", "tag", cwd=PROJECT)
+    assert built.startswith("__tag__:newest:")
+
+
+def test_unknown_recipe_names_the_nearest(bento: str) -> None:
+    with pytest.raises(PackagingError, match=r"No champion of recipe 'shape' .* Did you mean 'shapes'"):
+        build_bento("shape")
+
+
+def test_recipe_that_cannot_be_a_tag_is_refused(store: Store) -> None:
+    with pytest.raises(AssertionError, match=r"PackagingError: Recipe 'ends_': .* Rename the recipe\."):
+        store(recipe="ends_")
