@@ -1,0 +1,43 @@
+# The first two are all that a new user needs: each does the whole set-up, once.
+.PHONY: run test test-fast lint ui serve reproduce lock clean help
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+RECIPE ?= digits
+
+run: $(INSTALLED) ## Set up, then run the main job on the default recipe (RECIPE=NAME for another)
+	$(BIN)/kedro run --pipeline $(RECIPE)
+
+test: $(INSTALLED) ## Set up, then run all tests
+	$(BIN)/pytest
+
+test-fast: $(INSTALLED) ## The tests that take seconds
+	$(BIN)/pytest -m "not slow and not end_to_end"
+
+lint: $(INSTALLED) ## Style, types and the layers
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+ui: $(INSTALLED) ## Open MLflow on the runs of this project
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
+	$(BIN)/bentoml serve $(RECIPE):latest
+
+reproduce: $(INSTALLED) ## Fetch Fashion-MNIST and make the table of the README (about 5 minutes)
+	$(BIN)/thresher fetch fashion_mnist
+	$(BIN)/kedro run --pipeline fashion_mnist
+
+lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
+	scripts/lock.sh
+
+clean: ## Delete everything that runs have made in this project, but not the raw data
+	rm -rf data/0[2-8]_*/*/ mlflow.db mlartifacts
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/install.sh scripts/no_telemetry.pth
+	PYTHON=$(PYTHON) scripts/install.sh
+	touch $@
+
+help: ## Show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
