@@ -49,3 +49,9 @@ def test_image_installs_no_system_package() -> None:
     image = container_image()
     assert image.base_image == f"python:3.{sys.version_info.minor}-slim-bookworm"
     assert image.commands == []
+
+
+def test_bento_reports_nothing_and_keeps_no_downloads() -> None:
+    envs = {env["name"]: env["value"] for env in CONFIG["envs"]}
+    assert envs["BENTOML_DO_NOT_TRACK"] == "true"
+    assert envs["ORT_DISABLE_TELEMETRY"] == envs["UV_NO_CACHE"] == envs["PIP_NO_CACHE_DIR"] == "1"
