@@ -9,7 +9,7 @@ from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 
-from thresher.errors import Problem, RecipeError, nearest
+from thresher.errors import Problem, RecipeError, ThresherError, nearest
 from thresher.recipe import Recipe, dump
 from thresher.recipe.merging import merge
 from thresher.recipe.reading import check_recipe, find_recipe_files, read_source
@@ -19,6 +19,10 @@ warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is depreca
 
 EVERY_RECIPE = "every_recipe"
 """Key in conf/<env>/parameters.yml whose content is merged into each recipe."""
+
+
+class ConfigurationError(ThresherError):
+    """An environment that conf/ does not have."""
 
 
 _active: RecipeConfigLoader | None = None
@@ -40,6 +44,13 @@ class RecipeConfigLoader(OmegaConfigLoader):
 
     A broken recipe is kept aside in ``broken`` and never stops another from running.
     """
+
+    def __init__(self, conf_source: str, env: str | None = None, *args: Any, **options: Any) -> None:
+        """Read nothing yet; raises a ConfigurationError for an environment that is not there."""
+        super().__init__(conf_source, env, *args, **options)
+        folders = {path.name for path in Path(conf_source).iterdir() if path.is_dir()}
+        if env is not None and env not in folders:
+            raise ConfigurationError(f"--env {env}: {conf_source} has no such folder. {nearest(env, folders)}")
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key != "parameters" or key in self.data:

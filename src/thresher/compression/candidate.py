@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.config import Config
@@ -23,6 +25,13 @@ class Candidate(Config):
     @classmethod
     def _accept_bare_list(cls, value: Any) -> Any:
         return {"steps": value} if isinstance(value, list) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return a schema of both ways to write a candidate: the mapping, and the bare list of its steps."""
+        mapping = handler(core_schema)
+        steps = handler.resolve_ref_schema(mapping)["properties"]["steps"]
+        return {"anyOf": [mapping, {key: steps[key] for key in ("type", "items", "minItems")}]}
 
     @property
     def network_steps(self) -> tuple[Technique, ...]:

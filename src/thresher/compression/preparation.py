@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 
@@ -24,6 +25,7 @@ def prepared_for_quantization(onnx_file: bytes) -> Iterator[tuple[Path, Path]]:
             # Without the symbolic shape inference: it needs sympy and adds nothing for graphs whose only free size
             # is the batch.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            yield prepared, target
+            with redirect_stdout(io.StringIO()):  # its calibration prints what it does
+                yield prepared, target
         finally:
             root.setLevel(level)

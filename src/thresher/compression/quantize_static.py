@@ -12,6 +12,11 @@ from thresher.compression.data import CompressionData
 from thresher.config import Config
 
 CALIBRATION_BATCH = 64
+"""The most samples in one call."""
+OPERATORS = [
+    "Conv", "Gemm", "MatMul", "Add", "Concat", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape"
+]  # fmt: skip
+"""Not the softmax and the scaling of pixels: in 8 bits, probabilities tie and no longer add up to 1."""
 
 
 class QuantizeStatic(Config):
@@ -51,6 +56,7 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionD
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=methods[config.calibration],
+            op_types_to_quantize=OPERATORS,
         )
         return target.read_bytes()
 
@@ -66,8 +72,9 @@ class _CalibrationBatches:
     """ONNX Runtime's CalibrationDataReader over an array."""
 
     def __init__(self, inputs: np.ndarray) -> None:
-        starts = range(0, len(inputs), CALIBRATION_BATCH)
-        self._batches: Iterator[np.ndarray] = iter([inputs[start : start + CALIBRATION_BATCH] for start in starts])
+        # Batches of one size: ONNX Runtime's entropy and percentile stack their outputs.
+        size = max(size for size in range(1, CALIBRATION_BATCH + 1) if len(inputs) % size == 0)
+        self._batches: Iterator[np.ndarray] = iter(inputs.reshape(-1, size, *inputs.shape[1:]))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)

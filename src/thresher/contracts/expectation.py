@@ -119,4 +119,6 @@ def _holds_python(condition: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return value.isoformat() if isinstance(value, date) else value

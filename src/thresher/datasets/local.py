@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from kedro.io import AbstractDataset
@@ -29,17 +32,25 @@ class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
     def _exists(self) -> bool:
         return self._filepath.exists()
 
+    @contextmanager
+    def _reading(self) -> Iterator[Path]:
+        """Give the path to read; raises DataError where nothing was saved yet, or where it is damaged."""
+        if not self._filepath.exists():
+            fix = "Run the nodes that make it first, or the whole recipe"
+            raise DataError(f"{self._filepath}: not there yet. {fix} (kedro run --pipeline RECIPE).")
+        try:
+            yield self._filepath
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+            raise DataError(f"{self._filepath}: not readable ({error}). Delete it and run again.") from error
+
 
 class SamplesDataset(LocalDataset[Samples]):
     """Samples as an uncompressed .npz file: reading it back is one copy, no decoding."""
 
     def load(self) -> Samples:
-        try:
-            with np.load(self._filepath, allow_pickle=False) as arrays:
-                names = tuple(str(name) for name in arrays["class_names"])
-                return Samples(arrays["inputs"], arrays["labels"], names)
-        except (ValueError, KeyError, OSError) as error:
-            raise DataError(f"{self._filepath}: not readable ({error}). Delete it and run again.") from error
+        with self._reading() as path, np.load(path, allow_pickle=False) as arrays:
+            names = tuple(str(name) for name in arrays["class_names"])
+            return Samples(arrays["inputs"], arrays["labels"], names)
 
     def save(self, data: Samples) -> None:
         with replacing_file(self._filepath) as path, path.open("wb") as file:
@@ -50,7 +61,8 @@ class ArrayDataset(LocalDataset[np.ndarray]):
     """One array as .npy."""
 
     def load(self) -> np.ndarray:
-        array: np.ndarray = np.load(self._filepath, allow_pickle=False)
+        with self._reading() as path:
+            array: np.ndarray = np.load(path, allow_pickle=False)
         return array
 
     def save(self, data: np.ndarray) -> None:
@@ -62,7 +74,8 @@ class OnnxDataset(LocalDataset[bytes]):
     """An ONNX file, as the bytes that are judged and served."""
 
     def load(self) -> bytes:
-        return self._filepath.read_bytes()
+        with self._reading() as path:
+            return path.read_bytes()
 
     def save(self, data: bytes) -> None:
         with replacing_file(self._filepath) as path:
@@ -75,7 +88,8 @@ class NetworkDataset(LocalDataset[Any]):
     def load(self) -> Any:
         from thresher.models.storage import load_network
 
-        return load_network(self._filepath)
+        with self._reading() as path:
+            return load_network(path)
 
     def save(self, data: Any) -> None:
         from thresher.models.storage import save_network
@@ -88,8 +102,9 @@ class FolderDataset(LocalDataset[dict[str, bytes]]):
     """A folder of small files, by their paths within it."""
 
     def load(self) -> dict[str, bytes]:
-        files = sorted(path for path in self._filepath.rglob("*") if path.is_file())
-        return {str(path.relative_to(self._filepath)): path.read_bytes() for path in files}
+        with self._reading() as folder:
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
     def save(self, data: dict[str, bytes]) -> None:
         with replacing_folder(self._filepath) as folder:
@@ -118,7 +133,8 @@ class DocumentDataset(LocalDataset[Config]):
     def load(self) -> Config:
         module, name = self.DOCUMENTS[self._document].split(":")
         kind: type[Config] = getattr(importlib.import_module(module), name)
-        return kind.model_validate_json(self._filepath.read_bytes())
+        with self._reading() as path:
+            return kind.model_validate_json(path.read_bytes())
 
     def save(self, data: Config) -> None:
         with replacing_file(self._filepath) as path:

@@ -10,7 +10,6 @@ import onnx
 
 from thresher.config import Config
 
-FLOAT_LIKE = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
 KERNEL_OPERATORS = {"Conv", "ConvInteger", "QLinearConv", "FusedConv"}
 MATRIX_OPERATORS = {"Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "QGemm", "DynamicQuantizeMatMul", "FusedGemm"}
 

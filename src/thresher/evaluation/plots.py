@@ -4,47 +4,79 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thresher.evaluation.metrics import find_metric
 from thresher.evaluation.verdict import Judged, Verdict
+from thresher.models import FLOAT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WINNER, QUALIFIES, FAILS = "#1b7f3b", "#3465a4", "#b8b8b8"
+WINNER, QUALIFIES, FAILS = "#1b7f3b", "#2f5f9e", "#8c5a5a"
+LEGEND = {"wins": (WINNER, "*"), "qualifies": (QUALIFIES, "o"), "fails a requirement": (FAILS, "x")}
+LABEL_BELOW = (8, -13)
+LABEL_ABOVE = (8, 6)
 
 
 def plot_verdict(verdict: Verdict) -> Figure:
     """Return accuracy over latency and over size, one point a candidate, with the Pareto front."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(12, 5.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, metric, label, factor in (
-        (axes[0], "latency_ms_p50", "median latency at the first batch size [us]", 1e3),
-        (axes[1], "size_bytes", "size of the ONNX file [kB]", 1e-3),
-    ):
-        _plot_against(axis, verdict, metric, factor)
-        axis.set_xlabel(label)
+    batch = min(int(name.partition("_batch")[2]) for name in verdict.candidates[0].metrics if "p50_batch" in name)
+    _plot_against(axes[0], verdict, "latency_ms_p50", 1e3)
+    axes[0].set_xlabel(f"median latency, batch {batch} [us]")
+    _plot_against(axes[1], verdict, "size_bytes", 1e-3)
+    axes[1].set_xlabel("size of the ONNX file [kB]")
     axes[0].set_ylabel("accuracy on the test split")
-    winner = f"winner: {verdict.winner}" if verdict.winner else "no candidate qualifies"
-    figure.suptitle(f"{verdict.recipe}, {winner}  (whiskers: drop against float at {_confidence(verdict):.0%})")
+    figure.suptitle(f"{verdict.recipe}: " + (f"{verdict.winner} wins" if verdict.winner else "no candidate qualifies"))
+    _add_legend(figure, verdict)
     return figure
 
 
 def _plot_against(axis: Axes, verdict: Verdict, metric: str, factor: float) -> None:
-    for judged in verdict.candidates:
-        x, drop, y = judged.metrics[metric].value * factor, judged.metrics["accuracy_drop"], _accuracy(judged)
-        colour = WINNER if judged.wins else QUALIFIES if judged.qualifies else FAILS
+    points = [(judged.metrics[metric].value * factor, _accuracy(judged)) for judged in verdict.candidates]
+    for judged, (x, y) in zip(verdict.candidates, points, strict=True):
+        drop = judged.metrics["accuracy_drop"]
+        colour, marker = LEGEND[_state(judged)]
         whiskers = [[max(0.0, drop.upper - drop.value)], [max(0.0, drop.value - drop.lower)]]
-        axis.errorbar(x, y, yerr=whiskers, fmt="*" if judged.wins else "o", color=colour, capsize=3,
-                      markersize=14 if judged.wins else 7, elinewidth=1)  # fmt: skip
-        axis.annotate(judged.candidate, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=9, color=colour)
-    front = _pareto_front([(judged.metrics[metric].value * factor, _accuracy(judged)) for judged in verdict.candidates])
-    axis.step(*zip(*front, strict=True), where="post", color=QUALIFIES, linewidth=0.8, linestyle=":", zorder=0)
-    axis.grid(alpha=0.25)
-    axis.margins(x=0.18, y=0.12)
-    axis.set_title(f"less is better: {metric}" if find_metric(metric).smaller_is_better else metric, fontsize=10)
+        size = 15 if judged.wins else 7
+        axis.errorbar(x, y, yerr=whiskers, fmt=marker, color=colour, capsize=3, markersize=size, elinewidth=1)
+    axis.step(
+        *zip(*_pareto_front(points), strict=True), where="post", color="grey", linewidth=0.9, linestyle=":", zorder=0
+    )
+    axis.axhline(_accuracy(verdict.of(FLOAT)), color="grey", linewidth=0.7, linestyle="--", zorder=0)
+    axis.grid(alpha=0.2)
+    axis.margins(x=0.2, y=0.12)
+    _label_points(axis, verdict, points)
+
+
+def _label_points(axis: Axes, verdict: Verdict, points: list[tuple[float, float]]) -> None:
+    """Name every point; of two that lie close together, the lower one is named below."""
+    span_x = max(x for x, _ in points) - min(x for x, _ in points) or 1
+    span_y = max(y for _, y in points) - min(y for _, y in points) or 1
+    for judged, (x, y) in zip(verdict.candidates, points, strict=True):
+        close = [other for other in points if other != (x, y)
+                 and abs(other[0] - x) < 0.25 * span_x and 0 <= other[1] - y < 0.08 * span_y]  # fmt: skip
+        axis.annotate(judged.candidate, (x, y), xytext=LABEL_BELOW if close else LABEL_ABOVE,
+                      textcoords="offset points", fontsize=9, color=LEGEND[_state(judged)][0])  # fmt: skip
+
+
+def _add_legend(figure: Figure, verdict: Verdict) -> None:
+    from matplotlib.lines import Line2D
+
+    confidence = verdict.candidates[0].metrics["accuracy_drop"].confidence
+    states = {_state(judged) for judged in verdict.candidates}
+    handles = [Line2D([], [], color=colour, marker=marker, linestyle="", label=name)
+               for name, (colour, marker) in LEGEND.items() if name in states]  # fmt: skip
+    handles += [
+        Line2D([], [], color="grey", linestyle="--", linewidth=0.7, label="float's accuracy"),
+        Line2D([], [], color="grey", linestyle=":", linewidth=0.9, label="Pareto front"),
+        Line2D(
+            [], [], color="grey", marker="|", markersize=10, linestyle="", label=f"drop's interval, {confidence:.0%}"
+        ),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
 
 
 def _pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -56,9 +88,9 @@ def _pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]
     return front
 
 
+def _state(judged: Judged) -> str:
+    return "wins" if judged.wins else "qualifies" if judged.qualifies else "fails a requirement"
+
+
 def _accuracy(judged: Judged) -> float:
     return judged.metrics["accuracy"].value
-
-
-def _confidence(verdict: Verdict) -> float:
-    return verdict.candidates[0].metrics["accuracy_drop"].confidence

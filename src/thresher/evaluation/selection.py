@@ -11,8 +11,8 @@ from thresher.evaluation.metrics import CONFIDENCE
 class Requirement(Config):
     """A bound on one metric; with a confidence, on the bound of its interval."""
 
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
     """Share of resamples that must keep the bound; only for metrics with an interval."""
 

@@ -45,7 +45,7 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
     metrics = {
         name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
     }
-    failures = {name: _failures(name, metrics, selection) for name in metrics}
+    failures = {name: _failures(name, evaluations, metrics, selection) for name in metrics}
     qualified = [name for name in metrics if not failures[name]]
     minimize = selection.minimize
     winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
@@ -68,8 +68,14 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
     )
 
 
-def _failures(name: str, metrics: dict[str, dict[str, Interval]], selection: Selection) -> list[str]:
-    broken = [_broken(metric, metrics[name][metric], bound) for metric, bound in selection.require.items()]
+def _failures(
+    name: str, evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
+) -> list[str]:
+    broken = []
+    for metric, bound in selection.require.items():
+        confidence = bound.confidence or selection.confidence
+        at_confidence = measure_metrics(evaluations[name], evaluations[FLOAT], confidence)
+        broken.append(_broken(metric, at_confidence[metric], bound))
     minimize = selection.minimize
     if name != FLOAT and minimize.startswith("latency_ms"):
         broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))

@@ -29,7 +29,7 @@ class ImageEncoder(Config):
     """
 
     modality: Literal["image"] = "image"
-    channels: int = Field(ge=1, le=3)
+    channels: Literal[1, 3]
     """1 for grey, 3 for RGB."""
     height: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -106,14 +106,14 @@ class ImageEncoder(Config):
 
     def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
         """Return ``array`` as [N, H, W, C]."""
-        image, grey = (self.height, self.width, self.channels), (self.height, self.width)
+        image, grey, given = (self.height, self.width, self.channels), (self.height, self.width), array.shape
         if self.channels == 1 and array.shape in (grey, (len(array) if array.ndim else 0, *grey)):
             array = array[..., None]
         if array.shape == image:
             array = array[None]
         if array.ndim == 4 and array.shape[1:] == image and len(array):
             return array
-        raise InvalidInputError(f"Shape {list(array.shape)} given. Expected {self.expected}, or a list of such.")
+        raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
 
 
 def describe_images(samples: Samples, split: str) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ class Cnn(Config):
     """3x3 convolutions with batch norm and ReLU, each followed by a 2x2 max-pool, then one hidden layer."""
 
     kind: Literal["cnn"] = "cnn"
-    channels: tuple[int, ...] = Field(default=(16, 32), min_length=1, max_length=8)
+    channels: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(default=(16, 32), min_length=1, max_length=8)
     """Output channels of each convolution, first to last."""
     hidden: int = Field(default=64, ge=1, le=65536)
     """Units of the hidden fully connected layer."""

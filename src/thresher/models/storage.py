@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from thresher.errors import DataError
@@ -31,6 +29,6 @@ def load_network(folder: Path) -> Network:
     try:
         network = Network(NetworkSpec.model_validate_json((folder / SPEC).read_bytes()))
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValidationError, SafetensorError, RuntimeError) as error:
+    except Exception as error:  # a damaged channel plan makes torch raise whatever it stumbles on
         raise DataError(f"{folder}: not a readable network ({error}). Delete the folder and run again.") from error
     return network.eval()

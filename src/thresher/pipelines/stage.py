@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from kedro.pipeline import Node, node
+
+# The dots are meant: RECIPE.CANDIDATE.NAME is what the catalog's patterns and kedro viz read.
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters", category=UserWarning)
 
 
 def stage_node(

@@ -95,7 +95,7 @@ def _member(annotation: Any, part: str | int) -> Any:
         if isinstance(member, type) and issubclass(member, BaseModel) and "kind" in member.model_fields:
             if member.model_fields["kind"].default == part:
                 return member
-        elif str(part) in (getattr(member, "__name__", ""), f"literal{sorted(get_args(member))}".replace('"', "'")) or (
+        elif str(part).removeprefix("constrained-") == getattr(member, "__name__", "") or (
             get_origin(member) is Literal and str(part).startswith("literal[")
         ):
             return member

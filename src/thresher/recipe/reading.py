@@ -12,7 +12,7 @@ from thresher.errors import DataError, Problem, RecipeError, nearest
 from thresher.recipe import Recipe, is_valid_name
 from thresher.recipe.problems import Place, explain_all
 from thresher.recipe.rules import find_problems, read_parts
-from thresher.recipe.source import find_line, read_yaml
+from thresher.recipe.source import find_line, read_yaml, short_path
 
 FOLDER = "pipelines"
 
@@ -39,7 +39,7 @@ def read_source(path: Path) -> RecipeSource:
         RecipeError: a file that is no YAML mapping.
     """
     values, lines = read_yaml(path)
-    return RecipeSource(path.stem, f"{path.parent.name}/{path.name}", values, lines)
+    return RecipeSource(path.stem, short_path(path), values, lines)
 
 
 def check_recipe(source: RecipeSource, values: dict[str, Any] | None = None) -> Recipe:

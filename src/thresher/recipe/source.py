@@ -18,25 +18,35 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     Raises:
         RecipeError: not YAML, not a mapping, or a key given twice.
     """
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path.name}:{mark.line + 1}" if mark else path.name
-        text = getattr(error, "problem", None) or "not valid YAML"
-        raise RecipeError(path.stem, [Problem(where, text, "Check the indentation and quotes there.")]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(path.stem, [Problem(path.name, f"cannot be read: {error}")]) from error
-    if not isinstance(values, dict) or root is None:
-        what = "a recipe is a mapping of keys to values; this file holds none"
-        raise RecipeError(path.stem, [Problem(path.name, what, "Start from pipelines/digits.yml.")])
+    file = short_path(path)
     lines: dict[Place, int] = {}
     twice: list[Problem] = []
-    _collect(root, (), lines, twice, path.name)
+    try:
+        text = path.read_text(encoding="utf-8")
+        root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        if root is not None:
+            _collect(root, (), lines, twice, file)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark else file
+        what = getattr(error, "problem", None) or "not valid YAML"
+        raise RecipeError(path.stem, [Problem(where, what, "Check the indentation and quotes there.")]) from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a value that only looks like a date or a number
+        raise RecipeError(path.stem, [Problem(file, f"cannot be read: {error}")]) from error
+    except RecursionError as error:
+        what = "nested too deep, or an alias that holds itself"
+        raise RecipeError(path.stem, [Problem(file, what, "Write the values out.")]) from error
+    if not isinstance(values, dict):
+        what = "a recipe is a mapping of keys to values; this file holds none"
+        raise RecipeError(path.stem, [Problem(file, what, "Start from pipelines/digits.yml.")])
     if twice:
         raise RecipeError(path.stem, twice)
     return values, lines
+
+
+def short_path(path: Path) -> str:
+    """Return the file with its folder, as problems name it: pipelines/digits.yml."""
+    return "/".join(path.absolute().parts[-2:])
 
 
 def find_line(place: Place, lines: dict[Place, int]) -> int | None:

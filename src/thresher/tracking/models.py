@@ -12,7 +12,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput
 
 from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
 from thresher.modalities.image import ImageEncoder
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from thresher.modalities.fingerprint import DataFingerprint
 
 ALIAS = "champion"
+# MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
+# this step nothing is ever logged.
+MODEL_STEP = -1
 RECIPE, CANDIDATE, ENCODER = "recipe", "candidate", "encoder"
 
 
@@ -61,12 +64,15 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
     mlflow.onnx.log_model(
         onnx.load_from_string(onnx_file),
         model_id=model.model_id,
+        step=MODEL_STEP,
         signature=signature,
         input_example={"image": np.zeros((1, *image), np.uint8)},
         pip_requirements=[f"{name}=={_version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
         save_as_external_data=False,
         metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
     )
+    if mlflow.active_run() is None:  # else MLflow has done it
+        client.log_outputs(run_id(), [LoggedModelOutput(model.model_id, MODEL_STEP)])
     return str(model.model_id)
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
+from thresher.tracking.interrupted import end_interrupted_runs, process_tags
 from thresher.tracking.settings import TrackingSettings
 
 RUN_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"
+# Without it, MLflow's pages show an experiment as one of language models.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_PARAMETER = 6000  # MLflow's own limit on the length of a parameter's value
 
 
@@ -31,9 +34,10 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     try:
         mlflow.set_tracking_uri(settings.tracking_uri)
         if mlflow.get_experiment_by_name(recipe) is None:
-            mlflow.create_experiment(recipe, artifact_location=settings.artifact_folder)
-        mlflow.set_experiment(recipe)
-        run = mlflow.start_run(tags=tags, log_system_metrics=settings.system_metrics)
+            mlflow.create_experiment(recipe, settings.artifact_folder, tags=EXPERIMENT_TAGS)
+        experiment = mlflow.set_experiment(recipe)
+        end_interrupted_runs(experiment.experiment_id)
+        run = mlflow.start_run(run_name="no verdict yet", tags=tags, log_system_metrics=settings.system_metrics)
     except mlflow.MlflowException as error:
         hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
         raise TrackingError(f"MLflow at {settings.tracking_uri}: {error}\n{hint}") from error
@@ -44,9 +48,9 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
 
 def end_run(status: str) -> None:
     """End the run as FINISHED, FAILED or KILLED; nothing happens where none is active."""
-    import mlflow
-
     if os.environ.pop(RUN_ID, None) is not None:
+        import mlflow
+
         mlflow.end_run(status)
 
 
@@ -68,7 +72,7 @@ def describe_environment(project: Path) -> dict[str, str]:
     packages = ("torch", "onnxruntime", "onnx", "kedro", "great-expectations", "bentoml", "torch-pruning")
     return {
         "git_commit": git_commit(project),
-        "process": str(os.getpid()),
+        **process_tags(),
         **{f"machine.{key}": value for key, value in describe_machine().items()},
         **{f"version.{name}": version(name) for name in packages},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class Training(Config):
     optimizer: Optimizer = Field(default_factory=Adam)
     epochs: int = Field(default=10, ge=1, le=100_000)
     """Passes over the training split."""
-    batch_size: int | Literal["full"] = Field(default=128, union_mode="left_to_right")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(default=128, union_mode="left_to_right")
     """Samples a step; "full" is batch gradient descent, 1 is stochastic."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Of the split, the initial weights and the order of the samples."""

@@ -68,7 +68,7 @@ def train(
     inputs, labels = to_device(training, device)
     batch_size = len(training) if config.batch_size == "full" else min(config.batch_size, len(training))
     total_steps = config.epochs * math.ceil(len(training) / batch_size)
-    step, best, epochs = 0, (math.inf, network.state_dict()), []
+    step, best_loss, best_weights, epochs = 0, math.inf, network.state_dict(), []
     for epoch in range(1, config.epochs + 1):
         began, losses = time.perf_counter(), []
         network.train()
@@ -84,17 +84,22 @@ def train(
             if step % STEPS_A_REPORT == 0 or step == total_steps:
                 _report_step(name, step, total_steps, losses[-STEPS_A_REPORT:])
         validation_loss, accuracy = evaluate_network(network, validation, device)
-        training_loss = _finite(torch.stack(losses).mean().item(), name, step)
-        seconds = time.perf_counter() - began
-        epochs.append(Epoch(epoch=epoch, step=step, training_loss=training_loss, validation_loss=validation_loss,
-                            validation_accuracy=accuracy, seconds=seconds))  # fmt: skip
-        progress.report(progress.TrainingEpoch(name, epoch, config.epochs, step, training_loss, validation_loss,
-                                               accuracy, seconds))  # fmt: skip
-        if validation_loss < best[0]:
-            best = (validation_loss, copy.deepcopy(network.state_dict()))
-    network.load_state_dict(best[1])
+        finished = Epoch(
+            epoch=epoch,
+            step=step,
+            training_loss=_finite(torch.stack(losses).mean().item(), name, step),
+            validation_loss=_finite(validation_loss, name, step),
+            validation_accuracy=accuracy,
+            seconds=time.perf_counter() - began,
+        )
+        epochs.append(finished)
+        progress.report(progress.TrainingEpoch(training=name, epochs=config.epochs, **finished.model_dump()))
+        if validation_loss < best_loss:
+            best_loss, best_weights = validation_loss, copy.deepcopy(network.state_dict())
+    network.load_state_dict(best_weights)
     best_epoch = min(epochs, key=lambda epoch: epoch.validation_loss).epoch
-    return network.cpu().eval(), TrainingHistory(device=str(device), epochs=tuple(epochs), best_epoch=best_epoch)
+    network = network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return network.eval(), TrainingHistory(device=str(device), epochs=tuple(epochs), best_epoch=best_epoch)
 
 
 @torch.inference_mode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from thresher.config import Config
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     import torch
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class _Optimizer(Config):
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """L2 penalty; decoupled in adamw."""
 
 
@@ -25,6 +28,12 @@ class Sgd(_Optimizer):
     lr: float = Field(default=0.1, gt=0, le=10)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     nesterov: bool = False
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Sgd:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
 
 
 class RmsProp(_Optimizer):
@@ -40,7 +49,7 @@ class Adam(_Optimizer):
 
     kind: Literal["adam"] = "adam"
     lr: float = Field(default=0.001, gt=0, le=10)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
 
 
 class AdamW(_Optimizer):
@@ -48,8 +57,8 @@ class AdamW(_Optimizer):
 
     kind: Literal["adamw"] = "adamw"
     lr: float = Field(default=0.001, gt=0, le=10)
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.01, ge=0)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
 
 
 Optimizer = Annotated[Sgd | RmsProp | Adam | AdamW, Field(discriminator="kind")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thresher.contracts import ContractReport, require
+from thresher.errors import DataError
 from thresher.modalities.image import ImageEncoder
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import mark_stratified
@@ -21,9 +22,12 @@ def split_samples(
 
     Raises:
         ContractError: it does not; nothing after this runs.
+        DataError: too few samples to split.
     """
     require(contract_report)
     validation = mark_stratified(train.labels, data.validation, training.seed)
+    if not validation.any():
+        raise DataError(f"{len(train)} training samples, one a class, leave none to validate with. Add samples.")
     return train.take(~validation), train.take(validation), test
 
 

@@ -1,0 +1,90 @@
+"""Real digits, a small network trained on them and its ONNX file; each is made when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from thresher.compression.data import CompressionData
+    from thresher.modalities.samples import Samples
+    from thresher.models.network import Network
+    from thresher.progress import Event
+
+
+@dataclass(frozen=True)
+class Digits:
+    training: Samples
+    validation: Samples
+    test: Samples
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    from sklearn.datasets import load_digits
+
+    from thresher.modalities.samples import Samples
+    from thresher.modalities.split import mark_stratified
+
+    images, labels = load_digits(return_X_y=True)
+    pixels = (images * 255 / 16).round().astype(np.uint8).reshape(-1, 1, 8, 8)
+    samples = Samples(pixels, labels.astype(np.int64), tuple("0123456789"))
+    test = mark_stratified(samples.labels, 0.3, seed=1)
+    rest = samples.take(~test)
+    validation = mark_stratified(rest.labels, 0.2, seed=1)
+    return Digits(rest.take(~validation), rest.take(validation), samples.take(test))
+
+
+@pytest.fixture(scope="session")
+def trained(digits: Digits) -> Network:
+    import torch
+
+    from thresher.models.cnn import Cnn
+    from thresher.models.network import Network, NetworkSpec
+    from thresher.training import Training
+    from thresher.training.loop import train
+    from thresher.training.optimizers import Adam
+
+    torch.set_num_threads(1)  # on shared cores, threads of so small a network mostly wait for each other
+    torch.manual_seed(1)
+    model = Cnn(channels=(16, 32), hidden=32)
+    network = Network(NetworkSpec(model=model, input_shape=(1, 8, 8), num_classes=10, mean=(78.0,), std=(96.0,)))
+    config = Training(optimizer=Adam(lr=0.005), epochs=5, batch_size=64)
+    return train(network, digits.training, digits.validation, config, "float")[0]
+
+
+@pytest.fixture(scope="session")
+def float_onnx(trained: Network) -> bytes:
+    from thresher.export import export_onnx
+
+    return export_onnx(trained)
+
+
+@pytest.fixture(scope="session")
+def compression_data(digits: Digits) -> CompressionData:
+    from thresher.compression.data import CompressionData
+    from thresher.training import Training
+    from thresher.training.optimizers import Adam
+
+    training = Training(optimizer=Adam(lr=0.002), epochs=1, batch_size=64)
+    return CompressionData("candidate", digits.training, digits.validation, training)
+
+
+@pytest.fixture
+def events() -> Iterator[list[Event]]:
+    from thresher import progress
+
+    seen: list[Event] = []
+    end = progress.subscribe(seen.append)
+    yield seen
+    end()

@@ -1,0 +1,51 @@
+"""Evaluations with chosen figures; everything that is not chosen equals the float model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from thresher.evaluation.cost import Cost
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.latency import Latency
+from thresher.evaluation.statistics import PairedCounts
+
+Evaluate = Callable[..., Evaluation]
+BATCH_SIZES = (1, 32)
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> Evaluate:
+    """Make the evaluation of a candidate that takes ``ratio`` of the float model's time, give or take ``spread``."""
+
+    def evaluation(
+        name: str = "float",
+        ratio: float = 1.0,
+        spread: float = 0.0,
+        clock: float = 1.0,
+        lost: int = 0,
+        gained: int = 0,
+        **cost: int,
+    ) -> Evaluation:
+        figures = {"size_bytes": 1000, "compressed_bytes": 900, "num_parameters": 100, "macs": 5000, **cost}
+        ratios = tuple(ratio + spread * (number - 4.5) for number in range(10))
+        return Evaluation(
+            candidate=name,
+            reference="float",
+            accuracy=0.9 - (lost - gained) / 1000,
+            reference_accuracy=0.9,
+            paired=PairedCounts(num_samples=1000, lost=lost, gained=gained),
+            agreement=1.0,
+            cost=Cost(**figures),
+            latencies=tuple(
+                Latency(batch_size=size, p50=0.1 * size * ratio * clock, p99=0.2 * size * ratio * clock,
+                        reference_p50=0.1 * size * clock, num_calls=50, round_ratios=ratios)
+                for size in BATCH_SIZES
+            ),
+            machine={"processor": "a processor", "vnni": "no"},
+            onnxruntime_version="1",
+            measured_at="2026-01-01T00:00:00+00:00",
+        )  # fmt: skip
+
+    return evaluation

@@ -1,0 +1,82 @@
+"""The winner takes the champion's place unless it is measurably worse than it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from thresher.evaluation.challenge import Challenge, decide
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.selection import Selection
+
+Evaluate = Callable[..., Evaluation]
+EQUAL = "no worse than the champion on the same test data"
+
+
+@pytest.fixture
+def challenge(evaluation: Evaluate) -> Callable[..., Challenge]:
+    """Let a winner with these figures challenge a champion with the standard ones."""
+
+    def challenge(selection: dict[str, Any] | None = None, **figures: Any) -> Challenge:
+        ours, champion = evaluation("half", **figures), evaluation()
+        return decide(ours, champion.cost, Selection.model_validate(selection or {}), "7")
+
+    return challenge
+
+
+@pytest.mark.parametrize("figures", [{}, {"ratio": 0.5}, {"ratio": 1.04}, {"gained": 30}, {"lost": 10, "gained": 8}])
+def test_what_is_no_worse_replaces_the_champion(figures: dict[str, Any], challenge: Callable[..., Challenge]) -> None:
+    assert challenge(**figures) == Challenge(replaces=True, reason=EQUAL, champion_version="7")
+
+
+@pytest.mark.parametrize(
+    ("require", "replaces"),
+    [
+        ({}, False),
+        ({"accuracy_drop": {"at_most": 0.02}}, True),
+        ({"accuracy_drop": {"at_most": 0.02, "confidence": 0.95}}, False),
+        ({"accuracy_drop": {"at_most": 0.04, "confidence": 0.95}}, True),
+        ({"accuracy_drop": {"at_most": 0.019}}, False),
+    ],
+)
+def test_accuracy_is_held_to_the_recipes_own_bound(
+    require: dict[str, Any], replaces: bool, challenge: Callable[..., Challenge]
+) -> None:
+    result = challenge({"require": require}, lost=25, gained=5, ratio=0.5)
+    assert result.replaces is replaces
+    if not replaces:
+        assert result.reason.startswith(
+            "less accurate than the champion: 0.8800 against 0.9000, the drop's upper bound 0.0"
+        )
+
+
+def test_what_is_measurably_slower_does_not_replace_it(challenge: Callable[..., Challenge]) -> None:
+    result = challenge(ratio=1.5)
+    assert (result.replaces, result.reason) == (False, "slower than the champion: 150 us against 100 us")
+
+
+def test_slowness_within_the_noise_of_the_rounds_is_no_fault(challenge: Callable[..., Challenge]) -> None:
+    assert challenge(ratio=1.1, spread=0.05).replaces
+
+
+def test_latency_is_compared_at_the_batch_size_that_is_minimized(challenge: Callable[..., Challenge]) -> None:
+    result = challenge({"minimize": "latency_ms_p50_batch32"}, ratio=1.5)
+    assert result.reason == "slower than the champion: 4.80 ms against 3.20 ms"
+
+
+@pytest.mark.parametrize(("size", "replaces"), [(1050, True), (1051, False)])
+def test_size_is_compared_where_size_is_minimized(
+    size: int, replaces: bool, challenge: Callable[..., Challenge]
+) -> None:
+    result = challenge({"minimize": "size_bytes"}, size_bytes=size, ratio=9.0)
+    reason = EQUAL if replaces else "larger than the champion: 1,051 bytes against 1,000 bytes"
+    assert (result.replaces, result.reason) == (replaces, reason)
+
+
+def test_a_champion_that_breaks_the_recipes_bound_cannot_defend_its_place(challenge: Callable[..., Challenge]) -> None:
+    result = challenge({"require": {"size_bytes": {"at_most": 900}}}, size_bytes=800, ratio=3.0, lost=500)
+    assert (result.replaces, result.reason) == (
+        True, "the champion breaks the recipe's bound: size_bytes 1,000 bytes > 900 bytes"
+    )  # fmt: skip

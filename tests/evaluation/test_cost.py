@@ -1,0 +1,70 @@
+"""Sizes and sums are read off the ONNX file: LeNet's by hand, and unchanged by quantization."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from thresher.evaluation.cost import measure_cost
+from thresher.export import export_onnx
+from thresher.models.lenet import LeNet
+from thresher.models.network import Network, NetworkSpec
+
+
+@pytest.mark.slow
+def test_lenets_sums_are_those_counted_by_hand() -> None:
+    torch.manual_seed(0)
+    spec = NetworkSpec(model=LeNet(), input_shape=(1, 28, 28), num_classes=10, mean=(72.0,), std=(90.0,))
+    onnx_file = export_onnx(Network(spec))
+    cost = measure_cost(onnx_file)
+    convolutions = 28 * 28 * (6 * 1 * 25) + 10 * 10 * (16 * 6 * 25)
+    products = 400 * 120 + 120 * 84 + 84 * 10
+    assert cost.macs == convolutions + products == 416_520
+    assert cost.num_parameters == 61_706 - (6 + 16 + 120 + 84 + 10)
+    assert cost.size_bytes == len(onnx_file)
+    assert 61_706 * 4 < cost.size_bytes < 61_706 * 4 + 8192
+
+
+def make_file(nodes: list[onnx.NodeProto], shape: list[int | str], **weights: np.ndarray) -> bytes:
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    initializers = [numpy_helper.from_array(weight, name) for name, weight in weights.items()]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node("Identity", ["z"], ["y"])], "g", [image], [output], initializers
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("stride", "groups", "macs"), [(1, 1, 4 * 2 * 9 * 36), (2, 1, 4 * 2 * 9 * 9), (1, 2, 4 * 1 * 9 * 36)]
+)
+def test_a_convolution_costs_its_kernel_at_every_place(stride: int, groups: int, macs: int) -> None:
+    kernel = np.zeros((4, 2 // groups, 3, 3), np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["z"], strides=[stride] * 2, group=groups)
+    cost = measure_cost(make_file([node], [2, 8, 8], w=kernel))
+    assert (cost.macs, cost.num_parameters) == (macs, kernel.size)
+
+
+def test_biases_scales_and_sums_of_activations_are_not_counted() -> None:
+    weights = {"w": np.zeros((3, 5), np.float32), "b": np.zeros(5, np.float32), "s": np.zeros((1, 3), np.float32)}
+    nodes = [helper.make_node("Mul", ["x", "s"], ["m"]), helper.make_node("Gemm", ["m", "w", "b"], ["z"])]
+    cost = measure_cost(make_file(nodes, [3], **weights))
+    assert (cost.macs, cost.num_parameters) == (15, 15)
+
+
+def test_zeroed_weights_show_in_the_compressed_size_alone() -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["z"])
+    random = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    dense, sparse = (make_file([node], [64], w=weight) for weight in (random, random * (np.abs(random) > 2)))
+    assert measure_cost(dense).size_bytes == measure_cost(sparse).size_bytes
+    assert (
+        measure_cost(sparse).compressed_bytes
+        == len(zlib.compress(sparse, 6))
+        < 0.5 * measure_cost(dense).compressed_bytes
+    )

@@ -1,0 +1,110 @@
+"""Both models take turns in rounds, on whole batches of real samples, in sessions like those that serve."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from thresher.evaluation import Measurement, latency
+from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, measure_latency
+from thresher.evaluation.runtime import open_session, predict
+from thresher.modalities.image import ImageEncoder
+from thresher.serving import session as serving
+from thresher.serving.bundle import Bundle, ModelInfo
+
+QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1, 3))
+
+
+class Recorded:
+    """A session that notes its calls."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, calls: list[tuple[int, int]], number: int) -> None:
+        self.session, self.calls, self.number = session, calls, number
+
+    def get_inputs(self) -> Any:
+        return self.session.get_inputs()
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> Any:
+        self.calls.append((self.number, len(feed["image"])))
+        return self.session.run(names, feed)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Every call as (session, batch): session 0 is the model's, 1 the reference's."""
+    noted: list[tuple[int, int]] = []
+    opened: list[Recorded] = []
+
+    def open_recorded(onnx_file: bytes, threads: int) -> Recorded:
+        opened.append(Recorded(open_session(onnx_file, threads), noted, len(opened)))
+        return opened[-1]
+
+    monkeypatch.setattr(latency, "open_session", open_recorded)
+    return noted
+
+
+def test_every_batch_size_has_its_figures(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
+    results = measure_latency(float_onnx, float_onnx, digits.test.inputs[:2], QUICK)
+    assert [result.batch_size for result in results] == [1, 3]
+    for result in results:
+        assert len(result.round_ratios) == QUICK.rounds
+        assert result.num_calls >= QUICK.rounds * MIN_CALLS_A_ROUND
+        assert result.num_calls % QUICK.rounds == 0
+        assert 0 < result.p50 <= result.p99
+        assert result.reference_p50 > 0
+        assert min(result.round_ratios) <= result.ratio <= max(result.round_ratios)
+
+
+def test_both_models_take_turns_and_who_begins_alternates(
+    calls: list[tuple[int, int]], float_onnx: bytes, digits  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    (result,) = measure_latency(
+        float_onnx, float_onnx, digits.test.inputs, QUICK.model_copy(update={"batch_sizes": (2,)})
+    )
+    a_turn = result.num_calls // QUICK.rounds
+    timed = calls[2 * WARMUP_CALLS :]
+    turns = [{session for session, _ in timed[start : start + a_turn]} for start in range(0, len(timed), a_turn)]
+    assert turns == [{0}, {1}, {1}, {0}] * (QUICK.rounds // 2)
+    assert {batch for _, batch in calls} == {2}
+
+
+def test_an_evaluation_compares_both_models_on_the_same_samples(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = digits.test.inputs, digits.test.labels
+    reference = Contender("float", float_onnx, predict(open_session(float_onnx, 1), inputs))
+    always_zero = Contender("zero", float_onnx, np.eye(10, dtype=np.float32)[np.zeros(len(labels), int)])
+    result = evaluate(always_zero, reference, inputs, labels, QUICK, {"processor": "x"})
+    right = reference.probabilities.argmax(1) == labels
+    assert (result.candidate, result.reference) == ("zero", "float")
+    assert (result.accuracy, result.reference_accuracy) == ((labels == 0).mean(), right.mean())
+    assert (result.paired.num_samples, result.paired.lost) == (len(labels), (right & (labels != 0)).sum())
+    assert result.paired.gained == (~right & (labels == 0)).sum()
+    assert result.agreement == (reference.probabilities.argmax(1) == 0).mean()
+    assert result.latency_of("latency_ms_p99_batch3").batch_size == 3
+    assert result.latency_of("latency_ms_p50").batch_size == 1
+
+
+def test_predictions_do_not_depend_on_the_batches(float_onnx: bytes, digits, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    session, inputs = open_session(float_onnx, 1), digits.test.inputs
+    whole = predict(session, inputs)
+    monkeypatch.setattr("thresher.evaluation.runtime.PREDICTION_BATCH", 100)
+    np.testing.assert_allclose(predict(session, inputs), whole, atol=1e-6)
+
+
+def test_what_is_judged_runs_as_what_is_served(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
+    def settings(session: onnxruntime.InferenceSession) -> dict[str, Any]:
+        options = session.get_session_options()
+        names = [name for name in dir(options) if not name.startswith("_") and not callable(getattr(options, name))]
+        return {name: getattr(options, name) for name in names} | {"providers": session.get_providers()}
+
+    named = dict.fromkeys(("recipe", "candidate", "model_version", "mlflow_run_id", "data_hash", "git_commit"), "x")
+    info = ModelInfo(**named, created=datetime.now(UTC), threads=3, max_batch_size=1, max_latency_ms=1)
+    served = serving.open_session(Bundle(float_onnx, ImageEncoder.fit(digits.training), info))
+    judged = settings(open_session(float_onnx, threads=3))
+    assert judged == settings(served._session)
+    assert (judged["intra_op_num_threads"], judged["inter_op_num_threads"]) == (3, 1)
+    assert judged["providers"] == ["CPUExecutionProvider"]

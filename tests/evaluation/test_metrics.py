@@ -1,0 +1,61 @@
+"""Every metric that a recipe can name is measured, at each batch size and at the float model's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.metrics import available_metrics, find_metric, format_value, measure_metrics
+
+Evaluate = Callable[..., Evaluation]
+
+
+def test_what_can_be_named_is_what_is_measured(evaluation: Evaluate) -> None:
+    measured = measure_metrics(evaluation("half"), evaluation(), 0.95)
+    assert measured.keys() == available_metrics((1, 32)).keys()
+
+
+def test_a_metric_without_a_batch_size_speaks_of_the_first(evaluation: Evaluate) -> None:
+    metrics = measure_metrics(evaluation("half", ratio=0.5), evaluation(), 0.95)
+    assert metrics["latency_ms_p50"] == metrics["latency_ms_p50_batch1"]
+    assert metrics["latency_ms_p50_batch1"].value == pytest.approx(0.05)
+    assert metrics["latency_ms_p50_batch32"].value == pytest.approx(1.6)
+    assert metrics["latency_ms_p99_batch32"].value == pytest.approx(3.2)
+    assert metrics["speedup_batch32"].value == pytest.approx(2)
+
+
+def test_latencies_are_brought_to_the_float_models_clock(evaluation: Evaluate) -> None:
+    # Timed while the machine was three times as slow: the float model beside it was, too.
+    slow, quick = (measure_metrics(evaluation("half", 0.5, clock=clock), evaluation(), 0.95) for clock in (3, 1))
+    for name in ("latency_ms_p50", "latency_ms_p99", "latency_ms_p50_batch32"):
+        assert slow[name].value == pytest.approx(quick[name].value)
+
+
+def test_only_drop_and_speedup_have_an_interval(evaluation: Evaluate) -> None:
+    metrics = measure_metrics(evaluation("half", ratio=0.5, spread=0.02, lost=20, gained=10), evaluation(), 0.9)
+    wide = {name for name, interval in metrics.items() if interval.lower < interval.value < interval.upper}
+    assert wide == {name for name, metric in available_metrics((1, 32)).items() if metric.has_interval}
+    assert {interval.confidence for interval in metrics.values()} == {0.9}
+
+
+@pytest.mark.parametrize("name", available_metrics((1, 32)))
+def test_every_metric_is_found_with_and_without_its_batch_size(name: str) -> None:
+    assert find_metric(name) == available_metrics((1, 32))[name]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("latency_ms_p50", 0.0644, "64 us"),
+        ("latency_ms_p99_batch32", 12.345, "12.35 ms"),
+        ("speedup_batch1", 1.5, "1.50x"),
+        ("accuracy", 0.98765, "0.9877"),
+        ("accuracy_drop", -0.0012, "-0.0012"),
+        ("size_bytes", 200_000, "200,000 bytes"),
+        ("macs", 416_520, "416,520"),
+    ],
+)
+def test_values_are_shown_with_their_unit(metric: str, value: float, text: str) -> None:
+    assert format_value(metric, value) == text

@@ -1,0 +1,72 @@
+"""The intervals are what they claim: the paired bootstrap, with bounds that hold as often as they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thresher.evaluation.statistics import PairedCounts, accuracy_drop, count_pairs, median_interval
+
+
+def test_pairs_are_counted_by_who_was_right() -> None:
+    reference = np.array([True, True, True, False, False, True])
+    candidate = np.array([True, False, False, True, False, True])
+    assert count_pairs(reference, candidate) == PairedCounts(num_samples=6, lost=2, gained=1)
+
+
+def test_the_drop_is_the_difference_of_the_accuracies() -> None:
+    drop = accuracy_drop(PairedCounts(num_samples=200, lost=9, gained=4), 0.95)
+    assert drop.value == 5 / 200
+    assert drop.lower <= drop.value <= drop.upper
+    assert drop.confidence == 0.95
+
+
+def test_models_that_are_right_on_the_same_samples_have_no_drop_at_all() -> None:
+    drop = accuracy_drop(PairedCounts(num_samples=500, lost=0, gained=0), 0.99)
+    assert (drop.lower, drop.value, drop.upper) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("confidence", [0.6, 0.95, 0.99])
+def test_the_multinomial_draws_are_the_bootstrap_over_samples(confidence: float) -> None:
+    n, lost, gained = 400, 20, 8
+    differences = np.repeat([1, -1, 0], [lost, gained, n - lost - gained])
+    resampled = np.random.default_rng(1).choice(differences, (10_000, n)).mean(axis=1)
+    drop = accuracy_drop(PairedCounts(num_samples=n, lost=lost, gained=gained), confidence)
+    expected = np.quantile(resampled, [1 - confidence, confidence])
+    np.testing.assert_allclose([drop.lower, drop.upper], expected, atol=1.01 / n)
+
+
+@pytest.mark.parametrize("bound", ["lower", "upper"])
+def test_a_bound_at_95_percent_is_wrong_one_time_in_twenty(bound: str) -> None:
+    # The models' true drop is 0.02; each of the 400 pairs of test results is one experiment.
+    random = np.random.default_rng(3)
+    counts = random.multinomial(1500, [0.05, 0.03, 0.92], size=400)
+    intervals = [
+        accuracy_drop(PairedCounts(num_samples=1500, lost=int(lost), gained=int(gained)), 0.95)
+        for lost, gained, _ in counts
+    ]
+    wrong = [interval.upper < 0.02 if bound == "upper" else interval.lower > 0.02 for interval in intervals]
+    assert 0.02 < np.mean(wrong) < 0.085
+
+
+def test_more_confidence_asks_for_a_wider_interval() -> None:
+    counts = PairedCounts(num_samples=300, lost=12, gained=6)
+    loose, strict = (accuracy_drop(counts, confidence) for confidence in (0.8, 0.99))
+    assert strict.lower < loose.lower < loose.upper < strict.upper
+
+
+def test_the_same_counts_always_give_the_same_interval() -> None:
+    counts = PairedCounts(num_samples=300, lost=12, gained=6)
+    assert accuracy_drop(counts, 0.95) == accuracy_drop(counts, 0.95)
+
+
+def test_the_median_has_an_interval_that_an_outlier_does_not_move() -> None:
+    values = np.append(np.random.default_rng(0).normal(2, 0.1, 41), 1000.0)
+    interval = median_interval(values, 0.95)
+    assert interval.value == np.median(values)
+    assert 1.9 < interval.lower < interval.value < interval.upper < 2.1
+
+
+def test_the_median_of_equal_values_is_certain() -> None:
+    interval = median_interval(np.full(10, 1.5), 0.95)
+    assert (interval.lower, interval.value, interval.upper) == (1.5, 1.5, 1.5)

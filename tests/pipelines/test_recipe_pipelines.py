@@ -1,0 +1,104 @@
+"""Recipes become pipelines: a branch a candidate, and nodes that fit together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.pipeline import Pipeline
+
+from thresher.pipelines.build import build_pipeline
+from thresher.recipe import Recipe
+from thresher.recipe.reading import find_recipe_files, read_recipe
+
+FINETUNE = {"kind": "finetune"}
+STATIC = {"kind": "quantize_static"}
+
+
+def build(**candidates: Any) -> Pipeline:
+    recipe = {
+        "task": "classification",
+        "data": {"modality": "image", "train": "raw.train", "test": "raw.test"},
+        "model": {"kind": "lenet"},
+        "candidates": candidates,
+    }
+    return build_pipeline("r", Recipe.model_validate(recipe))
+
+
+def branch(pipeline: Pipeline, candidate: str) -> dict[str, tuple[list[str], list[str]]]:
+    """Return function -> (inputs, outputs) of one candidate's nodes."""
+    nodes = [node for node in pipeline.nodes if node.namespace == f"r.{candidate}"]
+    return {node.func.__name__: (node.inputs, node.outputs) for node in nodes}
+
+
+def test_float_alone_is_a_whole_pipeline() -> None:
+    pipeline = build()
+    assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
+    free = {name for name in pipeline.inputs() if not name.startswith("params:")}
+    assert free == {"raw.train", "raw.test", "r.reigning_champion"}
+    assert "r.bento" in pipeline.outputs()
+
+
+def test_every_candidate_is_a_branch_of_its_own() -> None:
+    pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE], int8=[STATIC])
+    assert {node.namespace for node in pipeline.nodes} == {"r", "r.float", "r.half", "r.int8"}
+    for candidate in ("half", "int8"):
+        tagged = pipeline.only_nodes_with_tags(candidate).nodes
+        assert {node.namespace for node in tagged} == {f"r.{candidate}"}
+    assert set(branch(pipeline, "half")) == {"compress_network", "export_network", "predict_test", "evaluate_candidate"}
+    assert set(branch(pipeline, "int8")) == {"quantize_onnx", "predict_test", "evaluate_candidate"}
+
+
+def test_quantization_starts_from_the_float_file() -> None:
+    inputs, outputs = branch(build(int8=[STATIC]), "int8")["quantize_onnx"]
+    assert (inputs[0], outputs) == ("r.float.onnx", ["r.int8.onnx"])
+
+
+def test_chain_of_both_kinds_exports_in_between() -> None:
+    nodes = branch(build(both=[{"kind": "prune_weights", "sparsity": 0.5}, STATIC]), "both")
+    assert nodes["compress_network"][1] == ["r.both.network"]
+    assert nodes["export_network"][1] == ["r.both.unquantized_onnx"]
+    assert (nodes["quantize_onnx"][0][0], nodes["quantize_onnx"][1]) == ("r.both.unquantized_onnx", ["r.both.onnx"])
+
+
+def test_from_takes_the_other_candidate_s_model() -> None:
+    half = [{"kind": "prune_channels", "ratio": 0.5}]
+    pipeline = build(half=half, again={"from": "half", "steps": [FINETUNE]}, int8={"from": "half", "steps": [STATIC]})
+    assert branch(pipeline, "again")["compress_network"][0][0] == "r.half.network"
+    assert branch(pipeline, "int8")["quantize_onnx"][0][0] == "r.half.onnx"
+
+
+def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:
+    pipeline = build(b=[STATIC], a=[FINETUNE])
+    (judge,) = [node for node in pipeline.nodes if node.name == "r.judge_candidates"]
+    assert judge.inputs[2:] == ["r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
+
+
+def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
+    """Neither training nor compression sees what the verdict is about."""
+    pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE, STATIC])
+    readers = {node.func.__name__ for node in pipeline.nodes if "r.test_samples" in node.inputs}
+    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "challenge_champion"}
+
+
+def test_contract_comes_before_all_that_uses_the_data() -> None:
+    pipeline = build(int8=[STATIC])
+    done: list[str] = []
+    for group in pipeline.grouped_nodes:
+        done += [node.func.__name__ for node in group]
+    assert done.index("check_contract") < done.index("split_samples")
+    users = {node.func.__name__ for node in pipeline.nodes if "raw.train" in node.inputs}
+    assert users == {"fingerprint_data", "describe_samples", "split_samples"}
+    (split,) = [node for node in pipeline.nodes if node.func.__name__ == "split_samples"]
+    assert "r.contract_report" in split.inputs
+
+
+def recipe_names() -> list[str]:
+    return list(find_recipe_files(Path(__file__).parents[2]))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipe_builds(name: str, project: Path) -> None:
+    pipeline = build_pipeline(name, read_recipe(find_recipe_files(project)[name]))
+    assert all(node.name == f"{node.namespace}.{node.func.__name__}" for node in pipeline.nodes)

@@ -1,0 +1,100 @@
+"""The `thresher` command: exit codes, what it says, and what it does not import."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from thresher import __version__
+from thresher.__main__ import thresher
+
+HEAVY = ("torch", "mlflow", "kedro", "great_expectations", "pandas", "onnx", "onnxruntime", "matplotlib", "bentoml")
+AFTER_CHECKING = f"""
+import sys
+from thresher.__main__ import main
+sys.argv = ["thresher", "check"]
+try:
+    main()
+except SystemExit as end:
+    print([name for name in {HEAVY} if name in sys.modules], end.code)
+"""
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
+    )
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a project of one sound recipe."""
+    (tmp_path / "pipelines").mkdir()
+    shutil.copy(project / "pipelines" / "digits.yml", tmp_path / "pipelines")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "pipelines"
+
+
+def test_checking_imports_nothing_heavy(project: Path) -> None:
+    done = run("-c", AFTER_CHECKING, folder=project)
+    assert done.stdout.splitlines()[-1] == "[] 0", done.stdout + done.stderr
+
+
+def test_all_recipes_are_checked_where_none_is_named(recipes: Path) -> None:
+    shutil.copy(recipes / "digits.yml", recipes / "more.yml")
+    result = CliRunner().invoke(thresher, ["check"])
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        ["digits: sound, 7 candidates", "more: sound, 7 candidates"],
+    )
+
+
+def test_a_broken_recipe_hides_no_other_and_ends_with_1(recipes: Path) -> None:
+    (recipes / "broken.yml").write_text("task: classification\n")
+    result = CliRunner().invoke(thresher, ["check"])
+    assert result.exit_code == 1
+    assert "Recipe broken: 2 problems" in result.stderr
+    assert result.stdout == "digits: sound, 7 candidates\n"
+
+
+@pytest.mark.parametrize("name", ["digits", "pipelines/digits.yml"])
+def test_a_recipe_is_found_by_name_and_by_file(recipes: Path, name: str) -> None:
+    (recipes / "broken.yml").write_text("task: classification\n")
+    result = CliRunner().invoke(thresher, ["check", name])
+    assert (result.exit_code, result.output) == (0, "digits: sound, 7 candidates\n")
+
+
+def test_a_typo_in_the_name_is_answered_with_the_nearest(recipes: Path) -> None:
+    done = run("-m", "thresher", "check", "digit", folder=recipes.parent)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "There is no recipe 'digit' in pipelines/. Did you mean 'digits'? Allowed: digits.\n"
+
+
+def test_in_the_wrong_folder_it_says_where_to_go(tmp_path: Path) -> None:
+    done = run("-m", "thresher", "check", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path / 'pipelines'} holds no recipe (*.yml). Go to the project's folder.\n"
+
+
+def test_the_published_schema_is_the_one_that_is_printed(project: Path) -> None:
+    result = CliRunner().invoke(thresher, ["schema"])
+    assert json.loads(result.stdout)["title"] == "Recipe"
+    assert result.stdout == (project / "docs" / "recipe.schema.json").read_text(encoding="utf-8"), (
+        "thresher schema > docs/recipe.schema.json"
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["schema"], ["fetch"]])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_explains_itself(command: list[str], flag: str) -> None:
+    result = CliRunner().invoke(thresher, [*command, flag])
+    assert (result.exit_code, result.output.splitlines()[0][:6]) == (0, "Usage:")
+
+
+def test_the_version_is_the_packages_own() -> None:
+    assert __version__ in CliRunner().invoke(thresher, ["--version"]).output
