@@ -73,4 +73,13 @@ def test_bug_keeps_its_traceback() -> None:
 
 def test_all_of_kedro_s_options_are_there() -> None:
     names = {option for parameter in cli.cli.commands["run"].params for option in parameter.opts}
-    assert {"--pipeline", "--pipelines", "--env", "--params", "--tags", "--from-nodes", "--to-nodes", "--runner"} <= names
+    assert {
+        "--pipeline",
+        "--pipelines",
+        "--env",
+        "--params",
+        "--tags",
+        "--from-nodes",
+        "--to-nodes",
+        "--runner",
+    } <= names

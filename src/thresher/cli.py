@@ -14,6 +14,10 @@ from thresher.errors import ThresherError
 INTERRUPTED, TERMINATED = 130, 143
 
 
+class _TerminatedError(BaseException):
+    """SIGTERM. Raised where the run happens to be, so that a transaction it is in the middle of is undone first."""
+
+
 @click.group(name="thresher")
 def cli() -> None:
     """Thresher's commands within Kedro."""
@@ -30,6 +34,8 @@ def run(**options: Any) -> Any:
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
         _stop("KILLED", "Interrupted; the MLflow run is marked KILLED. Run again to start over.", INTERRUPTED)
+    except _TerminatedError:
+        _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
         mendable = find_mendable(error)
         if mendable is None:
@@ -46,7 +52,7 @@ def find_mendable(error: BaseException | None) -> ThresherError | None:
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:
-    _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
+    raise _TerminatedError
 
 
 def _stop(status: str, text: str, code: int) -> NoReturn:

@@ -15,6 +15,7 @@ BROKEN = {
     "candidates": {"half": {"from": "haf", "steps": [{"kind": "finetune"}]}},
 }
 
+
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> NewProject:
     """Make a project that has, besides the repository's recipes, `small`, and `broken` in four ways."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from kedro_project import SMALL, Done, NewProject, Project
-from PIL import Image
 
 from thresher.datasets.raw import BundledDigits
 
@@ -92,7 +92,7 @@ def test_broken_contract_lists_what_failed_with_counts_and_examples(broken_contr
     assert "train[0]" in labels
     leak = text[text.index("expect_column_values_to_be_null: {column: same_content_in_train") :]
     assert f"5 of {num_test_samples():,} samples are in train as well." in leak
-    assert f"train[11] at test[{num_test_samples() - 4}]" in leak or "train[" in leak
+    assert re.search(rf"train\[\d+\] at test\[{num_test_samples() - 5}\]", leak)
     assert "Missing: 9." in text
     assert "Fix: label these samples or remove them." in text
 
@@ -123,25 +123,6 @@ def test_broken_contract_is_in_mlflow_all_the_same(project: Project, broken_cont
     assert len(run.inputs.dataset_inputs) == 2
 
 
-def test_class_missing_in_a_folder_of_images(project: Project) -> None:
-    """Both splits from folders of PNG files; only the contract is run."""
-    for split, names in (("train", "abc"), ("test", "ab")):
-        for number, name in enumerate(names):
-            folder = project.folder / "data" / "01_raw" / "shapes" / split / name
-            folder.mkdir(parents=True)
-            for image in range(4):
-                value = 60 * number + image + (100 if split == "test" else 0)
-                Image.new("L", (8, 8), value).save(folder / f"{image}.png")
-    entry = {"type": "thresher.datasets.raw.ImageFolder", "channels": 1}
-    entries = {f"shapes.{split}": {**entry, "path": f"data/01_raw/shapes/{split}"} for split in ("train", "test")}
-    project.write_configuration("local", "catalog_shapes", entries)
-    data = {"modality": "image", "train": "shapes.train", "test": "shapes.test"}
-    project.write_recipe("shapes", SMALL | {"data": data})
-    done = project.kedro("run", "--pipeline", "shapes").failed()
-    assert "Missing: c." in done.text
-    assert not (project.folder / "data" / "06_models" / "shapes").exists()
-
-
 def test_missing_raw_data_names_the_command_that_fetches_it(project: Project) -> None:
     done = project.kedro("run", "--pipeline", "fashion_mnist").failed()
     assert "train-images-idx3-ubyte.gz: no such file. Fix: run 'thresher fetch fashion_mnist'." in done.text
@@ -169,7 +150,6 @@ def test_broken_recipe_says_all_at_once(project: Project) -> None:
     ("arguments", "says"),
     [
         (("--pipeline", "smal"), "There is no recipe 'smal' in pipelines/. Did you mean 'small'?"),
-        (("--params", "digts.training.epochs=1"), "there is no recipe 'digts'"),
         (("--params", "digts.training.epochs=1"), "Did you mean 'digits'?"),
         (("--pipeline", "small", "--params", "small.training.epoch=1"), "unknown key 'epoch'"),
         (("--env", "gpuu"), "Did you mean 'gpu'?"),
@@ -180,12 +160,6 @@ def test_mistake_on_the_command_line(project: Project, arguments: tuple[str, ...
     done = project.kedro("run", *arguments).failed()
     assert says in done.text
     assert done.nodes == []
-
-
-def test_gpu_environment_without_a_gpu(project: Project) -> None:
-    done = project.run("--env", "gpu", "--to-nodes", "small.train_float", CUDA_VISIBLE_DEVICES="").failed()
-    assert "training.device: cuda, but torch" in done.text
-    assert "Use auto or cpu" in done.text
 
 
 def test_unreachable_server_is_named(project: Project) -> None:

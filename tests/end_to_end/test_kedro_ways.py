@@ -163,6 +163,13 @@ def test_worse_winner_leaves_the_champion(project: Project, worse: Done) -> None
     assert project.mlflow_runs("small")[0].data.tags["challenge"].startswith("lost: less accurate")
 
 
+def test_gpu_environment_without_a_gpu_is_an_error(project: Project, worse: Done) -> None:
+    one_node = ("--nodes", "small.train_float")
+    done = project.run("--env", "gpu", *one_node, CUDA_VISIBLE_DEVICES="").failed()
+    assert "training.device: cuda, but torch" in done.text
+    assert "Use auto or cpu" in done.text
+
+
 def test_environment_overlays_the_recipe_and_one_candidate_is_run(new_project: NewProject) -> None:
     project = new_project("environment")
     overlay = {"every_recipe": {"training": {"batch_size": 64}}, "small": {"training": {"epochs": 3}}}
@@ -192,8 +199,23 @@ def test_thread_runner_logs_to_one_run_of_a_real_server(new_project: NewProject,
     project = new_project("server")
     project.tracking_uri = f"http://127.0.0.1:{port}"
     project.write_configuration("prod", "mlflow", {"tracking_uri": project.tracking_uri, "artifact_folder": None})
-    store = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "files")]
-    command = [str(EXECUTABLES / "mlflow"), "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination",
+        str(tmp_path / "files"),
+    ]
+    command = [
+        str(EXECUTABLES / "mlflow"),
+        "server",
+        *store,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     with project.server(command, port, "/health"):
         done = project.run("--env", "prod", "--runner", "ThreadRunner").succeeded()
         check_whole_run(project, done)

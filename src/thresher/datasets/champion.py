@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,7 +53,7 @@ class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
                 **{name: tags[name] for name in INFO_TAGS},
                 "recipe": self._recipe,
                 "model_version": str(version.version),
-                "mlflow_run_id": version.run_id or os.environ.get("MLFLOW_RUN_ID", ""),
+                "mlflow_run_id": version.run_id or "",
                 "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
                 "metrics": metrics,
             }

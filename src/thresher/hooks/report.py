@@ -64,22 +64,31 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
 
 
 def print_verdict(verdict: Any) -> None:
-    """Print the verdict as a table; where the terminal is too narrow for the reasons, they follow below."""
+    """Print the verdict as a table. In a narrow terminal the reasons follow below it, in a very narrow one all does."""
     from thresher.evaluation.table import COLUMNS, verdict_rows
 
+    rows = verdict_rows(verdict)
     wide = console.width >= WIDTH_WITH_REASONS
-    shown = COLUMNS if wide else COLUMNS[:-1]
-    table = Table(title=_title(verdict), title_style="bold", caption=_conditions(verdict), box=box.SIMPLE_HEAD)
-    for column in shown:
+    table = _table(verdict, rows, COLUMNS if wide else COLUMNS[:-1])
+    # Rich would cut the cells of a table that does not fit, and with them the figures.
+    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    fits = wide or needed <= console.width
+    console.print(table if fits else f"[bold]{escape(_title(verdict))}[/]\n{escape(_conditions(verdict))}\n")
+    for row in () if wide else rows:
+        figures = zip(COLUMNS[1:-1], row[1:-1], strict=True) if not fits else ()
+        text = "".join(f"{name} {cell}; " for name, cell in figures) + row[-1]
+        console.print(f"  [bold]{row[0]}[/]: {escape(text)}", highlight=False)
+
+
+def _table(verdict: Any, rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> Table:
+    caption = escape(_conditions(verdict))
+    table = Table(title=_title(verdict), title_style="bold", caption=caption, box=box.SIMPLE_HEAD)
+    for column in columns:
         justify: Any = "left" if column in TEXT_COLUMNS else "right"
         table.add_column(escape(column), no_wrap=column != "reason", justify=justify)
-    rows = verdict_rows(verdict)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row[: len(shown)]), style=STYLES.get(row[VERDICT], ""))
-    console.print(table)
-    if not wide:
-        for row in rows:
-            console.print(f"  [bold]{row[0]}[/]: {escape(row[-1])}", highlight=False)
+        table.add_row(*(escape(cell) for cell in row[: len(columns)]), style=STYLES.get(row[VERDICT], ""))
+    return table
 
 
 def _title(verdict: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-import logging
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,6 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
     tags = {RECIPE: recipe, CANDIDATE: candidate}
     experiment = client.get_run(run_id()).info.experiment_id
     model = client.create_logged_model(experiment, name=candidate, source_run_id=run_id(), tags=tags)
-    # MLflow warns that it cannot guess requirements it is given, and that uint8 has no missing values.
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.onnx.log_model(
         onnx.load_from_string(onnx_file),
         model_id=model.model_id,
@@ -68,6 +67,7 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
         signature=signature,
         input_example={"image": np.zeros((1, *image), np.uint8)},
         pip_requirements=[f"{name}=={_version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
+        onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
         metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
     )
@@ -99,7 +99,8 @@ def find_candidate(candidate: str) -> str | None:
 def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:
     """Register the logged model ``model_id`` as a new version, move the alias to it, and return the version."""
     client = MlflowClient()
-    version = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
+    with redirect_stderr(io.StringIO()):  # MLflow prints there that it has succeeded
+        version = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
     client.set_registered_model_alias(recipe, ALIAS, version.version)
     return str(version.version)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     """
     import mlflow
 
+    # Its information about its own work would stand between the lines of ours.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     try:
         mlflow.set_tracking_uri(settings.tracking_uri)
         if mlflow.get_experiment_by_name(recipe) is None:

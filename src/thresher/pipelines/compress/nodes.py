@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
@@ -11,6 +13,8 @@ from thresher.progress import Step, report
 from thresher.training import Training
 
 PARITY_SAMPLES = 256
+# Tracing a network and silencing an exporter change state of the whole process: with ThreadRunner, one at a time.
+PROCESS_STATE = threading.Lock()
 
 
 def compress_network(
@@ -18,9 +22,10 @@ def compress_network(
 ) -> Network:
     """Return the network that the candidate's pruning and finetuning steps make of ``base``."""
     data = CompressionData(candidate.name, training_samples, validation_samples, training)
-    for step in candidate.network_steps:
-        report(Step(step.kind))
-        base = APPLY_TO_NETWORK[type(step)](base, step, data)
+    with PROCESS_STATE:
+        for step in candidate.network_steps:
+            report(Step(step.kind))
+            base = APPLY_TO_NETWORK[type(step)](base, step, data)
     return base
 
 
@@ -32,9 +37,10 @@ def export_network(network: Network, validation_samples: Samples) -> bytes:
     """
     from thresher.export import check_parity, export_onnx
 
-    report(Step("export to ONNX, parity with torch"))
-    onnx_file = export_onnx(network)
-    check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
+    with PROCESS_STATE:
+        report(Step("export to ONNX, parity with torch"))
+        onnx_file = export_onnx(network)
+        check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
     return onnx_file
 
 
@@ -47,7 +53,8 @@ def quantize_onnx(
 ) -> bytes:
     """Return the ONNX file that the candidate's quantization makes of the float ``onnx_file``."""
     data = CompressionData(candidate.name, training_samples, validation_samples, training)
-    for step in candidate.onnx_steps:
-        report(Step(step.kind))
-        onnx_file = APPLY_TO_ONNX[type(step)](onnx_file, step, data)
+    with PROCESS_STATE:
+        for step in candidate.onnx_steps:
+            report(Step(step.kind))
+            onnx_file = APPLY_TO_ONNX[type(step)](onnx_file, step, data)
     return onnx_file

@@ -1,0 +1,120 @@
+"""The champion goes into a real MLflow registry and comes back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import onnxruntime
+import pytest
+from mlflow import MlflowClient
+
+from thresher.datasets.champion import ChampionDataset
+from thresher.modalities.image import ImageEncoder
+from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.tracking.models import find_candidate, find_champion, log_candidate
+from thresher.tracking.run import RUN_ID, TRACKING_URI, end_run, run_id, start_run
+from thresher.tracking.settings import TrackingSettings
+
+pytestmark = pytest.mark.slow
+
+ENCODER = ImageEncoder(channels=1, height=8, width=8, class_names=tuple("0123456789"))
+
+
+@pytest.fixture
+def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A run that goes on, in an MLflow of its own."""
+    before = mlflow.get_tracking_uri()
+    for name in (RUN_ID, TRACKING_URI):
+        monkeypatch.delenv(name, raising=False)
+    settings = TrackingSettings(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        artifact_folder=(tmp_path / "files").as_uri(),
+        system_metrics=False,
+    )
+    start_run(settings, "small", {"training": {"epochs": 1}}, {"recipe": "small"})
+    yield tmp_path
+    end_run("FINISHED")
+    mlflow.set_tracking_uri(before)
+
+
+def make_bundle(onnx_file: bytes, candidate: str = "half", version: str = "") -> Bundle:
+    info = ModelInfo(
+        recipe="small",
+        candidate=candidate,
+        model_version=version,
+        mlflow_run_id="",
+        data_hash="d" * 64,
+        git_commit="c" * 40 + "-dirty",
+        created=datetime.now(UTC),
+        threads=2,
+        max_batch_size=16,
+        max_latency_ms=20,
+        metrics={"accuracy": 1 / 3, "latency_ms_p50_batch1": 0.0123456789},
+    )
+    return Bundle(onnx_file, ENCODER, info)
+
+
+def test_no_champion_is_none(tracked: Path) -> None:
+    dataset = ChampionDataset("small")
+    assert dataset.load() is None
+    assert not dataset.exists()
+
+
+def test_round_trip_through_the_registry(tracked: Path, float_onnx: bytes) -> None:
+    dataset = ChampionDataset("small")
+    given = make_bundle(float_onnx)
+    dataset.save(given)
+    loaded = dataset.load()
+    assert loaded is not None
+    assert dataset.exists()
+    assert loaded.encoder == ENCODER
+    assert loaded.info.model_version == "1"
+    assert loaded.info.mlflow_run_id == run_id()
+    unset = {"model_version", "mlflow_run_id", "created"}
+    assert loaded.info.model_dump(exclude=unset) == given.info.model_dump(exclude=unset)
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), np.uint8)
+    answers = [
+        onnxruntime.InferenceSession(file).run(None, {"image": images})[0] for file in (float_onnx, loaded.onnx_bytes)
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_reigning_champion_saved_again_changes_nothing(tracked: Path, float_onnx: bytes) -> None:
+    dataset = ChampionDataset("small")
+    dataset.save(make_bundle(float_onnx))
+    reigning = dataset.load()
+    assert reigning is not None
+    dataset.save(reigning)
+    assert len(MlflowClient().search_model_versions("name = 'small'")) == 1
+
+
+def test_new_champion_takes_the_alias_and_the_model_that_the_run_logged(tracked: Path, float_onnx: bytes) -> None:
+    dataset = ChampionDataset("small")
+    dataset.save(make_bundle(float_onnx))
+    logged = log_candidate("small", "int8", float_onnx, ENCODER)
+    dataset.save(make_bundle(float_onnx, candidate="int8"))
+    version = find_champion("small")
+    assert version is not None
+    assert (str(version.version), version.source) == ("2", f"models:/{logged}")
+    assert find_candidate("int8") == logged
+    champion = dataset.load()
+    assert champion is not None
+    assert (champion.info.candidate, champion.info.model_version) == ("int8", "2")
+
+
+def test_champions_of_two_recipes_do_not_meet(tracked: Path, float_onnx: bytes) -> None:
+    ChampionDataset("small").save(make_bundle(float_onnx))
+    assert ChampionDataset("other").load() is None
+
+
+def test_logged_model_takes_no_metric_of_its_run(tracked: Path, float_onnx: bytes) -> None:
+    """Else the Models tab would show one candidate's figures with another's."""
+    mlflow.log_metric("float.accuracy", 0.5)
+    model = MlflowClient().get_logged_model(log_candidate("small", "half", float_onnx, ENCODER))
+    assert not model.metrics
+    run = MlflowClient().get_run(run_id())
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]

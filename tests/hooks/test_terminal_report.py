@@ -1,0 +1,152 @@
+"""The report a person reads at the end, in a wide terminal, a narrow one and a log file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline, node
+
+from thresher.contracts.report import ContractReport
+from thresher.evaluation.challenge import Challenge
+from thresher.evaluation.statistics import Interval
+from thresher.evaluation.verdict import Judged, Verdict
+from thresher.hooks import report
+from thresher.hooks.console import console
+from thresher.training.loop import Epoch, TrainingHistory
+
+REASONS = {
+    "float": "slower than half_channels_of_every_layer: 64 us against 41 us",
+    "half_channels_of_every_layer": "least latency_ms_p50: 1.56x as fast as float, 4.2x as small",
+    "int8": "accuracy_drop 0.0090, upper bound 0.0130 > 0.0050; slower than float: 148 us against 64 us",
+}
+Printed = Callable[[], str]
+
+
+def exact(value: float) -> Interval:
+    return Interval(value=value, lower=value, upper=value, confidence=0.95)
+
+
+def make_verdict(winner: str | None = "half_channels_of_every_layer") -> Verdict:
+    metrics = {"accuracy": 0.9123, "size_bytes": 123_456.0, "macs": 98_765.0, "speedup": 1.5}
+    metrics |= {"latency_ms_p50": 0.0641, "latency_ms_p99": 1.25}
+    figures = {name: exact(value) for name, value in metrics.items()}
+    figures["accuracy_drop"] = Interval(value=-0.001, lower=-0.004, upper=0.002, confidence=0.95)
+    candidates = tuple(
+        Judged(candidate=name, metrics=figures, qualifies=name != "int8", wins=name == winner, reason=reason)
+        for name, reason in REASONS.items()
+    )
+    return Verdict(
+        recipe="shirts",
+        minimize="latency_ms_p50",
+        candidates=candidates,
+        winner=winner,
+        machine={"processor": "A [fast] processor"},
+        num_test_samples=10_000,
+    )
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """Return what was printed so far."""
+    file = io.StringIO()
+    monkeypatch.setattr(console, "_file", file)
+    return file.getvalue
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_every_reason_is_readable_at_any_width(width: int, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", width)
+    report.print_verdict(make_verdict())
+    text = printed()
+    together = " ".join(text.split())
+    for candidate, reason in REASONS.items():
+        assert reason in together
+        assert candidate in text  # whole, in one line
+    assert "0.9123" in text
+    assert "-0.0010 [-0.0040, +0.0020]" in text
+    assert "123.5 kB" in text
+    assert "64 us" in text
+    assert "1.25 ms" in text
+    assert "shirts: half_channels_of_every_layer wins (least latency_ms_p50)" in together
+    assert "A [fast] processor" in together
+    assert max(map(len, text.splitlines())) <= max(width, 116)
+
+
+def test_nobody_qualifies(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", 160)
+    report.print_verdict(make_verdict(None))
+    assert "shirts: no candidate qualifies" in printed()
+
+
+def make_catalog(challenge: Challenge) -> DataCatalog:
+    values = {"verdict": make_verdict(), "bento": "shirts:abc", "challenge": challenge}
+    return DataCatalog({f"shirts.{name}": MemoryDataset(value) for name, value in values.items()})
+
+
+PIPELINE = Pipeline([node(len, "a", f"shirts.{name}", name=name) for name in ("verdict", "bento", "challenge")])
+
+
+def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", 60)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}mlflow.db")
+    report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
+    lines = [line.strip() for line in printed().splitlines()]
+    # Each in one line, however long, so that it can be copied.
+    assert f"look at the runs:     mlflow ui --backend-store-uri sqlite:////{'deep/' * 20}mlflow.db" in lines
+    assert "serve it:             bentoml serve shirts:abc" in lines
+    assert "build the container:  bentoml containerize shirts:abc" in lines
+    assert "stays" not in printed()
+
+
+def test_server_is_opened_and_a_champion_that_stays_is_said(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", 200)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
+    challenge = Challenge(replaces=False, reason="slower than the champion: 9 us against 8 us", champion_version="3")
+    report.print_result(PIPELINE, make_catalog(challenge))
+    assert "open http://tracker:5000" in printed()
+    assert "The champion, version 3, stays: slower than the champion: 9 us against 8 us." in printed()
+
+
+def test_run_without_verdict_prints_nothing(printed: Printed) -> None:
+    report.print_result(Pipeline([node(len, "a", "shirts.encoder", name="one")]), DataCatalog({}))
+    assert printed() == ""
+
+
+def make_contract(success: bool) -> ContractReport:
+    counts = {"evaluated_expectations": 6.0, "successful_expectations": 6.0 if success else 2.0}
+    return ContractReport(
+        success=success,
+        num_samples=70_000,
+        num_samples_by_split={"train": 60_000, "test": 10_000},
+        statistics=counts,
+        results=[],
+        created_at="2026-01-01",
+        gx_version="1",
+    )
+
+
+def make_history() -> TrainingHistory:
+    epochs = [
+        Epoch(epoch=n, step=n, training_loss=1, validation_loss=1, validation_accuracy=n / 10, seconds=1)
+        for n in (1, 2, 3)
+    ]
+    return TrainingHistory(device="cpu", epochs=tuple(epochs), best_epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (make_contract(True), "contract [green]holds[/]: 6/6 expectations on 70,000 samples"),
+        (make_contract(False), "contract [red]is broken[/]: 2/6 expectations on 70,000 samples"),
+        (make_history(), "validation accuracy 0.2000 in epoch 2 of 3 on cpu"),
+        (Challenge(replaces=True, reason="there was no champion"), "there was no champion"),
+        (b"a file", ""),
+        ("text", ""),
+    ],
+)
+def test_summary_of_a_result(value: Any, says: str) -> None:
+    assert report.summarize(value) == says
