@@ -47,7 +47,7 @@ def test_one_pipeline_a_recipe_and_digits_by_default(project_folder: Path) -> No
     pipelines = register_pipelines()
     assert set(pipelines) == {"__default__", "another", "digits"}
     assert pipelines["__default__"] is pipelines["digits"]
-    assert {node.name.partition(".")[0] for node in pipelines["another"].nodes} == {"another"}
+    assert {name.partition(".")[0] for name in pipelines["another"].all_outputs()} == {"another"}
 
 
 def test_default_without_digits_is_the_first(project_folder: Path) -> None:
@@ -102,4 +102,4 @@ def test_loader_of_the_run_comes_before_the_project_s(project_folder: Path) -> N
     loader = RecipeConfigLoader(str(project_folder / "conf"), None, added, base_env="base", default_run_env="local")
     use_loader(loader)
     names = {node.name for node in register_pipelines()["digits"].nodes}
-    assert "digits.int8.quantize_onnx" in names
+    assert "int8.quantize_onnx" in names

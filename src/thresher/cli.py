@@ -28,6 +28,9 @@ def run(**options: Any) -> Any:
     # --pipeline is how recipes are named everywhere; Kedro is about to rename it and says so at every run.
     if options.get("pipeline") and not options.get("pipelines"):
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
+    if len(options.get("pipelines") or ()) > 1:
+        names = " and ".join(options["pipelines"])
+        _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         assert kedro_run.callback is not None

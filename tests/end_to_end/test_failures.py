@@ -153,7 +153,7 @@ def test_broken_recipe_says_all_at_once(project: Project) -> None:
         (("--params", "digts.training.epochs=1"), "Did you mean 'digits'?"),
         (("--pipeline", "small", "--params", "small.training.epoch=1"), "unknown key 'epoch'"),
         (("--env", "gpuu"), "Did you mean 'gpu'?"),
-        (("--pipelines", "small,digits"), "One recipe a run; this one names digits and small."),
+        (("--pipelines", "small,digits"), "One recipe a run: run them one after the other."),
     ],
 )
 def test_mistake_on_the_command_line(project: Project, arguments: tuple[str, ...], says: str) -> None:

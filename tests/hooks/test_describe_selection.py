@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from kedro.pipeline import Pipeline, node
 
-from thresher.errors import ThresherError
-from thresher.hooks.tracking import describe_selection, recipe_of
+from thresher.hooks.recipe import recipe_of
+from thresher.hooks.tracking import describe_selection
 
 
 def test_plain_run() -> None:
@@ -18,23 +17,18 @@ def test_every_option() -> None:
         "pipeline_names": ["small"],
         "env": "gpu",
         "tags": ("half", "int8"),
-        "node_names": ("small.train_float",),
+        "node_names": ("train_float",),
         "from_nodes": ["small.a", "small.b"],
         "to_nodes": ["small.c"],
         "runtime_params": {"small": {"training": {"epochs": 1, "optimizer": {"lr": 0.5}}}},
     }
     assert describe_selection(given) == (
-        "kedro run --pipelines small --env gpu --tags half,int8 --nodes small.train_float "
+        "kedro run --pipelines small --env gpu --tags half,int8 --nodes train_float "
         "--from-nodes small.a,small.b --to-nodes small.c "
         "--params small.training.epochs=1,small.training.optimizer.lr=0.5"
     )
 
 
-def make_pipeline(*names: str) -> Pipeline:
-    return Pipeline([node(len, name, f"{name}.out", name="work", namespace=name) for name in names])
-
-
 def test_recipe_of_a_pipeline() -> None:
-    assert recipe_of(make_pipeline("small")) == "small"
-    with pytest.raises(ThresherError, match="this one names digits and small"):
-        recipe_of(make_pipeline("small", "digits"))
+    steps = [node(len, "raw.train", "small.a", name="first"), node(len, "small.a", "small.b", name="second")]
+    assert recipe_of(Pipeline(steps)) == "small"

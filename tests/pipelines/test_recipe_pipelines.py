@@ -28,7 +28,7 @@ def build(**candidates: Any) -> Pipeline:
 
 def branch(pipeline: Pipeline, candidate: str) -> dict[str, tuple[list[str], list[str]]]:
     """Return function -> (inputs, outputs) of one candidate's nodes."""
-    nodes = [node for node in pipeline.nodes if node.namespace == f"r.{candidate}"]
+    nodes = [node for node in pipeline.nodes if node.namespace == candidate]
     return {node.func.__name__: (node.inputs, node.outputs) for node in nodes}
 
 
@@ -42,10 +42,10 @@ def test_float_alone_is_a_whole_pipeline() -> None:
 
 def test_every_candidate_is_a_branch_of_its_own() -> None:
     pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE], int8=[STATIC])
-    assert {node.namespace for node in pipeline.nodes} == {"r", "r.float", "r.half", "r.int8"}
+    assert {node.namespace for node in pipeline.nodes} == {None, "float", "half", "int8"}
     for candidate in ("half", "int8"):
         tagged = pipeline.only_nodes_with_tags(candidate).nodes
-        assert {node.namespace for node in tagged} == {f"r.{candidate}"}
+        assert {node.namespace for node in tagged} == {candidate}
     assert set(branch(pipeline, "half")) == {"compress_network", "export_network", "predict_test", "evaluate_candidate"}
     assert set(branch(pipeline, "int8")) == {"quantize_onnx", "predict_test", "evaluate_candidate"}
 
@@ -71,7 +71,7 @@ def test_from_takes_the_other_candidate_s_model() -> None:
 
 def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:
     pipeline = build(b=[STATIC], a=[FINETUNE])
-    (judge,) = [node for node in pipeline.nodes if node.name == "r.judge_candidates"]
+    (judge,) = [node for node in pipeline.nodes if node.name == "judge_candidates"]
     assert judge.inputs[2:] == ["r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
 
 
@@ -101,4 +101,5 @@ def recipe_names() -> list[str]:
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipe_builds(name: str, project: Path) -> None:
     pipeline = build_pipeline(name, read_recipe(find_recipe_files(project)[name]))
-    assert all(node.name == f"{node.namespace}.{node.func.__name__}" for node in pipeline.nodes)
+    prefixes = {node.name: f"{node.namespace}." if node.namespace else "" for node in pipeline.nodes}
+    assert all(node.name == prefixes[node.name] + node.func.__name__ for node in pipeline.nodes)

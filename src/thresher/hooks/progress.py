@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from thresher import progress
 from thresher.hooks.console import console
+from thresher.hooks.recipe import recipe_of
 from thresher.hooks.report import print_result, summarize
 
 SECONDS_A_LINE = 5
@@ -28,10 +29,9 @@ class ProgressHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        names = sorted({node.name.partition(".")[0] for node in pipeline.nodes})
         columns = (TextColumn("[bold]{task.fields[recipe]}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
-        self._bar.add_task("MLflow starts", recipe=", ".join(names), total=len(pipeline.nodes))
+        self._bar.add_task("MLflow starts", recipe=recipe_of(pipeline), total=len(pipeline.nodes))
         self._bar.start()
         self._unsubscribe = progress.subscribe(self._show)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.pipeline import Pipeline
 
 from thresher.config_loader import use_loader
 from thresher.tracking.run import TRACKING_URI
@@ -22,3 +23,9 @@ class RecipeHooks:
         use_loader(loader)
         # Datasets and worker processes find the registry by it.
         os.environ[TRACKING_URI] = resolve(loader["mlflow"], context.project_path).tracking_uri
+
+
+def recipe_of(pipeline: Pipeline) -> str:
+    """Return whose nodes ``pipeline`` holds, by the names of what they make; a run is of one recipe."""
+    (recipe,) = {output.partition(".")[0] for output in pipeline.all_outputs()}
+    return recipe

@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher import progress
-from thresher.errors import ThresherError
+from thresher.hooks.recipe import recipe_of
 from thresher.tracking import run
 from thresher.tracking.settings import TrackingSettings, resolve
 
@@ -55,7 +55,7 @@ class TrackingHooks:
             else:
                 logs.log(value, name)
         if node.func.__name__ == "judge_candidates":
-            results.log_candidates(recipe_of_name(node.name), inputs, catalog)
+            results.log_candidates(node.outputs[0].partition(".")[0], inputs, catalog)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -67,23 +67,6 @@ class TrackingHooks:
     @hook_impl
     def after_pipeline_run(self) -> None:
         run.end_run("FINISHED")
-
-
-def recipe_of(pipeline: Pipeline) -> str:
-    """Return whose nodes ``pipeline`` holds.
-
-    Raises:
-        ThresherError: those of several recipes: a run's metrics would mix.
-    """
-    recipes = sorted({recipe_of_name(node.name) for node in pipeline.nodes})
-    if len(recipes) != 1:
-        raise ThresherError(f"One recipe a run; this one names {' and '.join(recipes)}. Run them one after the other.")
-    return recipes[0]
-
-
-def recipe_of_name(node_name: str) -> str:
-    """Return the recipe in a node's full name."""
-    return node_name.partition(".")[0]
 
 
 def describe_selection(run_params: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Nodes of one recipe: named after their function, in the recipe's (or candidate's) namespace."""
+"""Nodes of one recipe: named after their function; a candidate's own stand in its namespace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 
 def stage_node(
-    function: Callable[..., Any], inputs: list[str], outputs: str | list[str], namespace: str, tags: list[str]
+    function: Callable[..., Any],
+    inputs: list[str],
+    outputs: str | list[str],
+    tags: list[str],
+    candidate: str | None = None,
 ) -> Node:
-    """Return the node `NAMESPACE.FUNCTION` over full dataset names."""
-    return node(function, inputs, outputs, name=function.__name__, namespace=namespace, tags=tags)
+    """Return the node `FUNCTION`, or `CANDIDATE.FUNCTION`, over full dataset names."""
+    return node(function, inputs, outputs, name=function.__name__, namespace=candidate, tags=tags)

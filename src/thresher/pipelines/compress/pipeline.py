@@ -21,20 +21,20 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
 def _branch(name: str, key: str, candidate: Candidate) -> list[Node]:
     data = [f"{name}.training_samples", f"{name}.validation_samples"]
     config = [f"params:{name}.candidates.{key}", f"params:{name}.training"]
-    namespace, tags = f"{name}.{key}", ["compress", key]
+    own, tags = f"{name}.{key}", ["compress", key]
     nodes = []
     # Whose network it is, its ONNX file is too: nothing may follow a quantization.
     source = f"{name}.{candidate.from_}.onnx"
     if candidate.network_steps:
         base = f"{name}.{candidate.from_}.network"
-        nodes.append(stage_node(compress_network, [base, *data, *config], f"{namespace}.network", namespace, tags))
-        source = f"{namespace}.{'unquantized_' if candidate.onnx_steps else ''}onnx"
+        nodes.append(stage_node(compress_network, [base, *data, *config], f"{own}.network", tags, key))
+        source = f"{own}.{'unquantized_' if candidate.onnx_steps else ''}onnx"
         nodes.append(_export(name, key, source))
     if candidate.onnx_steps:
-        nodes.append(stage_node(quantize_onnx, [source, *data, *config], f"{namespace}.onnx", namespace, tags))
+        nodes.append(stage_node(quantize_onnx, [source, *data, *config], f"{own}.onnx", tags, key))
     return nodes
 
 
 def _export(name: str, key: str, target: str) -> Node:
     inputs = [f"{name}.{key}.network", f"{name}.validation_samples"]
-    return stage_node(export_network, inputs, target, f"{name}.{key}", ["compress", key])
+    return stage_node(export_network, inputs, target, ["compress", key], key)

@@ -17,8 +17,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     table = [f"{name}.sample_table", f"{name}.fingerprint", f"params:{name}.data"]
     return Pipeline(
         [
-            stage_node(fingerprint_data, raw, f"{name}.fingerprint", name, TAGS),
-            stage_node(describe_samples, raw, f"{name}.sample_table", name, TAGS),
-            stage_node(check_contract, table, [f"{name}.contract_report", f"{name}.data_docs"], name, TAGS),
+            stage_node(fingerprint_data, raw, f"{name}.fingerprint", TAGS),
+            stage_node(describe_samples, raw, f"{name}.sample_table", TAGS),
+            stage_node(check_contract, table, [f"{name}.contract_report", f"{name}.data_docs"], TAGS),
         ]
     )

@@ -19,8 +19,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
 
 
 def _branch(name: str, key: str) -> list[Node]:
-    namespace, tags = f"{name}.{key}", ["evaluate", key]
-    onnx_file, predictions = f"{namespace}.onnx", f"{namespace}.predictions"
+    tags = ["evaluate", key]
+    onnx_file, predictions = f"{name}.{key}.onnx", f"{name}.{key}.predictions"
     test = [f"{name}.test_samples", f"params:{name}.evaluation"]
     function: Callable[..., Any]
     if key == FLOAT:
@@ -29,6 +29,6 @@ def _branch(name: str, key: str) -> list[Node]:
         pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
         function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}"]
     return [
-        stage_node(predict_test, [onnx_file, *test], predictions, namespace, tags),
-        stage_node(function, inputs, f"{namespace}.evaluation", namespace, tags),
+        stage_node(predict_test, [onnx_file, *test], predictions, tags, key),
+        stage_node(function, inputs, f"{name}.{key}.evaluation", tags, key),
     ]

@@ -21,8 +21,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     crown = [verdict, f"{name}.challenge", reigning, encoder, f"{name}.fingerprint", evaluation]
     return Pipeline(
         [
-            stage_node(challenge_champion, [*challenge, *onnx_files], f"{name}.challenge", name, TAGS),
-            stage_node(crown_champion, [*crown, f"params:{name}.serving", *onnx_files], f"{name}.champion", name, TAGS),
-            stage_node(build_champion_bento, [f"{name}.champion"], f"{name}.bento", name, TAGS),
+            stage_node(challenge_champion, [*challenge, *onnx_files], f"{name}.challenge", TAGS),
+            stage_node(crown_champion, [*crown, f"params:{name}.serving", *onnx_files], f"{name}.champion", TAGS),
+            stage_node(build_champion_bento, [f"{name}.champion"], f"{name}.bento", TAGS),
         ]
     )

@@ -19,8 +19,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     card = [f"{name}.verdict", f"{name}.fingerprint", f"params:{name}.description"]
     return Pipeline(
         [
-            stage_node(judge_candidates, judged, f"{name}.verdict", name, TAGS),
-            stage_node(draw_verdict, [f"{name}.verdict"], f"{name}.verdict_plot", name, TAGS),
-            stage_node(write_model_card, card, f"{name}.model_card", name, TAGS),
+            stage_node(judge_candidates, judged, f"{name}.verdict", TAGS),
+            stage_node(draw_verdict, [f"{name}.verdict"], f"{name}.verdict_plot", TAGS),
+            stage_node(write_model_card, card, f"{name}.model_card", TAGS),
         ]
     )

@@ -18,13 +18,12 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     training = f"params:{name}.training"
     return Pipeline(
         [
-            stage_node(split_samples, [*data, training], [*splits, f"{name}.test_samples"], name, TAGS),
-            stage_node(fit_encoder, splits[:1], f"{name}.encoder", name, TAGS),
+            stage_node(split_samples, [*data, training], [*splits, f"{name}.test_samples"], TAGS),
+            stage_node(fit_encoder, splits[:1], f"{name}.encoder", TAGS),
             stage_node(
                 train_float,
                 [*splits, f"{name}.encoder", f"params:{name}.model", training],
                 [f"{name}.float.network", f"{name}.training_history"],
-                name,
                 TAGS,
             ),
         ]
