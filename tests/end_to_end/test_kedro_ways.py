@@ -45,7 +45,7 @@ def one_candidate(project: Project, full: Done) -> Done:
 
 def test_tag_runs_one_candidate_alone(project: Project, one_candidate: Done) -> None:
     assert one_candidate.nodes == [
-        f"small.half_int8.{name}" for name in ("quantize_onnx", "predict_test", "evaluate_candidate")
+        f"half_int8.{name}" for name in ("quantize_onnx", "predict_test", "evaluate_candidate")
     ]
     run = project.mlflow_runs("small")[0]
     assert run.data.tags["kedro_command"] == "kedro run --pipelines small --tags half_int8"
@@ -180,7 +180,7 @@ def test_environment_overlays_the_recipe_and_one_candidate_is_run(new_project: N
     nodes = {"fingerprint_data", "describe_samples", "check_contract", "split_samples", "fit_encoder", "train_float"}
     nodes |= {f"float.{name}" for name in ("export_network", "predict_test")}
     nodes |= {f"dynamic.{name}" for name in ("quantize_onnx", "predict_test", "evaluate_candidate")}
-    assert set(done.nodes) == {f"small.{name}" for name in nodes}
+    assert set(done.nodes) == nodes
     (run,) = project.mlflow_runs("small")
     assert len(history(project, run, "float.validation_accuracy")) == 3
     assert (run.data.params["training.batch_size"], run.data.params["training.epochs"]) == ("64", "3")

@@ -12,6 +12,8 @@ from thresher.pipelines.types import DataFrame
 from thresher.progress import Step, report
 from thresher.recipe import Data
 
+DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
+
 
 def fingerprint_data(train: Samples, test: Samples) -> DataFingerprint:
     """Return the hashes of both raw splits."""
@@ -36,4 +38,5 @@ def check_contract(
         folder = Path(name)
         result = check(sample_table, data.contract, fingerprint.class_names, folder)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return result, docs
+    # Where a person finds it; the folder it was made in is gone by then.
+    return result.model_copy(update={"docs_path": DOCS_PLACE}), docs
