@@ -33,6 +33,15 @@ def test_latencies_are_brought_to_the_float_models_clock(evaluation: Evaluate) -
         assert slow[name].value == pytest.approx(quick[name].value)
 
 
+def test_latency_and_speedup_never_contradict_each_other(evaluation: Evaluate) -> None:
+    # The machine became quicker halfway: the medians of all calls say faster, the rounds in turns say slower.
+    bimodal = evaluation("int8", ratio=1.03)
+    latencies = tuple(latency.model_copy(update={"p50": 0.9 * latency.reference_p50}) for latency in bimodal.latencies)
+    metrics = measure_metrics(bimodal.model_copy(update={"latencies": latencies}), evaluation(), 0.95)
+    assert metrics["speedup"].value == pytest.approx(1 / 1.03)
+    assert metrics["latency_ms_p50"].value == pytest.approx(1.03 * 0.1)
+
+
 def test_only_drop_and_speedup_have_an_interval(evaluation: Evaluate) -> None:
     metrics = measure_metrics(evaluation("half", ratio=0.5, spread=0.02, lost=20, gained=10), evaluation(), 0.9)
     wide = {name for name, interval in metrics.items() if interval.lower < interval.value < interval.upper}

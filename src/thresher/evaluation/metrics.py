@@ -81,10 +81,12 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
 
 
 def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> dict[str, Interval]:
-    clock = baseline.p50 / latency.reference_p50
+    # The median over rounds of the ratio, not the ratio of the medians: a machine that changes its speed halfway
+    # moves the second but not the first.
+    p50 = baseline.p50 * (1.0 if latency is baseline else latency.ratio)
     return {
-        "latency_ms_p50": _exact(latency.p50 * clock, confidence),
-        "latency_ms_p99": _exact(latency.p99 * clock, confidence),
+        "latency_ms_p50": _exact(p50, confidence),
+        "latency_ms_p99": _exact(p50 * latency.p99 / latency.p50, confidence),
         "speedup": median_interval(1 / np.array(latency.round_ratios), confidence),
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
 from kedro.pipeline import Pipeline
@@ -112,8 +115,16 @@ def _print_next(recipe: str, bento: str, challenge: Any) -> None:
     store = f"--backend-store-uri {uri}" if uri.startswith("sqlite") else ""
     console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)
     for what, command in (
-        ("look at the runs", f"mlflow ui {store}" if store else f"open {uri}"),
-        ("serve it", f"bentoml serve {bento}"),
-        ("build the container", f"bentoml containerize {bento}"),
+        ("look at the runs", f"{_command('mlflow')} ui {store}" if store else f"open {uri}"),
+        ("serve it", f"{_command('bentoml')} serve {bento}"),
+        ("build the container", f"{_command('bentoml')} containerize {bento}"),
     ):
         console.print(f"  {what + ':':21} {command}", highlight=False, soft_wrap=True)
+
+
+def _command(name: str) -> str:
+    """Return how ``name`` is called from here: by its path where the environment is not activated."""
+    ours = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(ours):
+        return name
+    return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
