@@ -57,7 +57,7 @@ def test_every_metric_is_found_with_and_without_its_batch_size(name: str) -> Non
 @pytest.mark.parametrize(
     ("metric", "value", "text"),
     [
-        ("latency_ms_p50", 0.0644, "64 us"),
+        ("latency_ms_p50", 0.0644, "64.4 us"),
         ("latency_ms_p99_batch32", 12.345, "12.35 ms"),
         ("speedup_batch1", 1.5, "1.50x"),
         ("accuracy", 0.98765, "0.9877"),

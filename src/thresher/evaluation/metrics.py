@@ -55,7 +55,7 @@ def find_metric(name: str) -> Metric:
 def format_value(metric: str, value: float) -> str:
     """Return ``value`` as a person reads it, with its unit."""
     if metric.startswith("latency_ms"):
-        return f"{value * 1000:.0f} us" if value < 1 else f"{value:.2f} ms"
+        return f"{value * 1000:.3g} us" if value < 0.9995 else f"{value:.2f} ms"
     if metric.startswith("speedup"):
         return f"{value:.2f}x"
     if metric in ("accuracy", "accuracy_drop"):

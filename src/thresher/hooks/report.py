@@ -16,7 +16,7 @@ from rich.table import Table
 
 from thresher.contracts.report import ContractReport
 from thresher.hooks.console import console
-from thresher.tracking.run import TRACKING_URI
+from thresher.tracking.run import TRACKING_URI, models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
 TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]")
@@ -112,10 +112,12 @@ def _print_next(recipe: str, bento: str, challenge: Any) -> None:
     if not challenge.replaces:
         console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {challenge.reason}.")
     uri = os.environ.get(TRACKING_URI, "")
-    store = f"--backend-store-uri {uri}" if uri.startswith("sqlite") else ""
+    local = uri.startswith("sqlite")
+    page = models_page("http://127.0.0.1:5000" if local else uri)
     console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)
     for what, command in (
-        ("look at the runs", f"{_command('mlflow')} ui {store}" if store else f"open {uri}"),
+        ("look at the runs", f"{_command('mlflow')} ui --backend-store-uri {uri}" if local else f"open {page}"),
+        *((("at this address", page),) if local else ()),
         ("serve it", f"{_command('bentoml')} serve {bento}"),
         ("build the container", f"{_command('bentoml')} containerize {bento}"),
     ):

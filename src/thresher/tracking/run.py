@@ -49,6 +49,14 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     return str(run.info.run_id)
 
 
+def models_page(server: str) -> str:
+    """Return the address on ``server`` of the page that compares the candidates of the active run."""
+    import mlflow
+
+    experiment = mlflow.get_run(run_id()).info.experiment_id
+    return f"{server}/#/experiments/{experiment}/models?workflowType=machine_learning"
+
+
 def end_run(status: str) -> None:
     """End the run as FINISHED, FAILED or KILLED; nothing happens where none is active."""
     if os.environ.pop(RUN_ID, None) is not None:
