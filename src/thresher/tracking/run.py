@@ -40,7 +40,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
             mlflow.create_experiment(recipe, settings.artifact_folder, tags=EXPERIMENT_TAGS)
         experiment = mlflow.set_experiment(recipe)
         end_interrupted_runs(experiment.experiment_id)
-        run = mlflow.start_run(run_name="no verdict yet", tags=tags, log_system_metrics=settings.system_metrics)
+        run = mlflow.start_run(run_name="no verdict", tags=tags, log_system_metrics=settings.system_metrics)
     except mlflow.MlflowException as error:
         hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
         raise TrackingError(f"MLflow at {settings.tracking_uri}: {error}\n{hint}") from error
