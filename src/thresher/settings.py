@@ -5,9 +5,9 @@ import os
 from thresher.config_loader import RecipeConfigLoader
 from thresher.hooks import ProgressHooks, RecipeHooks, TrackingHooks
 
-# Torch's threads wait for each other by spinning, for milliseconds by GNU OpenMP's default: where anything else wants the
-# cores, training nearly stands still. A short spin costs little on idle cores (docs/benchmarks.md). Read when torch is
-# imported, so it is said before; a user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT stays.
+# Torch's threads wait for each other by spinning, for milliseconds by GNU OpenMP's default: where anything else wants
+# the cores, training nearly stands still. A short spin costs little on idle cores (docs/benchmarks.md). Read when torch
+# is imported, so it is said before; a user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT stays.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

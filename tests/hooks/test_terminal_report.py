@@ -93,10 +93,13 @@ PIPELINE = Pipeline([node(len, "a", f"shirts.{name}", name=name) for name in ("v
 def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_width", 60)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}mlflow.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
     lines = [line.strip() for line in printed().splitlines()]
     # Each in one line, however long, so that it can be copied.
     assert f"look at the runs:     mlflow ui --backend-store-uri sqlite:////{'deep/' * 20}mlflow.db" in lines
+    page = "http://127.0.0.1:5000/#/experiments/7/models?workflowType=machine_learning"
+    assert f"at this address:      {page}" in lines
     assert "serve it:             bentoml serve shirts:abc" in lines
     assert "build the container:  bentoml containerize shirts:abc" in lines
     assert "stays" not in printed()
@@ -105,9 +108,10 @@ def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatc
 def test_server_is_opened_and_a_champion_that_stays_is_said(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_width", 200)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     challenge = Challenge(replaces=False, reason="slower than the champion: 9 us against 8 us", champion_version="3")
     report.print_result(PIPELINE, make_catalog(challenge))
-    assert "open http://tracker:5000" in printed()
+    assert "open http://tracker:5000/#/experiments/7/models" in printed()
     assert "The champion, version 3, stays: slower than the champion: 9 us against 8 us." in printed()
 
 

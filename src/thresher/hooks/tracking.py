@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -21,6 +22,7 @@ class TrackingHooks:
 
     _settings: TrackingSettings
     _context: KedroContext
+    _unsubscribe: Callable[[], None]
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -39,7 +41,7 @@ class TrackingHooks:
         from thresher.tracking import logs
 
         logs.log_recipe(parameters)
-        progress.subscribe(logs.log_event)
+        self._unsubscribe = progress.subscribe(logs.log_event)
 
     @hook_impl
     def after_node_run(
@@ -61,11 +63,13 @@ class TrackingHooks:
     def on_pipeline_error(self, error: Exception) -> None:
         from mlflow import MlflowClient
 
+        self._unsubscribe()
         MlflowClient().set_tag(run.run_id(), "error", str(error)[:5000])
         run.end_run("FAILED")
 
     @hook_impl
     def after_pipeline_run(self) -> None:
+        self._unsubscribe()
         run.end_run("FINISHED")
 
 

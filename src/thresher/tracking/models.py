@@ -80,7 +80,7 @@ def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, 
     """Link the candidate's metrics to its model and to the test data, so that the Models tab compares them."""
     metrics = measure_metrics(evaluation, baseline, CONFIDENCE)
     values = {name: interval.value for name, interval in metrics.items()}
-    values |= {f"{name}_upper": metrics[name].upper for name in ("accuracy_drop",)}
+    values["accuracy_drop_upper"] = metrics["accuracy_drop"].upper
     mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
 
 
@@ -106,11 +106,16 @@ def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:
 
 
 def find_champion(recipe: str) -> Any | None:
-    """Return MLflow's version that has the alias `champion`, or None."""
-    try:
-        return MlflowClient().get_model_version_by_alias(recipe, ALIAS)
-    except mlflow.MlflowException:
+    """Return MLflow's version that has the alias `champion`, or None where no version has it.
+
+    Raises:
+        MlflowException: the registry cannot be asked; a champion that cannot be seen is not one that is not there.
+    """
+    client = MlflowClient()
+    if not client.search_registered_models(f"name = '{recipe}'"):
         return None
+    version = client.get_registered_model(recipe).aliases.get(ALIAS)
+    return client.get_model_version(recipe, version) if version else None
 
 
 def load_champion(version: Any) -> tuple[bytes, dict[str, Any]]:

@@ -12,7 +12,7 @@ from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
 from thresher.tracking.settings import TrackingSettings
 
-RUN_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"
+RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
 # Without it, MLflow's pages show an experiment as one of language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_PARAMETER = 6000  # MLflow's own limit on the length of a parameter's value
@@ -44,21 +44,19 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     except mlflow.MlflowException as error:
         hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
         raise TrackingError(f"MLflow at {settings.tracking_uri}: {error}\n{hint}") from error
-    os.environ[RUN_ID] = run.info.run_id
+    os.environ[RUN_ID], os.environ[EXPERIMENT_ID] = run.info.run_id, experiment.experiment_id
     mlflow.log_params({key: str(value)[:MAX_PARAMETER] for key, value in flatten(parameters).items()})
     return str(run.info.run_id)
 
 
 def models_page(server: str) -> str:
     """Return the address on ``server`` of the page that compares the candidates of the active run."""
-    import mlflow
-
-    experiment = mlflow.get_run(run_id()).info.experiment_id
-    return f"{server}/#/experiments/{experiment}/models?workflowType=machine_learning"
+    return f"{server}/#/experiments/{os.environ[EXPERIMENT_ID]}/models?workflowType=machine_learning"
 
 
 def end_run(status: str) -> None:
     """End the run as FINISHED, FAILED or KILLED; nothing happens where none is active."""
+    os.environ.pop(EXPERIMENT_ID, None)
     if os.environ.pop(RUN_ID, None) is not None:
         import mlflow
 

@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from thresher.config import Config
+from thresher.errors import ThresherError
+
+
+class SettingsError(ThresherError):
+    """A conf/<env>/mlflow.yml that says what it cannot."""
+
 
 SQLITE = "sqlite:///"
 
@@ -23,8 +31,17 @@ class TrackingSettings(Config):
 
 
 def resolve(settings: dict[str, Any], project: Path) -> TrackingSettings:
-    """Return typed settings with the paths of the project made absolute and the environment heeded."""
-    typed = TrackingSettings.model_validate(settings)
+    """Return typed settings with the paths of the project made absolute and the environment heeded.
+
+    Raises:
+        SettingsError: an unknown key or a value of the wrong type.
+    """
+    try:
+        typed = TrackingSettings.model_validate(settings)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        keys = ", ".join(TrackingSettings.model_fields)
+        raise SettingsError(f"conf/*/mlflow.yml: {problems}. Allowed keys: {keys}.") from None
     uri = os.environ.get("MLFLOW_TRACKING_URI") or typed.tracking_uri
     if uri.startswith(SQLITE) and not uri.startswith(f"{SQLITE}/"):
         uri = f"{SQLITE}{project / uri.removeprefix(SQLITE)}"
