@@ -45,6 +45,7 @@ def test_a_recipe_error_survives_pickling() -> None:
     [
         ("epoch", {"lr", "epochs"}, "Did you mean 'epochs'? Allowed: epochs, lr."),
         ("zebra", ["lr", "epochs"], "Allowed: epochs, lr."),
+        ("half", ["float", "half_channels"], "Did you mean 'half_channels'? Allowed: float, half_channels."),
         ("epoch", [], "Allowed: nothing."),
     ],
 )
