@@ -100,7 +100,7 @@ def test_winner_is_the_fastest_that_qualifies(default: DefaultRun) -> None:
     assert default.verdict["winner"] == min(latencies, key=lambda name: latencies[name])
     for judged in qualified:
         assert judged["metrics"]["accuracy_drop"]["upper"] <= 0.02
-        assert judged["metrics"]["size_bytes"]["value"] <= 200_000
+        assert judged["metrics"]["size_bytes"]["value"] <= 250_000
     assert default.verdict["candidates"][0]["metrics"]["accuracy"]["value"] > 0.95
 
 
