@@ -10,6 +10,7 @@ import click
 
 from thresher import __version__
 from thresher.errors import RecipeError, ThresherError
+from thresher.fetch import KNOWN_SETS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +25,10 @@ def thresher() -> None:
 @thresher.command()
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 def check(recipes: tuple[str, ...]) -> None:
-    """Check recipes by name or file, all of pipelines/ where none is given; runs nothing."""
+    """Check recipes; run nothing.
+
+    A RECIPE is a name or a file; without any, all of pipelines/ are checked.
+    """
     from thresher.recipe.reading import find_recipe, find_recipe_files, read_recipe
 
     project = Path.cwd()
@@ -44,18 +48,24 @@ def check(recipes: tuple[str, ...]) -> None:
 
 @thresher.command()
 def schema() -> None:
-    """Print the JSON schema of recipes, for editors that complete and check while you type."""
+    """Print the JSON schema of recipes.
+
+    Editors complete and check recipes with it while you type.
+    """
     from thresher.recipe import Recipe
 
     click.echo(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
 
 
-@thresher.command()
+@thresher.command(epilog=f"Data sets: {', '.join(KNOWN_SETS)}.")
 @click.argument("name", metavar="DATA_SET")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="A folder that holds the files already.")
 @click.option("--mirror", metavar="URL", help="Another address to download from.")
 def fetch(name: str, source: Path | None, mirror: str | None) -> None:
-    """Get a public data set into data/01_raw, checked by SHA-256; goes on where an earlier try stopped."""
+    """Get a public data set into data/01_raw.
+
+    Every file is checked by SHA-256; an interrupted download goes on where it stopped.
+    """
     from rich.console import Console
 
     from thresher.fetch import fetch as fetch_data_set

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,8 +93,14 @@ def make_catalog(challenge: Challenge) -> DataCatalog:
 PIPELINE = Pipeline([node(len, "a", f"shirts.{name}", name=name) for name in ("verdict", "bento", "challenge")])
 
 
+def activate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put this environment's commands on the PATH, as `source .venv/bin/activate` does."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
 def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_width", 60)
+    activate(monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}mlflow.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
@@ -103,6 +112,17 @@ def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatc
     assert "serve it:             bentoml serve shirts:abc" in lines
     assert "build the container:  bentoml containerize shirts:abc" in lines
     assert "stays" not in printed()
+
+
+def test_commands_are_called_by_their_path_where_the_environment_is_not_activated(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(console, "_width", 200)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
+    report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
+    command = printed().partition("serve it:")[2].split()[0]
+    assert Path(command).resolve() == Path(sys.executable).with_name("bentoml").resolve()
 
 
 def test_server_is_opened_and_a_champion_that_stays_is_said(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,16 +83,18 @@ def _failures(
 
 
 def _broken(metric: str, got: Interval, requirement: Requirement) -> str:
-    """Return why ``requirement`` does not hold, or nothing."""
-    value = format_value(metric, got.value)
+    """Return why ``requirement`` does not hold, or nothing; with a confidence it is the interval's bound that must."""
     if requirement.at_most is not None:
-        bound = got.upper if requirement.confidence else got.value
-        shown = f", upper bound {format_value(metric, bound)}" if requirement.confidence else ""
-        return f"{metric} {value}{shown} > {format_value(metric, requirement.at_most)}" * (bound > requirement.at_most)
-    assert requirement.at_least is not None
-    bound = got.lower if requirement.confidence else got.value
-    shown = f", lower bound {format_value(metric, bound)}" if requirement.confidence else ""
-    return f"{metric} {value}{shown} < {format_value(metric, requirement.at_least)}" * (bound < requirement.at_least)
+        allowed, bound, side, sign = requirement.at_most, got.upper, "upper", ">"
+    else:
+        assert requirement.at_least is not None
+        allowed, bound, side, sign = requirement.at_least, got.lower, "lower", "<"
+    judged = bound if requirement.confidence else got.value
+    holds = judged <= allowed if sign == ">" else judged >= allowed
+    if holds:
+        return ""
+    shown = f", {side} bound {format_value(metric, bound)}" if requirement.confidence else ""
+    return f"{metric} {format_value(metric, got.value)}{shown} {sign} {format_value(metric, allowed)}"
 
 
 def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:
