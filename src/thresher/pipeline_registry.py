@@ -14,8 +14,6 @@ from thresher.config_loader import RecipeConfigLoader, active_loader
 from thresher.errors import RecipeError, ThresherError, nearest
 
 DEFAULT_RECIPE = "digits"
-
-
 DEFAULT = "__default__"
 
 

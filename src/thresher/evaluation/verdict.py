@@ -73,8 +73,9 @@ def _failures(
 ) -> list[str]:
     broken = []
     for metric, bound in selection.require.items():
-        confidence = bound.confidence or selection.confidence
-        at_confidence = measure_metrics(evaluations[name], evaluations[FLOAT], confidence)
+        at_confidence = metrics[name]
+        if bound.confidence not in (None, selection.confidence):
+            at_confidence = measure_metrics(evaluations[name], evaluations[FLOAT], bound.confidence)
         broken.append(_broken(metric, at_confidence[metric], bound))
     minimize = selection.minimize
     if name != FLOAT and minimize.startswith("latency_ms"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -10,8 +9,6 @@ from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 
 from thresher.config_loader import use_loader
-from thresher.tracking.run import TRACKING_URI
-from thresher.tracking.settings import resolve
 
 
 class RecipeHooks:
@@ -21,8 +18,6 @@ class RecipeHooks:
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader
         use_loader(loader)
-        # Datasets and worker processes find the registry by it.
-        os.environ[TRACKING_URI] = resolve(loader["mlflow"], context.project_path).tracking_uri
 
 
 def recipe_of(pipeline: Pipeline) -> str:

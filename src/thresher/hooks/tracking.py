@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ class TrackingHooks:
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader
         self._context, self._settings = context, resolve(loader["mlflow"], context.project_path)
+        # Datasets and worker processes find the registry by it.
+        os.environ[run.TRACKING_URI] = self._settings.tracking_uri
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:

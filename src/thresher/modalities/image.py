@@ -125,14 +125,11 @@ def describe_images(samples: Samples, split: str) -> pd.DataFrame:
     import pandas as pd
 
     pixels = samples.inputs.reshape(len(samples), -1)
-    named = samples.labels >= 0
     return pd.DataFrame(
         {
             "split": split,
             "index": np.arange(len(samples)),
-            "label": pd.array(np.where(named, samples.labels, 0), dtype="Int64").copy()
-            if named.all()
-            else pd.array([int(v) if v >= 0 else None for v in samples.labels], dtype="Int64"),
+            "label": pd.arrays.IntegerArray(samples.labels.copy(), mask=samples.labels < 0),
             "class_name": [
                 samples.class_names[v] if 0 <= v < len(samples.class_names) else None for v in samples.labels
             ],

@@ -1,4 +1,4 @@
-"""The recipe: one file in pipelines/, one Kedro pipeline. Composes the sections and checks what crosses them."""
+"""The recipe: one file in pipelines/, one Kedro pipeline. Composes the sections; rules.py has what crosses them."""
 
 from __future__ import annotations
 

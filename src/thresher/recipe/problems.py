@@ -10,8 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from thresher.errors import nearest
-
-Place = tuple[str | int, ...]
+from thresher.recipe.source import Place
 
 
 def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str, str]:

@@ -14,8 +14,8 @@ from thresher.evaluation import Measurement
 from thresher.evaluation.metrics import available_metrics
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.models import FLOAT
+from thresher.recipe.source import Place
 
-Place = tuple[str | int, ...]
 Found = tuple[Place, str, str]
 """Place, what is wrong, what is allowed."""
 Section = TypeVar("Section", bound=BaseModel)

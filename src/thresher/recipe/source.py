@@ -10,6 +10,7 @@ import yaml
 from thresher.errors import Problem, RecipeError
 
 Place = tuple[str | int, ...]
+"""The keys and indices on the way from the top of a recipe to one of its values."""
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import redirect_stderr
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
         step=MODEL_STEP,
         signature=signature,
         input_example={"image": np.zeros((1, *image), np.uint8)},
-        pip_requirements=[f"{name}=={_version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
+        pip_requirements=[f"{name}=={version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
         metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
@@ -100,9 +101,9 @@ def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:
     """Register the logged model ``model_id`` as a new version, move the alias to it, and return the version."""
     client = MlflowClient()
     with redirect_stderr(io.StringIO()):  # MLflow prints there that it has succeeded
-        version = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
-    client.set_registered_model_alias(recipe, ALIAS, version.version)
-    return str(version.version)
+        registered = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
+    client.set_registered_model_alias(recipe, ALIAS, registered.version)
+    return str(registered.version)
 
 
 def find_champion(recipe: str) -> Any | None:
@@ -114,13 +115,13 @@ def find_champion(recipe: str) -> Any | None:
     client = MlflowClient()
     if not client.search_registered_models(f"name = '{recipe}'"):
         return None
-    version = client.get_registered_model(recipe).aliases.get(ALIAS)
-    return client.get_model_version(recipe, version) if version else None
+    number = client.get_registered_model(recipe).aliases.get(ALIAS)
+    return client.get_model_version(recipe, number) if number else None
 
 
-def load_champion(version: Any) -> tuple[bytes, dict[str, Any]]:
+def load_champion(champion: Any) -> tuple[bytes, dict[str, Any]]:
     """Return the ONNX file of a registered version and the metadata that was logged with it."""
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{champion.name}/{champion.version}"))
     model = mlflow.models.Model.load(str(folder))
     return (folder / model.flavors["onnx"]["data"]).read_bytes(), dict(model.metadata or {})
 
@@ -128,9 +129,3 @@ def load_champion(version: Any) -> tuple[bytes, dict[str, Any]]:
 def _data_set(source: CodeDatasetSource, name: str, sha256: str) -> MetaDataset:
     # MLflow keeps at most 36 characters of a digest.
     return MetaDataset(source, name=name, digest=sha256[:36])  # type: ignore[abstract]  # MLflow's own class
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,6 @@ def run_id() -> str:
 
 def describe_environment(project: Path) -> dict[str, str]:
     """Return the tags that say what made the run: git commit, machine, versions, process."""
-    from importlib.metadata import version
-
     packages = ("torch", "onnxruntime", "onnx", "kedro", "great-expectations", "bentoml", "torch-pruning")
     return {
         "git_commit": git_commit(project),

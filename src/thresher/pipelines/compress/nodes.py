@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
+from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
 from thresher.modalities.samples import Samples
@@ -12,6 +14,7 @@ from thresher.pipelines.types import Network
 from thresher.progress import Step, report
 from thresher.training import Training
 
+Model = TypeVar("Model")
 PARITY_SAMPLES = 256
 # Tracing a network and silencing an exporter change state of the whole process: with ThreadRunner, one at a time.
 PROCESS_STATE = threading.Lock()
@@ -22,11 +25,7 @@ def compress_network(
 ) -> Network:
     """Return the network that the candidate's pruning and finetuning steps make of ``base``."""
     data = CompressionData(candidate.name, training_samples, validation_samples, training)
-    with PROCESS_STATE:
-        for step in candidate.network_steps:
-            report(Step(step.kind))
-            base = APPLY_TO_NETWORK[type(step)](base, step, data)
-    return base
+    return _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
 
 
 def export_network(network: Network, validation_samples: Samples) -> bytes:
@@ -53,8 +52,18 @@ def quantize_onnx(
 ) -> bytes:
     """Return the ONNX file that the candidate's quantization makes of the float ``onnx_file``."""
     data = CompressionData(candidate.name, training_samples, validation_samples, training)
+    return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+
+
+def _apply(
+    steps: tuple[Technique, ...],
+    functions: dict[type, Callable[[Model, Any, CompressionData], Model]],
+    model: Model,
+    data: CompressionData,
+) -> Model:
+    """Return ``model`` after ``steps``, each applied by its function in the table ``functions``."""
     with PROCESS_STATE:
-        for step in candidate.onnx_steps:
+        for step in steps:
             report(Step(step.kind))
-            onnx_file = APPLY_TO_ONNX[type(step)](onnx_file, step, data)
-    return onnx_file
+            model = functions[type(step)](model, step, data)
+    return model
