@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,8 +13,10 @@ from thresher import __version__
 from thresher.errors import RecipeError, ThresherError
 from thresher.fetch import KNOWN_SETS
 
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings=HELP)
 @click.version_option(__version__)
 def thresher() -> None:
     """One recipe and a data set in; the smallest, fastest model that keeps its accuracy out.
@@ -55,6 +58,16 @@ def schema() -> None:
     from thresher.recipe import Recipe
 
     click.echo(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+@thresher.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plan(arguments: tuple[str, ...]) -> None:
+    """Print what a run of a recipe would do, and why; run nothing."""
+    from thresher.cli import plan_command  # its options are Kedro's, and Kedro takes a second to import
+
+    context = click.get_current_context()
+    plan_command.main(list(arguments), prog_name=context.command_path, standalone_mode=False, **HELP)
 
 
 @thresher.command(epilog=f"Data sets: {', '.join(KNOWN_SETS)}.")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, get_args
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.startup import bootstrap_project
+from kedro.utils import find_kedro_project
 
+from thresher.config_loader import RUN
 from thresher.errors import ThresherError
+from thresher.recipe.merging import merge
+from thresher.run_options import IfRunning
 
 INTERRUPTED, TERMINATED = 130, 143
+NO_SUCH_NODES = ("Pipeline does not contain", "Pipeline contains no nodes")
+"""How Kedro begins to say that nodes, tags or datasets on the command line are not there."""
 
 
 class _TerminatedError(BaseException):
@@ -23,8 +31,9 @@ def cli() -> None:
     """Thresher's commands within Kedro."""
 
 
-def run(**options: Any) -> Any:
-    """Run a recipe: validate, train, compress, judge, register and pack it."""
+def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
+    """Run a recipe: validate, train, compress, judge, register and pack it. What earlier runs have done is taken."""
+    options["params"] = _with_run_options(options["params"], fresh=fresh, if_running=if_running)
     # --pipeline is how recipes are named everywhere; Kedro is about to rename it and says so at every run.
     if options.get("pipeline") and not options.get("pipelines"):
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
@@ -41,10 +50,28 @@ def run(**options: Any) -> Any:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
         mendable = find_mendable(error)
-        if mendable is None:
+        if mendable is None and not str(error).startswith(NO_SUCH_NODES):
             _end_tracking("FAILED")
             raise
-        _stop("FAILED", str(mendable), 1)
+        _stop("FAILED", str(mendable or error), 1)
+
+
+def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], namespaces: Any, **selection: Any) -> None:
+    """Print what `kedro run --pipeline RECIPE` would run, what it would take from earlier runs, and why.
+
+    Runs nothing. The options are those of `kedro run`.
+    """
+    from thresher.hooks.report import print_plan
+    from thresher.session import ReuseSession
+
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        raise ThresherError(f"{Path.cwd()} is not inside a Thresher project. Go to the folder with pyproject.toml.")
+    bootstrap_project(project)
+    options = _with_run_options(params, fresh=fresh)
+    with ReuseSession.create(project, env=env, runtime_params=options) as session:
+        assert isinstance(session, ReuseSession)
+        print_plan(session.plan(recipe, node_namespaces=namespaces, **selection))
 
 
 def find_mendable(error: BaseException | None) -> ThresherError | None:
@@ -52,6 +79,12 @@ def find_mendable(error: BaseException | None) -> ThresherError | None:
     while error is not None and not isinstance(error, ThresherError):
         error = error.__cause__ or error.__context__
     return error
+
+
+def _with_run_options(params: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Return Kedro's runtime parameters with those of ``options`` that were given."""
+    given = {name: value for name, value in options.items() if value}
+    return merge(params or {}, {RUN: given}) if given else params
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:
@@ -70,4 +103,21 @@ def _end_tracking(status: str) -> None:
     end_run(status)
 
 
-cli.add_command(click.Command("run", callback=run, params=kedro_run.params, help=run.__doc__))
+FRESH = click.Option(["--fresh"], is_flag=True, help="Run every selected node, whatever earlier runs left.")
+IF_RUNNING = click.Option(
+    ["--if-running"],
+    type=click.Choice(get_args(IfRunning)),
+    help="What to do while another process runs the same recipe. Default: wait.",
+)
+SELECTION = ("env", "params", "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
+cli.add_command(click.Command("run", callback=run, params=[FRESH, IF_RUNNING, *kedro_run.params], help=run.__doc__))
+plan_command = click.Command(
+    "plan",
+    callback=plan,
+    params=[
+        click.Argument(["recipe"]),
+        FRESH,
+        *(option for option in kedro_run.params if option.name in SELECTION),
+    ],
+    help=plan.__doc__,
+)

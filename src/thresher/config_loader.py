@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
+from pydantic import ValidationError
 
+from thresher.config import say_problems
 from thresher.errors import Problem, RecipeError, ThresherError, nearest
-from thresher.recipe import Recipe, dump
+from thresher.recipe import RESERVED_NAMES, Recipe, dump
 from thresher.recipe.merging import merge
 from thresher.recipe.reading import check_recipe, find_recipe_files, read_source
+from thresher.run_options import RunOptions
 
 # Kedro 1.7 still calls OmegaConf's old name; a user of recipes can do nothing about it.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 
-EVERY_RECIPE = "every_recipe"
-"""Key in conf/<env>/parameters.yml whose content is merged into each recipe."""
+EVERY_RECIPE, RUN = RESERVED_NAMES
+"""Keys in conf/<env>/parameters.yml: what is merged into each recipe, and the run's own options."""
 
 
 class ConfigurationError(ThresherError):
@@ -68,9 +71,23 @@ class RecipeConfigLoader(OmegaConfigLoader):
         return self._checked[1]
 
     @cached_property
+    def run_options(self) -> RunOptions:
+        """What concerns a run and not its outcome.
+
+        Raises:
+            ConfigurationError: an unknown key or a value that is not allowed.
+        """
+        try:
+            return RunOptions.model_validate(self._overlays().get(RUN, {}))
+        except ValidationError as error:
+            what = say_problems(error, RunOptions)
+            raise ConfigurationError(f"'{RUN}' in {self._overlay_place}: {what}") from None
+
+    @cached_property
     def _checked(self) -> tuple[dict[str, Recipe], dict[str, RecipeError]]:
         overlays = self._overlays()
         for_all = overlays.pop(EVERY_RECIPE, {})
+        overlays.pop(RUN, None)
         sound: dict[str, Recipe] = {}
         broken: dict[str, RecipeError] = {}
         files = find_recipe_files(Path(self.conf_source).parent)
@@ -89,12 +106,16 @@ class RecipeConfigLoader(OmegaConfigLoader):
         except MissingConfigException:
             return dict(self.runtime_params or {})
 
+    @property
+    def _overlay_place(self) -> str:
+        return f"--params or conf/{self.env or self.default_run_env}/parameters.yml"
+
     def _refuse_unknown(self, overlays: dict[str, Any], names: set[str]) -> None:
         """Raise for an overlay of a recipe that is not there: it would be passed over without a word."""
         unknown = [name for name in overlays if name not in names]
         if unknown:
             fix = "Write RECIPE.section.key=value. " + nearest(unknown[0], names)
-            place = f"--params or conf/{self.env or self.default_run_env}/parameters.yml"
+            place = self._overlay_place
             raise RecipeError(unknown[0], [Problem(place, f"there is no recipe '{name}'", fix) for name in unknown])
 
 

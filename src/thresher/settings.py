@@ -3,7 +3,8 @@
 import os
 
 from thresher.config_loader import RecipeConfigLoader
-from thresher.hooks import ProgressHooks, RecipeHooks, TrackingHooks
+from thresher.hooks import ProgressHooks, RecipeHooks, RecordHooks, TrackingHooks
+from thresher.session import ReuseSession
 
 # Torch's threads wait for each other by spinning, for milliseconds by GNU OpenMP's default: where anything else wants
 # the cores, training nearly stands still. A short spin costs little on idle cores (docs/benchmarks.md). Read when torch
@@ -11,6 +12,7 @@ from thresher.hooks import ProgressHooks, RecipeHooks, TrackingHooks
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+SESSION_CLASS = ReuseSession
 CONFIG_LOADER_CLASS = RecipeConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
@@ -18,5 +20,5 @@ CONFIG_LOADER_ARGS = {
     "config_patterns": {"mlflow": ["mlflow*"]},
 }
 # In Kedro, the last one registered is called first: progress speaks before MLflow is waited for.
-HOOKS = (TrackingHooks(), ProgressHooks(), RecipeHooks())
+HOOKS = (TrackingHooks(), ProgressHooks(), RecipeHooks(), RecordHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from thresher.datasets.champion import ChampionDataset
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle, ModelInfo
-from thresher.tracking.models import find_candidate, find_champion, log_candidate
+from thresher.tracking.models import find_champion, provide_candidate
 from thresher.tracking.run import RUN_ID, TRACKING_URI, end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
 
@@ -95,12 +95,11 @@ def test_reigning_champion_saved_again_changes_nothing(tracked: Path, float_onnx
 def test_new_champion_takes_the_alias_and_the_model_that_the_run_logged(tracked: Path, float_onnx: bytes) -> None:
     dataset = ChampionDataset("small")
     dataset.save(make_bundle(float_onnx))
-    logged = log_candidate("small", "int8", float_onnx, ENCODER)
+    logged = provide_candidate("small", "int8", float_onnx, ENCODER)
     dataset.save(make_bundle(float_onnx, candidate="int8"))
     version = find_champion("small")
     assert version is not None
     assert (str(version.version), version.source) == ("2", f"models:/{logged}")
-    assert find_candidate("int8") == logged
     champion = dataset.load()
     assert champion is not None
     assert (champion.info.candidate, champion.info.model_version) == ("int8", "2")
@@ -114,7 +113,36 @@ def test_champions_of_two_recipes_do_not_meet(tracked: Path, float_onnx: bytes) 
 def test_logged_model_takes_no_metric_of_its_run(tracked: Path, float_onnx: bytes) -> None:
     """Else the Models tab would show one candidate's figures with another's."""
     mlflow.log_metric("float.accuracy", 0.5)
-    model = MlflowClient().get_logged_model(log_candidate("small", "half", float_onnx, ENCODER))
+    model = MlflowClient().get_logged_model(provide_candidate("small", "half", float_onnx, ENCODER))
     assert not model.metrics
     run = MlflowClient().get_run(run_id())
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+
+
+def test_the_same_content_is_logged_once_and_linked_by_every_run(tracked: Path, float_onnx: bytes) -> None:
+    first = provide_candidate("small", "half", float_onnx, ENCODER)
+    maker = run_id()
+    end_run("FINISHED")
+    settings = TrackingSettings(tracking_uri=mlflow.get_tracking_uri(), system_metrics=False)
+    start_run(settings, "small", {"seed": 1}, {"recipe": "small"})
+    assert provide_candidate("small", "half", float_onnx, ENCODER) == first
+    assert provide_candidate("small", "half", float_onnx, ENCODER) == first
+    client = MlflowClient()
+    assert [output.model_id for output in client.get_run(run_id()).outputs.model_outputs] == [first]
+    assert client.get_logged_model(first).source_run_id == maker != run_id()
+    other_classes = ENCODER.model_copy(update={"class_names": tuple("abcdefghij")})
+    assert provide_candidate("small", "half", float_onnx, other_classes) != first
+    assert provide_candidate("small", "int8", float_onnx, ENCODER) != first
+
+
+def test_fingerprint_is_which_version_reigns(tracked: Path, float_onnx: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = ChampionDataset("small")
+    monkeypatch.setenv(TRACKING_URI, f"sqlite:///{tracked}/none_yet.db")
+    assert dataset.fingerprint(lambda path: None) == "nobody"
+    assert not (tracked / "none_yet.db").exists()  # to look is not to make one
+    monkeypatch.delenv(TRACKING_URI)
+    assert dataset.fingerprint(lambda path: None) == "nobody"
+    dataset.save(make_bundle(float_onnx))
+    first = dataset.fingerprint(lambda path: None)
+    dataset.save(make_bundle(float_onnx, candidate="int8"))
+    assert "nobody" != first != dataset.fingerprint(lambda path: None)

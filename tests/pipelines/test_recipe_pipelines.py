@@ -36,7 +36,7 @@ def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
     assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
-    assert free == {"raw.train", "raw.test", "r.reigning_champion"}
+    assert free == {"raw.train", "raw.test", "r.reigning_champion", "bentofile"}
     assert "r.bento" in pipeline.outputs()
 
 

@@ -17,19 +17,21 @@ from thresher.compression.quantize_static import QuantizeStatic, quantize_static
 if TYPE_CHECKING:
     from thresher.models.network import Network
 
-Technique = Annotated[
-    PruneChannels | PruneWeights | Finetune | QuantizeDynamic | QuantizeStatic, Field(discriminator="kind")
-]
+NetworkTechnique = PruneChannels | PruneWeights | Finetune
+"""These work on the torch network, and come first in a chain."""
+OnnxTechnique = QuantizeDynamic | QuantizeStatic
+"""These work on the exported file, and end a chain."""
+Technique = Annotated[NetworkTechnique | OnnxTechnique, Field(discriminator="kind")]
 
 APPLY_TO_NETWORK: dict[type, Callable[[Network, Any, CompressionData], Network]] = {
     PruneChannels: prune_channels,
     PruneWeights: prune_weights,
     Finetune: finetune,
 }
-"""Config type -> function (network, config, CompressionData) -> network. These come first in a chain."""
+"""Config type -> function (network, config, CompressionData) -> network."""
 
 APPLY_TO_ONNX: dict[type, Callable[[bytes, Any, CompressionData], bytes]] = {
     QuantizeDynamic: quantize_dynamic,
     QuantizeStatic: quantize_static,
 }
-"""Config type -> function (float ONNX file, config, CompressionData) -> ONNX file, both as bytes. These end a chain."""
+"""Config type -> function (float ONNX file, config, CompressionData) -> ONNX file, both as bytes."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
+from thresher.compression import NetworkTechnique, OnnxTechnique, Technique
 from thresher.config import Config
 from thresher.models import FLOAT
 
@@ -36,12 +36,12 @@ class Candidate(Config):
     @property
     def network_steps(self) -> tuple[Technique, ...]:
         """The steps that work on the torch network."""
-        return tuple(step for step in self.steps if type(step) in APPLY_TO_NETWORK)
+        return tuple(step for step in self.steps if isinstance(step, get_args(NetworkTechnique)))
 
     @property
     def onnx_steps(self) -> tuple[Technique, ...]:
         """The steps that work on the exported ONNX file."""
-        return tuple(step for step in self.steps if type(step) in APPLY_TO_ONNX)
+        return tuple(step for step in self.steps if isinstance(step, get_args(OnnxTechnique)))
 
 
 class NamedCandidate(Candidate):
@@ -64,7 +64,7 @@ def find_chain_problems(candidates: dict[str, Candidate]) -> list[tuple[tuple[st
         for index, step in enumerate(candidate.steps):
             if quantized_by:
                 problems.append(((name, "steps", index), f"{step.kind} cannot follow {quantized_by}"))
-            elif type(step) in APPLY_TO_ONNX:
+            elif isinstance(step, get_args(OnnxTechnique)):
                 quantized_by = step.kind
     return problems
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
@@ -12,6 +14,7 @@ from thresher.serving.bundle import Bundle, ModelInfo
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
 METRIC = "metric."
+NOBODY = "nobody"
 
 
 class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
@@ -37,13 +40,21 @@ class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
             return
         from thresher.tracking import models
 
-        candidate = data.info.candidate
-        model_id = models.find_candidate(candidate)
-        if model_id is None:  # evaluated by an earlier run, only selected by this one
-            model_id = models.log_candidate(self._recipe, candidate, data.onnx_bytes, data.encoder)
+        model_id = models.provide_candidate(self._recipe, data.info.candidate, data.onnx_bytes, data.encoder)
         tags = {name: str(getattr(data.info, name)) for name in INFO_TAGS}
         tags |= {f"{METRIC}{name}": repr(value) for name, value in data.info.metrics.items()}
         models.register_champion(self._recipe, model_id, tags)
+
+    def fingerprint(self, hash_of: Callable[[Path], str | None]) -> str:
+        """Return which version is champion: what it holds never changes."""
+        from thresher.tracking.run import registry_is_empty
+
+        if registry_is_empty():
+            return NOBODY
+        from thresher.tracking import models
+
+        version = models.find_champion(self._recipe)
+        return f"version {version.version} of {version.source}" if version else NOBODY
 
     def _info(self, version: Any) -> ModelInfo:
         tags = version.tags

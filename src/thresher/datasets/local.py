@@ -116,22 +116,23 @@ class FolderDataset(LocalDataset[dict[str, bytes]]):
 class DocumentDataset(LocalDataset[Config]):
     """A typed document as JSON."""
 
-    DOCUMENTS: ClassVar[dict[str, str]] = {
-        "encoder": "thresher.modalities.image:ImageEncoder",
-        "contract_report": "thresher.contracts.report:ContractReport",
-        "fingerprint": "thresher.modalities.fingerprint:DataFingerprint",
-        "training_history": "thresher.training.loop:TrainingHistory",
-        "evaluation": "thresher.evaluation.evaluation:Evaluation",
-        "verdict": "thresher.evaluation.verdict:Verdict",
-        "challenge": "thresher.evaluation.challenge:Challenge",
+    DOCUMENTS: ClassVar[dict[str, tuple[str, str]]] = {
+        "encoder": ("thresher.modalities.image", "ImageEncoder"),
+        "contract_report": ("thresher.contracts.report", "ContractReport"),
+        "fingerprint": ("thresher.modalities.fingerprint", "DataFingerprint"),
+        "training_history": ("thresher.training.loop", "TrainingHistory"),
+        "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
+        "verdict": ("thresher.evaluation.verdict", "Verdict"),
+        "challenge": ("thresher.evaluation.challenge", "Challenge"),
     }
+    """Module and class of each, imported when one is loaded."""
 
     def __init__(self, filepath: str, document: str) -> None:
         super().__init__(filepath)
         self._document = document
 
     def load(self) -> Config:
-        module, name = self.DOCUMENTS[self._document].split(":")
+        module, name = self.DOCUMENTS[self._document]
         kind: type[Config] = getattr(importlib.import_module(module), name)
         with self._reading() as path:
             return kind.model_validate_json(path.read_bytes())

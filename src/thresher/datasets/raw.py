@@ -7,6 +7,7 @@ is named relative to ``path``. An error in the data is a ``DataError``; Kedro wr
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,8 @@ class RawSamples(AbstractDataset[Any, Samples]):
     """What all raw datasets share: they describe their arguments, and refuse to be written."""
 
     _arguments: dict[str, Any]
+    paths: tuple[Path, ...]
+    """The files and folders that are read: with the arguments, all that the samples depend on."""
 
     def save(self, data: Any) -> NoReturn:
         """Raise a DatasetError: raw data is what the outside world gave."""
@@ -57,7 +60,7 @@ class IdxImages(RawSamples):
             fetch: the name by which ``thresher fetch`` knows this data, for the hint when a file is missing.
             metadata: ignored here; Kedro's plugins read it.
         """
-        self._images, self._labels = Path(path) / images, Path(path) / labels
+        self._images, self._labels = self.paths = (Path(path) / images, Path(path) / labels)
         self._class_names = tuple(str(name) for name in class_names)
         self._fix = f"run 'thresher fetch {fetch}'." if fetch else "correct the path in the catalog, or put it there."
         self._arguments = {"images": str(self._images), "labels": str(self._labels)}
@@ -121,6 +124,7 @@ class ImageFolder(RawSamples):
         if split is not None or test_share is not None:
             check_split(split, test_share)
         self._path, self._channels = Path(path), channels
+        self.paths = (self._path,)
         self._size = (size[0], size[1]) if size is not None else None
         self._split, self._test_share, self._seed = split, test_share, seed
         self._arguments = {"path": path, "channels": channels, "size": size, "split": split, "test_share": test_share}
@@ -151,6 +155,9 @@ class BundledDigits(RawSamples):
         check_split(split, test_share)
         self._split, self._test_share, self._seed = split, test_share, seed
         self._arguments = {"split": split, "test_share": test_share, "seed": seed}
+        # Found without importing scikit-learn, which takes longer than all that is asked of these paths.
+        (package,) = find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr, misc]
+        self.paths = (Path(package) / "datasets" / "data" / "digits.csv.gz",)
 
     def load(self) -> Samples:
         """Return the digits as uint8 [N, 1, 8, 8]; their 17 grey levels are spread over 0 to 255."""

@@ -2,6 +2,7 @@
 
 from thresher.hooks.progress import ProgressHooks
 from thresher.hooks.recipe import RecipeHooks
+from thresher.hooks.reuse import RecordHooks
 from thresher.hooks.tracking import TrackingHooks
 
-__all__ = ["ProgressHooks", "RecipeHooks", "TrackingHooks"]
+__all__ = ["ProgressHooks", "RecipeHooks", "RecordHooks", "TrackingHooks"]

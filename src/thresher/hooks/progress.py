@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from thresher import progress
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
-from thresher.hooks.report import print_result, summarize
+from thresher.hooks.report import print_plan, print_result, summarize
+from thresher.reuse.plan import Plan
 
 SECONDS_A_LINE = 5
 
@@ -36,6 +37,14 @@ class ProgressHooks:
         self._unsubscribe = progress.subscribe(self._show)
 
     @hook_impl
+    def after_plan_made(self, plan: Plan) -> None:
+        print_plan(plan)
+
+    @hook_impl
+    def after_node_taken(self) -> None:
+        self._advance()
+
+    @hook_impl
     def before_node_run(self, node: Node) -> None:
         self._began[node.name] = time.perf_counter()
         self._describe(node.name)
@@ -46,8 +55,7 @@ class ProgressHooks:
         text = "; ".join(filter(None, map(summarize, outputs.values())))
         line = f"[green]✓[/] {node.name} [dim]{seconds:.1f} s[/]" + (f"  {text}" if text else "")
         console.print(line, highlight=False, soft_wrap=True)
-        if self._bar:
-            self._bar.advance(self._bar.task_ids[0])
+        self._advance()
 
     @hook_impl
     def on_pipeline_error(self) -> None:
@@ -75,6 +83,10 @@ class ProgressHooks:
     def _describe(self, text: str) -> None:
         if self._bar:
             self._bar.update(self._bar.task_ids[0], description=text)
+
+    def _advance(self) -> None:
+        if self._bar:
+            self._bar.advance(self._bar.task_ids[0])
 
     def _stop(self) -> None:
         if self._bar:

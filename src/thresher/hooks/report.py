@@ -12,13 +12,17 @@ from typing import Any
 from kedro.pipeline import Pipeline
 from rich import box
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from thresher.contracts.report import ContractReport
 from thresher.hooks.console import console
+from thresher.reuse.plan import Plan
+from thresher.reuse.words import plan_groups, plan_title
 from thresher.tracking.run import TRACKING_URI, models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
+PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "taken": "green"}
 TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]")
 VERDICT = 7
 WIDTH_WITH_REASONS = 150
@@ -51,6 +55,18 @@ _SUMMARIES: dict[str, Any] = {
     "Challenge": lambda value: value.reason,
     "Bundle": lambda value: f"{value.info.recipe}, candidate {value.info.candidate}",
 }
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what runs, what is taken from earlier runs, and why."""
+    console.print(f"[bold]{escape(plan_title(plan))}[/]", highlight=False)
+    for word, why, nodes in plan_groups(plan):
+        line = f"[{PLAN_STYLES[word]}]{word:6}[/] {escape(why)}: [dim]{', '.join(nodes)}[/]"
+        console.print(
+            Padding(line, (0, 0, 0, 2)) if console.is_terminal else f"  {line}",
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+        )
 
 
 def print_result(pipeline: Pipeline, catalog: Any) -> None:

@@ -14,8 +14,15 @@ from kedro.pipeline.node import Node
 
 from thresher import progress
 from thresher.hooks.recipe import recipe_of
+from thresher.models import FLOAT
+from thresher.reuse.ledger import Record
+from thresher.reuse.plan import Plan
+from thresher.reuse.words import plan_text
 from thresher.tracking import run
 from thresher.tracking.settings import TrackingSettings, resolve
+
+TRAINS = ("train_float", "compress_network")
+"""Functions of the nodes that report their training while it goes on."""
 
 
 class TrackingHooks:
@@ -24,6 +31,10 @@ class TrackingHooks:
     _settings: TrackingSettings
     _context: KedroContext
     _unsubscribe: Callable[[], None]
+    _plan: Plan | None = None
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, str], list[str]] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -44,36 +55,53 @@ class TrackingHooks:
         from thresher.tracking import logs
 
         logs.log_recipe(parameters)
+        if self._plan is not None:
+            logs.log_plan(plan_text(self._plan))
         self._unsubscribe = progress.subscribe(logs.log_event)
 
     @hook_impl
     def after_node_run(
         self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], outputs: dict[str, Any]
     ) -> None:
-        from thresher.tracking import logs, results
+        from thresher.tracking import results
 
         for name, value in outputs.items():
-            if name.endswith(".evaluation"):
-                results.log_evaluation(name, value, inputs, catalog)
-            elif name.endswith(".verdict_plot"):
-                logs.log_figure(value, name)
-            else:
-                logs.log(value, name)
+            results.log_result(name, value, catalog)
         if node.func.__name__ == "judge_candidates":
             results.log_candidates(node.outputs[0].partition(".")[0], inputs, catalog)
+
+    @hook_impl
+    def after_plan_made(self, plan: Plan) -> None:
+        self._plan = plan
+        self._taken = {}
+
+    @hook_impl
+    def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
+        from thresher.tracking import taken
+
+        self._taken.setdefault((record.experiment_id, record.run_id), []).append(node.name)
+        taken.log_taken(node.outputs, catalog)
+        if node.func.__name__ in TRAINS:
+            taken.copy_curves(node.namespace or FLOAT, record.run_id)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         from mlflow import MlflowClient
 
-        self._unsubscribe()
+        self._finish()
         MlflowClient().set_tag(run.run_id(), "error", str(error)[:5000])
         run.end_run("FAILED")
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        self._unsubscribe()
+        self._finish()
         run.end_run("FINISHED")
+
+    def _finish(self) -> None:
+        from thresher.tracking.taken import link_runs
+
+        self._unsubscribe()
+        link_runs(self._taken)
 
 
 def describe_selection(run_params: dict[str, Any]) -> str:

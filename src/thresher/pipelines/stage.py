@@ -12,6 +12,10 @@ from kedro.pipeline import Node, node
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters", category=UserWarning)
 
 
+TIMED = "timed"
+"""Tag of the nodes that measure time: what they give is taken again only on the machine that it was measured on."""
+
+
 def stage_node(
     function: Callable[..., Any],
     inputs: list[str],

@@ -16,6 +16,8 @@ from thresher.models import Model
 from thresher.serving.options import Serving
 from thresher.training import Training
 
+RESERVED_NAMES = ("every_recipe", "run")
+"""They mean something else where overlays name recipes."""
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
@@ -50,8 +52,8 @@ class Recipe(Config):
 
 
 def is_valid_name(name: str) -> bool:
-    """Return whether ``name`` can name a recipe or a candidate: Kedro, MLflow and BentoML all take it."""
-    return re.fullmatch(NAME_PATTERN, name) is not None
+    """Return whether ``name`` can name a recipe: Kedro, MLflow and BentoML all take it."""
+    return re.fullmatch(NAME_PATTERN, name) is not None and name not in RESERVED_NAMES
 
 
 def dump(recipe: Recipe) -> dict[str, Any]:

@@ -54,7 +54,10 @@ def check_recipe(source: RecipeSource, values: dict[str, Any] | None = None) -> 
     """
     if not is_valid_name(source.name):
         what = f"'{source.name}' cannot name a pipeline"
-        raise RecipeError(source.name, [Problem(source.file, what, "Use lower-case letters, digits and _.")])
+        raise RecipeError(
+            source.name,
+            [Problem(source.file, what, "Use lower-case letters, digits and _, but not every_recipe or run.")],
+        )
     given = source.values if values is None else values
     recipe, found = None, []
     try:

@@ -13,6 +13,8 @@ from thresher.errors import ThresherError
 from thresher.serving.bundle import read_bundle
 from thresher.serving.session import open_session
 
+SERVICE = "thresher.serving.service:Champion"
+"""What bentofile.yaml packs; named here, it makes whatever builds a Bento depend on the code of the service."""
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -59,5 +61,5 @@ def build_bento(recipe: str) -> str:
     done = subprocess.run(command, cwd=PROJECT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True)
     tag = re.search(r"__tag__:(\S+)", done.stdout)
     if done.returncode or not tag:
-        raise PackagingError(f"bentoml build failed for recipe '{recipe}':\n{done.stderr.strip()[-4000:]}")
+        raise PackagingError(f"bentoml build of {SERVICE} failed for recipe '{recipe}':\n{done.stderr.strip()[-4000:]}")
     return tag[1]

@@ -21,6 +21,9 @@ from thresher.progress import Event, Step, TrainingEpoch, TrainingStep
 from thresher.tracking.models import as_input, data_sets
 from thresher.tracking.run import run_id
 
+CURVES = ("loss", "epoch_loss", "validation_loss", "validation_accuracy")
+"""Metrics of a training while it goes on: the first by optimizer steps, the others by epochs."""
+
 
 @singledispatch
 def log(value: Any, name: str) -> None:
@@ -79,8 +82,19 @@ def _(value: dict, name: str) -> None:
 
 
 def log_figure(figure: Any, name: str) -> None:
-    """Log a matplotlib figure under verdict/."""
-    _client().log_figure(run_id(), figure, f"verdict/{name.rpartition('.')[2]}.png")
+    """Log a figure of matplotlib, or the PNG file that was made of one, under verdict/."""
+    file = f"{name.rpartition('.')[2]}.png"
+    if not isinstance(figure, bytes):
+        _client().log_figure(run_id(), figure, f"verdict/{file}")
+        return
+    with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
+        (Path(folder) / file).write_bytes(figure)
+        _client().log_artifact(run_id(), str(Path(folder) / file), "verdict")
+
+
+def log_plan(text: str) -> None:
+    """Log what the run was to do, and why."""
+    _client().log_text(run_id(), text, "plan.txt")
 
 
 def log_event(event: Event) -> None:
@@ -98,12 +112,11 @@ def log_recipe(recipe: dict[str, Any]) -> None:
 
 def _curve(event: TrainingStep | TrainingEpoch) -> dict[str, float]:
     if isinstance(event, TrainingStep):
-        return {f"{event.training}.loss": event.loss}
-    return {
-        f"{event.training}.epoch_loss": event.training_loss,
-        f"{event.training}.validation_loss": event.validation_loss,
-        f"{event.training}.validation_accuracy": event.validation_accuracy,
-    }
+        values = [event.loss]
+    else:
+        values = [event.training_loss, event.validation_loss, event.validation_accuracy]
+    names = CURVES[:1] if isinstance(event, TrainingStep) else CURVES[1:]
+    return {f"{event.training}.{name}": value for name, value in zip(names, values, strict=True)}
 
 
 def _client() -> MlflowClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from contextlib import redirect_stderr
@@ -14,7 +15,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 
 from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
 from thresher.modalities.image import ImageEncoder
@@ -28,7 +29,7 @@ ALIAS = "champion"
 # MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
 # this step nothing is ever logged.
 MODEL_STEP = -1
-RECIPE, CANDIDATE, ENCODER = "recipe", "candidate", "encoder"
+RECIPE, CANDIDATE, ENCODER, CONTENT = "recipe", "candidate", "encoder", "content_sha256"
 
 
 def data_sets(recipe: str, fingerprint: DataFingerprint) -> dict[str, MetaDataset]:
@@ -45,7 +46,20 @@ def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
     return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
 
 
-def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder) -> str:
+def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder) -> str:
+    """Return the id of the logged model with this very content, among the outputs of the run.
+
+    A model that an earlier run has logged is linked and not logged again: it leads to the run that made it.
+    """
+    content = hashlib.sha256(onnx_file + encoder.model_dump_json().encode()).hexdigest()
+    found = _find_candidate(candidate, content)
+    if found is None:
+        return _log_candidate(recipe, candidate, onnx_file, encoder, content)
+    _link(found.model_id)
+    return str(found.model_id)
+
+
+def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder, content: str) -> str:
     """Log a candidate's ONNX file with signature and input example as a model of the run; return the model's id."""
     import onnx
     from mlflow.models import ModelSignature
@@ -58,7 +72,7 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
     )
     # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
     client = MlflowClient()
-    tags = {RECIPE: recipe, CANDIDATE: candidate}
+    tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content}
     experiment = client.get_run(run_id()).info.experiment_id
     model = client.create_logged_model(experiment, name=candidate, source_run_id=run_id(), tags=tags)
     mlflow.onnx.log_model(
@@ -72,9 +86,29 @@ def log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageE
         save_as_external_data=False,
         metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
     )
-    if mlflow.active_run() is None:  # else MLflow has done it
-        client.log_outputs(run_id(), [LoggedModelOutput(model.model_id, MODEL_STEP)])
+    _link(model.model_id)
     return str(model.model_id)
+
+
+def _find_candidate(candidate: str, content: str) -> Any | None:
+    """Return the newest model of the experiment that was logged whole for ``candidate`` and ``content``."""
+    run = MlflowClient().get_run(run_id())
+    models = mlflow.search_logged_models(
+        experiment_ids=[run.info.experiment_id],
+        filter_string=f"name = '{candidate}' AND tags.{CONTENT} = '{content}'",
+        order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+        output_format="list",
+    )
+    # One whose upload was cut off stays pending; MLflow's filter does not know that attribute.
+    return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+
+
+def _link(model_id: str) -> None:
+    """Put the model among the outputs of the run, once."""
+    client = MlflowClient()
+    outputs = client.get_run(run_id()).outputs
+    if model_id not in {output.model_id for output in (outputs.model_outputs if outputs else ())}:
+        client.log_outputs(run_id(), [LoggedModelOutput(model_id, MODEL_STEP)])
 
 
 def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, data_set: Any) -> None:
@@ -83,18 +117,6 @@ def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, 
     values = {name: interval.value for name, interval in metrics.items()}
     values["accuracy_drop_upper"] = metrics["accuracy_drop"].upper
     mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
-
-
-def find_candidate(candidate: str) -> str | None:
-    """Return the id of the model that this run logged for ``candidate``, if it did."""
-    run = MlflowClient().get_run(run_id())
-    models = mlflow.search_logged_models(
-        experiment_ids=[run.info.experiment_id],
-        filter_string=f"source_run_id = '{run_id()}' AND name = '{candidate}'",
-        order_by=[{"field_name": "creation_timestamp", "ascending": False}],
-        output_format="list",
-    )
-    return models[0].model_id if models else None
 
 
 def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
-from thresher.tracking.settings import TrackingSettings
+from thresher.tracking.settings import SQLITE, TrackingSettings
 
 RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
 # Without it, MLflow's pages show an experiment as one of language models.
@@ -62,6 +62,12 @@ def end_run(status: str) -> None:
         import mlflow
 
         mlflow.end_run(status)
+
+
+def registry_is_empty() -> bool:
+    """Return whether there is no tracking store yet, without MLflow, which would make one."""
+    uri = os.environ.get(TRACKING_URI, "")
+    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()
 
 
 def run_id() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from thresher.config import Config
+from thresher.config import Config, say_problems
 from thresher.errors import ThresherError
 
 
@@ -39,9 +39,7 @@ def resolve(settings: dict[str, Any], project: Path) -> TrackingSettings:
     try:
         typed = TrackingSettings.model_validate(settings)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        keys = ", ".join(TrackingSettings.model_fields)
-        raise SettingsError(f"conf/*/mlflow.yml: {problems}. Allowed keys: {keys}.") from None
+        raise SettingsError(f"conf/*/mlflow.yml: {say_problems(error, TrackingSettings)}") from None
     uri = os.environ.get("MLFLOW_TRACKING_URI") or typed.tracking_uri
     if uri.startswith(SQLITE) and not uri.startswith(f"{SQLITE}/"):
         uri = f"{SQLITE}{project / uri.removeprefix(SQLITE)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from thresher.compression.candidate import NamedCandidate
 from thresher.evaluation import Measurement
 from thresher.machine import describe_machine
 from thresher.modalities.samples import Samples
@@ -13,11 +12,11 @@ from thresher.pipelines.types import Contender, Evaluation
 from thresher.progress import Step, report
 
 
-def predict_test(onnx_file: bytes, test_samples: Samples, evaluation: Measurement) -> np.ndarray:
+def predict_test(onnx_file: bytes, test_samples: Samples, threads: int) -> np.ndarray:
     """Return the candidate's probabilities on the test split, float32 [N, K], from ONNX Runtime."""
     from thresher.evaluation.runtime import open_session, predict
 
-    return predict(open_session(onnx_file, evaluation.threads), test_samples.inputs)
+    return predict(open_session(onnx_file, threads), test_samples.inputs)
 
 
 def evaluate_candidate(
@@ -27,12 +26,12 @@ def evaluate_candidate(
     float_probabilities: np.ndarray,
     test_samples: Samples,
     evaluation: Measurement,
-    candidate: NamedCandidate,
+    candidate: str,
 ) -> Evaluation:
     """Return the candidate's figures beside the float model's, the two timed in turns."""
     from thresher.evaluation.evaluation import Contender
 
-    ours = Contender(candidate.name, onnx_file, probabilities)
+    ours = Contender(candidate, onnx_file, probabilities)
     return _evaluate(ours, Contender(FLOAT, float_onnx_file, float_probabilities), test_samples, evaluation)
 
 

@@ -9,7 +9,7 @@ from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
 from thresher.pipelines.evaluate.nodes import evaluate_candidate, evaluate_float, predict_test
-from thresher.pipelines.stage import stage_node
+from thresher.pipelines.stage import TIMED, stage_node
 from thresher.recipe import Recipe
 
 
@@ -21,14 +21,15 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
 def _branch(name: str, key: str) -> list[Node]:
     tags = ["evaluate", key]
     onnx_file, predictions = f"{name}.{key}.onnx", f"{name}.{key}.predictions"
-    test = [f"{name}.test_samples", f"params:{name}.evaluation"]
+    samples = f"{name}.test_samples"
+    test = [samples, f"params:{name}.evaluation"]
     function: Callable[..., Any]
     if key == FLOAT:
         function, inputs = evaluate_float, [onnx_file, predictions, *test]
     else:
         pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
-        function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}"]
+        function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}.name"]
     return [
-        stage_node(predict_test, [onnx_file, *test], predictions, tags, key),
-        stage_node(function, inputs, f"{name}.{key}.evaluation", tags, key),
+        stage_node(predict_test, [onnx_file, samples, f"params:{name}.evaluation.threads"], predictions, tags, key),
+        stage_node(function, inputs, f"{name}.{key}.evaluation", [*tags, TIMED], key),
     ]

@@ -75,8 +75,12 @@ def crown_champion(
     return Bundle(winning_file(verdict, onnx_files), encoder, info)
 
 
-def build_champion_bento(champion: Bundle) -> str:
-    """Put the champion into BentoML's model store, build its Bento, and return the Bento's tag."""
+def build_champion_bento(champion: Bundle, bentofile: str) -> str:
+    """Put the champion into BentoML's model store, build its Bento, and return the Bento's tag.
+
+    Args:
+        bentofile: what BentoML builds by, which it reads itself; where it changed, there is another Bento to build.
+    """
     from thresher.serving.packaging import build_bento, store_bundle
 
     report(Step("bentoml build"))

@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline
 
 from thresher.models import FLOAT
 from thresher.pipelines.package.nodes import build_champion_bento, challenge_champion, crown_champion
-from thresher.pipelines.stage import stage_node
+from thresher.pipelines.stage import TIMED, stage_node
 from thresher.recipe import Recipe
 
 TAGS = ["package"]
@@ -21,8 +21,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     crown = [verdict, f"{name}.challenge", reigning, encoder, f"{name}.fingerprint", evaluation]
     return Pipeline(
         [
-            stage_node(challenge_champion, [*challenge, *onnx_files], f"{name}.challenge", TAGS),
+            stage_node(challenge_champion, [*challenge, *onnx_files], f"{name}.challenge", [*TAGS, TIMED]),
             stage_node(crown_champion, [*crown, f"params:{name}.serving", *onnx_files], f"{name}.champion", TAGS),
-            stage_node(build_champion_bento, [f"{name}.champion"], f"{name}.bento", TAGS),
+            stage_node(build_champion_bento, [f"{name}.champion", "bentofile"], f"{name}.bento", TAGS),
         ]
     )

@@ -11,24 +11,26 @@ from thresher.modalities.samples import Samples
 from thresher.modalities.split import mark_stratified
 from thresher.models import ModelChoice
 from thresher.pipelines.types import Network, TrainingHistory
-from thresher.recipe import Data
 from thresher.training import Training
 
 
 def split_samples(
-    train: Samples, test: Samples, contract_report: ContractReport, data: Data, training: Training
+    train: Samples, test: Samples, contract_report: ContractReport, validation: float, seed: int
 ) -> tuple[Samples, Samples, Samples]:
     """Return the training, validation and test samples of data that keeps its contract.
+
+    Args:
+        validation: share of the training samples, of each class alike, that is not learned from.
 
     Raises:
         ContractError: it does not; nothing after this runs.
         DataError: too few samples to split.
     """
     require(contract_report)
-    validation = mark_stratified(train.labels, data.validation, training.seed)
-    if not validation.any():
+    held_out = mark_stratified(train.labels, validation, seed)
+    if not held_out.any():
         raise DataError(f"{len(train)} training samples, one a class, leave none to validate with. Add samples.")
-    return train.take(~validation), train.take(validation), test
+    return train.take(~held_out), train.take(held_out), test
 
 
 def fit_encoder(training_samples: Samples) -> ImageEncoder:

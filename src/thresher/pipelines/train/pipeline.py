@@ -13,12 +13,13 @@ TAGS = ["train"]
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the training stage of the recipe ``name``."""
-    data = [recipe.data.train, recipe.data.test, f"{name}.contract_report", f"params:{name}.data"]
+    data = [recipe.data.train, recipe.data.test, f"{name}.contract_report"]
+    split = [f"params:{name}.data.validation", f"params:{name}.training.seed"]
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
     training = f"params:{name}.training"
     return Pipeline(
         [
-            stage_node(split_samples, [*data, training], [*splits, f"{name}.test_samples"], TAGS),
+            stage_node(split_samples, [*data, *split], [*splits, f"{name}.test_samples"], TAGS),
             stage_node(fit_encoder, splits[:1], f"{name}.encoder", TAGS),
             stage_node(
                 train_float,

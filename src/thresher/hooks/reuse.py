@@ -1,0 +1,115 @@
+"""Leaves out of a run what earlier runs have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.runner import AbstractRunner
+from pluggy import PluginManager
+
+from thresher import progress
+from thresher.config_loader import RecipeConfigLoader, active_loader
+from thresher.hooks.console import console
+from thresher.hooks.recipe import recipe_of
+from thresher.reuse.lock import RecipeLock
+from thresher.reuse.plan import Plan
+from thresher.reuse.recorded import Recorded
+from thresher.reuse.run import ReuseRun
+
+
+class RecordHooks:
+    """Lets a node's record be written when its last output is: in the process that it runs in."""
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        if isinstance(node.func, Recorded):
+            node.func.saved(dataset_name)
+
+
+class ReuseHooks:
+    """One run's plan, and the runner that keeps to it."""
+
+    _lock: RecipeLock | None = None
+    _reuse: ReuseRun
+    _plan: Plan
+    _fresh: bool
+
+    def __init__(self, manager: PluginManager, project: Path) -> None:
+        self._manager, self._project = manager, project
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._lock = RecipeLock(self._project, recipe_of(pipeline))
+        with saying_steps():
+            self._lock.acquire(_loader().run_options.if_running)
+        self._plan = self.plan(pipeline, catalog)
+        if not run_params["only_missing_outputs"]:
+            self._manager.hook.after_plan_made(plan=self._plan)
+
+    def plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
+        """Return what of ``pipeline`` would run now, and why."""
+        recipe, loader = recipe_of(pipeline), _loader()
+        self._fresh = loader.run_options.fresh
+        with saying_steps():
+            self._reuse = ReuseRun(self._project, recipe, pipelines[recipe], loader["parameters"], catalog)
+            return self._reuse.plan(pipeline, set(), self._fresh)
+
+    def narrow(self, runner: AbstractRunner) -> AbstractRunner:
+        """Return ``runner`` so that it runs what must be of the pipeline it is given, in its own way."""
+        run_nodes = runner.run
+
+        def run(
+            pipeline: Pipeline,
+            catalog: Any,
+            hook_manager: PluginManager | None = None,
+            run_id: str | None = None,
+            only_missing_outputs: bool = False,
+        ) -> dict[str, Any]:
+            if only_missing_outputs:
+                return run_nodes(self._reuse.record_all(pipeline), catalog, hook_manager, run_id, True)
+            self._reuse.execute(
+                pipeline,
+                self._plan,
+                lambda wave: run_nodes(wave, catalog, hook_manager, run_id),
+                lambda node, record: self._manager.hook.after_node_taken(node=node, record=record, catalog=catalog),
+                self._fresh,
+            )
+            return {name: catalog[name] for name in pipeline.outputs()}
+
+        # Kedro asks what kind of runner it has, so that one around it would not do.
+        runner.run = run  # type: ignore[method-assign]
+        return runner
+
+    def end(self) -> None:
+        """Let the next run of the recipe begin."""
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _loader() -> RecipeConfigLoader:
+    loader = active_loader()
+    assert loader is not None, "Kedro makes the context, and with it the loader, before any pipeline"
+    return loader
+
+
+@contextmanager
+def saying_steps() -> Iterator[None]:
+    """Print what is reported in the block, line by line: there is no bar yet."""
+
+    def say(event: progress.Event) -> None:
+        if isinstance(event, progress.Step):
+            console.print(event.text, style="dim", highlight=False)
+
+    end = progress.subscribe(say)
+    try:
+        yield
+    finally:
+        end()

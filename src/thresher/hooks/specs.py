@@ -1,0 +1,25 @@
+"""What Thresher's hooks are told beyond Kedro's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kedro.framework.hooks.markers import hook_spec
+from kedro.io import CatalogProtocol
+from kedro.pipeline.node import Node
+
+if TYPE_CHECKING:
+    from thresher.reuse.ledger import Record
+    from thresher.reuse.plan import Plan
+
+
+class ReuseSpecs:
+    """Called in the process that `kedro run` was called in, whatever the runner."""
+
+    @hook_spec
+    def after_plan_made(self, plan: Plan) -> None:
+        """The plan of a run is known, and nothing has run yet."""
+
+    @hook_spec
+    def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
+        """It is certain that ``node`` does not run: its outputs are those of the run that ``record`` is of."""

@@ -1,0 +1,105 @@
+"""A node's function that keeps the record of what it did."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from thresher.contracts import ContractReport
+from thresher.machine import describe_machine
+from thresher.reuse.content import ContentHashes
+from thresher.reuse.fingerprints import fingerprint
+from thresher.reuse.ledger import Dependencies, Ledger, Record
+from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
+
+Datasets = dict[str, AbstractDataset[Any, Any] | None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All that a record of one node needs.
+
+    Attributes:
+        overwritten: (node, input, output) for every input of a node, of this one too, that is the same place as this
+            node's output.
+    """
+
+    node: str
+    dependencies: Dependencies
+    inputs: Datasets
+    outputs: Datasets
+    ledger: Ledger
+    hashes: Path
+    overwritten: tuple[tuple[str, str, str], ...] = ()
+
+
+class Recorded:
+    """Calls a node's function; once all outputs are saved, writes the node's record.
+
+    It is pickled with its node, so that the record is written where the node runs: a run that is killed has recorded
+    what it finished.
+    """
+
+    def __init__(self, function: Callable[..., Any], recording: Recording) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self._recording = function, recording
+        self._unsaved = set(recording.outputs)
+        self._inputs: dict[str, str | None] = {}
+        self._unfinished, self._seconds = "", 0.0
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self._inputs = self._fingerprints(self._recording.inputs)
+        began = time.perf_counter()
+        result = self.function(*arguments, **options)
+        self._seconds = time.perf_counter() - began
+        self._unfinished = why_unfinished(result)
+        return result
+
+    def saved(self, name: str) -> None:
+        """Note that the output ``name`` is written."""
+        self._unsaved.discard(name)
+        if not self._unsaved:
+            self._write()
+
+    def _write(self) -> None:
+        recording = self._recording
+        outputs = self._fingerprints(recording.outputs)
+        record = Record(
+            node=recording.node,
+            dependencies=recording.dependencies,
+            inputs=self._inputs,
+            outputs=outputs,
+            unfinished=self._unfinished,
+            run_id=os.environ.get(RUN_ID, ""),
+            experiment_id=os.environ.get(EXPERIMENT_ID, ""),
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=self._seconds,
+            machine=describe_machine(),
+        )
+        recording.ledger.write(record)
+        # Who read a place before this node overwrote it has its say in what is there now. What it read is gone.
+        for node, given, left in recording.overwritten:
+            reader = recording.ledger.read(node)
+            if reader is not None:
+                inputs = {**reader.inputs, given: outputs[left]}
+                recording.ledger.write(reader.model_copy(update={"inputs": inputs}))
+
+    def _fingerprints(self, datasets: Datasets) -> dict[str, str | None]:
+        hashes = ContentHashes(self._recording.hashes)
+        return {name: fingerprint(dataset, hashes) if dataset else None for name, dataset in datasets.items()}
+
+
+def why_unfinished(result: Any) -> str:
+    """Return why what a node gave is not done although it is complete, or nothing."""
+    for value in result if isinstance(result, tuple) else (result,):
+        if isinstance(value, ContractReport) and not value.success:
+            return "the contract did not hold"
+    return ""

@@ -1,0 +1,61 @@
+"""Kedro's session, in which a run leaves out what earlier runs have done."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.runner import SequentialRunner
+
+from thresher.errors import ThresherError
+from thresher.hooks.reuse import ReuseHooks
+from thresher.hooks.specs import ReuseSpecs
+from thresher.reuse.plan import Plan
+
+
+class SelectionError(ThresherError):
+    """A node, tag or dataset that the recipe does not have."""
+
+
+class ReuseSession(KedroSession):
+    """Runs what changed, with the runner and the selection of nodes that were asked for."""
+
+    def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Run as Kedro does, with the same arguments, less the nodes that are taken from earlier runs.
+
+        `only_missing_outputs` is Kedro's own rule, by existence alone; where it is asked for, it decides.
+
+        Raises:
+            AlreadyRunningError: another process runs the recipe, and `run.if_running` is "fail".
+        """
+        bound = inspect.signature(super().run).bind(*arguments, **options).arguments
+        runner = bound.pop("runner", None) or SequentialRunner()
+        reuse = ReuseHooks(self._hook_manager, self._project_path)
+        self._hook_manager.add_hookspecs(ReuseSpecs)
+        # In Kedro, the last to be registered is called first: the plan comes before MLflow is waited for.
+        self._hook_manager.register(reuse)
+        try:
+            result: dict[str, Any] = super().run(runner=reuse.narrow(runner), **bound)
+            return result
+        finally:
+            self._hook_manager.unregister(reuse)
+            reuse.end()
+
+    def plan(self, recipe: str, **selection: Any) -> Plan:
+        """Return what a run would do; nothing runs.
+
+        Args:
+            selection: as `Pipeline.filter` takes it.
+
+        Raises:
+            SelectionError: it names what the recipe does not have.
+        """
+        context = self.load_context()
+        try:
+            pipeline = pipelines[recipe].filter(**selection)
+        except ValueError as error:
+            hint = f"`kedro registry describe {recipe}` lists its nodes."
+            raise SelectionError(f"Recipe {recipe}: {error} {hint}") from error
+        return ReuseHooks(self._hook_manager, self._project_path).plan(pipeline, context.catalog)
