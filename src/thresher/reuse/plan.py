@@ -12,7 +12,7 @@ from kedro.pipeline.node import Node
 from thresher.pipelines.stage import TIMED
 from thresher.reuse.dependencies import data_only
 from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.reasons import NEVER_RUN, changed_dependency, changed_output, own_name
+from thresher.reuse.reasons import NEVER_RUN, changed_datasets, changed_dependency, changed_output, own_name
 
 Contents = Callable[[str], str | None]
 """Dataset -> its fingerprint as it is now."""
@@ -141,14 +141,16 @@ def _choose(
         return Planned(node, Action.RUN, NEVER_RUN)
     if again and (knowledge.fresh or record.unfinished):
         return Planned(node, Action.RUN, "asked for by --fresh" if knowledge.fresh else record.unfinished)
-    if reason := changed_dependency(record.dependencies, knowledge.dependencies[node.name]):
+    inputs = data_only(node.inputs)
+    reason = changed_dependency(record.dependencies, knowledge.dependencies[node.name])
+    if reason := reason or changed_datasets(record, inputs, node.outputs, knowledge.recipe):
         return Planned(node, Action.RUN, reason)
     undecided: Planned | None = None
-    for name in data_only(node.inputs):
+    for name in inputs:
         content = expected[name] if name in expected else knowledge.contents(name)
         if name in made_by and name not in expected:
             undecided = undecided or made_by[name]
-        elif (content is None and again) or content != record.inputs.get(name):
+        elif (content is None and again) or content != record.inputs[name]:
             what = "cannot be compared" if content is None else "changed"
             return Planned(node, Action.RUN, f"{own_name(name, knowledge.recipe)} {what}")
     if undecided is not None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from thresher.reuse.memo import UsesMemo
 from thresher.reuse.source import Sources, find_folder
+from thresher.reuse.uses import UsesMemo
 from thresher.reuse.walk import Walk
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from thresher.reuse.fingerprints import ABSENT
@@ -21,6 +21,26 @@ def changed_dependency(old: Dependencies, new: Dependencies) -> str:
         or _first(old.versions, new.versions, lambda name, was, now: f"{name} {was or 'none'} -> {now or 'none'}")
         or _first(old.machine, new.machine, lambda name, was, now: f"another machine: {name} {was} -> {now}")
     )
+
+
+def changed_datasets(record: Record, inputs: Iterable[str], outputs: Iterable[str], recipe: str) -> str:
+    """Return which dataset a node reads or makes now and did not before, or no longer, or nothing.
+
+    The order of inputs counts: a function takes them by their places.
+    """
+    read, made = list(dict.fromkeys(inputs)), list(outputs)
+    for names, old, what in (
+        (read, record.inputs, "is read now"),
+        (record.inputs, read, "is read no more"),
+        (made, record.outputs, "was not made before"),
+        (record.outputs, made, "is made no more"),
+    ):
+        new = [own_name(name, recipe) for name in names if name not in old]
+        if new:
+            return f"{new[0]} {what}" + (f" and {len(new) - 1} more" if len(new) > 1 else "")
+    if read != list(record.inputs):
+        return "its inputs stand in another order"
+    return "its outputs stand in another order" if made != list(record.outputs) else ""
 
 
 def changed_output(record: Record, fingerprints: Mapping[str, str | None], recipe: str) -> str:
@@ -61,5 +81,6 @@ def _shown(value: Any) -> str:
 
 def _short(qualified: str) -> str:
     """Return the last part of a definition's name, with its class where it is a method."""
-    *_, owner, name = qualified.split(".")
+    rest, _, name = qualified.rpartition(".")
+    owner = rest.rpartition(".")[2]
     return f"{owner}.{name}" if owner[:1].isupper() else name

@@ -66,12 +66,8 @@ class Sources:
     def follow(self, targets: Iterable[Target], attributes: list[str]) -> Iterator[Address]:
         """Yield what `NAME.attribute.attribute` is, NAME being one of ``targets``; an object is followed whole."""
         for target in targets:
-            for address in self.resolve(target) if isinstance(target, Address) else ():
-                known = not target.name or address.module != target.module
-                if attributes and known and not address.name and self.owns(address.module):
-                    yield from self.follow([Address(address.module, attributes[0])], attributes[1:])
-                else:
-                    yield address
+            if isinstance(target, Address):
+                yield from self._follow(target, attributes)
 
     def definition(self, address: Address) -> list[ast.AST]:
         """Return all parts of the definition at ``address``; none where none is there."""
@@ -88,6 +84,14 @@ class Sources:
         if address not in self._kinds:
             self._kinds[address] = next((kind for node in self.classes(address) for kind in _kinds(node)), None)
         return self._kinds[address]
+
+    def _follow(self, target: Address, attributes: list[str]) -> Iterator[Address]:
+        for address in self.resolve(target):
+            is_unknown = bool(target.name) and address == Address(target.module)
+            if attributes and not address.name and not is_unknown and self.owns(address.module):
+                yield from self._follow(Address(address.module, attributes[0]), attributes[1:])
+            else:
+                yield address
 
     def _resolve(self, address: Address) -> Iterator[Address]:
         module = self.module(address.module)

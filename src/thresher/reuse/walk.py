@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from thresher.reuse.binding import Address, Member
-from thresher.reuse.memo import UsesMemo
-from thresher.reuse.uses import Uses
+from thresher.reuse.uses import Uses, UsesMemo
 
 CONSTRUCTION = ("__new__", "__init__", "__post_init__")
 """Methods that run before any other does."""
