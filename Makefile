@@ -33,7 +33,7 @@ lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
 	scripts/lock.sh
 
 clean: ## Delete everything that runs have made in this project, but not the raw data
-	rm -rf data/0[2-8]_*/*/ mlflow.db mlartifacts
+	rm -rf data/0[2-8]_*/*/ mlflow.db mlartifacts .thresher
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install.sh scripts/no_telemetry.pth
 	PYTHON=$(PYTHON) scripts/install.sh

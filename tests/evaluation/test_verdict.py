@@ -162,6 +162,7 @@ def test_the_verdict_knows_what_it_was_measured_on(evaluation: Evaluate) -> None
     verdict = verdict_over(evaluation())
     assert (verdict.recipe, verdict.minimize, verdict.num_test_samples) == ("digits", "latency_ms_p50", 1000)
     assert verdict.machine == {"processor": "a processor", "vnni": "no"}
+    assert verdict.days == "2026-01-01"
 
 
 def test_a_verdict_survives_json(evaluation: Evaluate) -> None:

@@ -19,6 +19,9 @@ from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
 from thresher.hooks import report
 from thresher.hooks.console import console
+from thresher.pipelines.stage import TIMED
+from thresher.reuse.ledger import Dependencies, Record
+from thresher.reuse.plan import Action, Plan, Planned
 from thresher.training.loop import Epoch, TrainingHistory
 
 REASONS = {
@@ -48,6 +51,7 @@ def make_verdict(winner: str | None = "half_channels_of_every_layer") -> Verdict
         candidates=candidates,
         winner=winner,
         machine={"processor": "A [fast] processor"},
+        measured=("2026-01-01T09:00:00+00:00", "2026-02-03T09:00:00+00:00"),
         num_test_samples=10_000,
     )
 
@@ -174,3 +178,36 @@ def make_history() -> TrainingHistory:
 )
 def test_summary_of_a_result(value: Any, says: str) -> None:
     assert report.summarize(value) == says
+
+
+def test_verdict_says_when_its_figures_were_measured(printed: Printed) -> None:
+    report.print_verdict(make_verdict())
+    assert "measured 2026-01-01 to 2026-02-03" in " ".join(printed().split())
+
+
+def test_plan_names_every_node_once_with_its_reason(printed: Printed) -> None:
+    nodes = [node(str, [f"in{i}"], f"out{i}", name=f"node{i}") for i in range(4)]
+    record = Record(
+        node="node3",
+        dependencies=Dependencies(code={}, parameters={}, versions={}, machine={}, raw={}),
+        inputs={},
+        outputs={},
+        run_id="0123456789abcdef",
+        experiment_id="1",
+        made_at="2026-02-03T09:10:11+00:00",
+        seconds=1.0,
+        machine={"processor": "A [fast] processor", "cores": "2"},
+    )
+    planned = (
+        Planned(nodes[0], Action.RUN, "training.epochs 10 -> 12"),
+        Planned(nodes[1], Action.RUN, "training.epochs 10 -> 12"),
+        Planned(nodes[2], Action.CHECK, "node1"),
+        Planned(nodes[3].tag(TIMED), Action.TAKE, record=record),
+    )
+    report.print_plan(Plan("shirts", planned))
+    assert printed().splitlines() == [
+        "Plan for shirts: 2 of 4 nodes run, 1 more if what they read comes out different, 1 taken from earlier runs",
+        "  run    training.epochs 10 -> 12: node0, node1",
+        "  maybe  unless node1 gives the same as before: node2",
+        "  taken  from run 01234567 of 2026-02-03 09:10 UTC, timed on A [fast] processor, 2 cores: node3",
+    ]

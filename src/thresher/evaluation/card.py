@@ -54,5 +54,5 @@ def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str)
         shape="x".join(map(str, fingerprint.input_shape)),
         classes=len(fingerprint.class_names),
         class_names=", ".join(fingerprint.class_names),
-        machine="\n".join(f"- {key}: {value}" for key, value in verdict.machine.items()),
+        machine="\n".join(f"- {key}: {value}" for key, value in {**verdict.machine, "date": verdict.days}.items()),
     )

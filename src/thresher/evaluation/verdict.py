@@ -28,7 +28,15 @@ class Verdict(Config):
     candidates: tuple[Judged, ...]
     winner: str | None
     machine: dict[str, str]
+    measured: tuple[str, str]
+    """When the first and the last of the evaluations were made, ISO 8601, UTC: some may be an earlier run's."""
     num_test_samples: int
+
+    @property
+    def days(self) -> str:
+        """The day of the measurements, or the first and the last."""
+        first, last = (moment[:10] for moment in self.measured)
+        return first if first == last else f"{first} to {last}"
 
     def of(self, candidate: str) -> Judged:
         """Return what was judged of ``candidate``."""
@@ -48,6 +56,7 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
     failures = {name: _failures(name, evaluations, metrics, selection) for name in metrics}
     qualified = [name for name in metrics if not failures[name]]
     minimize = selection.minimize
+    moments = [evaluation.measured_at for evaluation in evaluations.values()]
     winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
     return Verdict(
         recipe=recipe,
@@ -64,6 +73,7 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
         ),
         winner=winner,
         machine=baseline.machine,
+        measured=(min(moments), max(moments)),
         num_test_samples=baseline.paired.num_samples,
     )
 

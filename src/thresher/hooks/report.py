@@ -120,7 +120,7 @@ def _conditions(verdict: Any) -> str:
     confidence = verdict.candidates[0].metrics["accuracy_drop"].confidence
     return (
         f"{verdict.num_test_samples:,} test samples; drop against float, each bound at {confidence:.0%}; "
-        f"latency at the first batch size on {verdict.machine['processor']}"
+        f"latency at the first batch size on {verdict.machine['processor']}, measured {verdict.days}"
     )
 
 

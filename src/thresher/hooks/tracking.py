@@ -73,7 +73,6 @@ class TrackingHooks:
     @hook_impl
     def after_plan_made(self, plan: Plan) -> None:
         self._plan = plan
-        self._taken = {}
 
     @hook_impl
     def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
@@ -102,6 +101,7 @@ class TrackingHooks:
 
         self._unsubscribe()
         link_runs(self._taken)
+        self._plan, self._taken = None, {}  # the next run in this process may have no plan
 
 
 def describe_selection(run_params: dict[str, Any]) -> str:
@@ -113,11 +113,17 @@ def describe_selection(run_params: dict[str, Any]) -> str:
         "--nodes": run_params.get("node_names"),
         "--from-nodes": run_params.get("from_nodes"),
         "--to-nodes": run_params.get("to_nodes"),
+        "--from-inputs": run_params.get("from_inputs"),
+        "--to-outputs": run_params.get("to_outputs"),
+        "--namespaces": run_params.get("namespaces"),
+        "--only-missing-outputs": [""] if run_params.get("only_missing_outputs") else None,
         "--params": [
             f"{key}={value}" for key, value in run.flatten(run_params.get("runtime_params") or {}).items() if key
         ],
     }
     words = [
-        f"{name} {value if isinstance(value, str) else ','.join(value)}" for name, value in options.items() if value
+        f"{name} {value if isinstance(value, str) else ','.join(value)}".strip()
+        for name, value in options.items()
+        if value
     ]
     return " ".join(["kedro run", *words])

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlflow import MlflowClient, MlflowException
 
+from thresher.evaluation.verdict import Verdict
 from thresher.tracking import logs, results
 from thresher.tracking.run import run_id
 
@@ -24,7 +25,12 @@ def log_taken(outputs: Iterable[str], catalog: Any) -> None:
     """Log what lies in the datasets ``outputs`` as if a node of this run had made it."""
     for name in outputs:
         if name.endswith(LOGGED):
-            results.log_result(name, catalog.load(name), catalog)
+            value = catalog.load(name)
+            results.log_result(name, value, catalog)
+            if isinstance(value, Verdict):
+                candidates = [judged.candidate for judged in value.candidates]
+                compared = {key: catalog.load(f"{value.recipe}.{key}.evaluation") for key in candidates}
+                results.log_candidates(value.recipe, compared, catalog)
 
 
 def copy_curves(training: str, from_run: str) -> None:
@@ -46,6 +52,7 @@ def link_runs(taken: dict[tuple[str, str], list[str]]) -> None:
     Args:
         taken: (experiment id, run id) -> nodes.
     """
+    taken = {place: nodes for place, nodes in taken.items() if all(place)}  # without MLflow there is no run to name
     if not taken:
         return
     client = MlflowClient()
