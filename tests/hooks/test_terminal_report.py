@@ -186,7 +186,7 @@ def test_verdict_says_when_its_figures_were_measured(printed: Printed) -> None:
 
 
 def test_plan_names_every_node_once_with_its_reason(printed: Printed) -> None:
-    nodes = [node(str, [f"in{i}"], f"out{i}", name=f"node{i}") for i in range(4)]
+    nodes = [node(exact, [f"in{i}"], f"out{i}", name=f"node{i}") for i in range(4)]
     record = Record(
         node="node3",
         dependencies=Dependencies(code={}, parameters={}, versions={}, machine={}, raw={}),

@@ -13,9 +13,9 @@ from kedro.pipeline.node import Node
 
 from thresher.machine import describe_machine
 from thresher.pipelines.stage import TIMED
+from thresher.reach.index import CodeIndex
 from thresher.reuse.fingerprints import ABSENT, CatalogContents
 from thresher.reuse.ledger import Dependencies
-from thresher.reuse.reach import CodeIndex
 from thresher.tracking.run import flatten
 
 # These carry values and compute none: a new version of them is no reason to train again.

@@ -6,12 +6,12 @@ import ast
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from thresher.reuse.binding import FUNCTIONS, Address, Bindings, Member, Scope
-from thresher.reuse.members import Classes
-from thresher.reuse.normal import digest
-from thresher.reuse.reader import Reader
-from thresher.reuse.references import References
-from thresher.reuse.source import Sources, last_name
+from thresher.reach.binding import FUNCTIONS, Address, Bindings, Member, Scope
+from thresher.reach.members import Classes
+from thresher.reach.normal import digest
+from thresher.reach.reader import Reader
+from thresher.reach.references import References
+from thresher.reach.source import Sources, last_name
 
 
 @dataclass(frozen=True)

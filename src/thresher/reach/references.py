@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Collection
 
-from thresher.reuse.binding import Address, Member, Scope, Target, read_import
-from thresher.reuse.source import Sources
+from thresher.reach.binding import Address, Member, Scope, Target, read_import
+from thresher.reach.source import Sources
 
 ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 

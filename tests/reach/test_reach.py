@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from thresher.reuse.reach import CodeIndex
+from thresher.reach.index import CodeIndex
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -191,10 +191,10 @@ def test_nothing_is_imported_but_the_standard_library() -> None:
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "from thresher.reuse.reach import CodeIndex\n"
+        "from thresher.reach.index import CodeIndex\n"
         f"assert CodeIndex().reach(['{TRAIN_FLOAT}', 'thresher.serving.service'], ['lenet']).definitions\n"
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)\n"
-        "print(*(name for name in sys.modules if name.startswith('thresher.') and '.reuse' not in name))\n"
+        "print(*(name for name in sys.modules if name.startswith('thresher.') and '.reach' not in name))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["thresher", "thresher.errors"]

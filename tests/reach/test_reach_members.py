@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from thresher.reuse.reach import CodeIndex
+from thresher.reach.index import CodeIndex
 
 if TYPE_CHECKING:
     from conftest import Shop

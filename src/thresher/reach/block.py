@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from thresher.reuse.binding import Bindings, bind_names
+from thresher.reach.binding import Bindings, bind_names
 
 COMPOUND = (ast.For, ast.While, ast.With, ast.Match)
 """Statements whose parts define nothing by themselves."""

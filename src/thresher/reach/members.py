@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from thresher.reuse.binding import Address, Bindings, Member
-from thresher.reuse.block import Block, read_block
-from thresher.reuse.references import split_chain
-from thresher.reuse.source import Sources
+from thresher.reach.binding import Address, Bindings, Member
+from thresher.reach.block import Block, read_block
+from thresher.reach.references import split_chain
+from thresher.reach.source import Sources
 
 
 @dataclass(frozen=True)

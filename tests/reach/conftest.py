@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from thresher.reuse.reach import CodeIndex, Reach
+from thresher.reach.index import CodeIndex, Reach
 
 
 @dataclass(frozen=True)

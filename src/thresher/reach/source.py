@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from thresher.errors import ThresherError
-from thresher.reuse.binding import Address, Target
-from thresher.reuse.block import Block, read_block
+from thresher.reach.binding import Address, Target
+from thresher.reach.block import Block, read_block
 
 
 class SourceError(ThresherError):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from hashlib import sha256
 
-from thresher.reuse.block import is_silent
+from thresher.reach.block import is_silent
 
 # Where a name stands tells whether it is read or written; u"" is "".
 _REPEATED = {"ctx", "kind", "type_comment"}

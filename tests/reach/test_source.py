@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from thresher.errors import ThresherError
-from thresher.reuse.reach import CodeIndex
+from thresher.reach.index import CodeIndex
 
 if TYPE_CHECKING:
     from conftest import Shop

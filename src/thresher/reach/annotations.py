@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from thresher.reuse.source import last_name
+from thresher.reach.source import last_name
 
 
 def unquote(annotation: ast.expr) -> ast.expr:

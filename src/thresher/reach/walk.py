@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from thresher.reuse.binding import Address, Member
-from thresher.reuse.uses import Uses, UsesMemo
+from thresher.reach.binding import Address, Member
+from thresher.reach.uses import Uses, UsesMemo
 
 CONSTRUCTION = ("__new__", "__init__", "__post_init__")
 """Methods that run before any other does."""

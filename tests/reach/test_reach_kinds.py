@@ -179,7 +179,7 @@ def test_unions_and_tuples_of_other_things_are_as_they_are(shop: Shop) -> None:
 
 
 def test_one_index_answers_for_every_selection(models: Shop) -> None:
-    from thresher.reuse.reach import CodeIndex
+    from thresher.reach.index import CodeIndex
 
     index = CodeIndex("shop", models.folder)
     selections = [("small",), (), ("large",), ("small", "large"), ("other",), ("small",)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from thresher.reuse.annotations import unquote
-from thresher.reuse.binding import COMPREHENSIONS, FUNCTIONS, Member, Scope, bind_names, children
-from thresher.reuse.references import References, split_chain
-from thresher.reuse.source import last_name
+from thresher.reach.annotations import unquote
+from thresher.reach.binding import COMPREHENSIONS, FUNCTIONS, Member, Scope, bind_names, children
+from thresher.reach.references import References, split_chain
+from thresher.reach.source import last_name
 
 
 class Reader:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from thresher.reuse.source import Sources, find_folder
-from thresher.reuse.uses import UsesMemo
-from thresher.reuse.walk import Walk
+from thresher.reach.source import Sources, find_folder
+from thresher.reach.uses import UsesMemo
+from thresher.reach.walk import Walk
 
 
 @dataclass(frozen=True)
