@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -18,9 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+
+from thresher.datasets.raw import BundledDigits
+from thresher.modalities.samples import Samples
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("conf", "pipelines", "pyproject.toml", "bentofile.yaml")
@@ -43,6 +48,16 @@ SMALL: dict[str, Any] = {
     "selection": {"minimize": "size_bytes", "require": {"accuracy_drop": {"at_most": 0.5}}},
 }
 SMALL_CANDIDATES = ("float", "half", "int8", "half_int8")
+# Half wins, by its size alone: an equal winner of a later run becomes the next version of the champion.
+TINY: dict[str, Any] = {
+    **SMALL,
+    "model": {"kind": "cnn", "channels": [4, 8], "hidden": 16},
+    "candidates": {
+        "half": [{"kind": "prune_channels", "ratio": 0.5}, {"kind": "finetune", "epochs": 1}],
+        "int8": [{"kind": "quantize_static", "calibration_samples": 64}],
+    },
+    "selection": {"minimize": "size_bytes", "require": {"accuracy_drop": {"at_most": 0.9}}},
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,29 @@ class Done:
     def nodes(self) -> list[str]:
         """The nodes that ran, in their order."""
         return re.findall(r"^✓ (\S+)", self.text, re.MULTILINE)
+
+    @property
+    def plan(self) -> list[tuple[str, str, list[str]]]:
+        """The printed plan: (run, maybe or taken; why; nodes)."""
+        lines = re.findall(r"^  (run|maybe|taken) +(.+): (\w+[\w., ]*)$", self.text, re.MULTILINE)
+        return [(word, why, nodes.split(", ")) for word, why, nodes in lines]
+
+    def planned(self, word: str) -> dict[str, list[str]]:
+        """The printed plan of one kind: why -> nodes."""
+        return {why: nodes for kind, why, nodes in self.plan if kind == word}
+
+    def planned_nodes(self, *words: str) -> set[str]:
+        return {node for word, _, nodes in self.plan if word in words for node in nodes}
+
+    def ran(self, *nodes: str) -> Done:
+        """Assert that ``nodes`` ran, each once and no other, and that this is within what the plan said."""
+        assert sorted(self.nodes) == sorted(nodes), self.text
+        assert self.planned_nodes("run") <= set(nodes) <= self.planned_nodes("run", "maybe"), self.text
+        return self
+
+    def ran_nothing(self) -> Done:
+        assert self.nodes == [], self.text
+        return self
 
     def succeeded(self) -> Done:
         assert self.code == 0, self.text
@@ -103,8 +141,12 @@ class Project:
 
     def kedro(self, *arguments: str, **variables: str) -> Done:
         """Run `kedro ARGUMENTS` to its end."""
+        return self.command("kedro", *arguments, **variables)
+
+    def command(self, name: str, *arguments: str, **variables: str) -> Done:
+        """Run a command of this environment to its end."""
         done = subprocess.run(
-            [str(EXECUTABLES / "kedro"), *arguments],
+            [str(EXECUTABLES / name), *arguments],
             cwd=self.folder,
             env={**self.variables, **variables},
             capture_output=True,
@@ -113,18 +155,27 @@ class Project:
         )
         return Done(done.returncode, done.stdout + done.stderr)
 
+    def plan(self, *arguments: str) -> Done:
+        """Run `thresher plan small ARGUMENTS`, which runs nothing."""
+        return self.command("thresher", "plan", "small", *arguments).succeeded().ran_nothing()
+
     def run(self, *arguments: str, **variables: str) -> Done:
         """Run `kedro run --pipeline small ARGUMENTS`."""
         return self.kedro("run", "--pipeline", "small", *arguments, **variables)
 
     def interrupt(self, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> Done:
         """Run `kedro run --pipeline small ARGUMENTS` and send it a signal as soon as its output is as ``when`` says."""
-        log = self.folder / ".home" / f"{number.name}.log"
-        command = [str(EXECUTABLES / "kedro"), "run", "--pipeline", "small", *arguments]
-        with self.process(command, log) as process:
-            wait_for(lambda: when(log.read_text()), process, log)
-            process.send_signal(number)
-            return Done(process.wait(60), log.read_text())
+        with self.start(number.name, "--pipeline", "small", *arguments) as started:
+            started.wait_until(when)
+            started.process.send_signal(number)
+            return started.end()
+
+    @contextmanager
+    def start(self, name: str, *arguments: str) -> Iterator[Started]:
+        """Start `kedro run ARGUMENTS`; ``name`` is for its log alone."""
+        log = self.folder / ".home" / f"{name}.log"
+        with self.process([str(EXECUTABLES / "kedro"), "run", *arguments], log) as process:
+            yield Started(process, log)
 
     @contextmanager
     def process(self, command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
@@ -155,6 +206,12 @@ class Project:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
 
+    def own_package(self) -> Path:
+        """Make the project use a copy of the package that a test can edit; return its folder."""
+        shutil.copytree(REPOSITORY / "src" / "thresher", self.folder / "src" / "thresher")
+        self.environment["PYTHONPATH"] = str(self.folder / "src")
+        return self.folder / "src" / "thresher"
+
     def write_recipe(self, name: str, recipe: dict[str, Any]) -> None:
         (self.folder / "pipelines" / f"{name}.yml").write_text(yaml.safe_dump(recipe, sort_keys=False))
 
@@ -162,6 +219,20 @@ class Project:
         path = self.folder / "conf" / environment / f"{name}.yml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(content))
+
+    def record(self, node: str) -> Path:
+        """Return the file that says what ``node`` of `small` last did."""
+        return self.folder / ".thresher" / "records" / "small" / f"{node}.json"
+
+    def edit_record(self, node: str, kind: str, **values: str) -> None:
+        """Let the record of ``node`` say that its dependencies of that kind were others."""
+        record = json.loads(self.record(node).read_text())
+        record["dependencies"][kind] |= {name.replace("_", "-"): value for name, value in values.items()}
+        self.record(node).write_text(json.dumps(record))
+
+    def bentos(self, recipe: str) -> list[Path]:
+        """Return the folders of the recipe's Bentos in BentoML's store."""
+        return [path for path in (self.bentoml_home / "bentos" / recipe).iterdir() if path.is_dir()]
 
     def read_json(self, name: str) -> Any:
         return json.loads((self.folder / "data" / name).read_text())
@@ -177,11 +248,9 @@ class Project:
         return {file.path.rpartition("/")[2] for file in self.client.list_artifacts(run.info.run_id, folder)}
 
     def logged_models(self, run: Run) -> dict[str, Any]:
-        """Return the run's logged models by name."""
-        found = self.client.search_logged_models(
-            experiment_ids=[run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'"
-        )
-        models = list(found)
+        """Return the logged models that the run leads to by name, whether it made them or an earlier run did."""
+        outputs = run.outputs.model_outputs if run.outputs else []
+        models = [self.client.get_logged_model(output.model_id) for output in outputs]
         assert len({model.name for model in models}) == len(models)
         return {model.name: model for model in models}
 
@@ -193,7 +262,64 @@ class Project:
         return str(self.champion(recipe).version)
 
 
+@dataclass(frozen=True)
+class Started:
+    """A command that goes on."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_until(self, when: Callable[[str], bool]) -> None:
+        """Return once what it has printed is as ``when`` says."""
+        wait_for(lambda: when(self.log.read_text()), self.process, self.log)
+
+    def end(self) -> Done:
+        """Wait for its end."""
+        return Done(self.process.wait(TIMEOUT_S), self.log.read_text())
+
+
 NewProject = Callable[[str], Project]
+
+
+def write_own_digits(project: Project) -> Path:
+    """Write scikit-learn's digits as IDX files and let the catalog name them own.train and own.test.
+
+    Returns:
+        the file of the training images.
+    """
+    folder = project.folder / "data" / "01_raw" / "own"
+    folder.mkdir(parents=True)
+    entries: dict[str, Any] = {}
+    for split in ("train", "test"):
+        samples: Samples = BundledDigits(split=split).load()  # type: ignore[arg-type]
+        (folder / f"{split}-images").write_bytes(idx(samples.inputs[:, 0]))
+        (folder / f"{split}-labels").write_bytes(idx(samples.labels.astype(np.uint8)))
+        entries[f"own.{split}"] = {
+            "type": "thresher.datasets.raw.IdxImages",
+            "path": "data/01_raw/own",
+            "images": f"{split}-images",
+            "labels": f"{split}-labels",
+            "class_names": list(samples.class_names),
+        }
+    project.write_configuration("base", "catalog_own", entries)
+    return folder / "train-images"
+
+
+def idx(array: np.ndarray) -> bytes:
+    """Return ``array`` of bytes as an IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def flip_byte(path: Path, place: int) -> None:
+    """Change one byte of a file in place; its size and its time of modification stay."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(place)
+        (byte,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
 def history(project: Project, run: Run, metric: str) -> list[float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from kedro_project import SMALL, Done, NewProject, Project
+from kedro_project import SMALL, Done, NewProject, Project, idx
 
 from thresher.datasets.raw import BundledDigits
 
@@ -44,18 +43,16 @@ def project(new_project: NewProject) -> Project:
     return new_project("failures")
 
 
-def idx(array: np.ndarray) -> bytes:
-    return gzip.compress(bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes())
-
-
 def write_leaking_test_set(folder: Path) -> None:
     """Write the test split as IDX files, with five samples of train in it and without the class 9."""
     folder.mkdir(parents=True)
     train, test = BundledDigits(split="train").load(), BundledDigits(split="test").load()
     kept = test.take(test.labels != 9)
     leaked = train.take(np.flatnonzero(train.labels != 9)[10:15])
-    (folder / "images.gz").write_bytes(idx(np.concatenate([kept.inputs, leaked.inputs])[:, 0]))
-    (folder / "labels.gz").write_bytes(idx(np.concatenate([kept.labels, leaked.labels]).astype(np.uint8)))
+    images = np.concatenate([kept.inputs, leaked.inputs])[:, 0]
+    labels = np.concatenate([kept.labels, leaked.labels]).astype(np.uint8)
+    (folder / "images.gz").write_bytes(gzip.compress(idx(images)))
+    (folder / "labels.gz").write_bytes(gzip.compress(idx(labels)))
 
 
 @pytest.fixture(scope="module")

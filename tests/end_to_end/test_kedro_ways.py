@@ -40,7 +40,7 @@ def test_broken_recipe_beside_stops_nothing(project: Project, full: Done) -> Non
 
 @pytest.fixture(scope="module")
 def one_candidate(project: Project, full: Done) -> Done:
-    return project.run("--tags", "half_int8").succeeded()
+    return project.run("--fresh", "--tags", "half_int8").succeeded()
 
 
 def test_tag_runs_one_candidate_alone(project: Project, one_candidate: Done) -> None:
@@ -48,14 +48,14 @@ def test_tag_runs_one_candidate_alone(project: Project, one_candidate: Done) -> 
         f"half_int8.{name}" for name in ("quantize_onnx", "predict_test", "evaluate_candidate")
     ]
     run = project.mlflow_runs("small")[0]
-    assert run.data.tags["kedro_command"] == "kedro run --pipelines small --tags half_int8"
+    assert run.data.tags["kedro_command"] == "kedro run --pipelines small --tags half_int8 --params run.fresh=True"
     assert set(project.logged_models(run)) == {"half_int8"}
     assert "half_int8.size_bytes" in run.data.metrics
 
 
 @pytest.fixture(scope="module")
 def judged_again(project: Project, one_candidate: Done) -> Done:
-    return project.run("--from-nodes", "judge_candidates").succeeded()
+    return project.run("--fresh", "--from-nodes", "judge_candidates").succeeded()
 
 
 def test_from_nodes_judges_without_training_again(project: Project, judged_again: Done) -> None:
@@ -72,15 +72,17 @@ def test_from_nodes_judges_without_training_again(project: Project, judged_again
     assert set(models) == set(SMALL_CANDIDATES)
     for name, model in models.items():
         # Its own figures, and no other candidate's.
-        assert {metric.dataset_name for metric in model.metrics} == {"small.test"}
-        values = [metric.value for metric in model.metrics if metric.key == "size_bytes"]
+        metrics = [metric for metric in model.metrics if metric.run_id == run.info.run_id]
+        assert {metric.dataset_name for metric in metrics} == {"small.test"}
+        values = [metric.value for metric in metrics if metric.key == "size_bytes"]
         assert values == [project.read_json(f"08_reporting/small/{name}/evaluation.json")["cost"]["size_bytes"]]
 
 
 def test_equal_winner_becomes_the_next_version(project: Project, judged_again: Done) -> None:
     champion = project.champion("small")
     assert project.champion_version("small") == "2"
-    assert champion.run_id == project.mlflow_runs("small")[0].info.run_id
+    # It is the same model: the version leads to the run that made it.
+    assert champion.run_id == project.mlflow_runs("small")[-1].info.run_id
     assert "no worse than the champion" in judged_again.text
     assert project.mlflow_runs("small")[0].data.tags["challenge"].startswith("won: ")
 
@@ -231,7 +233,7 @@ def check_whole_run(project: Project, done: Done) -> None:
     assert run.info.status == "FINISHED"
     models = project.logged_models(run)
     assert set(models) == set(SMALL_CANDIDATES)
-    assert {output.model_id for output in run.outputs.model_outputs} == {model.model_id for model in models.values()}
+    assert {model.source_run_id for model in models.values()} == {run.info.run_id}
     for training in ("float", "half"):
         assert len(history(project, run, f"{training}.validation_accuracy")) == 2
     assert project.artifacts(run, "contract") >= {"index.html", "report.json"}

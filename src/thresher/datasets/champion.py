@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,14 +47,23 @@ class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
         models.register_champion(self._recipe, model_id, tags)
 
     def fingerprint(self, hash_of: Callable[[Path], str | None]) -> str:
-        """Return which version is champion: what it holds never changes."""
-        from thresher.tracking.run import registry_is_empty
+        """Return which version is champion: what it holds never changes.
+
+        Raises:
+            TrackingError: the registry cannot be asked.
+        """
+        from thresher.tracking.run import TRACKING_URI, refusal, registry_is_empty
 
         if registry_is_empty():
             return NOBODY
+        from mlflow import MlflowException
+
         from thresher.tracking import models
 
-        version = models.find_champion(self._recipe)
+        try:
+            version = models.find_champion(self._recipe)
+        except MlflowException as error:
+            raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
         return f"version {version.version} of {version.source}" if version else NOBODY
 
     def _info(self, version: Any) -> ModelInfo:

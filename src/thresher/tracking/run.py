@@ -43,8 +43,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
         end_interrupted_runs(experiment.experiment_id)
         run = mlflow.start_run(run_name="no verdict", tags=tags, log_system_metrics=settings.system_metrics)
     except mlflow.MlflowException as error:
-        hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
-        raise TrackingError(f"MLflow at {settings.tracking_uri}: {error}\n{hint}") from error
+        raise refusal(settings.tracking_uri, error) from error
     os.environ[RUN_ID], os.environ[EXPERIMENT_ID] = run.info.run_id, experiment.experiment_id
     mlflow.log_params({key: str(value)[:MAX_PARAMETER] for key, value in flatten(parameters).items()})
     return str(run.info.run_id)
@@ -62,6 +61,12 @@ def end_run(status: str) -> None:
         import mlflow
 
         mlflow.end_run(status)
+
+
+def refusal(tracking_uri: str, error: Exception) -> TrackingError:
+    """Return what to say of a tracking server that raised ``error``."""
+    hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
+    return TrackingError(f"MLflow at {tracking_uri}: {error}\n{hint}")
 
 
 def registry_is_empty() -> bool:
