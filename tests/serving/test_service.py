@@ -218,6 +218,13 @@ def test_build_bento_builds_the_newest_of_its_recipe(bento: str, home: Path) -> 
     assert (name, labels["model_version"]) == ("shapes", "8")
 
 
+def test_recipe_with_the_name_of_an_emoji_is_built(bento: str, home: Path, store: Store) -> None:
+    store(recipe="fire")
+    name, version = build_bento("fire").split(":")
+    assert name == "fire"
+    assert (home / "bentos" / name / version / "bento.yaml").exists()
+
+
 def test_build_without_arguments_takes_the_newest_of_all(bento: str, store: Store) -> None:
     store(recipe="Newest")
     built = run("-m", "bentoml", "build", "--output", "tag", cwd=PROJECT)

@@ -19,10 +19,11 @@ from thresher import progress
 from thresher.config_loader import RecipeConfigLoader, active_loader
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
-from thresher.reuse.lock import RecipeLock
+from thresher.reuse.lock import RecipeLock, store_lock
 from thresher.reuse.plan import Plan
 from thresher.reuse.recorded import Recorded
 from thresher.reuse.run import ReuseRun
+from thresher.tracking.run import make_store
 
 
 class RecordHooks:
@@ -53,11 +54,15 @@ class ReuseHooks:
         self._plan = self.plan(pipeline, catalog)
         if not run_params["only_missing_outputs"]:
             self._manager.hook.after_plan_made(plan=self._plan)
+        with store_lock(self._project):
+            make_store()
 
     def plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
         """Return what of ``pipeline`` would run now, and why."""
         recipe, loader = recipe_of(pipeline), _loader()
         self._fresh = loader.run_options.fresh
+        with store_lock(self._project):
+            pass  # The champion cannot be asked for in a store that another run is just making.
         with saying_steps():
             self._reuse = ReuseRun(self._project, recipe, pipelines[recipe], loader["parameters"], catalog)
             return self._reuse.plan(pipeline, set(), self._fresh)

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from thresher.errors import DataError
@@ -50,7 +50,12 @@ class ContentHashes:
             return
         rows = [(path, *stat, digest) for path, (stat, digest) in self._new.items()]
         self._cache.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._cache, timeout=30)) as connection, connection:
+        # A file that cannot be written, or that was deleted as damaged meanwhile, costs the hashing alone, too.
+        with (
+            suppress(sqlite3.DatabaseError),
+            closing(sqlite3.connect(self._cache, timeout=30)) as connection,
+            connection,
+        ):
             connection.execute(CREATE)
             connection.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._new.clear()
@@ -87,6 +92,8 @@ def _read(cache: Path) -> dict[str, tuple[Stat, str]]:
             rows = connection.execute("SELECT path, size, inode, modified, changed, sha256 FROM hashes")
             return {path: ((size, inode, modified, changed), digest)
                     for path, size, inode, modified, changed, digest in rows}  # fmt: skip
+    except sqlite3.OperationalError:  # another process has just made the file, and not yet the table in it
+        return {}
     except sqlite3.DatabaseError:
         cache.unlink(missing_ok=True)
         return {}

@@ -73,10 +73,19 @@ def _paths(dataset: AbstractDataset[Any, Any]) -> tuple[Path, ...]:
         return tuple(dataset.paths)
     if getattr(dataset, "_filepath", None) is None or getattr(dataset, "_protocol", "file") != "file":
         return ()
-    versioned = getattr(dataset, "_version", None) is not None
-    return (Path(dataset._get_load_path() if versioned else dataset._filepath),)  # type: ignore[attr-defined]
+    version = getattr(dataset, "_version", None)
+    if version is None:
+        return (Path(dataset._filepath),)  # type: ignore[attr-defined]
+    if version.load:
+        return (Path(dataset._get_load_path()),)  # type: ignore[attr-defined]
+    # Not Kedro's own choice of the newest: it would keep to that when a worker process has saved another.
+    saved = dataset._get_versions()  # type: ignore[attr-defined]
+    return (Path(saved[0] if saved else dataset._filepath),)  # type: ignore[attr-defined]
 
 
 def _arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
     # Kedro keeps what every dataset was made of, for its own catalog.to_config().
-    return dict(getattr(dataset, "_init_args", None) or {})
+    arguments = dict(getattr(dataset, "_init_args", None) or {})
+    # Of a class that inherits its __init__, Kedro has them as they were passed on.
+    passed_on = arguments.pop("kwargs", {})
+    return {**arguments, **passed_on}

@@ -24,8 +24,7 @@ class RecipeLock:
     """Held while a recipe runs; the system frees it when the process ends, however it ends."""
 
     def __init__(self, project: Path, recipe: str) -> None:
-        folder = project / STATE_FOLDER / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _folder(project)
         self._recipe, self._holder = recipe, folder / f"{recipe}.json"
         self._lock = FileLock(folder / f"{recipe}.lock")
 
@@ -56,3 +55,14 @@ class RecipeLock:
         except (FileNotFoundError, ValueError):  # it has just begun
             return "by another process"
         return f"by process {holder['process']} on {holder['host']} since {holder['since']}"
+
+
+def store_lock(project: Path) -> FileLock:
+    """Return the lock that is held while MLflow's store is made: two runs that make it at once break it."""
+    return FileLock(_folder(project) / "mlflow-store.lock")  # the - is in no recipe's name
+
+
+def _folder(project: Path) -> Path:
+    folder = project / STATE_FOLDER / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -31,10 +31,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     Raises:
         TrackingError: the tracking server cannot be used.
     """
-    import mlflow
-
-    # Its information about its own work would stand between the lines of ours.
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow = _quiet_mlflow()
     try:
         mlflow.set_tracking_uri(settings.tracking_uri)
         if mlflow.get_experiment_by_name(recipe) is None:
@@ -75,6 +72,16 @@ def registry_is_empty() -> bool:
     return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()
 
 
+def make_store() -> None:
+    """Make the tracking store of the project where there is none yet, as MLflow would at the first request."""
+    if registry_is_empty():
+        mlflow, uri = _quiet_mlflow(), os.environ[TRACKING_URI]
+        try:
+            mlflow.MlflowClient(uri).search_experiments(max_results=1)
+        except mlflow.MlflowException as error:
+            raise refusal(uri, error) from error
+
+
 def run_id() -> str:
     """Return the id of the active run.
 
@@ -110,3 +117,11 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
         for name, value in items
         for key, leaf in flatten(value, f"{prefix}.{name}" if prefix else name).items()
     }
+
+
+def _quiet_mlflow() -> Any:
+    import mlflow
+
+    # Its information about its own work would stand between the lines of ours.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    return mlflow
