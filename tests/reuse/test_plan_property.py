@@ -10,7 +10,7 @@ from zlib import crc32
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kedro.pipeline import Node, Pipeline, node
+from kedro.pipeline import Node, Pipeline
 
 from thresher.pipelines.stage import TIMED
 from thresher.reuse.fingerprints import ABSENT
@@ -39,7 +39,7 @@ class Shape:
     tags: list[str]
 
     def node(self, number: int) -> Node:
-        return node(pass_on, self.reads, self.makes(number), name=f"n{number}", tags=self.tags)
+        return Node(pass_on, self.reads, self.makes(number), name=f"n{number}", tags=self.tags)
 
     def makes(self, number: int) -> list[str]:
         return [f"d{number}_{index}" for index in range(self.outputs)]
@@ -149,7 +149,7 @@ def change(draw: st.DrawFn, world: World) -> None:
         world.records.pop(name, None)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(st.data(), worlds())
 def test_after_every_run_all_is_as_a_fresh_run_would_leave_it_and_nothing_ran_for_nothing(
     data: st.DataObject, world: World

@@ -23,7 +23,10 @@ def plan_title(plan: Plan) -> str:
 
 
 def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
-    """Return (run, maybe or taken; why; names of nodes), each reason once, in the order of execution."""
+    """Return (run, maybe or taken; why; names of nodes), each reason once, in the order of execution.
+
+    One reason for all of them names none.
+    """
     groups: dict[tuple[str, str], list[str]] = {}
     for planned in plan.of(Action.RUN):
         groups.setdefault(("run", planned.reason), []).append(planned.node.name)
@@ -36,6 +39,8 @@ def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
         taken.setdefault(planned.record.run_id, []).append(planned)
     for members in taken.values():
         groups["taken", describe_origin(members)] = [planned.node.name for planned in members]
+    if len(groups) == 1:
+        return [(*what, ["every node"]) for what in groups]
     return [(*what, nodes) for what, nodes in groups.items()]
 
 

@@ -1,0 +1,178 @@
+"""What the nodes of a recipe depend on, on the default recipe and the real catalog."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.io import DataCatalog
+
+from thresher.machine import describe_machine
+from thresher.pipelines.build import build_pipeline
+from thresher.recipe import Recipe, dump
+from thresher.reuse.content import ContentHashes
+from thresher.reuse.dependencies import data_only, find_dependencies, find_versions
+from thresher.reuse.fingerprints import ABSENT, CatalogContents
+from thresher.reuse.ledger import Dependencies
+
+# Kedro's advice against the dots that the catalog's patterns read.
+pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
+
+Find = Callable[..., dict[str, Dependencies]]
+TIMED_FUNCTIONS = {"evaluate_float", "evaluate_candidate", "challenge_champion"}
+
+
+@pytest.fixture(scope="module")
+def digits_recipe(project: Path) -> dict[str, Any]:
+    recipe: dict[str, Any] = yaml.safe_load((project / "pipelines" / "digits.yml").read_text())
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def find(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
+    """Return what the nodes of a recipe depend on, whose values are given unchecked."""
+
+    hashes = Path(tmp_path_factory.mktemp("hashes")) / "hashes.db"
+
+    def find(values: dict[str, Any], **entries: dict[str, Any]) -> dict[str, Dependencies]:
+        recipe = Recipe.model_validate(values)
+        catalog = yaml.safe_load((project / "conf" / "base" / "catalog.yml").read_text()) | entries
+        contents = CatalogContents(DataCatalog.from_config(catalog), ContentHashes(hashes))
+        parameters = dump(recipe)
+        for name, candidate in parameters["candidates"].items():
+            candidate["name"] = name
+        return find_dependencies("r", build_pipeline("r", recipe), {"r": {**parameters, "name": "r"}}, contents)
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def found(find: Find, digits_recipe: dict[str, Any]) -> dict[str, Dependencies]:
+    return find(digits_recipe)
+
+
+def test_every_node_has_dependencies(found: dict[str, Dependencies], digits_recipe: dict[str, Any]) -> None:
+    nodes = build_pipeline("r", Recipe.model_validate(digits_recipe)).nodes
+    assert set(found) == {node.name for node in nodes}
+    for node in nodes:
+        name = f"{node.func.__module__}.{node.func.__name__}"
+        assert name in found[node.name].code, name
+
+
+def test_timed_nodes_alone_depend_on_the_machine(found: dict[str, Dependencies]) -> None:
+    for name, dependencies in found.items():
+        timed = name.rpartition(".")[2] in TIMED_FUNCTIONS
+        assert dependencies.machine == (describe_machine() if timed else {}), name
+
+
+def test_each_depends_on_the_packages_that_its_code_uses(found: dict[str, Dependencies]) -> None:
+    assert {"python", "torch", "numpy"} <= set(found["train_float"].versions)
+    assert not {"torch", "onnxruntime", "great-expectations"} & set(found["describe_samples"].versions)
+    assert "great-expectations" in found["check_contract"].versions
+    assert {"torch", "onnx", "onnxscript"} <= set(found["float.export_network"].versions)
+    assert "onnxruntime" in found["int8.quantize_onnx"].versions
+    assert "torch" not in found["int8.quantize_onnx"].versions
+    assert "torch-pruning" in found["half_channels.compress_network"].versions
+    assert "torch-pruning" not in found["sparse.compress_network"].versions
+    assert "bentoml" in found["build_champion_bento"].versions
+    assert not any({"kedro", "pydantic"} & set(dependencies.versions) for dependencies in found.values())
+    assert all("none" not in dependencies.versions.values() for dependencies in found.values())
+
+
+def test_versions_are_those_that_are_installed() -> None:
+    versions = find_versions(frozenset({"torch", "sklearn", "yaml", "kedro", "not_there_at_all"}))
+    assert versions.pop("onnxscript")
+    assert versions.pop("python").count(".") == 1
+    installed = {name: version(name) for name in ("torch", "scikit-learn", "pyyaml")}
+    assert versions == {**installed, "not-there-at-all": "none"}
+
+
+def test_kinds_that_the_recipe_does_not_name_are_not_reached(found: dict[str, Dependencies]) -> None:
+    train = set(found["train_float"].code)
+    assert {"thresher.models.cnn.build_cnn", "thresher.training.optimizers.Adam"} <= train
+    assert not {"thresher.models.lenet.build_lenet", "thresher.training.optimizers.Sgd"} & train
+    pruning, sparse = "thresher.compression.prune_channels", "thresher.compression.prune_weights"
+    assert f"{pruning}.prune_channels" in found["half_channels.compress_network"].code
+    assert not any(name.startswith(sparse) for name in found["half_channels.compress_network"].code)
+    assert f"{sparse}.prune_weights" in found["sparse.compress_network"].code
+    assert not any(name.startswith(pruning) for name in found["sparse.compress_network"].code)
+
+
+def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict[str, Any]) -> None:
+    """A network is rebuilt by its model's code wherever it is read."""
+    digits_recipe = {**digits_recipe, "model": {"kind": "lenet"}}
+    code = find(digits_recipe)["float.export_network"].code
+    assert "thresher.models.lenet.build_lenet" in code
+    assert "thresher.models.cnn.build_cnn" not in code
+
+
+def test_a_node_depends_on_its_own_part_of_the_recipe(found: dict[str, Dependencies]) -> None:
+    assert set(found["split_samples"].parameters) == {"data.validation", "training.seed"}
+    assert found["describe_samples"].parameters == {}
+    assert found["float.predict_test"].parameters == {"evaluation.threads": 1}
+    train = found["train_float"].parameters
+    assert {train["model.kind"], train["training.optimizer.kind"], train["training.epochs"]} == {"cnn", "adam", 15}
+    own = {name.split(".")[1] for name in found["sparse.compress_network"].parameters if name.startswith("candidates.")}
+    assert own == {"sparse"}
+
+
+def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(recipe)
+    *keys, last = place.split(".")
+    section = changed
+    for key in keys:
+        section = section.setdefault(key, {})
+    section[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "nodes"),
+    [
+        ("description", "Other", {"write_model_card"}),
+        ("serving.max_batch_size", 8, {"crown_champion"}),
+        ("data.validation", 0.2, {"check_contract", "split_samples"}),
+        ("model.hidden", 8, {"train_float"}),
+        ("selection.minimize", "size_bytes", {"judge_candidates", "challenge_champion"}),
+        ("candidates.int8", [{"kind": "quantize_static", "calibration_samples": 8}], {"int8.quantize_onnx"}),
+        ("training.device", "auto", set()),
+    ],
+)
+def test_an_edit_concerns_the_nodes_that_take_it(
+    find: Find, digits_recipe: dict[str, Any], found: dict[str, Dependencies],
+    place: str, value: Any, nodes: set[str],
+) -> None:  # fmt: skip
+    changed = find(change(digits_recipe, place, value))
+    assert {name for name, dependencies in changed.items() if dependencies != found[name]} == nodes
+
+
+def test_what_descends_from_raw_data_depends_on_it(
+    find: Find, digits_recipe: dict[str, Any], found: dict[str, Dependencies]
+) -> None:
+    assert all(set(dependencies.raw) == {"digits.train", "digits.test"} for dependencies in found.values())
+    train = {"type": "thresher.datasets.raw.BundledDigits", "split": "train", "seed": 7}
+    changed = find(digits_recipe, **{"digits.train": train})
+    for name, dependencies in changed.items():
+        assert dependencies.raw["digits.train"] != found[name].raw["digits.train"], name
+        assert dependencies.raw["digits.test"] == found[name].raw["digits.test"], name
+
+
+def test_raw_data_that_is_not_there_is_known_to_be_absent(find: Find, digits_recipe: dict[str, Any]) -> None:
+    elsewhere = {"type": "thresher.datasets.raw.ImageFolder", "path": "/nowhere"}
+    assert find(digits_recipe, **{"digits.train": elsewhere})["train_float"].raw["digits.train"] == ABSENT
+
+
+def test_a_dataset_of_another_type_is_other_code(find: Find, digits_recipe: dict[str, Any]) -> None:
+    pattern = {"type": "thresher.datasets.local.OnnxDataset", "filepath": "data/{recipe}/encoder.json"}
+    code = find(digits_recipe, **{"{recipe}.encoder": pattern})["fit_encoder"].code
+    assert "thresher.datasets.local.OnnxDataset.save" in code
+    assert not any(name.startswith("thresher.datasets.local.DocumentDataset") for name in code)
+
+
+def test_parameters_are_no_data() -> None:
+    assert data_only(["a", "params:r.training", "parameters", "r.b"]) == ["a", "r.b"]
