@@ -86,6 +86,25 @@ def fetch(name: str, source: Path | None, mirror: str | None) -> None:
     fetch_data_set(name, source, Path.cwd(), Console(), mirror=mirror)
 
 
+@thresher.command()
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+@click.option("--older-than", metavar="AGE", help="Free what is older: 12h, 30d, 8w.")
+@click.option("--keep-at-most", metavar="SIZE", help="Free the oldest until this is left: 500MB, 5GB.")
+@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow knows the runs and champions.")
+@click.option("--yes", is_flag=True, help="Free it without asking.")
+def clean(
+    recipes: tuple[str, ...], older_than: str | None, keep_at_most: str | None, env: str | None, yes: bool
+) -> None:
+    """Show what runs have left behind; free what is old.
+
+    Without a limit it shows and changes nothing. With one it shows what it would free, and asks. What a registered
+    champion descends from is never freed. A RECIPE is a name; without any, all are meant.
+    """
+    from thresher.cleaning.command import clean as clean_recipes
+
+    clean_recipes(recipes, older_than, keep_at_most, env, yes)
+
+
 def main() -> None:
     """Run the command; errors that a user can mend are said in words, with exit code 1."""
     try:
