@@ -10,8 +10,8 @@ RECIPE ?= digits
 run: $(INSTALLED) ## Set up, then run the main job on the default recipe (RECIPE=NAME for another)
 	$(BIN)/kedro run --pipeline $(RECIPE)
 
-test: $(INSTALLED) ## Set up, then run all tests
-	$(BIN)/pytest
+test: $(INSTALLED) ## Set up, then run all tests, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-fast: $(INSTALLED) ## The tests that take seconds
 	$(BIN)/pytest -m "not slow and not end_to_end"

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 
 import pytest
-from kedro_project import TINY, Done, NewProject, Project
+from kedro_project import EVERY_NODE, TINY, Done, NewProject, Project
 
 from thresher.pipelines.build import build_pipeline
 from thresher.recipe import Recipe
@@ -68,8 +68,8 @@ def test_the_second_run_waits_and_then_takes_everything(at_once: AtOnce) -> None
     at_once.first.ran(*TRAINING_NODES)
     assert f"waiting: small is being run by process {at_once.first_pid} on " in at_once.waiting.text
     at_once.waiting.ran()
-    (taken,) = at_once.waiting.planned("taken").values()
-    assert sorted(taken) == sorted(TRAINING_NODES)
+    assert list(at_once.waiting.planned("taken").values()) == [[EVERY_NODE]]
+    assert at_once.first.planned_nodes("run") == {EVERY_NODE}
 
 
 def test_the_second_run_fails_in_words_where_that_is_asked_for(at_once: AtOnce) -> None:
