@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
+from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, NetworkTechnique, OnnxTechnique, Technique
 from thresher.compression.candidate import Candidate, NamedCandidate, find_chain_problems, find_circle
 
 PRUNE: dict[str, Any] = {"kind": "prune_channels", "ratio": 0.5}
@@ -24,7 +24,8 @@ def chain(parent: str, *steps: Any) -> dict[str, Any]:
 
 
 def test_every_technique_works_on_the_network_or_on_the_onnx_file() -> None:
-    assert not APPLY_TO_NETWORK.keys() & APPLY_TO_ONNX.keys()
+    assert APPLY_TO_NETWORK.keys() == set(get_args(NetworkTechnique))
+    assert APPLY_TO_ONNX.keys() == set(get_args(OnnxTechnique))
     for config in APPLY_TO_NETWORK | APPLY_TO_ONNX:
         kind = config.model_fields["kind"].default
         least = {"ratio": 0.5} if kind == "prune_channels" else {"sparsity": 0.5} if kind == "prune_weights" else {}
