@@ -98,3 +98,20 @@ def test_every_command_explains_itself(command: list[str], flag: str) -> None:
 
 def test_the_version_is_the_packages_own() -> None:
     assert __version__ in CliRunner().invoke(thresher, ["--version"]).output
+
+
+@pytest.mark.parametrize("command", [["plan", "digits"], ["clean"]])
+def test_outside_of_a_project_is_said_in_one_line(command: list[str], tmp_path: Path) -> None:
+    done = run("-m", "thresher", *command, folder=tmp_path)
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).splitlines() == [
+        f"{tmp_path} is not inside a Thresher project. Go to the folder with pyproject.toml."
+    ]
+
+
+def test_plan_has_the_options_of_kedro_run_that_choose(tmp_path: Path) -> None:
+    done = run("-m", "thresher", "plan", "--help", folder=tmp_path)
+    assert done.returncode == 0
+    for option in ("--env", "--params", "--tags", "--from-nodes", "--to-outputs", "--fresh", "RECIPE"):
+        assert option in done.stdout
+    assert "--runner" not in done.stdout

@@ -64,7 +64,11 @@ def schema() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def plan(arguments: tuple[str, ...]) -> None:
     """Print what a run of a recipe would do, and why; run nothing."""
-    from thresher.cli import plan_command  # its options are Kedro's, and Kedro takes a second to import
+    from thresher.config_loader import find_project
+
+    if not {"-h", "--help"} & set(arguments):
+        find_project()  # outside of one, Kedro's commands speak of their logging as soon as they are imported
+    from thresher.cli import plan_command  # its options are Kedro's, which take a second to import
 
     context = click.get_current_context()
     plan_command.main(list(arguments), prog_name=context.command_path, standalone_mode=False, **HELP)

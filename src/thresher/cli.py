@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.startup import bootstrap_project
-from kedro.utils import find_kedro_project
 
-from thresher.config_loader import RUN
+from thresher.config_loader import RUN, find_project
 from thresher.errors import ThresherError
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
@@ -64,9 +62,7 @@ def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], name
     from thresher.hooks.report import print_plan
     from thresher.session import ReuseSession
 
-    project = find_kedro_project(Path.cwd())
-    if project is None:
-        raise ThresherError(f"{Path.cwd()} is not inside a Thresher project. Go to the folder with pyproject.toml.")
+    project = find_project()
     bootstrap_project(project)
     options = _with_run_options(params, fresh=fresh)
     with ReuseSession.create(project, env=env, runtime_params=options) as session:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
 from thresher.config import say_problems
@@ -25,7 +26,20 @@ EVERY_RECIPE, RUN = RESERVED_NAMES
 
 
 class ConfigurationError(ThresherError):
-    """An environment that conf/ does not have."""
+    """A project or an environment that is not there, or an option of a run that is none."""
+
+
+def find_project() -> Path:
+    """Return the folder of the project that the working directory is in.
+
+    Raises:
+        ConfigurationError: it is in none.
+    """
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        what = f"{Path.cwd()} is not inside a Thresher project"
+        raise ConfigurationError(f"{what}. Go to the folder with pyproject.toml.")
+    return Path(project)
 
 
 _active: RecipeConfigLoader | None = None

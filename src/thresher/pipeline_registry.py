@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import settings
 from kedro.framework.startup import _get_project_metadata
 from kedro.pipeline import Pipeline
-from kedro.utils import find_kedro_project
 
-from thresher.config_loader import RecipeConfigLoader, active_loader
+from thresher.config_loader import RecipeConfigLoader, active_loader, find_project
 from thresher.errors import RecipeError, ThresherError, nearest
 
 DEFAULT_RECIPE = "digits"
@@ -60,8 +58,5 @@ def register_pipelines() -> RecipePipelines:
 
 def _project_loader() -> RecipeConfigLoader:
     """Return a loader for commands that have no session of their own, such as `kedro registry list`."""
-    project = find_kedro_project(Path.cwd())
-    if project is None:
-        raise ThresherError(f"{Path.cwd()} is not inside a Thresher project. Go to the folder with pyproject.toml.")
     arguments: dict[str, Any] = settings.CONFIG_LOADER_ARGS
-    return RecipeConfigLoader(conf_source=str(_get_project_metadata(project).project_path / "conf"), **arguments)
+    return RecipeConfigLoader(conf_source=str(_get_project_metadata(find_project()).project_path / "conf"), **arguments)

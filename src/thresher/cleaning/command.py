@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from kedro.utils import find_kedro_project
 from rich.filesize import decimal
 
 from thresher.cleaning.choosing import Choice, choose
 from thresher.cleaning.items import CleaningError, Item
 from thresher.cleaning.limits import read_age, read_size
 from thresher.cleaning.showing import make_console, show_choice, show_overview
+from thresher.config_loader import find_project
 
 if TYPE_CHECKING:
     from thresher.cleaning.project import Project
@@ -35,9 +34,7 @@ def clean(
         CleaningError: something cannot be looked at or freed, or nobody is there to be asked.
     """
     age, size = read_age(older_than), read_size(keep_at_most)
-    folder = find_kedro_project(Path.cwd())
-    if folder is None:
-        raise CleaningError(f"{Path.cwd()} is not inside a Thresher project. Go to the folder with pyproject.toml.")
+    folder = find_project()
     # Outside of a project, Kedro's session speaks of its logging as soon as it is imported.
     from thresher.cleaning.project import open_project
 
