@@ -43,7 +43,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        _stop("KILLED", "Interrupted; the MLflow run is marked KILLED. Run again: what it finished is taken.", INTERRUPTED)
+        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run again: what it finished is taken.", INTERRUPTED)
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
