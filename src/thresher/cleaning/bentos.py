@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thresher.cleaning.items import CleaningError, Item, Kind, size_of
 from thresher.cleaning.tracked import Tracked
+from thresher.datasets.reports import bento_store
 
 if TYPE_CHECKING:
     from bentoml import Bento, Model
@@ -23,16 +23,11 @@ def find_bentos(tracked: Tracked) -> list[Item]:
 
     BentoML is not imported where its store has neither.
     """
-    if not any(store_folder().glob(f"*/*{tracked.recipe}")):
+    if not any(bento_store().glob(f"*/*{tracked.recipe}")):
         return []
     from thresher.serving.champion import model_name
 
     return Store(tracked, _list_bentos(tracked.recipe), _list_models(model_name(tracked.recipe))).items()
-
-
-def store_folder() -> Path:
-    """Return where BentoML keeps everything, there or not; BentoML itself makes it when it is asked."""
-    return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
 
 
 @dataclass(frozen=True)
@@ -138,5 +133,5 @@ def saying_store_trouble() -> Iterator[None]:
     except NotFound:
         pass
     except BentoMLException as error:
-        where = f"BentoML's store in {store_folder()}"
+        where = f"BentoML's store in {bento_store()}"
         raise CleaningError(f"{where}: {error}. Fix: delete the folder in it that lacks this file.") from error

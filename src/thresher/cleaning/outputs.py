@@ -118,6 +118,6 @@ def _made_by_any(tracked: Tracked, runs: Iterable[str], made: datetime) -> bool:
 
 def _free(folder: DataFolder, recipe: str, node: str, paths: list[Path]) -> None:
     # The record first: without it, what is left of the outputs is made again and never taken.
-    (folder.project / STATE_FOLDER / "records" / recipe / f"{node}.json").unlink(missing_ok=True)
+    Ledger(folder.project, recipe).delete(node)
     for path in paths:
         delete(path, folder.stage_of(path))

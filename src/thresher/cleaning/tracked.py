@@ -12,14 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from thresher.cleaning.items import CleaningError
-from thresher.tracking.run import EXPERIMENT_TAGS, TRACKING_URI, registry_is_empty
+from thresher.tracking.run import EXPERIMENT_TAGS, TAKEN_FROM, TRACKING_URI, registry_is_empty
 from thresher.tracking.settings import SQLITE
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
-TAKEN_FROM = "taken_from"
 CHAMPION = "champion"
 MODEL = "models:/"
 

@@ -99,5 +99,9 @@ class BentoDataset(TextDataset):
 
 def _stored(kind: str, tag: str) -> Path:
     """Return the folder that BentoML keeps the Bento or model `NAME:VERSION` in."""
-    home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
-    return home / kind / tag.replace(":", "/")
+    return bento_store() / kind / tag.replace(":", "/")
+
+
+def bento_store() -> Path:
+    """Return where BentoML keeps everything, there or not; BentoML itself makes it when it is asked."""
+    return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")

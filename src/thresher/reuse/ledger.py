@@ -75,6 +75,10 @@ class Ledger:
         with replacing_file(self._path(record.node)) as path:
             path.write_text(record.model_dump_json(), encoding="utf-8")
 
+    def delete(self, node: str) -> None:
+        """Forget how ``node`` ran: it runs again."""
+        self._path(node).unlink(missing_ok=True)
+
     def _path(self, node: str) -> Path:
         # Not with_suffix: a candidate's nodes have a dot in their names.
         return self._folder / f"{node}.json"

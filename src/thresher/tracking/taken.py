@@ -10,7 +10,7 @@ from mlflow import MlflowClient, MlflowException
 
 from thresher.evaluation.verdict import Verdict
 from thresher.tracking import logs, results
-from thresher.tracking.run import run_id
+from thresher.tracking.run import TAKEN_FROM, run_id
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
 LOGGED = (
@@ -56,7 +56,7 @@ def link_runs(taken: dict[tuple[str, str], list[str]]) -> None:
     if not taken:
         return
     client = MlflowClient()
-    client.set_tag(run_id(), "taken_from", ",".join(run for _, run in taken))
+    client.set_tag(run_id(), TAKEN_FROM, ",".join(run for _, run in taken))
     links = [
         f"- [run {run[:8]}](#/experiments/{experiment}/runs/{run}): {', '.join(nodes)}"
         for (experiment, run), nodes in taken.items()
