@@ -14,13 +14,19 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from thresher.datasets.raw_idx import read_idx
 from thresher.machine import describe_machine
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training
 from thresher.training.loop import train
 
-SPEC = NetworkSpec(model=LeNet(), input_shape=(1, 28, 28), num_classes=10, mean=(72.9,), std=(90.0,))
+SPEC = NetworkSpec(
+    model=LeNet(),
+    input=ImageInput(channels=1, height=28, width=28, mean=(72.9,), std=(90.0,)),
+    output=ClassOutput(num_classes=10),
+)
 NAMES = tuple(str(number) for number in range(10))
 
 
@@ -55,7 +61,7 @@ def tutorial_epoch(samples: Samples, batch_size: int, device: str) -> float:
     """Train one epoch the way PyTorch's quickstart does: a DataLoader over float tensors, batch after batch."""
     torch.manual_seed(1)
     network = Network(SPEC).body.to(device)
-    inputs = (torch.from_numpy(samples.inputs).float() - SPEC.mean[0]) / SPEC.std[0]
+    inputs = (torch.from_numpy(samples.inputs).float() - IMAGE.mean[0]) / IMAGE.std[0]
     loader = DataLoader(TensorDataset(inputs, torch.from_numpy(samples.labels)), batch_size, shuffle=True)
     optimizer, loss_function = torch.optim.Adam(network.parameters(), lr=0.001), nn.CrossEntropyLoss()
     began = time.perf_counter()

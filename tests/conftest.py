@@ -49,6 +49,8 @@ def digits() -> Digits:
 def trained(digits: Digits) -> Network:
     import torch
 
+    from thresher.modalities.inputs import ImageInput
+    from thresher.modalities.outputs import ClassOutput
     from thresher.models.cnn import Cnn
     from thresher.models.network import Network, NetworkSpec
     from thresher.training import Training
@@ -58,7 +60,13 @@ def trained(digits: Digits) -> Network:
     torch.set_num_threads(1)  # on shared cores, threads of so small a network mostly wait for each other
     torch.manual_seed(1)
     model = Cnn(channels=(16, 32), hidden=32)
-    network = Network(NetworkSpec(model=model, input_shape=(1, 8, 8), num_classes=10, mean=(78.0,), std=(96.0,)))
+    network = Network(
+        NetworkSpec(
+            model=model,
+            input=ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,)),
+            output=ClassOutput(num_classes=10),
+        )
+    )
     config = Training(optimizer=Adam(lr=0.005), epochs=5, batch_size=64)
     return train(network, digits.training, digits.validation, config, "float")[0]
 
@@ -73,11 +81,13 @@ def float_onnx(trained: Network) -> bytes:
 @pytest.fixture(scope="session")
 def compression_data(digits: Digits) -> CompressionData:
     from thresher.compression.data import CompressionData
+    from thresher.modalities.inputs import ImageInput
     from thresher.training import Training
     from thresher.training.optimizers import Adam
 
     training = Training(optimizer=Adam(lr=0.002), epochs=1, batch_size=64)
-    return CompressionData("candidate", digits.training, digits.validation, training)
+    grey = ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
+    return CompressionData("candidate", grey, digits.training, digits.validation, training)
 
 
 @pytest.fixture

@@ -11,29 +11,30 @@ import numpy as np
 import torch
 
 from thresher.errors import ParityError
+from thresher.modalities.outputs import ValueOutput
 from thresher.models.network import Network
 
-INPUT, OUTPUT = "image", "probabilities"
 PARITY_TOLERANCE = 1e-4
 
 
-class _WithSoftmax(torch.nn.Module):
-    """What is served gives probabilities; what is trained gives logits."""
+class _Served(torch.nn.Module):
+    """What is served gives probabilities, or values in the labels' unit; what is trained gives neither."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(self.network(image), dim=1)
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        return self.network.predict(encoded)
 
 
 def export_onnx(network: Network) -> bytes:
-    """Return ``network`` as one ONNX file: uint8 `image` [N, C, H, W] to `probabilities` [N, K]."""
+    """Return ``network`` as one ONNX file, from what its encoder makes to what is served; the batch is of any size."""
     import onnx
 
-    module = _WithSoftmax(network).eval()
-    example = torch.zeros((2, *network.spec.input_shape), dtype=torch.uint8)
+    module, spec = _Served(network).eval(), network.spec
+    example = torch.from_numpy(spec.input.example(2))
+    axes = {axis: torch.export.Dim("length", min=1) for axis, size in enumerate(spec.input.shape, 1) if size is None}
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -41,9 +42,9 @@ def export_onnx(network: Network) -> bytes:
             module,
             (example,),
             dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1)}},
+            input_names=[spec.input.name],
+            output_names=[spec.output.name],
+            dynamic_shapes={"encoded": {0: torch.export.Dim("batch", min=1), **axes}},
             external_data=False,
             verbose=False,
         )
@@ -56,10 +57,12 @@ def export_onnx(network: Network) -> bytes:
 
 
 def check_parity(network: Network, onnx_file: bytes, inputs: np.ndarray) -> float:
-    """Return the largest difference of any probability between torch and ONNX Runtime on ``inputs``.
+    """Return the largest difference of any output between torch and ONNX Runtime on ``inputs``.
+
+    Values are compared in standard deviations of the labels.
 
     Args:
-        inputs: uint8 [N, C, H, W], real samples.
+        inputs: what the encoder makes of real samples, [N, ...].
 
     Raises:
         ParityError: a difference above 1e-4.
@@ -67,13 +70,14 @@ def check_parity(network: Network, onnx_file: bytes, inputs: np.ndarray) -> floa
     import onnxruntime
 
     with torch.inference_mode():
-        expected = torch.softmax(network.eval()(torch.from_numpy(inputs)), dim=1).numpy()
+        expected = network.eval().predict(torch.from_numpy(inputs)).numpy()
     session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
-    (got,) = session.run([OUTPUT], {INPUT: inputs})
-    difference = float(np.abs(expected - got).max())
+    (got,) = session.run(None, {network.spec.input.name: inputs})
+    scale = network.spec.output.std if isinstance(network.spec.output, ValueOutput) else 1.0
+    difference = float(np.abs(expected - got).max()) / scale
     if not difference <= PARITY_TOLERANCE:
         raise ParityError(
-            f"The exported ONNX file gives probabilities that differ from torch's by up to {difference:.2e} on "
+            f"The exported ONNX file gives outputs that differ from torch's by up to {difference:.2e} on "
             f"{len(inputs)} samples; at most {PARITY_TOLERANCE:.0e} is allowed. Its export is not to be trusted: "
             "please report it with the recipe."
         )

@@ -10,6 +10,8 @@ from thresher.compression.prune_channels import PruneChannels, prune_channels
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.export import check_parity, export_onnx
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
 
@@ -21,7 +23,11 @@ def widths(network: Network) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def lenet() -> Network:
     torch.manual_seed(0)
-    spec = NetworkSpec(model=LeNet(), input_shape=(1, 28, 28), num_classes=10, mean=(72.0,), std=(90.0,))
+    spec = NetworkSpec(
+        model=LeNet(),
+        input=ImageInput(channels=1, height=28, width=28, mean=(72.0,), std=(90.0,)),
+        output=ClassOutput(num_classes=10),
+    )
     return Network(spec).eval()
 
 

@@ -21,7 +21,7 @@ from thresher.tracking.settings import TrackingSettings
 
 pytestmark = pytest.mark.slow
 
-ENCODER = ImageEncoder(channels=1, height=8, width=8, class_names=tuple("0123456789"))
+ENCODER = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=8, class_names=tuple("0123456789"))
 
 
 @pytest.fixture

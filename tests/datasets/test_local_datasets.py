@@ -25,7 +25,7 @@ from thresher.errors import DataError
 from thresher.modalities.image import ImageEncoder
 from thresher.modalities.samples import Samples
 
-ENCODER = ImageEncoder(channels=1, height=2, width=3, class_names=("a", "ü"))
+ENCODER = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=2, width=3, class_names=("a", "ü"))
 
 
 def make_samples(num_samples: int = 4) -> Samples:
@@ -99,12 +99,15 @@ def test_network_round_trip_without_pickle(tmp_path: Path, monkeypatch: pytest.M
 
     import torch
 
+    from thresher.modalities.inputs import ImageInput
+    from thresher.modalities.outputs import ClassOutput
     from thresher.models.lenet import LeNet
     from thresher.models.network import Network, NetworkSpec
 
     monkeypatch.setattr(pickle, "Unpickler", None)
     torch.manual_seed(0)
-    network = Network(NetworkSpec(model=LeNet(), input_shape=(1, 28, 28), num_classes=3, mean=(7.0,), std=(9.0,)))
+    image = ImageInput(channels=1, height=28, width=28, mean=(7.0,), std=(9.0,))
+    network = Network(NetworkSpec(model=LeNet(), input=image, output=ClassOutput(num_classes=3)))
     dataset = NetworkDataset(str(tmp_path / "network"))
     dataset.save(network)
     images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
 
@@ -19,7 +21,11 @@ from thresher.models.network import Network, NetworkSpec
 @pytest.mark.slow
 def test_lenets_sums_are_those_counted_by_hand() -> None:
     torch.manual_seed(0)
-    spec = NetworkSpec(model=LeNet(), input_shape=(1, 28, 28), num_classes=10, mean=(72.0,), std=(90.0,))
+    spec = NetworkSpec(
+        model=LeNet(),
+        input=ImageInput(channels=1, height=28, width=28, mean=(72.0,), std=(90.0,)),
+        output=ClassOutput(num_classes=10),
+    )
     onnx_file = export_onnx(Network(spec))
     cost = measure_cost(onnx_file)
     convolutions = 28 * 28 * (6 * 1 * 25) + 10 * 10 * (16 * 6 * 25)

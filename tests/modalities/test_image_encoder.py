@@ -11,8 +11,23 @@ from thresher.errors import InvalidInputError
 from thresher.modalities.image import ImageEncoder
 from thresher.modalities.samples import Samples
 
-GREY = ImageEncoder(channels=1, height=3, width=2, class_names=("no", "yes"))
-COLOUR = ImageEncoder(channels=3, height=3, width=2, class_names=("no", "yes"))
+GREY = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=3, width=2, class_names=("no", "yes"))
+COLOUR = ImageEncoder(
+    channels=3,
+    mean=(
+        0.0,
+        0.0,
+        0.0,
+    ),
+    std=(
+        1.0,
+        1.0,
+        1.0,
+    ),
+    height=3,
+    width=2,
+    class_names=("no", "yes"),
+)
 GREY_PIXELS = np.arange(6, dtype=np.uint8).reshape(3, 2) * 40
 COLOUR_PIXELS = np.arange(18, dtype=np.uint8).reshape(3, 2, 3) * 14
 
@@ -134,5 +149,20 @@ def test_files_that_are_no_such_image_are_refused(content: bytes, reason: str) -
 def test_the_encoder_is_fitted_to_shape_and_classes_and_survives_json() -> None:
     samples = Samples(np.zeros((4, 3, 5, 6), np.uint8), np.zeros(4, np.int64), ("no", "yes"))
     encoder = ImageEncoder.fit(samples)
-    assert encoder == ImageEncoder(channels=3, height=5, width=6, class_names=("no", "yes"))
+    assert encoder == ImageEncoder(
+        channels=3,
+        mean=(
+            0.0,
+            0.0,
+            0.0,
+        ),
+        std=(
+            1.0,
+            1.0,
+            1.0,
+        ),
+        height=5,
+        width=6,
+        class_names=("no", "yes"),
+    )
     assert ImageEncoder.model_validate_json(encoder.model_dump_json()) == encoder

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.outputs import ClassOutput
 from thresher.models import Model
 from thresher.models.network import Network, NetworkSpec
 
@@ -20,8 +22,11 @@ def build() -> Build:
     def build(model: Model, input_shape: tuple[int, int, int] = (1, 28, 28), num_classes: int = 10) -> Network:
         torch.manual_seed(0)
         channels = input_shape[0]
-        spec = NetworkSpec(model=model, input_shape=input_shape, num_classes=num_classes,
-                           mean=(100.0,) * channels, std=(50.0,) * channels)  # fmt: skip
+        _, height, width = input_shape
+        image = ImageInput(
+            channels=channels, height=height, width=width, mean=(100.0,) * channels, std=(50.0,) * channels
+        )
+        spec = NetworkSpec(model=model, input=image, output=ClassOutput(num_classes=num_classes))
         return Network(spec).eval()
 
     return build

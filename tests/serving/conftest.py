@@ -13,7 +13,7 @@ from thresher.serving.bundle import Bundle
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    encoder = ImageEncoder(channels=1, height=8, width=6, class_names=CLASS_NAMES)
+    encoder = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=6, class_names=CLASS_NAMES)
     return Bundle(make_onnx(), encoder, make_info())
 
 

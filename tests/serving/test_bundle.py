@@ -55,12 +55,14 @@ def test_damaged_model_is_refused(bundle: Bundle) -> None:
 
 
 def test_model_for_other_images_is_refused(bundle: Bundle) -> None:
-    encoder = ImageEncoder(channels=1, height=9, width=9, class_names=bundle.encoder.class_names)
+    encoder = ImageEncoder(
+        channels=1, mean=(0.0,), std=(1.0,), height=9, width=9, class_names=bundle.encoder.class_names
+    )
     with pytest.raises(BundleError, match=r"cannot run model\.onnx"):
         open_session(replace(bundle, encoder=encoder))
 
 
 def test_model_for_other_classes_is_refused(bundle: Bundle) -> None:
-    encoder = ImageEncoder(channels=1, height=8, width=6, class_names=("a", "b"))
+    encoder = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=6, class_names=("a", "b"))
     with pytest.raises(BundleError, match=r"3.*for 2 classes"):
         open_session(replace(bundle, encoder=encoder))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.cnn import Cnn
 from thresher.models.network import Network, NetworkSpec
@@ -32,7 +34,6 @@ def halves() -> Callable[[int], Samples]:
 def network() -> Network:
     torch.set_num_threads(1)  # on shared cores, threads of so small a network mostly wait for each other
     torch.manual_seed(0)
-    spec = NetworkSpec(
-        model=Cnn(channels=(4,), hidden=8), input_shape=(1, 8, 8), num_classes=2, mean=(110.0,), std=(67.0,)
-    )
+    image = ImageInput(channels=1, height=8, width=8, mean=(110.0,), std=(67.0,))
+    spec = NetworkSpec(model=Cnn(channels=(4,), hidden=8), input=image, output=ClassOutput(num_classes=2))
     return Network(spec)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thresher.modalities.samples import Samples
+from thresher.modalities.inputs import ModelInput
+from thresher.modalities.samples import EncodedSamples
 from thresher.training import Training
 
 
@@ -17,6 +18,8 @@ class CompressionData:
     """
 
     candidate: str
-    training_samples: Samples
-    validation_samples: Samples
+    input: ModelInput
+    """What the encoder makes, and the model takes."""
+    training_samples: EncodedSamples
+    validation_samples: EncodedSamples
     training: Training

@@ -40,11 +40,12 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
     import torch
     import torch_pruning
 
-    from thresher.models.network import read_channel_plan
+    from thresher.models.channel_plan import read_channel_plan
 
     smaller = copy.deepcopy(network).eval()
-    # Pruned without its normalization: the graph is traced with gradients, which uint8 images have not.
-    example = torch.zeros(1, *network.spec.input_shape)
+    # Pruned without its preparation: the graph is traced with gradients, which integers have not.
+    with torch.no_grad():
+        example = smaller.prepare(torch.from_numpy(network.spec.input.example(2)))
     pruner = torch_pruning.pruner.BasePruner(
         smaller.body,
         example,

@@ -49,7 +49,7 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionD
         quantization.quantize_static(
             prepared,
             target,
-            _CalibrationBatches(choose_calibration_inputs(config, data)),
+            _CalibrationBatches(data.input.name, choose_calibration_inputs(config, data)),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             reduce_range=needs_reduced_range(),
@@ -62,7 +62,7 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionD
 
 
 def choose_calibration_inputs(config: QuantizeStatic, data: CompressionData) -> np.ndarray:
-    """Return uint8 [N, C, H, W] drawn without replacement from the validated training samples, by the seed."""
+    """Return inputs [N, ...] drawn without replacement from the validated training samples, by the seed."""
     count = min(config.calibration_samples, len(data.training_samples))
     chosen = np.random.default_rng(data.training.seed).choice(len(data.training_samples), count, replace=False)
     return data.training_samples.inputs[np.sort(chosen)]
@@ -71,11 +71,12 @@ def choose_calibration_inputs(config: QuantizeStatic, data: CompressionData) -> 
 class _CalibrationBatches:
     """ONNX Runtime's CalibrationDataReader over an array."""
 
-    def __init__(self, inputs: np.ndarray) -> None:
+    def __init__(self, name: str, inputs: np.ndarray) -> None:
+        self._name = name
         # Batches of one size: ONNX Runtime's entropy and percentile stack their outputs.
         size = max(size for size in range(1, CALIBRATION_BATCH + 1) if len(inputs) % size == 0)
         self._batches: Iterator[np.ndarray] = iter(inputs.reshape(-1, size, *inputs.shape[1:]))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)
-        return None if batch is None else {"image": batch}
+        return None if batch is None else {self._name: batch}

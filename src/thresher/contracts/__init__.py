@@ -3,12 +3,13 @@
 Importing this package costs pydantic alone; Great Expectations is imported inside the functions that run it.
 """
 
-from thresher.contracts.expectation import Contract, Expectation
+from thresher.contracts.expectation import Contract, ContractLines, Expectation
 from thresher.contracts.report import ContractReport, Example, ExpectationResult, failure_message, require
 from thresher.contracts.validation import check
 
 __all__ = [
     "Contract",
+    "ContractLines",
     "ContractReport",
     "Example",
     "Expectation",

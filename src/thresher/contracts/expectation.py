@@ -65,6 +65,10 @@ class Expectation(RootModel[dict[str, dict[str, Any]]]):
 Contract = list[Expectation]
 
 
+class ContractLines(RootModel[Contract]):
+    """A contract as a node receives it: Kedro turns parameters into classes, not into lists of them."""
+
+
 def _editor_schema(name: str) -> dict[str, Any]:
     schema = schemas.load_schema(name)
     arguments = schemas.allowed_arguments(name)

@@ -11,11 +11,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 from kedro.io import AbstractDataset
+from pydantic import TypeAdapter
 
 from thresher.config import Config
 from thresher.datasets.files import replacing_file, replacing_folder
 from thresher.errors import DataError
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import EncodedSamples
 
 Value = TypeVar("Value")
 
@@ -44,15 +45,15 @@ class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
             raise DataError(f"{self._filepath}: not readable ({error}). Delete it and run again.") from error
 
 
-class SamplesDataset(LocalDataset[Samples]):
-    """Samples as an uncompressed .npz file: reading it back is one copy, no decoding."""
+class SamplesDataset(LocalDataset[EncodedSamples]):
+    """EncodedSamples as an uncompressed .npz file: reading it back is one copy, no decoding."""
 
-    def load(self) -> Samples:
+    def load(self) -> EncodedSamples:
         with self._reading() as path, np.load(path, allow_pickle=False) as arrays:
             names = tuple(str(name) for name in arrays["class_names"])
-            return Samples(arrays["inputs"], arrays["labels"], names)
+            return EncodedSamples(arrays["inputs"], arrays["labels"], names)
 
-    def save(self, data: Samples) -> None:
+    def save(self, data: EncodedSamples) -> None:
         with replacing_file(self._filepath) as path, path.open("wb") as file:
             np.savez(file, inputs=data.inputs, labels=data.labels, class_names=np.array(data.class_names))
 
@@ -117,7 +118,7 @@ class DocumentDataset(LocalDataset[Config]):
     """A typed document as JSON."""
 
     DOCUMENTS: ClassVar[dict[str, tuple[str, str]]] = {
-        "encoder": ("thresher.modalities.image", "ImageEncoder"),
+        "encoder": ("thresher.modalities", "AnyEncoder"),
         "contract_report": ("thresher.contracts.report", "ContractReport"),
         "fingerprint": ("thresher.modalities.fingerprint", "DataFingerprint"),
         "training_history": ("thresher.training.loop", "TrainingHistory"),
@@ -133,9 +134,10 @@ class DocumentDataset(LocalDataset[Config]):
 
     def load(self) -> Config:
         module, name = self.DOCUMENTS[self._document]
-        kind: type[Config] = getattr(importlib.import_module(module), name)
+        kind: Any = getattr(importlib.import_module(module), name)
         with self._reading() as path:
-            return kind.model_validate_json(path.read_bytes())
+            document: Config = TypeAdapter(kind).validate_json(path.read_bytes())
+        return document
 
     def save(self, data: Config) -> None:
         with replacing_file(self._filepath) as path:

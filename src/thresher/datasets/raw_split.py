@@ -6,7 +6,7 @@ from typing import Literal
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.samples import Samples
-from thresher.modalities.split import mark_stratified
+from thresher.modalities.split import mark_held_out
 
 Split = Literal["train", "test"]
 SPLITS = ("train", "test")
@@ -23,7 +23,7 @@ def check_split(split: str | None, test_share: float | None) -> None:
 def take_split(samples: Samples, split: Split, test_share: float, seed: int) -> Samples:
     """Return the train or test part of ``samples``, in their original order.
 
-    Stratified, as `mark_stratified` says; the two parts never overlap.
+    By class, as `mark_held_out` says; the two parts never overlap.
     """
-    in_test = mark_stratified(samples.labels, test_share, seed)
+    in_test = mark_held_out(samples, test_share, seed)
     return samples.take(in_test if split == "test" else ~in_test)

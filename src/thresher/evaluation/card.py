@@ -25,7 +25,7 @@ model, at the float model's clock.
 | train | {train_samples:,} | {train_hash} |
 | test | {test_samples:,} | {test_hash} |
 
-Inputs: {shape} ({classes} classes: {class_names}).
+{classes} classes: {class_names}.
 
 ## Measured on
 
@@ -51,7 +51,6 @@ def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str)
         train_hash=fingerprint.train_sha256,
         test_samples=fingerprint.num_test_samples,
         test_hash=fingerprint.test_sha256,
-        shape="x".join(map(str, fingerprint.input_shape)),
         classes=len(fingerprint.class_names),
         class_names=", ".join(fingerprint.class_names),
         machine="\n".join(f"- {key}: {value}" for key, value in {**verdict.machine, "date": verdict.days}.items()),

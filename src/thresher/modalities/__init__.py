@@ -1,0 +1,58 @@
+"""The kinds of data that a recipe can name. A new one is one file here and its line in the unions and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import RootModel, TypeAdapter
+
+from thresher.errors import DataError
+from thresher.modalities.encoder import Encoder, UnencodableError
+from thresher.modalities.image import ImageEncoder, ImageEncoding, describe_images
+from thresher.modalities.samples import EncodedSamples, Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AnyEncoding = ImageEncoding
+AnyEncoder = ImageEncoder
+
+
+class EncodingChoice(RootModel[AnyEncoding]):
+    """`data.encoding` as a node receives it: Kedro turns parameters into classes, not into unions."""
+
+
+ENCODER: dict[type, type[Encoder]] = {ImageEncoding: ImageEncoder}
+"""Config type -> the encoder that it fits."""
+
+DESCRIBE: dict[type, Callable[[Samples], pd.DataFrame]] = {ImageEncoding: describe_images}
+"""Config type -> function from raw samples to the modality's own columns of the sample table."""
+
+
+def fit_encoder(samples: Samples, encoding: Any) -> Encoder:
+    """Return the encoder for ``encoding``, fitted on the raw ``samples``, which are the training split's."""
+    return ENCODER[type(encoding)].fit(samples, encoding)
+
+
+def read_encoder(document: bytes | str) -> Encoder:
+    """Return the encoder that was stored as the JSON ``document``.
+
+    Raises:
+        pydantic.ValidationError: it is none.
+    """
+    encoder: Encoder = TypeAdapter(AnyEncoder).validate_json(document)
+    return encoder
+
+
+def encode(encoder: Encoder, samples: Samples) -> EncodedSamples:
+    """Return the raw ``samples`` encoded.
+
+    Raises:
+        DataError: one of them cannot be encoded, with its place.
+    """
+    try:
+        return samples.with_inputs(encoder.encode(samples.inputs))
+    except UnencodableError as error:
+        place = samples.place(error.index)
+        raise DataError(f"{place}: {error} Fix: mend or remove it, or let data.contract find such samples.") from error

@@ -7,13 +7,12 @@ from thresher.modalities.samples import Samples
 
 
 class DataFingerprint(Config):
-    """SHA-256 of each raw split, its number of samples and its shape."""
+    """SHA-256 of each raw split, its number of samples, and its classes where it has any."""
 
     train_sha256: str
     test_sha256: str
     num_train_samples: int
     num_test_samples: int
-    input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
 
 
@@ -24,6 +23,5 @@ def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
         test_sha256=test.content_hash(),
         num_train_samples=len(train),
         num_test_samples=len(test),
-        input_shape=train.inputs.shape[1:],
         class_names=train.class_names,
     )

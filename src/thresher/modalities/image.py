@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import InvalidInputError
-from thresher.modalities.samples import Samples
+from thresher.modalities.encoder import Encoder, UnencodableError
+from thresher.modalities.inputs import ImageInput
+from thresher.modalities.samples import Inputs, Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,26 +22,71 @@ MODES = {1: "L", 3: "RGB"}
 MAX_AXES = 4  # [N, H, W, C]
 
 
-class ImageEncoder(Config):
-    """Turns raw images into the model's input, uint8 of shape [N, C, H, W].
+class ImageEncoding(Config):
+    """How images become tensors: as they are; all images of a catalog entry have one size."""
 
-    Fitted on the training split and stored as JSON beside the ONNX file, so that training, evaluation,
-    calibration and service run this same code. Scaling and softmax live inside the ONNX graph.
-    """
+    kind: Literal["image"] = "image"
 
-    modality: Literal["image"] = "image"
+
+class ImageEncoder(Encoder):
+    """Raw images to uint8 of shape [N, C, H, W]. Scaling and softmax live inside the ONNX graph."""
+
+    NAMES: ClassVar[tuple[str, str]] = ("image", "images")
+    REQUIREMENTS: ClassVar[tuple[str, ...]] = ("pillow",)
+
+    kind: Literal["image"] = "image"
     channels: Literal[1, 3]
     """1 for grey, 3 for RGB."""
     height: int = Field(ge=1)
     width: int = Field(ge=1)
-    class_names: tuple[str, ...]
-    """In the order of the model's outputs."""
+    mean: tuple[float, ...]
+    """Of each channel over the training split, in 0..255."""
+    std: tuple[float, ...]
 
     @classmethod
-    def fit(cls, samples: Samples) -> ImageEncoder:
+    def fit(cls, samples: Samples, config: ImageEncoding) -> ImageEncoder:
         """Return the encoder for images of the shape and classes of ``samples``."""
-        _, channels, height, width = samples.inputs.shape
-        return cls(channels=channels, height=height, width=width, class_names=samples.class_names)
+        pixels = samples.inputs
+        assert isinstance(pixels, np.ndarray)
+        _, channels, height, width = pixels.shape
+        return cls(
+            channels=channels,
+            height=height,
+            width=width,
+            mean=tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64)),
+            # A channel without any variation is left at its scale.
+            std=tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0)),
+            class_names=samples.class_names,
+        )
+
+    @property
+    def model_input(self) -> ImageInput:
+        return ImageInput(channels=self.channels, height=self.height, width=self.width, mean=self.mean, std=self.std)
+
+    @property
+    def file_types(self) -> tuple[str, ...]:
+        return ("image/png", "image/jpeg")
+
+    def example(self) -> Any:
+        return np.zeros((self.height, self.width, self.channels), np.uint8).squeeze().tolist()
+
+    def encode(self, inputs: Inputs) -> np.ndarray:
+        """Return images uint8 [N, C, H, W] as they are, once it is clear that they are such.
+
+        Raises:
+            UnencodableError: images of another shape.
+        """
+        assert isinstance(inputs, np.ndarray)
+        if inputs.shape[1:] != self.model_input.longest:
+            raise UnencodableError(0, f"images of shape {list(inputs.shape[1:])}. Expected {self.expected}.")
+        return inputs
+
+    def encode_json(self, value: Any) -> np.ndarray:
+        """Return one image in nested lists as uint8 [1, C, H, W]; raises as `encode_array` does."""
+        images = self.encode_array(value)
+        if len(images) != 1:
+            raise InvalidInputError(f"{len(images)} images given for one. Expected {self.expected}.")
+        return images
 
     @property
     def expected(self) -> str:
@@ -116,33 +162,28 @@ class ImageEncoder(Config):
         raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
 
 
-def describe_images(samples: Samples, split: str) -> pd.DataFrame:
-    """Return one row a sample: what a contract can speak about.
+def describe_images(samples: Samples) -> pd.DataFrame:
+    """Return one row a sample with what a contract can say of an image.
 
-    Columns: split, index, label (None where missing), class_name, height, width, channels, dtype, pixel_mean,
-    pixel_std, pixel_min, pixel_max, content_hash (SHA-256 of the pixels).
+    Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
     """
     import pandas as pd
 
-    pixels = samples.inputs.reshape(len(samples), -1)
+    images = samples.inputs
+    assert isinstance(images, np.ndarray)
+    pixels = images.reshape(len(samples), -1)
     return pd.DataFrame(
         {
-            "split": split,
-            "index": np.arange(len(samples)),
-            "label": pd.arrays.IntegerArray(samples.labels.copy(), mask=samples.labels < 0),
-            "class_name": [
-                samples.class_names[v] if 0 <= v < len(samples.class_names) else None for v in samples.labels
-            ],
-            "height": samples.inputs.shape[2],
-            "width": samples.inputs.shape[3],
-            "channels": samples.inputs.shape[1],
-            "dtype": samples.inputs.dtype.name,
+            "height": images.shape[2],
+            "width": images.shape[3],
+            "channels": images.shape[1],
+            "dtype": images.dtype.name,
             "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
             "pixel_std": pixels.std(axis=1, dtype=np.float64),
             "pixel_min": pixels.min(axis=1),
             "pixel_max": pixels.max(axis=1),
-            "content_hash": [hashlib.sha256(row.data).hexdigest() for row in np.ascontiguousarray(pixels)],
-        }
+        },
+        index=range(len(samples)),
     )
 
 

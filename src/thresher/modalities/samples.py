@@ -4,37 +4,98 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from thresher.modalities.table import Table
+
+Inputs = np.ndarray | Table
+"""One raw sample a row: images uint8 [N, C, H, W]; texts [N] of str and series [N] of float32 [T, C], both in an array
+of dtype object; rows of a table. Encoded: a numeric array [N, ...]."""
+InputsType = TypeVar("InputsType", bound=Inputs)
+
 
 @dataclass(frozen=True)
-class Samples:
-    """Labelled samples of one split.
+class Samples(Generic[InputsType]):
+    """Labelled samples of one split, raw or encoded.
 
     Attributes:
-        inputs: one raw sample a row; images are uint8 of shape [N, C, H, W].
-        labels: int64 of shape [N], an index into ``class_names``; -1 where the label is missing.
-        class_names: the name of each class, in the order of the model's outputs.
+        inputs: raw, as a catalog entry gives them, or encoded, as the model takes them.
+        labels: of shape [N]. Classification: int64, an index into ``class_names``; -1 where the label is missing.
+            Regression: float64, NaN where it is missing.
+        class_names: the name of each class, in the order of the model's outputs; empty for a regression.
+        places: of shape [N], where each sample stands, such as `adult.data:18`; None where the index says it all.
     """
 
-    inputs: np.ndarray
+    inputs: InputsType
     labels: np.ndarray
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
+    places: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.labels), (len(self.inputs), len(self.labels))
+        assert self.labels.dtype == (np.int64 if self.class_names else np.float64), self.labels.dtype
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: np.ndarray) -> Samples:
+    @property
+    def task(self) -> str:
+        """classification where there are classes, else regression."""
+        return "classification" if self.class_names else "regression"
+
+    def take(self, indices: np.ndarray) -> Samples[InputsType]:
         """Return the samples at ``indices`` (int64 or bool of shape [N])."""
-        return Samples(self.inputs[indices], self.labels[indices], self.class_names)
+        places = None if self.places is None else self.places[indices]
+        inputs: Any = self.inputs[indices]
+        return Samples(inputs, self.labels[indices], self.class_names, places)
+
+    def with_inputs(self, inputs: np.ndarray) -> EncodedSamples:
+        """Return the same samples encoded: ``inputs`` in place of the raw ones."""
+        return Samples(inputs, self.labels, self.class_names, self.places)
+
+    def place(self, index: int) -> str:
+        """Return where the sample ``index`` stands, in words."""
+        return f"sample {index}" if self.places is None else str(self.places[index])
 
     def content_hash(self) -> str:
         """Return the SHA-256 of inputs, labels and class names, as 64 hexadecimal digits."""
-        digest = hashlib.sha256(repr((self.inputs.shape, self.inputs.dtype.str, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.inputs).data)
+        digest = hashlib.sha256(repr((len(self), self.class_names)).encode())
+        _add_inputs(digest, self.inputs)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
+
+
+EncodedSamples = Samples[np.ndarray]
+"""Samples as a model takes them: inputs [N, ...] of the type and shape of the encoder's `model_input`."""
+
+
+def hash_each(inputs: Inputs) -> list[str]:
+    """Return the SHA-256 of each sample's content, as 64 hexadecimal digits."""
+    if isinstance(inputs, Table):
+        rows = zip(*(column.tolist() for column in inputs.columns.values()), strict=True)
+        return [hashlib.sha256(repr(row).encode()).hexdigest() for row in rows]
+    return [hashlib.sha256(_content(sample)).hexdigest() for sample in inputs]
+
+
+def _add_inputs(digest: Any, inputs: Inputs) -> None:
+    if isinstance(inputs, Table):
+        for name, column in inputs.columns.items():
+            digest.update(f"{name} {column.dtype.str}".encode())
+            digest.update(repr(column.tolist()).encode() if column.dtype == np.object_ else column.tobytes())
+    elif inputs.dtype == np.object_:
+        for sample in inputs:
+            content = _content(sample)
+            digest.update(f"{len(content)} ".encode())
+            digest.update(content)
+    else:
+        digest.update(repr((inputs.shape, inputs.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(inputs).data)
+
+
+def _content(sample: Any) -> bytes:
+    if isinstance(sample, str):
+        return sample.encode("utf-8", "surrogatepass")
+    array = np.ascontiguousarray(sample)
+    return repr((array.shape, array.dtype.str)).encode() + array.tobytes() if array.ndim < 3 else array.tobytes()

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from thresher.modalities.samples import Samples
+
+
+def mark_held_out(samples: Samples, share: float, seed: int) -> np.ndarray:
+    """Return a bool array [N] that is true for ``share`` of ``samples``: of each class alike, where there are classes.
+
+    The same seed gives the same split on every machine.
+    """
+    strata = samples.labels if samples.class_names else np.zeros(len(samples), np.int64)
+    return mark_stratified(strata, share, seed)
+
 
 def mark_stratified(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Return a bool array [N] that is true for ``share`` of each class of ``labels`` [N].

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, RootModel
 
+from thresher.modalities.inputs import ImageInput, ModelInput
 from thresher.models.cnn import Cnn, build_cnn
 from thresher.models.lenet import LeNet, build_lenet
 
@@ -23,8 +24,17 @@ class ModelChoice(RootModel[Model]):
     """A model as a node receives it: Kedro turns parameters into classes, not into unions."""
 
 
-BUILD: dict[type, Callable[[Any, tuple[int, int, int], int], nn.Module]] = {
+BUILD: dict[type, Callable[[Any, Any, int], nn.Module]] = {
     LeNet: build_lenet,
     Cnn: build_cnn,
 }
-"""Config type -> function (config, (channels, height, width), num_classes) -> float [B, C, H, W] to logits [B, K]."""
+"""Config type -> function (config, ModelInput, width of the output) -> the body.
+
+A body takes what `PREPARE` gives for its input, and answers [B, width]: logits, or one standardized value.
+"""
+
+TAKES: dict[type, tuple[type[ModelInput], ...]] = {
+    LeNet: (ImageInput,),
+    Cnn: (ImageInput,),
+}
+"""Config type -> the inputs that it can be built for."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import ThresherError
+from thresher.modalities.inputs import ImageInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,29 +25,29 @@ class Cnn(Config):
     """Units of the hidden fully connected layer."""
 
 
-def build_cnn(config: Cnn, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-    """Return the body that maps float [B, C, H, W] to logits [B, K].
+def build_cnn(config: Cnn, image: ImageInput, width: int) -> nn.Module:
+    """Return the body that maps float [B, C, H, W] to [B, ``width``].
 
     Raises:
         ThresherError: an image too small for so many poolings.
     """
     from torch import nn
 
-    channels, height, width = input_shape
+    channels, height, across = image.longest
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for index, width_out in enumerate(config.channels, start=1):
-        layers[f"conv{index}"] = nn.Conv2d(channels, width_out, 3, padding=1, bias=False)
-        layers[f"norm{index}"] = nn.BatchNorm2d(width_out)
+    for index, channels_out in enumerate(config.channels, start=1):
+        layers[f"conv{index}"] = nn.Conv2d(channels, channels_out, 3, padding=1, bias=False)
+        layers[f"norm{index}"] = nn.BatchNorm2d(channels_out)
         layers[f"relu{index}"] = nn.ReLU()
         layers[f"pool{index}"] = nn.MaxPool2d(2)
-        channels, height, width = width_out, height // 2, width // 2
-    if not height or not width:
+        channels, height, across = channels_out, height // 2, across // 2
+    if not height or not across:
         raise ThresherError(
-            f"model.channels: {len(config.channels)} poolings leave nothing of a {input_shape[1]}x{input_shape[2]} "
-            f"image; give at most {min(input_shape[1:]).bit_length() - 1} channels."
+            f"model.channels: {len(config.channels)} poolings leave nothing of a {image.height}x{image.width} "
+            f"image; give at most {min(image.height, image.width).bit_length() - 1} channels."
         )
     layers["flatten"] = nn.Flatten()
-    layers["fc1"] = nn.Linear(channels * height * width, config.hidden)
+    layers["fc1"] = nn.Linear(channels * height * across, config.hidden)
     layers["relu_hidden"] = nn.ReLU()
-    layers["fc2"] = nn.Linear(config.hidden, num_classes)
+    layers["fc2"] = nn.Linear(config.hidden, width)
     return nn.Sequential(layers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from thresher.config import Config
 from thresher.errors import ThresherError
+from thresher.modalities.inputs import ImageInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,17 +23,17 @@ class LeNet(Config):
     kind: Literal["lenet"] = "lenet"
 
 
-def build_lenet(config: LeNet, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-    """Return the body that maps float [B, C, H, W] to logits [B, K]; images under 32x32 are padded to it.
+def build_lenet(config: LeNet, image: ImageInput, width: int) -> nn.Module:
+    """Return the body that maps float [B, C, H, W] to [B, ``width``]; images under 32x32 are padded to it.
 
     Raises:
         ThresherError: images that are not square.
     """
     from torch import nn
 
-    channels, height, width = input_shape
-    if height != width:
-        raise ThresherError(f"model lenet takes square images, got {height}x{width}; use the model cnn.")
+    channels, height, across = image.longest
+    if height != across:
+        raise ThresherError(f"model lenet takes square images, got {height}x{across}; use the model cnn.")
     # The padding of the first convolution is the padding of the image: same sums, one pass less.
     padding = max(0, (32 - height + 1) // 2)
     side = ((height + 2 * padding - 4) // 2 - 4) // 2
@@ -49,6 +50,6 @@ def build_lenet(config: LeNet, input_shape: tuple[int, int, int], num_classes: i
             relu3=nn.ReLU(),
             fc2=nn.Linear(120, 84),
             relu4=nn.ReLU(),
-            fc3=nn.Linear(84, num_classes),
+            fc3=nn.Linear(84, width),
         )
     )

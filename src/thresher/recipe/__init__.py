@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from thresher.compression.candidate import Candidate
 from thresher.config import Config
 from thresher.contracts import Contract
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
+from thresher.modalities import AnyEncoding
 from thresher.models import Model
 from thresher.serving.options import Serving
 from thresher.training import Training
@@ -26,6 +27,8 @@ class Data(Config):
     """Which samples, and what must hold of them before anything is trained."""
 
     modality: Literal["image"]
+    encoding: AnyEncoding
+    """How raw samples become tensors; the modality's own defaults where it is not given."""
     train: str
     """Catalog entry with the training samples."""
     test: str
@@ -35,12 +38,20 @@ class Data(Config):
     contract: Contract = Field(default_factory=list)
     """Great Expectations by their own names, besides those that are built in."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _encode_by_modality(cls, values: Any) -> Any:
+        """Fill in `encoding.kind`: it is always the modality, and nobody should have to write it twice."""
+        if not isinstance(values, dict) or not isinstance(values.get("encoding", {}), dict):
+            return values
+        return {**values, "encoding": {"kind": values.get("modality"), **values.get("encoding", {})}}
+
 
 class Recipe(Config):
     """Everything that a run is, as data."""
 
     description: str = ""
-    task: Literal["classification"]
+    task: Literal["classification", "regression"]
     data: Data
     model: Model
     training: Training = Field(default_factory=Training)

@@ -4,21 +4,65 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from thresher.config import Config
+from thresher.training.augmentation import Augmentation
+from thresher.training.execution import Execution
 from thresher.training.optimizers import Adam, Optimizer
+from thresher.training.schedules import Constant, Schedule
+
+BatchSize = Annotated[int, Field(ge=1)] | Literal["full"]
 
 
 class Training(Config):
     """How the float model is trained, and what finetuning starts from."""
 
     optimizer: Optimizer = Field(default_factory=Adam)
+    learning_rate: Literal["auto"] | None = None
+    """auto: a range test before the training finds the rate, in place of optimizer.lr."""
+    schedule: Schedule = Field(default_factory=Constant)
+    """How the learning rate goes from step to step."""
     epochs: int = Field(default=10, ge=1, le=100_000)
     """Passes over the training split."""
-    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(default=128, union_mode="left_to_right")
+    batch_size: BatchSize = Field(default=128, union_mode="left_to_right")
     """Samples a step; "full" is batch gradient descent, 1 is stochastic."""
+    accumulation: int = Field(default=1, ge=1, le=65536)
+    """Parts that a batch goes through the network in, their gradients summed: the same step in less memory.
+
+    A part that does not fit into memory is halved, and so on; the batch stays what it is.
+    """
+    augmentation: tuple[Augmentation, ...] = ()
+    """Done to every batch of images, in order, at random; never in validation."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
+    class_weights: Literal["balanced"] | None = None
+    """balanced: a class counts by the inverse of its share of the training split."""
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The longest that the gradient of all weights together may be."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay a step of an exponential moving average of the weights, which is what is validated and kept."""
+    early_stopping: int | None = Field(default=None, ge=1)
+    """Epochs without a better validation after which training ends."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights are kept: those of the epoch with the least validation loss, or the last epoch's."""
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Of the split, the initial weights and the order of the samples."""
+    """Of the split, the initial weights, the order of the samples, augmentation and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is a GPU, else the CPU."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the sums in forward and backward passes; weights stay in fp32."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
+    execution: Execution = Field(default_factory=Execution)
+    """What changes speed and not the outcome but for its last bits."""
+    memory_limit_mb: int | None = Field(default=None, ge=1)
+    """Samples that take more than this are read from disk batch by batch; half of what is free by default."""
+    checkpoint_seconds: float = Field(default=30.0, gt=0)
+    """How often the state of a training is written, besides after every epoch."""
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Training:
+        if self.learning_rate == "auto" and "lr" in self.optimizer.model_fields_set:
+            raise ValueError("learning_rate: auto finds the rate; leave out optimizer.lr")
+        return self

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from thresher import progress
 from thresher.config import Config
 from thresher.errors import TrainingError
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.devices import choose_device
@@ -43,7 +43,7 @@ class TrainingHistory(Config):
 
 
 def train(
-    network: Network, training: Samples, validation: Samples, config: Training, name: str
+    network: Network, training: EncodedSamples, validation: EncodedSamples, config: Training, name: str
 ) -> tuple[Network, TrainingHistory]:
     """Return a trained copy of ``network`` with the weights of its best epoch by validation loss.
 
@@ -103,7 +103,7 @@ def train(
 
 
 @torch.inference_mode()
-def evaluate_network(network: Network, samples: Samples, device: torch.device) -> tuple[float, float]:
+def evaluate_network(network: Network, samples: EncodedSamples, device: torch.device) -> tuple[float, float]:
     """Return mean cross-entropy and accuracy of ``network`` on ``samples``."""
     network.eval()
     inputs, labels = to_device(samples, device)
@@ -116,7 +116,7 @@ def evaluate_network(network: Network, samples: Samples, device: torch.device) -
     return loss / len(samples), correct / len(samples)
 
 
-def to_device(samples: Samples, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def to_device(samples: EncodedSamples, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return inputs uint8 [N, C, H, W] and labels int64 [N] on ``device``."""
     return torch.from_numpy(samples.inputs).to(device), torch.from_numpy(samples.labels).to(device)
 

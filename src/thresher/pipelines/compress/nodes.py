@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
-from thresher.modalities.samples import Samples
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Network
 from thresher.progress import Step, report
 from thresher.training import Training
@@ -21,14 +22,19 @@ PROCESS_STATE = threading.Lock()
 
 
 def compress_network(
-    base: Network, training_samples: Samples, validation_samples: Samples, candidate: NamedCandidate, training: Training
+    base: Network,
+    encoder: Encoder,
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    candidate: NamedCandidate,
+    training: Training,
 ) -> Network:
     """Return the network that the candidate's pruning and finetuning steps make of ``base``."""
-    data = CompressionData(candidate.name, training_samples, validation_samples, training)
+    data = CompressionData(candidate.name, encoder.model_input, training_samples, validation_samples, training)
     return _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
 
 
-def export_network(network: Network, validation_samples: Samples) -> bytes:
+def export_network(network: Network, validation_samples: EncodedSamples) -> bytes:
     """Return the network as an ONNX file whose answers are proven equal to torch's on real samples.
 
     Raises:
@@ -45,13 +51,14 @@ def export_network(network: Network, validation_samples: Samples) -> bytes:
 
 def quantize_onnx(
     onnx_file: bytes,
-    training_samples: Samples,
-    validation_samples: Samples,
+    encoder: Encoder,
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
     candidate: NamedCandidate,
     training: Training,
 ) -> bytes:
     """Return the ONNX file that the candidate's quantization makes of the float ``onnx_file``."""
-    data = CompressionData(candidate.name, training_samples, validation_samples, training)
+    data = CompressionData(candidate.name, encoder.model_input, training_samples, validation_samples, training)
     return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
 
 

@@ -19,7 +19,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
 
 
 def _branch(name: str, key: str, candidate: Candidate) -> list[Node]:
-    data = [f"{name}.training_samples", f"{name}.validation_samples"]
+    data = [f"{name}.encoder", f"{name}.training_samples", f"{name}.validation_samples"]
     config = [f"params:{name}.candidates.{key}", f"params:{name}.training"]
     own, tags = f"{name}.{key}", ["compress", key]
     nodes = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from thresher.contracts import ContractReport, check
+from thresher.contracts import ContractLines, ContractReport, check
+from thresher.modalities import EncodingChoice
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
 from thresher.modalities.samples import Samples
 from thresher.pipelines.types import DataFrame
 from thresher.progress import Step, report
-from thresher.recipe import Data
 
 DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
 
@@ -20,23 +20,24 @@ def fingerprint_data(train: Samples, test: Samples) -> DataFingerprint:
     return fingerprint(train, test)
 
 
-def describe_samples(train: Samples, test: Samples) -> DataFrame:
+def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) -> DataFrame:
     """Return the sample table: one row a sample of both splits."""
     import pandas as pd
 
-    from thresher.modalities.image import describe_images
+    from thresher.modalities.description import describe
 
-    return pd.concat([describe_images(train, "train"), describe_images(test, "test")], ignore_index=True)
+    tables = [describe(samples, split, encoding.root) for split, samples in (("train", train), ("test", test))]
+    return pd.concat(tables, ignore_index=True)
 
 
 def check_contract(
-    sample_table: DataFrame, fingerprint: DataFingerprint, data: Data
+    sample_table: DataFrame, fingerprint: DataFingerprint, contract: ContractLines
 ) -> tuple[ContractReport, dict[str, bytes]]:
     """Return the contract's report and its Data Docs, whether it holds or not: the next stage is what stops."""
     report(Step("Great Expectations reads the sample table"))
     with tempfile.TemporaryDirectory(prefix="thresher-") as name:
         folder = Path(name)
-        result = check(sample_table, data.contract, fingerprint.class_names, folder)
+        result = check(sample_table, contract.root, fingerprint.class_names, folder)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     # Where a person finds it; the folder it was made in is gone by then.
     return result.model_copy(update={"docs_path": DOCS_PLACE}), docs

@@ -6,13 +6,13 @@ import numpy as np
 
 from thresher.evaluation import Measurement
 from thresher.machine import describe_machine
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.pipelines.types import Contender, Evaluation
 from thresher.progress import Step, report
 
 
-def predict_test(onnx_file: bytes, test_samples: Samples, threads: int) -> np.ndarray:
+def predict_test(onnx_file: bytes, test_samples: EncodedSamples, threads: int) -> np.ndarray:
     """Return the candidate's probabilities on the test split, float32 [N, K], from ONNX Runtime."""
     from thresher.evaluation.runtime import open_session, predict
 
@@ -24,7 +24,7 @@ def evaluate_candidate(
     float_onnx_file: bytes,
     probabilities: np.ndarray,
     float_probabilities: np.ndarray,
-    test_samples: Samples,
+    test_samples: EncodedSamples,
     evaluation: Measurement,
     candidate: str,
 ) -> Evaluation:
@@ -36,7 +36,7 @@ def evaluate_candidate(
 
 
 def evaluate_float(
-    onnx_file: bytes, probabilities: np.ndarray, test_samples: Samples, evaluation: Measurement
+    onnx_file: bytes, probabilities: np.ndarray, test_samples: EncodedSamples, evaluation: Measurement
 ) -> Evaluation:
     """Return the float model's figures; timed against itself, its ratios show the noise of the machine."""
     from thresher.evaluation.evaluation import Contender
@@ -45,7 +45,7 @@ def evaluate_float(
     return _evaluate(contender, contender, test_samples, evaluation)
 
 
-def _evaluate(ours: Contender, reference: Contender, samples: Samples, measurement: Measurement) -> Evaluation:
+def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, measurement: Measurement) -> Evaluation:
     from thresher.evaluation.evaluation import evaluate
 
     sizes = ", ".join(map(str, measurement.batch_sizes))

@@ -12,7 +12,7 @@ from thresher.evaluation.selection import Selection
 from thresher.machine import describe_machine, git_commit
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.image import ImageEncoder
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Challenge, Verdict
 from thresher.progress import Step, report
 from thresher.serving.bundle import Bundle, ModelInfo, write_bundle
@@ -23,7 +23,7 @@ def challenge_champion(
     verdict: Verdict,
     reigning: Bundle | None,
     encoder: ImageEncoder,
-    test_samples: Samples,
+    test_samples: EncodedSamples,
     evaluation: Measurement,
     selection: Selection,
     *onnx_files: bytes,
@@ -106,7 +106,12 @@ def winning_file(verdict: Verdict, onnx_files: tuple[bytes, ...]) -> bytes:
 
 
 def _compare(
-    verdict: Verdict, winner: bytes, reigning: Bundle, samples: Samples, measurement: Measurement, selection: Selection
+    verdict: Verdict,
+    winner: bytes,
+    reigning: Bundle,
+    samples: EncodedSamples,
+    measurement: Measurement,
+    selection: Selection,
 ) -> Challenge:
     from thresher.evaluation.challenge import decide
     from thresher.evaluation.cost import measure_cost

@@ -1,0 +1,93 @@
+"""The base of all encoders: what turns raw input into the model's one tensor, everywhere alike."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from thresher.config import Config
+from thresher.errors import InvalidInputError
+from thresher.modalities.inputs import ModelInput
+from thresher.modalities.samples import Inputs, Samples
+
+
+class UnencodableError(InvalidInputError):
+    """One raw input among many that cannot be encoded."""
+
+    def __init__(self, index: int, text: str) -> None:
+        super().__init__(text)
+        self.index = index
+
+    def __reduce__(self) -> tuple[type, tuple[int, str]]:
+        # Exceptions with their own signature must say how to cross a process border (ParallelRunner).
+        return (type(self), (self.index, str(self)))
+
+
+class Encoder(Config):
+    """Turns raw inputs into the model's input.
+
+    Fitted on the training split and stored as JSON beside the ONNX file, so that training, evaluation, calibration
+    and service run this same code.
+    """
+
+    NAMES: ClassVar[tuple[str, str]]
+    """What one raw input and several are called in a request, such as image and images."""
+    REQUIREMENTS: ClassVar[tuple[str, ...]] = ()
+    """Distributions that encoding needs besides numpy and pydantic."""
+
+    class_names: tuple[str, ...]
+    """In the order of the model's outputs; empty for a regression."""
+
+    @classmethod
+    def fit(cls, samples: Samples, config: Any) -> Self:
+        """Return the encoder for inputs like the raw ``samples``, which are the training split's.
+
+        Args:
+            config: the modality's own section `data.encoding` of the recipe.
+        """
+        raise NotImplementedError
+
+    @property
+    def task(self) -> str:
+        """classification or regression."""
+        return "classification" if self.class_names else "regression"
+
+    @property
+    def model_input(self) -> ModelInput:
+        """What `encode` makes."""
+        raise NotImplementedError
+
+    @property
+    def expected(self) -> str:
+        """What one raw input must be, in words."""
+        raise NotImplementedError
+
+    def encode(self, inputs: Inputs) -> np.ndarray:
+        """Return raw inputs [N] as the model's input [N, ...].
+
+        Raises:
+            UnencodableError: an input that cannot be encoded, by its index.
+        """
+        raise NotImplementedError
+
+    def encode_json(self, value: Any) -> np.ndarray:
+        """Return one raw input, as a JSON document writes it, as the model's input [1, ...].
+
+        Raises:
+            InvalidInputError: a wrong shape, type or range, with what was expected.
+        """
+        raise NotImplementedError
+
+    def encode_file(self, content: bytes) -> np.ndarray:
+        """Return one raw input as the body of a request, not in JSON, as the model's input [1, ...]."""
+        raise NotImplementedError
+
+    @property
+    def file_types(self) -> tuple[str, ...]:
+        """Content types that `encode_file` reads; none where there are none."""
+        return ()
+
+    def example(self) -> Any:
+        """Return one valid raw input as a JSON document writes it."""
+        raise NotImplementedError
