@@ -25,9 +25,8 @@ ui: $(INSTALLED) ## Open MLflow on the runs of this project
 serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
 	$(BIN)/bentoml serve $(RECIPE):latest
 
-reproduce: $(INSTALLED) ## Fetch Fashion-MNIST and make the table of the README (about 5 minutes)
-	$(BIN)/thresher fetch fashion_mnist
-	$(BIN)/kedro run --pipeline fashion_mnist
+reproduce: $(INSTALLED) ## Train every recipe with three seeds and write docs/results.md (hours; goes on where it was)
+	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))
 
 lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
 	scripts/lock.sh

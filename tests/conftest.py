@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from thresher.compression.data import CompressionData
+    from thresher.compression.data import CalibrationData, CompressionData
+    from thresher.modalities.inputs import ImageInput
     from thresher.modalities.samples import Samples
     from thresher.models.network import Network
     from thresher.progress import Event
@@ -46,10 +47,17 @@ def digits() -> Digits:
 
 
 @pytest.fixture(scope="session")
-def trained(digits: Digits) -> Network:
+def grey() -> ImageInput:
+    """What the encoder of the digits makes."""
+    from thresher.modalities.inputs import ImageInput
+
+    return ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
+
+
+@pytest.fixture(scope="session")
+def trained(digits: Digits, grey: ImageInput) -> Network:
     import torch
 
-    from thresher.modalities.inputs import ImageInput
     from thresher.modalities.outputs import ClassOutput
     from thresher.models.cnn import Cnn
     from thresher.models.network import Network, NetworkSpec
@@ -60,13 +68,7 @@ def trained(digits: Digits) -> Network:
     torch.set_num_threads(1)  # on shared cores, threads of so small a network mostly wait for each other
     torch.manual_seed(1)
     model = Cnn(channels=(16, 32), hidden=32)
-    network = Network(
-        NetworkSpec(
-            model=model,
-            input=ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,)),
-            output=ClassOutput(num_classes=10),
-        )
-    )
+    network = Network(NetworkSpec(model=model, input=grey, output=ClassOutput(num_classes=10)))
     config = Training(optimizer=Adam(lr=0.005), epochs=5, batch_size=64)
     return train(network, digits.training, digits.validation, config, "float")[0]
 
@@ -79,15 +81,20 @@ def float_onnx(trained: Network) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def compression_data(digits: Digits) -> CompressionData:
+def compression_data(digits: Digits, grey: ImageInput) -> CompressionData:
     from thresher.compression.data import CompressionData
-    from thresher.modalities.inputs import ImageInput
     from thresher.training import Training
     from thresher.training.optimizers import Adam
 
     training = Training(optimizer=Adam(lr=0.002), epochs=1, batch_size=64)
-    grey = ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
     return CompressionData("candidate", grey, digits.training, digits.validation, training)
+
+
+@pytest.fixture(scope="session")
+def calibration_data(compression_data: CompressionData) -> CalibrationData:
+    from thresher.compression.data import CalibrationData
+
+    return CalibrationData("candidate", compression_data.input, compression_data.training_samples, seed=1)
 
 
 @pytest.fixture

@@ -17,13 +17,15 @@ from pydantic import TypeAdapter
 
 from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, require
 from thresher.errors import ContractError
-from thresher.modalities.image import describe_images
+from thresher.modalities.description import describe
+from thresher.modalities.image import ImageEncoding
 from thresher.modalities.samples import Samples
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("cat", "dog", "<b>eel</b>")
 BETWEEN = "expect_column_values_to_be_between"
+ENCODING = ImageEncoding()
 
 
 def samples(seed: int, count: int) -> Samples:
@@ -32,7 +34,7 @@ def samples(seed: int, count: int) -> Samples:
 
 
 def table(train: Samples, test: Samples) -> pd.DataFrame:
-    return pd.concat([describe_images(train, "train"), describe_images(test, "test")])
+    return pd.concat([describe(train, "train", ENCODING), describe(test, "test", ENCODING)])
 
 
 def contract(*lines: dict[str, object]) -> Contract:
@@ -65,7 +67,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> ContractReport:
         {"expect_column_values_to_not_be_null": {"column": "label"}},
         {"expect_column_to_exist": {"column": "pixel_men"}},
     )
-    return check(table(train, test), lines, NAMES, tmp_path_factory.mktemp("report") / "docs")
+    return check(table(train, test), lines, NAMES, ENCODING, tmp_path_factory.mktemp("report") / "docs")
 
 
 def recipes(report: ContractReport) -> list[ExpectationResult]:
@@ -80,7 +82,7 @@ def test_results_keep_the_recipes_order(broken: ContractReport) -> None:
     assert [order for order, result in enumerate(recipes(broken)) if result.success] == [0, 7, 13]
     assert not broken.success
     assert broken.num_samples_by_split == {"train": 90, "test": 20}
-    assert broken.statistics["evaluated_expectations"] == len(broken.results) == 20
+    assert broken.statistics["evaluated_expectations"] == len(broken.results) == 21
 
 
 def test_a_value_out_of_range_is_counted_and_located(broken: ContractReport) -> None:
@@ -127,7 +129,7 @@ def test_built_in_leakage(broken: ContractReport) -> None:
 
 
 def test_built_in_classes_of_every_split(broken: ContractReport) -> None:
-    train, test = built_in(broken)[2:]
+    train, test = built_in(broken)[3:]
     assert (train.success, test.success) == (True, False)
     assert test.message == "Missing: <b>eel</b>."
 
@@ -161,9 +163,9 @@ def test_a_kept_contract_leaves_nothing_behind(tmp_path: Path) -> None:
     code = """
 import sys, pandas as pd
 sys.path.insert(0, sys.argv[1])
-from test_contracts_validation import NAMES, contract, samples, table
+from test_contracts_validation import ENCODING, NAMES, contract, samples, table
 from thresher.contracts import check
-report = check(table(samples(1, 60), samples(2, 30)), contract(), NAMES, None)
+report = check(table(samples(1, 60), samples(2, 30)), contract(), NAMES, ENCODING, None)
 assert report.success and report.docs_path is None, report
 """
     for name in ("work", "home", "temporary"):
@@ -184,12 +186,19 @@ assert report.success and report.docs_path is None, report
 
 
 def test_a_regression_has_no_classes() -> None:
-    frame = table(samples(1, 10), samples(2, 5)).assign(label=np.linspace(0, 1, 15), class_name=None)
-    report = check(frame, contract(), (), None)
+    frame = table(samples(1, 10), samples(2, 5)).assign(label=np.linspace(0, 1, 15)).drop(columns="class_name")
+    report = check(frame, contract(), (), ENCODING, None)
     assert report.success
     assert [result.expectation for result in report.results] == [
         "expect_column_values_to_not_be_null",
         "expect_column_values_to_be_null",
+        BETWEEN,
+    ]
+    infinite = check(frame.assign(label=np.r_[np.zeros(14), np.inf]), contract(), (), ENCODING, None)
+    assert [(result.success, result.num_unexpected) for result in infinite.results] == [
+        (True, 0),
+        (True, 0),
+        (False, 1),
     ]
 
 
@@ -206,9 +215,9 @@ def test_seventy_thousand_rows_take_seconds_even_when_every_one_is_wrong() -> No
         }
     )
     lines = contract(*({BETWEEN: {"column": column, "min_value": 300}} for column in ("label", "pixel_mean", "index")))
-    check(frame.head(10), contract(), (), None)  # the import is not what is timed
+    check(frame.head(10), contract(), (), ENCODING, None)  # the import is not what is timed
     start = time.perf_counter()
-    report = check(frame, lines, NAMES, None)
+    report = check(frame, lines, NAMES, ENCODING, None)
     assert [result.num_unexpected for result in report.results[:3]] == [70_000, 70_000, 600]
     assert time.perf_counter() - start < 20  # 3 s on 2 idle cores
 
@@ -232,6 +241,6 @@ def test_fashion_mnist_keeps_its_contract(tmp_path: Path) -> None:
         {BETWEEN: {"column": "label", "min_value": 0, "max_value": 9}},
         {BETWEEN: {"column": "pixel_mean", "min_value": 2, "max_value": 250, "mostly": 0.999}},
     )
-    report = require(check(table(train.load(), test.load()), lines, tuple(names), tmp_path))
+    report = require(check(table(train.load(), test.load()), lines, tuple(names), ENCODING, tmp_path))
     assert report.information == []
     assert "The data keeps its contract" in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import torch
 from thresher.errors import ParityError
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
+from thresher.modalities.inputs import ImageInput
 from thresher.models.network import Network
 
 
@@ -40,17 +41,19 @@ def test_an_altered_file_is_told_with_how_far_it_is_off(
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 300])
-def test_any_batch_of_raw_pixels_gives_probabilities_that_sum_to_1(batch: int, float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
-    probabilities = predict(open_session(float_onnx, 1), digits.test.inputs[:batch])
+def test_any_batch_of_raw_pixels_gives_probabilities_that_sum_to_1(
+    batch: int, float_onnx: bytes, grey: ImageInput, digits  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    probabilities = predict(open_session(float_onnx, 1), digits.test.inputs[:batch], grey)
     assert (probabilities.dtype, probabilities.shape) == (np.float32, (batch, 10))
     assert probabilities.min() >= 0
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
 
 
-def test_a_batch_gives_each_sample_what_it_gets_alone(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_gives_each_sample_what_it_gets_alone(float_onnx: bytes, grey: ImageInput, digits) -> None:  # type: ignore[no-untyped-def]
     session, inputs = open_session(float_onnx, 1), digits.test.inputs[:3]
-    alone = np.concatenate([predict(session, inputs[index : index + 1]) for index in range(3)])
-    np.testing.assert_allclose(predict(session, inputs), alone, atol=1e-6)
+    alone = np.concatenate([predict(session, inputs[index : index + 1], grey) for index in range(3)])
+    np.testing.assert_allclose(predict(session, inputs, grey), alone, atol=1e-6)
 
 
 def test_input_and_output_are_named_and_typed_as_the_service_reads_them(model: onnx.ModelProto) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import warnings
@@ -13,6 +14,7 @@ import torch
 from thresher.errors import ParityError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.network import Network
+from thresher.models.sequence import RecurrentNetwork
 
 PARITY_TOLERANCE = 1e-4
 
@@ -32,14 +34,18 @@ def export_onnx(network: Network) -> bytes:
     """Return ``network`` as one ONNX file, from what its encoder makes to what is served; the batch is of any size."""
     import onnx
 
-    module, spec = _Served(network).eval(), network.spec
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, RecurrentNetwork):
+            module.prepare_export()
+    served, spec = _Served(network).eval(), network.spec
     example = torch.from_numpy(spec.input.example(2))
     axes = {axis: torch.export.Dim("length", min=1) for axis, size in enumerate(spec.input.shape, 1) if size is None}
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            module,
+            served,
             (example,),
             dynamo=True,
             input_names=[spec.input.name],
@@ -70,7 +76,7 @@ def check_parity(network: Network, onnx_file: bytes, inputs: np.ndarray) -> floa
     import onnxruntime
 
     with torch.inference_mode():
-        expected = network.eval().predict(torch.from_numpy(inputs)).numpy()
+        expected = network.eval().predict(torch.from_numpy(np.array(inputs))).numpy()
     session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
     (got,) = session.run(None, {network.spec.input.name: inputs})
     scale = network.spec.output.std if isinstance(network.spec.output, ValueOutput) else 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,19 +15,24 @@ class TrainingStep:
     step: int
     total_steps: int
     loss: float
+    learning_rate: float
+    """At this step."""
 
 
 @dataclass(frozen=True)
 class TrainingEpoch:
-    """One finished epoch; accuracies are shares from 0 to 1."""
+    """One finished epoch."""
 
     training: str
+    metric: str
+    """accuracy (a share from 0 to 1) or rmse (in the label's own unit)."""
     epoch: int
     epochs: int
+    """To be done."""
     step: int
     training_loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_metric: float
     seconds: float
 
 
@@ -37,7 +43,20 @@ class Step:
     text: str
 
 
-Event = TrainingStep | TrainingEpoch | Step
+@dataclass(frozen=True)
+class Trial:
+    """One finished trial of a search, or one that an interrupted search had done."""
+
+    number: int
+    trials: int
+    settings: dict[str, Any]
+    state: str
+    validation_loss: float | None
+    validation_losses: tuple[float, ...]
+    seconds: float
+
+
+Event = Trial | TrainingStep | TrainingEpoch | Step
 Observer = Callable[[Event], None]
 
 _observers: list[Observer] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thresher.compression.data import CompressionData
+from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.prune_channels import PruneChannels, prune_channels
 from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.quantize_static import QuantizeStatic, quantize_static
@@ -17,10 +17,10 @@ def half(trained: Network, compression_data: CompressionData) -> Network:
 
 
 @pytest.fixture(scope="session")
-def static_onnx(float_onnx: bytes, compression_data: CompressionData) -> bytes:
-    return quantize_static(float_onnx, QuantizeStatic(), compression_data)
+def static_onnx(float_onnx: bytes, calibration_data: CalibrationData) -> bytes:
+    return quantize_static(float_onnx, QuantizeStatic(), calibration_data)
 
 
 @pytest.fixture(scope="session")
-def dynamic_onnx(float_onnx: bytes, compression_data: CompressionData) -> bytes:
-    return quantize_dynamic(float_onnx, QuantizeDynamic(), compression_data)
+def dynamic_onnx(float_onnx: bytes, calibration_data: CalibrationData) -> bytes:
+    return quantize_dynamic(float_onnx, QuantizeDynamic(), calibration_data)

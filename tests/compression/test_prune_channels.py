@@ -59,7 +59,7 @@ def test_the_network_that_goes_in_is_left_as_it_is(trained: Network, half: Netwo
 def test_the_file_is_smaller_and_the_sums_are_fewer(half: Network, float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
     onnx_file = export_onnx(half)
     check_parity(half, onnx_file, digits.test.inputs)
-    cost, float_cost = measure_cost(onnx_file), measure_cost(float_onnx)
+    cost, float_cost = measure_cost(onnx_file, half.spec.input), measure_cost(float_onnx, half.spec.input)
     # conv1 8*9, conv2 16*8*9, fc1 16*(16*2*2), fc2 10*16; the first on 8x8 pixels, the second on 4x4.
     assert cost.num_parameters == 72 + 1152 + 1024 + 160
     assert cost.macs == 72 * 64 + 1152 * 16 + 1024 + 160

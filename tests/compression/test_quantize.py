@@ -9,12 +9,13 @@ import onnx
 import pytest
 
 from thresher.compression import ranges
-from thresher.compression.data import CompressionData
+from thresher.compression.data import CalibrationData
 from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.quantize_static import QuantizeStatic, choose_calibration_inputs, quantize_static
 from thresher.compression.ranges import needs_reduced_range
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
+from thresher.modalities.inputs import ImageInput
 
 
 def read_tensors(onnx_file: bytes) -> dict[str, np.ndarray]:
@@ -44,22 +45,26 @@ def processor(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     return processor
 
 
-def test_a_quantized_file_agrees_with_float_on_real_digits(quantized: bytes, float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
-    ours, theirs = (predict(open_session(file, 1), digits.test.inputs) for file in (quantized, float_onnx))
+def test_a_quantized_file_agrees_with_float_on_real_digits(
+    quantized: bytes, float_onnx: bytes, grey: ImageInput, digits  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    ours, theirs = (predict(open_session(file, 1), digits.test.inputs, grey) for file in (quantized, float_onnx))
     assert (theirs.argmax(1) == digits.test.labels).mean() > 0.95
     assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.98
     np.testing.assert_allclose(ours.sum(1), 1, atol=1e-5)
 
 
-def test_a_quantized_file_is_smaller_and_counts_the_same_sums(quantized: bytes, float_onnx: bytes) -> None:
-    cost, float_cost = measure_cost(quantized), measure_cost(float_onnx)
+def test_a_quantized_file_is_smaller_and_counts_the_same_sums(
+    quantized: bytes, float_onnx: bytes, grey: ImageInput
+) -> None:
+    cost, float_cost = measure_cost(quantized, grey), measure_cost(float_onnx, grey)
     assert cost.size_bytes < 0.8 * float_cost.size_bytes
     assert (cost.macs, cost.num_parameters) == (float_cost.macs, float_cost.num_parameters)
 
 
-def test_a_quantized_file_takes_any_batch(quantized: bytes) -> None:
+def test_a_quantized_file_takes_any_batch(quantized: bytes, grey: ImageInput) -> None:
     for size in (1, 5):
-        assert predict(open_session(quantized, 1), np.zeros((size, 1, 8, 8), np.uint8)).shape == (size, 10)
+        assert predict(open_session(quantized, 1), np.zeros((size, 1, 8, 8), np.uint8), grey).shape == (size, 10)
 
 
 def test_static_weights_are_signed_with_one_scale_a_channel(static_onnx: bytes) -> None:
@@ -101,18 +106,18 @@ def test_dynamic_quantization_leaves_convolutions_in_float(dynamic_onnx: bytes) 
 @pytest.mark.parametrize("calibration", ["minmax", "entropy", "percentile"])
 @pytest.mark.parametrize("samples", [1, 97, 100])
 def test_every_calibration_takes_any_number_of_samples_and_prints_nothing(
-    calibration: str, samples: int, float_onnx: bytes, compression_data: CompressionData,
+    calibration: str, samples: int, float_onnx: bytes, calibration_data: CalibrationData,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     config = QuantizeStatic(calibration=calibration, calibration_samples=samples)
-    assert len(quantize_static(float_onnx, config, compression_data)) < len(float_onnx)
+    assert len(quantize_static(float_onnx, config, calibration_data)) < len(float_onnx)
     assert capfd.readouterr().out == ""
 
 
-def test_calibration_reads_so_many_different_training_samples_and_no_others(compression_data: CompressionData) -> None:
-    training = compression_data.training_samples
+def test_calibration_reads_so_many_different_training_samples_and_no_others(calibration_data: CalibrationData) -> None:
+    training = calibration_data.training_samples
     numbered = np.arange(len(training), dtype=np.int64).reshape(-1, 1, 1, 1)
-    data = dataclasses.replace(compression_data, training_samples=dataclasses.replace(training, inputs=numbered))
+    data = dataclasses.replace(calibration_data, training_samples=dataclasses.replace(training, inputs=numbered))
     chosen = choose_calibration_inputs(QuantizeStatic(calibration_samples=100), data).ravel()
     assert len(set(chosen.tolist())) == 100
     assert set(chosen.tolist()) <= set(range(len(training)))
@@ -120,10 +125,9 @@ def test_calibration_reads_so_many_different_training_samples_and_no_others(comp
     assert everything.tolist() == list(range(len(training)))
 
 
-def test_the_seed_of_the_training_chooses_the_calibration_samples(compression_data: CompressionData) -> None:
+def test_the_seed_of_the_training_chooses_the_calibration_samples(calibration_data: CalibrationData) -> None:
     def choose(seed: int) -> bytes:
-        training = compression_data.training.model_copy(update={"seed": seed})
-        data = dataclasses.replace(compression_data, training=training)
+        data = dataclasses.replace(calibration_data, seed=seed)
         return choose_calibration_inputs(QuantizeStatic(calibration_samples=50), data).tobytes()
 
     assert choose(1) == choose(1) != choose(2)
@@ -147,12 +151,12 @@ def test_x86_without_vnni_needs_seven_bits(machine: str, flags: tuple[str, ...],
 
 @pytest.mark.parametrize(("flag", "largest"), [("avx2", 64), ("avx512_vnni", 127)])
 def test_weights_keep_to_the_range_that_is_safe_on_the_processor(
-    flag: str, largest: int, processor, float_onnx: bytes, compression_data: CompressionData  # type: ignore[no-untyped-def]
+    flag: str, largest: int, processor, float_onnx: bytes, calibration_data: CalibrationData  # type: ignore[no-untyped-def]
 ) -> None:  # fmt: skip
     processor("x86_64", flag)
     for quantized in (
-        quantize_static(float_onnx, QuantizeStatic(), compression_data),
-        quantize_dynamic(float_onnx, QuantizeDynamic(), compression_data),
+        quantize_static(float_onnx, QuantizeStatic(), calibration_data),
+        quantize_dynamic(float_onnx, QuantizeDynamic(), calibration_data),
     ):
         tensors = read_tensors(quantized)
         weights = [tensor for name, tensor in tensors.items() if name.endswith("weight_quantized")]

@@ -10,9 +10,13 @@ import mlflow
 import numpy as np
 import onnxruntime
 import pytest
+from helpers.any_modality import make_encoder
+from helpers.tiny_onnx import make_sum_onnx
+from kedro.io import DatasetError
 from mlflow import MlflowClient
 
 from thresher.datasets.champion import ChampionDataset
+from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle, ModelInfo
 from thresher.tracking.models import find_champion, provide_candidate
@@ -146,3 +150,35 @@ def test_fingerprint_is_which_version_reigns(tracked: Path, float_onnx: bytes, m
     first = dataset.fingerprint(lambda path: None)
     dataset.save(make_bundle(float_onnx, candidate="int8"))
     assert "nobody" != first != dataset.fingerprint(lambda path: None)
+
+
+def test_champions_of_every_modality_come_back(tracked: Path) -> None:
+    for modality, task in (("text", "classification"), ("tabular", "regression"), ("series", "regression")):
+        encoder = make_encoder(modality, task)
+        onnx_file = make_sum_onnx(encoder.model_input, len(encoder.class_names))
+        dataset = ChampionDataset(modality)
+        dataset.save(Bundle(onnx_file, encoder, make_bundle(onnx_file).info))
+        loaded = dataset.load()
+        assert loaded is not None
+        assert (loaded.encoder, loaded.onnx_bytes) == (encoder, onnx_file)
+        check_signature(modality, encoder)
+
+
+def check_signature(recipe: str, encoder: Encoder) -> None:
+    version = find_champion(recipe)
+    assert version is not None
+    signature = mlflow.models.get_model_info(f"models:/{recipe}/{version.version}").signature
+    (taken,), (given,) = signature.inputs.inputs, signature.outputs.inputs
+    assert (taken.name, taken.type) == (encoder.model_input.name, encoder.model_input.dtype)
+    assert taken.shape == (-1, *(-1 if size is None else size for size in encoder.model_input.shape))
+    assert (given.name, given.shape) == (("probabilities", (-1, 3)) if encoder.class_names else ("value", (-1, 1)))
+
+
+def test_champion_whose_encoder_is_unknown_says_what_to_do(tracked: Path, float_onnx: bytes) -> None:
+    dataset = ChampionDataset("small")
+    dataset.save(make_bundle(float_onnx))
+    later = ENCODER.model_copy(update={"kind": "hologram"})
+    info = make_bundle(float_onnx).info
+    dataset.save(Bundle(float_onnx, later, info))
+    with pytest.raises(DatasetError, match=r"no encoder that can be read\. Fix: take the alias"):
+        dataset.load()

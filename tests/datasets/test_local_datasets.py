@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from thresher.datasets.files import replacing_file, replacing_folder
 from thresher.datasets.local import (
     ArrayDataset,
+    CheckpointsDataset,
     DocumentDataset,
     FolderDataset,
     LocalDataset,
@@ -22,6 +22,7 @@ from thresher.datasets.local import (
     SamplesDataset,
 )
 from thresher.errors import DataError
+from thresher.files import replacing_file, replacing_folder
 from thresher.modalities.image import ImageEncoder
 from thresher.modalities.samples import Samples
 
@@ -38,7 +39,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def test_samples_round_trip(tmp_path: Path) -> None:
-    dataset = SamplesDataset(str(tmp_path / "deep" / "samples.npz"))
+    dataset = SamplesDataset(str(tmp_path / "deep" / "samples"))
     assert not dataset.exists()
     samples = make_samples()
     dataset.save(samples)
@@ -49,10 +50,45 @@ def test_samples_round_trip(tmp_path: Path) -> None:
     assert loaded.class_names == samples.class_names
     assert all(type(name) is str for name in loaded.class_names)
     assert loaded.content_hash() == samples.content_hash()
+    assert loaded.places is None
+
+
+def test_samples_are_mapped_and_not_read(tmp_path: Path) -> None:
+    dataset = SamplesDataset(str(tmp_path / "samples"))
+    dataset.save(make_samples())
+    assert isinstance(dataset.load().inputs, np.memmap)
+    again = SamplesDataset(str(tmp_path / "again"))
+    again.save(dataset.load())  # from one file to the other
+    np.testing.assert_array_equal(again.load().inputs, make_samples().inputs)
+    dataset.save(dataset.load())  # onto itself
+    np.testing.assert_array_equal(dataset.load().inputs, make_samples().inputs)
+
+
+def test_places_and_values_survive(tmp_path: Path) -> None:
+    places = np.array(["größe.csv:2", "größe.csv:3"], dtype=object)
+    dataset = SamplesDataset(str(tmp_path / "samples"))
+    dataset.save(Samples(np.array([[1.5], [np.nan]], np.float32), np.array([0.1, 2.0]), (), places))
+    loaded = dataset.load()
+    assert [loaded.place(index) for index in range(2)] == list(places)
+    np.testing.assert_array_equal(loaded.labels, [0.1, 2.0])
+    assert (loaded.class_names, loaded.task, loaded.inputs.dtype) == ((), "regression", np.float32)
+
+
+def test_checkpoints_are_always_there_and_never_change(tmp_path: Path) -> None:
+    dataset = CheckpointsDataset(str(tmp_path / "checkpoints"))
+    assert dataset.exists()
+    before = dataset.fingerprint(lambda path: "content")
+    checkpoints = dataset.load()
+    checkpoints.save("float", "key", {"step": 1})
+    assert files_below(tmp_path / "checkpoints") == ["float-key.safetensors"]
+    assert dataset.fingerprint(lambda path: "other content") == before
+    assert CheckpointsDataset(str(tmp_path / "checkpoints")).load().load("float", "key") == {"step": 1}
+    with pytest.raises(DatasetError, match="trainings write here themselves"):
+        dataset.save(checkpoints)
 
 
 def test_empty_samples_round_trip(tmp_path: Path) -> None:
-    dataset = SamplesDataset(str(tmp_path / "samples.npz"))
+    dataset = SamplesDataset(str(tmp_path / "samples"))
     dataset.save(make_samples(0))
     assert len(dataset.load()) == 0
 
@@ -89,7 +125,7 @@ def test_document_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(DocumentDataset.DOCUMENTS))
 def test_every_document_has_its_class(name: str, tmp_path: Path) -> None:
     path = tmp_path / "document.json"
-    path.write_text("{}")
+    path.write_text('{"unknown": 1}')
     with pytest.raises(DatasetError, match=r"validation errors? for "):
         DocumentDataset(str(path), name).load()
 
@@ -121,29 +157,35 @@ def pickled_array() -> bytes:
     return file.getvalue()
 
 
-def pickled_samples() -> bytes:
-    file = io.BytesIO()
-    labels = np.zeros(1, dtype=np.int64)
-    np.savez(file, inputs=np.array([print], dtype=object), labels=labels, class_names=np.array(["a"]))
-    return file.getvalue()
-
-
 def test_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "array.npy").write_bytes(pickled_array())
-    (tmp_path / "samples.npz").write_bytes(pickled_samples())
     with pytest.raises(DatasetError, match="allow_pickle=False"):
         ArrayDataset(str(tmp_path / "array.npy")).load()
-    with pytest.raises(DatasetError, match="allow_pickle=False"):
-        SamplesDataset(str(tmp_path / "samples.npz")).load()
+    SamplesDataset(str(tmp_path / "samples")).save(make_samples(1))
+    for name in ("inputs.npy", "labels.npy"):
+        before = (tmp_path / "samples" / name).read_bytes()
+        (tmp_path / "samples" / name).write_bytes(pickled_array())
+        with pytest.raises(DatasetError, match=r"not readable .*(pickle|Python objects)"):
+            SamplesDataset(str(tmp_path / "samples")).load()
+        (tmp_path / "samples" / name).write_bytes(before)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", b"not a zip"])
-def test_damaged_samples_say_what_to_do(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "samples.npz"
-    path.write_bytes(content)
-    with pytest.raises(DatasetError, match=r"samples.npz: not readable .* Delete it and run again") as caught:
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY damaged", b"{"])
+@pytest.mark.parametrize("name", ["inputs.npy", "labels.npy", "names.json"])
+def test_damaged_samples_say_what_to_do(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "samples"
+    SamplesDataset(str(path)).save(make_samples())
+    (path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=r"samples: not readable .* Delete it and run again") as caught:
         SamplesDataset(str(path)).load()
     assert isinstance(caught.value.__cause__, DataError)
+
+
+def test_half_of_the_samples_is_damage_too(tmp_path: Path) -> None:
+    SamplesDataset(str(tmp_path / "samples")).save(make_samples(4))
+    np.save(tmp_path / "samples" / "labels.npy", np.zeros(3, np.int64))
+    with pytest.raises(DatasetError, match="4 inputs and 3 labels of 4 samples"):
+        SamplesDataset(str(tmp_path / "samples")).load()
 
 
 @pytest.mark.parametrize("dataset", [SamplesDataset, ArrayDataset, OnnxDataset, NetworkDataset, FolderDataset])

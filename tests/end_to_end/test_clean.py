@@ -255,14 +255,14 @@ def test_the_champion_its_bento_and_what_it_descends_from_are_there(project: Pro
     assert bento_tags(project) == {second.bento}
     assert model_versions(project) == {"2"}
     names = {path.name for path in data_files(project, "small")}
-    assert names >= {"training_samples.npz", "test_samples.npz", "encoder.json", "fingerprint.json", "bento.txt"}
+    assert names >= {"held_out.npy", "encoder.json", "fingerprint.json", "bento.txt"}
     # The first run made it, the second registered it.
     assert len([command for command in second.runs.values() if "--params" not in command]) == 3
     assert len(project.mlflow_runs("small")) == 2
 
 
 def test_the_next_run_would_take_what_is_left(project: Project, second: Cleaned) -> None:
-    taken = {"describe_samples", "fingerprint_data", "check_contract", "split_samples", "fit_encoder"}
+    taken = {"describe_samples", "fingerprint_data", "check_contract", "hold_out", "fit_encoder", "encode_samples"}
     assert project.plan().planned_nodes("taken") == taken
 
 

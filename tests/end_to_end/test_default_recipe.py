@@ -45,8 +45,7 @@ class DefaultRun:
 
     @property
     def test_inputs(self) -> np.ndarray:
-        with np.load(self.project.folder / "data/05_model_input/digits/test_samples.npz") as arrays:
-            return np.asarray(arrays["inputs"])
+        return np.asarray(np.load(self.project.folder / "data/05_model_input/digits/test_samples/inputs.npy"))
 
     @property
     def expected(self) -> np.ndarray:
@@ -136,7 +135,7 @@ def test_mlflow_run_holds_the_curves(default: DefaultRun) -> None:
     run = default.mlflow_run
     stored = default.project.read_json("06_models/digits/training_history.json")["epochs"]
     accuracies = history(default.project, run, "float.validation_accuracy")
-    assert accuracies == [epoch["validation_accuracy"] for epoch in stored]
+    assert accuracies == [epoch["validation_metric"] for epoch in stored]
     losses = default.project.client.get_metric_history(run.info.run_id, "float.loss")
     assert len(losses) > 2
     assert all(one.step < next_one.step for one, next_one in pairwise(losses))

@@ -179,7 +179,8 @@ def test_environment_overlays_the_recipe_and_one_candidate_is_run(new_project: N
     overlay["small"]["candidates"] = {"dynamic": [{"kind": "quantize_dynamic"}]}  # type: ignore[dict-item]
     project.write_configuration("quick", "parameters", overlay)
     done = project.run("--env", "quick", "--to-nodes", "dynamic.evaluate_candidate").succeeded()
-    nodes = {"fingerprint_data", "describe_samples", "check_contract", "split_samples", "fit_encoder", "train_float"}
+    nodes = {"fingerprint_data", "describe_samples", "check_contract", "hold_out", "fit_encoder", "encode_samples"}
+    nodes |= {"choose_execution", "train_float"}
     nodes |= {f"float.{name}" for name in ("export_network", "predict_test")}
     nodes |= {f"dynamic.{name}" for name in ("quantize_onnx", "predict_test", "evaluate_candidate")}
     assert set(done.nodes) == nodes

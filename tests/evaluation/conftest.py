@@ -1,14 +1,17 @@
-"""Evaluations with chosen figures; everything that is not chosen equals the float model."""
+"""Evaluations with chosen figures, of either task; everything that is not chosen equals the float model."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.latency import Latency
+from thresher.evaluation.quality import ClassificationQuality, Quality, measure_quality
 from thresher.evaluation.statistics import PairedCounts
 
 Evaluate = Callable[..., Evaluation]
@@ -17,7 +20,10 @@ BATCH_SIZES = (1, 32)
 
 @pytest.fixture(scope="session")
 def evaluation() -> Evaluate:
-    """Make the evaluation of a candidate that takes ``ratio`` of the float model's time, give or take ``spread``."""
+    """Make the evaluation of a candidate that takes ``ratio`` of the float model's time, give or take ``spread``.
+
+    It is one of a regression where it is said how much ``worse`` its errors are, as a share.
+    """
 
     def evaluation(
         name: str = "float",
@@ -26,6 +32,7 @@ def evaluation() -> Evaluate:
         clock: float = 1.0,
         lost: int = 0,
         gained: int = 0,
+        worse: float | None = None,
         **cost: int,
     ) -> Evaluation:
         figures = {"size_bytes": 1000, "compressed_bytes": 900, "num_parameters": 100, "macs": 5000, **cost}
@@ -33,10 +40,7 @@ def evaluation() -> Evaluate:
         return Evaluation(
             candidate=name,
             reference="float",
-            accuracy=0.9 - (lost - gained) / 1000,
-            reference_accuracy=0.9,
-            paired=PairedCounts(num_samples=1000, lost=lost, gained=gained),
-            agreement=1.0,
+            quality=make_classification(lost, gained) if worse is None else make_regression(worse),
             cost=Cost(**figures),
             latencies=tuple(
                 Latency(batch_size=size, p50=0.1 * size * ratio * clock, p99=0.2 * size * ratio * clock,
@@ -49,3 +53,21 @@ def evaluation() -> Evaluate:
         )  # fmt: skip
 
     return evaluation
+
+
+def make_classification(lost: int, gained: int) -> ClassificationQuality:
+    return ClassificationQuality(
+        accuracy=0.9 - (lost - gained) / 1000,
+        reference_accuracy=0.9,
+        paired=PairedCounts(num_samples=1000, lost=lost, gained=gained),
+        agreement=1.0,
+    )
+
+
+@functools.cache
+def make_regression(worse: float) -> Quality:
+    """Prices around 200 that the reference misses by an RMSE of about 10."""
+    random = np.random.default_rng(0)
+    labels, errors, more = random.normal(200, 50, 1000), random.normal(0, 10, 1000), random.normal(0, 1, 1000)
+    ours = errors * (1 + worse) + (more if worse else 0)
+    return measure_quality((labels + ours)[:, None], (labels + errors)[:, None], labels)

@@ -20,7 +20,7 @@ def challenge(evaluation: Evaluate) -> Callable[..., Challenge]:
     """Let a winner with these figures challenge a champion with the standard ones."""
 
     def challenge(selection: dict[str, Any] | None = None, **figures: Any) -> Challenge:
-        ours, champion = evaluation("half", **figures), evaluation()
+        ours, champion = evaluation("half", **figures), evaluation(worse=0.0 if "worse" in figures else None)
         return decide(ours, champion.cost, Selection.model_validate(selection or {}), "7")
 
     return challenge
@@ -80,3 +80,27 @@ def test_a_champion_that_breaks_the_recipes_bound_cannot_defend_its_place(challe
     assert (result.replaces, result.reason) == (
         True, "the champion breaks the recipe's bound: size_bytes 1,000 bytes > 900 bytes"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("require", "replaces"),
+    [
+        ({}, False),
+        ({"rmse_increase": {"at_most": 1.1}}, True),
+        ({"rmse_increase": {"at_most": 1.1, "confidence": 0.95}}, False),
+        ({"rmse_increase": {"at_most": 1.2, "confidence": 0.95}}, True),
+        ({"rmse_increase": {"at_most": 0.9}}, False),
+    ],
+)
+def test_errors_are_held_to_the_recipes_own_bound(
+    require: dict[str, Any], replaces: bool, challenge: Callable[..., Challenge]
+) -> None:
+    result = challenge({"require": require}, worse=0.1, ratio=0.5)
+    assert result.replaces is replaces
+    if not replaces:
+        begins = "less accurate than the champion: RMSE 11.3 against 10.23, the increase's upper bound 1.1"
+        assert result.reason.startswith(begins)
+
+
+def test_smaller_errors_replace_the_champion(challenge: Callable[..., Challenge]) -> None:
+    assert challenge(worse=-0.2).replaces

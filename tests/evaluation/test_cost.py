@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
-from thresher.modalities.inputs import ImageInput
+from thresher.modalities.inputs import ImageInput, ModelInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
@@ -27,13 +28,25 @@ def test_lenets_sums_are_those_counted_by_hand() -> None:
         output=ClassOutput(num_classes=10),
     )
     onnx_file = export_onnx(Network(spec))
-    cost = measure_cost(onnx_file)
+    cost = measure_cost(onnx_file, spec.input)
     convolutions = 28 * 28 * (6 * 1 * 25) + 10 * 10 * (16 * 6 * 25)
     products = 400 * 120 + 120 * 84 + 84 * 10
     assert cost.macs == convolutions + products == 416_520
     assert cost.num_parameters == 61_706 - (6 + 16 + 120 + 84 + 10)
     assert cost.size_bytes == len(onnx_file)
     assert 61_706 * 4 < cost.size_bytes < 61_706 * 4 + 8192
+
+
+class Vector(ModelInput):
+    """Any array of floats."""
+
+    name: ClassVar[str] = "x"
+    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
+    sizes: tuple[int, ...]
+
+    @property
+    def longest(self) -> tuple[int, ...]:
+        return self.sizes
 
 
 def make_file(nodes: list[onnx.NodeProto], shape: list[int | str], **weights: np.ndarray) -> bytes:
@@ -53,14 +66,14 @@ def make_file(nodes: list[onnx.NodeProto], shape: list[int | str], **weights: np
 def test_a_convolution_costs_its_kernel_at_every_place(stride: int, groups: int, macs: int) -> None:
     kernel = np.zeros((4, 2 // groups, 3, 3), np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["z"], strides=[stride] * 2, group=groups)
-    cost = measure_cost(make_file([node], [2, 8, 8], w=kernel))
+    cost = measure_cost(make_file([node], [2, 8, 8], w=kernel), Vector(sizes=(2, 8, 8)))
     assert (cost.macs, cost.num_parameters) == (macs, kernel.size)
 
 
 def test_biases_scales_and_sums_of_activations_are_not_counted() -> None:
     weights = {"w": np.zeros((3, 5), np.float32), "b": np.zeros(5, np.float32), "s": np.zeros((1, 3), np.float32)}
     nodes = [helper.make_node("Mul", ["x", "s"], ["m"]), helper.make_node("Gemm", ["m", "w", "b"], ["z"])]
-    cost = measure_cost(make_file(nodes, [3], **weights))
+    cost = measure_cost(make_file(nodes, [3], **weights), Vector(sizes=(3,)))
     assert (cost.macs, cost.num_parameters) == (15, 15)
 
 
@@ -68,9 +81,35 @@ def test_zeroed_weights_show_in_the_compressed_size_alone() -> None:
     node = helper.make_node("MatMul", ["x", "w"], ["z"])
     random = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
     dense, sparse = (make_file([node], [64], w=weight) for weight in (random, random * (np.abs(random) > 2)))
-    assert measure_cost(dense).size_bytes == measure_cost(sparse).size_bytes
-    assert (
-        measure_cost(sparse).compressed_bytes
-        == len(zlib.compress(sparse, 6))
-        < 0.5 * measure_cost(dense).compressed_bytes
-    )
+    whole, pruned = (measure_cost(file, Vector(sizes=(64,))) for file in (dense, sparse))
+    assert whole.size_bytes == pruned.size_bytes
+    assert pruned.compressed_bytes == len(zlib.compress(sparse, 6)) < 0.5 * whole.compressed_bytes
+
+
+def test_a_product_costs_its_sums_at_every_step_of_the_longest_sequence() -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["z"])
+    cost = measure_cost(make_file([node], ["T", 3], w=np.zeros((3, 5), np.float32)), Vector(sizes=(7, 3)))
+    assert (cost.macs, cost.num_parameters) == (7 * 15, 15)
+
+
+def test_products_of_activations_are_sums_without_parameters() -> None:
+    node = helper.make_node("MatMul", ["x", "x"], ["z"])
+    cost = measure_cost(make_file([node], [4, 4]), Vector(sizes=(4, 4)))
+    assert (cost.macs, cost.num_parameters) == (64, 0)
+
+
+@pytest.mark.parametrize(("operator", "gates"), [("LSTM", 4), ("GRU", 3)])
+def test_a_recurrence_costs_both_weights_at_every_step(operator: str, gates: int) -> None:
+    weights = {"w": np.zeros((1, gates * 5, 3), np.float32), "r": np.zeros((1, gates * 5, 5), np.float32)}
+    turn = helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2])
+    node = helper.make_node(operator, ["t", "w", "r"], ["z"], hidden_size=5)
+    cost = measure_cost(make_file([turn, node], ["T", 3], **weights), Vector(sizes=(6, 3)))
+    assert cost.num_parameters == gates * 5 * (3 + 5)
+    assert cost.macs == 6 * cost.num_parameters
+
+
+def test_an_embedding_is_parameters_and_no_sums() -> None:
+    to_numbers = helper.make_node("Cast", ["x"], ["i"], to=TensorProto.INT64)
+    node = helper.make_node("Gather", ["w", "i"], ["z"])
+    cost = measure_cost(make_file([to_numbers, node], ["T"], w=np.zeros((10, 4), np.float32)), Vector(sizes=(6,)))
+    assert (cost.macs, cost.num_parameters) == (0, 40)

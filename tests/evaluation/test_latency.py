@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,20 @@ import pytest
 
 from thresher.evaluation import Measurement, latency
 from thresher.evaluation.evaluation import Contender, evaluate
-from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, measure_latency
+from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, Timed, measure_latency
+from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image import ImageEncoder, ImageEncoding
+from thresher.modalities.inputs import ImageInput
 from thresher.serving import session as serving
 from thresher.serving.bundle import Bundle, ModelInfo
 
+IMAGE = ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1, 3))
+
+
+def as_pair(onnx_file: bytes, inputs: np.ndarray) -> tuple[Timed, Timed]:
+    return Timed(onnx_file, inputs, IMAGE), Timed(onnx_file, inputs, IMAGE)
 
 
 class Recorded:
@@ -49,7 +57,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 def test_every_batch_size_has_its_figures(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
-    results = measure_latency(float_onnx, float_onnx, digits.test.inputs[:2], QUICK)
+    results = measure_latency(*as_pair(float_onnx, digits.test.inputs[:2]), QUICK)
     assert [result.batch_size for result in results] == [1, 3]
     for result in results:
         assert len(result.round_ratios) == QUICK.rounds
@@ -63,9 +71,8 @@ def test_every_batch_size_has_its_figures(float_onnx: bytes, digits) -> None:  #
 def test_both_models_take_turns_and_who_begins_alternates(
     calls: list[tuple[int, int]], float_onnx: bytes, digits  # type: ignore[no-untyped-def]
 ) -> None:  # fmt: skip
-    (result,) = measure_latency(
-        float_onnx, float_onnx, digits.test.inputs, QUICK.model_copy(update={"batch_sizes": (2,)})
-    )
+    pair = as_pair(float_onnx, digits.test.inputs)
+    (result,) = measure_latency(*pair, QUICK.model_copy(update={"batch_sizes": (2,)}))
     a_turn = result.num_calls // QUICK.rounds
     timed = calls[2 * WARMUP_CALLS :]
     turns = [{session for session, _ in timed[start : start + a_turn]} for start in range(0, len(timed), a_turn)]
@@ -75,24 +82,26 @@ def test_both_models_take_turns_and_who_begins_alternates(
 
 def test_an_evaluation_compares_both_models_on_the_same_samples(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
     inputs, labels = digits.test.inputs, digits.test.labels
-    reference = Contender("float", float_onnx, predict(open_session(float_onnx, 1), inputs))
-    always_zero = Contender("zero", float_onnx, np.eye(10, dtype=np.float32)[np.zeros(len(labels), int)])
-    result = evaluate(always_zero, reference, inputs, labels, QUICK, {"processor": "x"})
-    right = reference.probabilities.argmax(1) == labels
+    outputs = predict(open_session(float_onnx, 1), inputs, IMAGE)
+    reference = Contender(float_onnx, inputs, IMAGE, "float", outputs)
+    zeros = np.eye(10, dtype=np.float32)[np.zeros(len(labels), int)]
+    result = evaluate(replace(reference, name="zero", outputs=zeros), reference, labels, QUICK, {"processor": "x"})
+    right, quality = outputs.argmax(1) == labels, result.quality
+    assert isinstance(quality, ClassificationQuality)
     assert (result.candidate, result.reference) == ("zero", "float")
-    assert (result.accuracy, result.reference_accuracy) == ((labels == 0).mean(), right.mean())
-    assert (result.paired.num_samples, result.paired.lost) == (len(labels), (right & (labels != 0)).sum())
-    assert result.paired.gained == (~right & (labels == 0)).sum()
-    assert result.agreement == (reference.probabilities.argmax(1) == 0).mean()
+    assert (quality.accuracy, quality.reference_accuracy) == ((labels == 0).mean(), right.mean())
+    assert (quality.paired.num_samples, quality.paired.lost) == (len(labels), (right & (labels != 0)).sum())
+    assert quality.paired.gained == (~right & (labels == 0)).sum()
+    assert quality.agreement == (outputs.argmax(1) == 0).mean()
     assert result.latency_of("latency_ms_p99_batch3").batch_size == 3
     assert result.latency_of("latency_ms_p50").batch_size == 1
 
 
 def test_predictions_do_not_depend_on_the_batches(float_onnx: bytes, digits, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     session, inputs = open_session(float_onnx, 1), digits.test.inputs
-    whole = predict(session, inputs)
+    whole = predict(session, inputs, IMAGE)
     monkeypatch.setattr("thresher.evaluation.runtime.PREDICTION_BATCH", 100)
-    np.testing.assert_allclose(predict(session, inputs), whole, atol=1e-6)
+    np.testing.assert_allclose(predict(session, inputs, IMAGE), whole, atol=1e-6)
 
 
 def test_what_is_judged_runs_as_what_is_served(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]
@@ -103,7 +112,7 @@ def test_what_is_judged_runs_as_what_is_served(float_onnx: bytes, digits) -> Non
 
     named = dict.fromkeys(("recipe", "candidate", "model_version", "mlflow_run_id", "data_hash", "git_commit"), "x")
     info = ModelInfo(**named, created=datetime.now(UTC), threads=3, max_batch_size=1, max_latency_ms=1)
-    served = serving.open_session(Bundle(float_onnx, ImageEncoder.fit(digits.training), info))
+    served = serving.open_session(Bundle(float_onnx, ImageEncoder.fit(digits.training, ImageEncoding()), info))
     judged = settings(open_session(float_onnx, threads=3))
     assert judged == settings(served._session)
     assert (judged["intra_op_num_threads"], judged["inter_op_num_threads"]) == (3, 1)

@@ -12,9 +12,19 @@ from thresher.evaluation.metrics import available_metrics, find_metric, format_v
 Evaluate = Callable[..., Evaluation]
 
 
-def test_what_can_be_named_is_what_is_measured(evaluation: Evaluate) -> None:
-    measured = measure_metrics(evaluation("half"), evaluation(), 0.95)
-    assert measured.keys() == available_metrics((1, 32)).keys()
+TASKS = pytest.mark.parametrize(("task", "figures"), [("classification", {}), ("regression", {"worse": 0.1})])
+
+
+@TASKS
+def test_what_can_be_named_is_what_is_measured(task: str, figures: dict[str, float], evaluation: Evaluate) -> None:
+    measured = measure_metrics(evaluation("half", **figures), evaluation(), 0.95)
+    assert measured.keys() == available_metrics((1, 32), task).keys()
+
+
+def test_tasks_share_no_metric_of_quality() -> None:
+    classification, regression = (available_metrics((), task).keys() for task in ("classification", "regression"))
+    assert classification - regression == {"accuracy", "accuracy_drop"}
+    assert regression - classification == {"rmse", "mae", "r2", "rmse_increase"}
 
 
 def test_a_metric_without_a_batch_size_speaks_of_the_first(evaluation: Evaluate) -> None:
@@ -42,16 +52,19 @@ def test_latency_and_speedup_never_contradict_each_other(evaluation: Evaluate) -
     assert metrics["latency_ms_p50"].value == pytest.approx(1.03 * 0.1)
 
 
-def test_only_drop_and_speedup_have_an_interval(evaluation: Evaluate) -> None:
-    metrics = measure_metrics(evaluation("half", ratio=0.5, spread=0.02, lost=20, gained=10), evaluation(), 0.9)
+@TASKS
+def test_only_loss_and_speedup_have_an_interval(task: str, figures: dict[str, float], evaluation: Evaluate) -> None:
+    half = evaluation("half", ratio=0.5, spread=0.02, lost=20, gained=10, **figures)
+    metrics = measure_metrics(half, evaluation(), 0.9)
     wide = {name for name, interval in metrics.items() if interval.lower < interval.value < interval.upper}
-    assert wide == {name for name, metric in available_metrics((1, 32)).items() if metric.has_interval}
+    assert wide == {name for name, metric in available_metrics((1, 32), task).items() if metric.has_interval}
     assert {interval.confidence for interval in metrics.values()} == {0.9}
 
 
-@pytest.mark.parametrize("name", available_metrics((1, 32)))
-def test_every_metric_is_found_with_and_without_its_batch_size(name: str) -> None:
-    assert find_metric(name) == available_metrics((1, 32))[name]
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_every_metric_is_found_with_and_without_its_batch_size(task: str) -> None:
+    for name, metric in available_metrics((1, 32), task).items():
+        assert find_metric(name) == metric
 
 
 @pytest.mark.parametrize(
@@ -62,6 +75,10 @@ def test_every_metric_is_found_with_and_without_its_batch_size(name: str) -> Non
         ("speedup_batch1", 1.5, "1.50x"),
         ("accuracy", 0.98765, "0.9877"),
         ("accuracy_drop", -0.0012, "-0.0012"),
+        ("rmse", 48213.71, "48,213.7"),
+        ("mae", 0.0123456, "0.01235"),
+        ("rmse_increase", -12.3456, "-12.35"),
+        ("r2", 0.80126, "0.8013"),
         ("size_bytes", 200_000, "200,000 bytes"),
         ("macs", 416_520, "416,520"),
     ],

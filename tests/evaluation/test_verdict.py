@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -174,3 +175,20 @@ def test_a_verdict_survives_json(evaluation: Evaluate) -> None:
 def test_a_requirement_has_one_finite_bound(bounds: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Requirement.model_validate(bounds)
+
+
+def test_a_regression_is_judged_by_its_errors(evaluation: Evaluate) -> None:
+    evaluations = (
+        evaluation(worse=0.0),
+        evaluation("half", 0.5, worse=0.02),
+        evaluation("quarter", 0.25, worse=0.2),
+    )
+    verdict = verdict_over(*evaluations, require={"rmse_increase": {"at_most": 0.5, "confidence": 0.99}})
+    assert (verdict.winner, verdict.task, verdict.confidence) == ("half", "regression", 0.99)
+    reason = r"rmse_increase 2\.\d+, upper bound 2\.\d+ > 0\.5"
+    assert re.fullmatch(reason, reasons(verdict)["quarter"])
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    by_r2 = verdict_over(*evaluations, require={"r2": {"at_least": 0.954}}, minimize="rmse")
+    assert reasons(by_r2)["quarter"].startswith("r2 0.9")
+    assert by_r2.winner == "float"
+    assert reasons(verdict_over(*evaluations, minimize="mae"))["half"].startswith("less accurate than float: ")

@@ -7,14 +7,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
+from thresher.evaluation.cost import Cost
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.latency import Latency
+from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
 from thresher.hooks import report
@@ -22,7 +27,7 @@ from thresher.hooks.console import console
 from thresher.pipelines.stage import TIMED
 from thresher.reuse.ledger import Dependencies, Record
 from thresher.reuse.plan import Action, Plan, Planned
-from thresher.training.loop import Epoch, TrainingHistory
+from thresher.training.history import Epoch, TrainingHistory
 
 REASONS = {
     "float": "slower than half_channels_of_every_layer: 64 us against 41 us",
@@ -36,17 +41,23 @@ def exact(value: float) -> Interval:
     return Interval(value=value, lower=value, upper=value, confidence=0.95)
 
 
-def make_verdict(winner: str | None = "half_channels_of_every_layer") -> Verdict:
+def make_verdict(
+    winner: str | None = "half_channels_of_every_layer",
+    task: Literal["classification", "regression"] = "classification",
+) -> Verdict:
     metrics = {"accuracy": 0.9123, "size_bytes": 123_456.0, "macs": 98_765.0, "speedup": 1.5}
+    metrics |= {"rmse": 48_213.7, "mae": 30_000.0, "r2": 0.8213}
     metrics |= {"latency_ms_p50": 0.0641, "latency_ms_p99": 1.25}
     figures = {name: exact(value) for name, value in metrics.items()}
     figures["accuracy_drop"] = Interval(value=-0.001, lower=-0.004, upper=0.002, confidence=0.95)
+    figures["rmse_increase"] = Interval(value=-12.5, lower=-40.25, upper=15.125, confidence=0.95)
     candidates = tuple(
         Judged(candidate=name, metrics=figures, qualifies=name != "int8", wins=name == winner, reason=reason)
         for name, reason in REASONS.items()
     )
     return Verdict(
         recipe="shirts",
+        task=task,
         minimize="latency_ms_p50",
         candidates=candidates,
         winner=winner,
@@ -81,6 +92,17 @@ def test_every_reason_is_readable_at_any_width(width: int, printed: Printed, mon
     assert "shirts: half_channels_of_every_layer wins (least latency_ms_p50)" in together
     assert "A [fast] processor" in together
     assert max(map(len, text.splitlines())) <= max(width, 116)
+
+
+@pytest.mark.parametrize("width", [80, 120, 170])
+def test_a_regression_is_shown_by_its_errors(width: int, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", width)
+    report.print_verdict(make_verdict(task="regression"))
+    text = printed()
+    for figure in ("48,213.7", "-12.5 [-40.25, +15.12]", "0.8213", "R2"):
+        assert figure in text
+    assert "increase against float, each bound at 95%" in " ".join(text.split())
+    assert "accuracy" not in text.replace("accuracy_drop", "")  # which a reason of the fixture names
 
 
 def test_nobody_qualifies(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,15 +181,37 @@ def make_contract(success: bool) -> ContractReport:
 
 def make_history() -> TrainingHistory:
     epochs = [
-        Epoch(epoch=n, step=n, training_loss=1, validation_loss=1, validation_accuracy=n / 10, seconds=1)
+        Epoch(epoch=n, step=n, training_loss=1, validation_loss=1, validation_metric=n / 10, seconds=1)
         for n in (1, 2, 3)
     ]
-    return TrainingHistory(device="cpu", epochs=tuple(epochs), best_epoch=2)
+    return TrainingHistory(device="cpu", metric="accuracy", epochs=tuple(epochs), best_epoch=2)
+
+
+def make_evaluation(quality: Quality) -> Evaluation:
+    latency = Latency(
+        batch_size=1, p50=0.041, p99=0.1, reference_p50=0.064, num_calls=50, round_ratios=(0.64,) * 10
+    )  # fmt: skip
+    return Evaluation(
+        candidate="half",
+        reference="float",
+        quality=quality,
+        cost=Cost(size_bytes=12_345, compressed_bytes=1, num_parameters=1, macs=1),
+        latencies=(latency,),
+        machine={},
+        onnxruntime_version="1",
+        measured_at="2026-01-01",
+    )
+
+
+CLASSES = measure_quality(np.eye(2), np.eye(2), np.array([0, 0]))
+VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
 
 
 @pytest.mark.parametrize(
     ("value", "says"),
     [
+        (make_evaluation(CLASSES), "accuracy 0.5000, 12.3 kB, 41 us, 1.56x as fast as float"),
+        (make_evaluation(VALUES), "RMSE 0.7071, R2 -1.0000, 12.3 kB, 41 us, 1.56x as fast as float"),
         (make_contract(True), "contract [green]holds[/]: 6/6 expectations on 70,000 samples"),
         (make_contract(False), "contract [red]is broken[/]: 2/6 expectations on 70,000 samples"),
         (make_history(), "validation accuracy 0.2000 in epoch 2 of 3 on cpu"),

@@ -5,14 +5,16 @@ import hashlib
 import numpy as np
 import pytest
 
-from thresher.modalities.image import describe_images
+from thresher.modalities.description import describe as describe_samples
+from thresher.modalities.image import ImageEncoding
 from thresher.modalities.samples import Samples
 
 PIXELS = np.array([[[[0, 255], [0, 255]]], [[[7, 7], [7, 7]]]], dtype=np.uint8)
 
 
 def describe(*labels: int):  # type: ignore[no-untyped-def]  # pandas is imported by the code alone
-    return describe_images(Samples(PIXELS[: len(labels)], np.array(labels, np.int64), ("no", "yes")), "train")
+    samples = Samples(PIXELS[: len(labels)], np.array(labels, np.int64), ("no", "yes"))
+    return describe_samples(samples, "train", ImageEncoding())
 
 
 def test_every_sample_is_one_row_of_its_figures() -> None:
@@ -22,6 +24,7 @@ def test_every_sample_is_one_row_of_its_figures() -> None:
     assert first == {
         "split": "train",
         "index": 0,
+        "place": None,
         "label": 0,
         "class_name": "no",
         "height": 2,
@@ -56,5 +59,5 @@ def test_labels_are_whole_numbers_whether_or_not_one_is_missing(labels: tuple[in
 
 def test_equal_pixels_have_equal_hashes() -> None:
     samples = Samples(PIXELS[[0, 1, 0]], np.zeros(3, np.int64), ("no", "yes"))
-    hashes = describe_images(samples, "train")["content_hash"].tolist()
+    hashes = describe_samples(samples, "train", ImageEncoding())["content_hash"].tolist()
     assert hashes[0] == hashes[2] != hashes[1]

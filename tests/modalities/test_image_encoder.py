@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from thresher.errors import InvalidInputError
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image import ImageEncoder, ImageEncoding
 from thresher.modalities.samples import Samples
 
 GREY = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=3, width=2, class_names=("no", "yes"))
@@ -148,7 +148,7 @@ def test_files_that_are_no_such_image_are_refused(content: bytes, reason: str) -
 
 def test_the_encoder_is_fitted_to_shape_and_classes_and_survives_json() -> None:
     samples = Samples(np.zeros((4, 3, 5, 6), np.uint8), np.zeros(4, np.int64), ("no", "yes"))
-    encoder = ImageEncoder.fit(samples)
+    encoder = ImageEncoder.fit(samples, ImageEncoding())
     assert encoder == ImageEncoder(
         channels=3,
         mean=(

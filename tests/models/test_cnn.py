@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from thresher.errors import ThresherError
+from thresher.modalities.inputs import ImageInput
 from thresher.models.cnn import Cnn, build_cnn
 from thresher.models.network import Network
 
@@ -34,6 +35,7 @@ def test_each_convolution_has_its_width_and_a_batch_norm(build: Build) -> None:
 
 @pytest.mark.parametrize(("side", "at_most"), [(8, 3), (9, 3), (7, 2), (2, 1)])
 def test_more_poolings_than_the_image_has_pixels_are_refused_with_the_most(side: int, at_most: int) -> None:
-    build_cnn(Cnn(channels=(2,) * at_most), (1, side, 64), 10)
+    image = ImageInput(channels=1, height=side, width=64, mean=(0.0,), std=(1.0,))
+    build_cnn(Cnn(channels=(2,) * at_most), image, 10)
     with pytest.raises(ThresherError, match=f"leave nothing of a {side}x64 image; give at most {at_most} channels"):
-        build_cnn(Cnn(channels=(2,) * (at_most + 1)), (1, side, 64), 10)
+        build_cnn(Cnn(channels=(2,) * (at_most + 1)), image, 10)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from thresher.errors import ThresherError
+from thresher.modalities.inputs import ImageInput
 from thresher.models.lenet import LeNet, build_lenet
 from thresher.models.network import Network
 
@@ -43,7 +44,8 @@ def test_its_padding_is_the_padding_of_the_image_to_32x32(build: Build, random_i
     takes_32x32 = build(LeNet(), (1, 32, 32))
     takes_32x32.load_state_dict(padded_by_layer.state_dict())
     with torch.inference_mode():
-        padded_image = F.pad(padded_by_layer.normalize(image), (2, 2, 2, 2))
+        (normalized,) = padded_by_layer.prepare(image)
+        padded_image = F.pad(normalized, (2, 2, 2, 2))
         torch.testing.assert_close(takes_32x32.body(padded_image), padded_by_layer(image))
 
 
@@ -57,5 +59,6 @@ def test_square_images_of_any_size_give_one_logit_a_class(
 
 
 def test_images_that_are_not_square_are_refused() -> None:
+    image = ImageInput(channels=1, height=28, width=30, mean=(0.0,), std=(1.0,))
     with pytest.raises(ThresherError, match="takes square images, got 28x30; use the model cnn"):
-        build_lenet(LeNet(), (1, 28, 30), 10)
+        build_lenet(LeNet(), image, 10)

@@ -36,7 +36,7 @@ def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
     assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
-    assert free == {"raw.train", "raw.test", "r.reigning_champion", "bentofile"}
+    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "bentofile"}
     assert "r.bento" in pipeline.outputs()
 
 
@@ -79,7 +79,9 @@ def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
     """Neither training nor compression sees what the verdict is about."""
     pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE, STATIC])
     readers = {node.func.__name__ for node in pipeline.nodes if "r.test_samples" in node.inputs}
-    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "challenge_champion"}
+    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate"}
+    readers = {node.func.__name__ for node in pipeline.nodes if "raw.test" in node.inputs}
+    assert readers == {"fingerprint_data", "describe_samples", "encode_samples", "challenge_champion"}
 
 
 def test_contract_comes_before_all_that_uses_the_data() -> None:
@@ -87,11 +89,14 @@ def test_contract_comes_before_all_that_uses_the_data() -> None:
     done: list[str] = []
     for group in pipeline.grouped_nodes:
         done += [node.func.__name__ for node in group]
-    assert done.index("check_contract") < done.index("split_samples")
+    assert done.index("check_contract") < done.index("hold_out")
     users = {node.func.__name__ for node in pipeline.nodes if "raw.train" in node.inputs}
-    assert users == {"fingerprint_data", "describe_samples", "split_samples"}
-    (split,) = [node for node in pipeline.nodes if node.func.__name__ == "split_samples"]
-    assert "r.contract_report" in split.inputs
+    assert users == {"fingerprint_data", "describe_samples", "hold_out", "fit_encoder", "encode_samples"}
+    (hold_out,) = [node for node in pipeline.nodes if node.func.__name__ == "hold_out"]
+    assert "r.contract_report" in hold_out.inputs
+    # Whatever else reads the raw data waits for the split, and so for the contract.
+    assert all("r.held_out" in node.inputs for node in pipeline.nodes
+               if node.func.__name__ in ("fit_encoder", "encode_samples"))  # fmt: skip
 
 
 def recipe_names() -> list[str]:

@@ -62,18 +62,22 @@ selection:
     accuracy_drop: {at_most: 1, at_least: 0}
 serving: {max_batch: 3}
 """
+MODEL_KINDS = "cnn, cnn1d, gru, lenet, linear, lstm, mlp, resnet, textcnn, transformer"
 CANDIDATE_KINDS = "finetune, prune_channels, prune_weights, quantize_dynamic, quantize_static"
 CHAIN_RULE = "Prune and finetune first, quantize once and last."
 NAME_RULE = "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
 FINETUNE = {"kind": "finetune"}
 EXPECTED = {
-    ":1 task": ("'clasification' is not allowed", "Did you mean 'classification'? Allowed: classification."),
+    ":1 task": (
+        "'clasification' is not allowed",
+        "Did you mean 'classification'? Allowed: classification, regression.",
+    ),
     ":2 data.test": ("'test' is missing", "It has no default; every recipe must give it."),
     ":5 data.validaton": (
         "unknown key 'validaton'",
-        "Did you mean 'validation'? Allowed: contract, modality, test, train, validation.",
+        "Did you mean 'validation'? Allowed: contract, encoding, modality, test, train, validation.",
     ),
-    ":8 model.kind": ("unknown kind 'lenett'", "Did you mean 'lenet'? Allowed: cnn, lenet."),
+    ":8 model.kind": ("unknown kind 'lenett'", f"Did you mean 'lenet'? Allowed: {MODEL_KINDS}."),
     ":12 training.optimizer.lr": ("0 given", "Input should be greater than 0."),
     ":13 training.optimizer.momentun": ("unknown key 'momentun'", "Allowed: betas, kind, lr, weight_decay."),
     ":14 training.epochs": ("'ten' given", "Input should be a valid integer, unable to parse string as an integer."),

@@ -24,7 +24,7 @@ from thresher.reuse.ledger import Dependencies
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 
 Find = Callable[..., dict[str, Dependencies]]
-TIMED_FUNCTIONS = {"evaluate_float", "evaluate_candidate", "challenge_champion"}
+TIMED_FUNCTIONS = {"choose_execution", "evaluate_float", "evaluate_candidate", "challenge_champion"}
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict
 
 
 def test_a_node_depends_on_its_own_part_of_the_recipe(found: dict[str, Dependencies]) -> None:
-    assert set(found["split_samples"].parameters) == {"data.validation", "training.seed"}
-    assert found["describe_samples"].parameters == {}
+    assert set(found["hold_out"].parameters) == {"task", "data.validation", "training.seed"}
+    assert found["describe_samples"].parameters == {"data.encoding.kind": "image"}
     assert found["float.predict_test"].parameters == {"evaluation.threads": 1}
     train = found["train_float"].parameters
     assert {train["model.kind"], train["training.optimizer.kind"], train["training.epochs"]} == {"cnn", "adam", 15}
@@ -136,8 +136,8 @@ def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
     [
         ("description", "Other", {"write_model_card"}),
         ("serving.max_batch_size", 8, {"crown_champion"}),
-        ("data.validation", 0.2, {"check_contract", "split_samples"}),
-        ("model.hidden", 8, {"train_float"}),
+        ("data.validation", 0.2, {"hold_out"}),
+        ("model.hidden", 8, {"choose_execution", "train_float"}),
         ("selection.minimize", "size_bytes", {"judge_candidates", "challenge_champion"}),
         ("candidates.int8", [{"kind": "quantize_static", "calibration_samples": 8}], {"int8.quantize_onnx"}),
         ("training.device", "auto", set()),

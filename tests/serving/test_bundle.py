@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.any_modality import make_encoder
 
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle, BundleError, read_bundle, write_bundle
@@ -65,4 +66,10 @@ def test_model_for_other_images_is_refused(bundle: Bundle) -> None:
 def test_model_for_other_classes_is_refused(bundle: Bundle) -> None:
     encoder = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=6, class_names=("a", "b"))
     with pytest.raises(BundleError, match=r"3.*for 2 classes"):
+        open_session(replace(bundle, encoder=encoder))
+
+
+def test_encoder_that_cannot_encode_is_refused(bundle: Bundle) -> None:
+    encoder = make_encoder("text").model_copy(update={"tokenizer": "{}"})
+    with pytest.raises(BundleError, match=r"The encoder in encoder\.json cannot be used"):
         open_session(replace(bundle, encoder=encoder))

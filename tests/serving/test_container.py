@@ -6,6 +6,8 @@ from importlib.metadata import packages_distributions, version
 
 import yaml
 
+from thresher.modalities import ENCODER
+from thresher.serving.bundle import Bundle
 from thresher.serving.container import REQUIREMENTS, container_image, pinned_packages
 from thresher.serving.packaging import PROJECT
 
@@ -33,20 +35,23 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def test_pins_are_the_installed_versions() -> None:
-    pins = dict(pin.split("==") for pin in pinned_packages())
+    pins = dict(pin.split("==") for pin in pinned_packages(("pillow",)))
     assert pins == {name: version(name) for name in pins}
-    assert set(REQUIREMENTS) - {"bentoml"} <= set(pins)
+    assert {*REQUIREMENTS, "pillow"} - {"bentoml"} <= set(pins)
+    assert "pillow" not in dict(pin.split("==") for pin in pinned_packages())
     assert not {"torch", "kedro", "mlflow", "pandas", "onnx", "scikit-learn", "scipy"} & set(pins)
 
 
 def test_whatever_the_bento_imports_is_required() -> None:
     owners = packages_distributions()
     imported = {owners[name][0].lower() for name in bento_imports() - {"pandas"}}  # pandas describes, which is training
-    assert imported <= {*REQUIREMENTS, "prometheus_client", "packaging"}  # both needed by BentoML itself
+    of_encoders = {name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}
+    needed_by_bentoml = {"prometheus_client", "packaging"}
+    assert imported <= {*REQUIREMENTS} | of_encoders | needed_by_bentoml
 
 
-def test_image_installs_no_system_package() -> None:
-    image = container_image()
+def test_image_installs_no_system_package(bundle: Bundle) -> None:
+    image = container_image(bundle.encoder)
     assert image.base_image == f"python:3.{sys.version_info.minor}-slim-bookworm"
     assert image.commands == []
 

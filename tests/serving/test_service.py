@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +13,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import yaml
-from packaging.utils import canonicalize_name
 from PIL import Image
+from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
+from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle, write_bundle
-from thresher.serving.container import pinned_packages
 from thresher.serving.packaging import PROJECT, PackagingError, build_bento
 
 pytestmark = pytest.mark.end_to_end
-
-STORE = """
-import sys
-from pathlib import Path
-from thresher.serving.packaging import store_bundle
-print(store_bundle(Path(sys.argv[1])))
-"""
-SHIM = """
-import sys
-BLOCKED = {blocked!r}
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in BLOCKED:
-            raise ModuleNotFoundError(f"{{name}} is not in the Bento", name=name)
-sys.meta_path.insert(0, Blocker())
-sys.path[:] = [path for path in sys.path if path != {source!r}]
-print("Blocker works", file=sys.stderr)
-"""
 
 Store = Callable[..., str]
 
@@ -62,19 +37,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
 
 
-def run(*command: str, **options: Any) -> str:
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60, **options)
-    assert "Tracking" not in done.stdout + done.stderr
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def store(home: Path, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Store:
     def store_one(**changes: Any) -> str:
         folder = tmp_path_factory.mktemp("bundle")
         write_bundle(folder, bundle.onnx_bytes, bundle.encoder, make_info(**changes))
-        return run("-c", STORE, str(folder)).strip()
+        return store_bundle(folder)
 
     return store_one
 
@@ -92,50 +60,14 @@ def bento(home: Path, store: Store) -> str:
 def service(home: Path, bento: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The served Bento, where only the packages that the Bento pins can be imported, and thresher only from it."""
     folder = tmp_path_factory.mktemp("serve")
-    pinned = {pin.split("==")[0] for pin in pinned_packages()} | {"bentoml"}
-    owners = packages_distributions().items()
-    blocked = {name for name, owned in owners if not pinned & {canonicalize_name(one) for one in owned}} - {"thresher"}
-    assert {"torch", "kedro", "mlflow", "pandas", "sklearn", "onnx"} <= blocked
-    (folder / "sitecustomize.py").write_text(SHIM.format(blocked=blocked, source=str(PROJECT / "src")))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-                wait_until_ready(client, process, folder / "log")
-                yield client
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    with serve(bento, ImageEncoder.REQUIREMENTS, folder) as client:
+        yield client
+        port = client.base_url.port
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/livez")
     log_text = (folder / "log").read_text()
     assert log_text.count("Blocker works") >= 2  # BentoML's supervisor and its worker
     assert "Tracking" not in log_text
-
-
-def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if client.get("/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(log.read_text())
 
 
 def test_bento_says_where_it_comes_from(home: Path, bento: str) -> None:

@@ -61,7 +61,8 @@ class Caller:
 
     def __init__(self, bundle: Bundle) -> None:
         self.app = create_app()
-        self.predictor = self.app.state.predictor = Predictor(bundle, CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.predictor = self.app.state.predictor = Predictor(bundle, self.registry)
         self.runner = asyncio.Runner()
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://service")
 

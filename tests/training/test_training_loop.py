@@ -9,11 +9,15 @@ import pytest
 import torch
 
 from thresher.errors import TrainingError
+from thresher.modalities.inputs import ImageInput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.progress import Event, TrainingEpoch, TrainingStep
 from thresher.training import Training
+from thresher.training.batches import Order, as_positions
 from thresher.training.devices import choose_device
+from thresher.training.execution import ChosenExecution
+from thresher.training.history import Epoch
 from thresher.training.loop import evaluate_network, train
 from thresher.training.optimizers import Adam, Sgd
 
@@ -36,7 +40,7 @@ def swap_labels(samples: Samples) -> Samples:
 
 def test_it_learns_what_can_be_learned(network: Network, halves: Halves) -> None:
     trained, history = train(network, halves(64), halves(200), QUICK, "float")
-    assert history.epochs[-1].validation_accuracy == 1
+    assert history.epochs[-1].validation_metric == 1
     assert not trained.training
     assert evaluate_network(trained, halves(200), CPU)[1] == 1
 
@@ -89,21 +93,106 @@ def test_weights_that_are_zero_stay_zero(network: Network, halves: Halves) -> No
     for name, weight in trained.named_parameters():
         if name in masks:
             assert torch.equal(weight == 0, masks[name]), name
-    assert history.epochs[-1].validation_accuracy == 1
+    assert history.epochs[-1].validation_metric == 1
 
 
 def test_a_training_loss_that_explodes_is_told_with_its_step(network: Network, halves: Halves) -> None:
-    network.scale.fill_(float("inf"))
-    with pytest.raises(TrainingError, match=r"half: the loss is nan at step 2\. Lower training\.optimizer\.lr"):
+    network.prepare.scale.fill_(float("inf"))
+    with pytest.raises(TrainingError, match=r"half: the loss is nan at step 1, .* lower training\.optimizer\.lr"):
         train(network, halves(32), halves(8), QUICK.model_copy(update={"epochs": 1}), "half")
 
 
 def test_a_validation_loss_that_explodes_is_told_too(network: Network, halves: Halves) -> None:
     training = halves(32)
     training.inputs[:] = 110  # normalized to zeros, which no scale makes large
-    network.scale.fill_(1e38)
-    with pytest.raises(TrainingError, match="the loss is nan"):
+    network.prepare.scale.fill_(1e38)
+    with pytest.raises(TrainingError, match="the validation loss is nan after step 2"):
         train(network, training, halves(8), QUICK, "float")
+
+
+def test_the_samples_of_the_batch_are_named(network: Network, halves: Halves) -> None:
+    samples = halves(32)
+    places = np.array([f"train.csv:{row}" for row in range(2, 34)], dtype=object)
+    poisoned = Samples(np.asarray(samples.inputs), samples.labels, samples.class_names, places)
+    steps = 0
+    forward = Network.forward
+
+    def poison(self: Network, encoded: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        learned = forward(self, encoded)
+        return learned * float("inf") if steps == 3 else learned
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError) as caught:
+        patch.setattr(Network, "forward", poison)
+        train(network, poisoned, halves(8), QUICK.model_copy(update={"batch_size": 12}), "float")
+    batch = Order(32, 12, 3, QUICK.seed).of_epoch(1)[2]
+    named = ", ".join(f"train.csv:{index + 2}" for index in as_positions(batch))
+    assert f"at step 3, whose batch is {named}. Last good checkpoint: none." in str(caught.value)
+
+
+def test_of_a_large_batch_ten_samples_are_named(network: Network, halves: Halves) -> None:
+    network.prepare.scale.fill_(float("inf"))
+    with pytest.raises(TrainingError, match=r"whose batch is sample 0, .*, sample 9 and 1,990 more\."):
+        train(network, halves(2000), halves(8), QUICK.model_copy(update={"batch_size": "full"}), "float")
+
+
+def test_it_ends_early_where_epochs_bring_nothing(network: Network, halves: Halves) -> None:
+    judge = swap_labels(halves(32))
+    config = QUICK.model_copy(update={"epochs": 9, "early_stopping": 2})
+    trained, history = train(network, halves(64), judge, config, "float")
+    assert (len(history.epochs), history.best_epoch) == (3, 1)
+    assert evaluate_network(trained, judge, CPU)[0] == pytest.approx(history.epochs[0].validation_loss)
+
+
+def test_the_last_weights_are_kept_where_the_recipe_says_so(network: Network, halves: Halves) -> None:
+    judge = swap_labels(halves(32))
+    trained, history = train(network, halves(64), judge, QUICK.model_copy(update={"keep": "last"}), "float")
+    assert history.best_epoch == 3
+    assert evaluate_network(trained, judge, CPU)[0] == pytest.approx(history.epochs[-1].validation_loss)
+
+
+def test_what_an_observer_of_epochs_raises_ends_the_training(network: Network, halves: Halves) -> None:
+    seen = []
+
+    def stop(epoch: Epoch) -> None:
+        seen.append(epoch)
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    execution = ChosenExecution(channels_last=False, compile=False, threads=threads + 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(network, halves(32), halves(8), QUICK, "float", execution, on_epoch=stop)
+    assert [epoch.step for epoch in seen] == [2, 4]
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_execution_is_what_was_chosen(channels_last: bool, network: Network, halves: Halves) -> None:
+    execution, seen = ChosenExecution(channels_last=channels_last, compile=False, threads=2), set()
+    samples = Samples(np.repeat(halves(32).inputs, 2, axis=1), halves(32).labels, ("left", "right"))
+    image = ImageInput(channels=2, height=8, width=8, mean=(110.0, 110.0), std=(67.0, 67.0))
+    colored = Network(network.spec.model_copy(update={"input": image}))
+    forward = Network.forward
+
+    def look(self: Network, encoded: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            weight = self.body.conv1.weight
+            seen.add(
+                (
+                    torch.get_num_threads(),
+                    *(t.is_contiguous(memory_format=torch.channels_last) for t in (encoded, weight)),
+                )
+            )
+        return forward(self, encoded)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "forward", look)
+        trained, _ = train(colored, samples, samples, QUICK, "float", execution)
+    assert seen == {(2, channels_last, channels_last)}
+    assert all(weight.is_contiguous() for weight in trained.parameters())
+    assert all(weight.grad is None for weight in trained.parameters())
 
 
 def test_progress_is_told_in_order(network: Network, halves: Halves, events: list[Event]) -> None:
@@ -128,7 +217,7 @@ def test_evaluation_counts_every_sample_once_whatever_the_batches(
 ) -> None:
     samples = halves(50)
     whole = evaluate_network(network, samples, CPU)
-    monkeypatch.setattr("thresher.training.loop.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("thresher.training.validation.EVALUATION_BATCH", 7)
     assert evaluate_network(network, samples, CPU) == pytest.approx(whole)
     with torch.inference_mode():
         correct = network(torch.from_numpy(samples.inputs)).argmax(1).numpy() == samples.labels
@@ -144,7 +233,7 @@ def test_cuda_without_a_gpu_is_told_and_never_replaced(network: Network, halves:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_a_gpu_learns_the_same_and_gives_the_network_back_on_the_cpu(network: Network, halves: Halves) -> None:
     trained, history = train(network, halves(64), halves(200), QUICK.model_copy(update={"device": "cuda"}), "float")
-    assert (history.device, history.epochs[-1].validation_accuracy) == ("cuda", 1)
+    assert (history.device, history.epochs[-1].validation_metric) == ("cuda", 1)
     assert {parameter.device for parameter in trained.parameters()} == {CPU}
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from thresher.cleaning.items import CleaningError
-from thresher.tracking.run import EXPERIMENT_TAGS, TAKEN_FROM, TRACKING_URI, registry_is_empty
+from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, TAKEN_FROM, TRACKING_URI, registry_is_empty
 from thresher.tracking.settings import SQLITE
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ class Tracked:
         return {run_id for run_id, run in self.runs.items() if _went_on(run, moment)}
 
     def lineage(self, runs: Iterable[str]) -> set[str]:
-        """Return ``runs`` with all that they took results from, and those with all that they took from, and so on."""
+        """Return ``runs`` with their trials and all that they took results from, and those with theirs, and so on."""
         found: set[str] = set()
         waiting = list(runs)
         while waiting:
             run_id = waiting.pop()
             if run_id not in found:
                 found.add(run_id)
-                waiting.extend(self._taken_from(run_id))
+                waiting.extend(self._taken_from(run_id) | self._trials_of[run_id])
         return found
 
     @cached_property
@@ -100,6 +100,14 @@ class Tracked:
         """Return the ids of the models that the run names as its own, whoever logged them, gone or not."""
         outputs = self.runs[run_id].outputs
         return [output.model_id for output in outputs.model_outputs] if outputs else []
+
+    @cached_property
+    def _trials_of(self) -> dict[str, set[str]]:
+        """Run -> the trials of a search that are nested in it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for run_id, run in self.runs.items():
+            found[run.data.tags.get(PARENT, "")].add(run_id)
+        return found
 
     def _taken_from(self, run_id: str) -> set[str]:
         if run_id not in self.runs:

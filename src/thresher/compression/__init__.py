@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from thresher.compression.data import CompressionData
+from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.finetune import Finetune, finetune
 from thresher.compression.prune_channels import PruneChannels, prune_channels
 from thresher.compression.prune_weights import PruneWeights, prune_weights
@@ -30,8 +30,8 @@ APPLY_TO_NETWORK: dict[type, Callable[[Network, Any, CompressionData], Network]]
 }
 """Config type -> function (network, config, CompressionData) -> network."""
 
-APPLY_TO_ONNX: dict[type, Callable[[bytes, Any, CompressionData], bytes]] = {
+APPLY_TO_ONNX: dict[type, Callable[[bytes, Any, CalibrationData], bytes]] = {
     QuantizeDynamic: quantize_dynamic,
     QuantizeStatic: quantize_static,
 }
-"""Config type -> function (float ONNX file, config, CompressionData) -> ONNX file, both as bytes."""
+"""Config type -> function (float ONNX file, config, CalibrationData) -> ONNX file, both as bytes."""

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from thresher.modalities.inputs import ModelInput
 from thresher.modalities.samples import EncodedSamples
 from thresher.training import Training
+from thresher.training.execution import ChosenExecution
+
+if TYPE_CHECKING:
+    from thresher.training.checkpoints import Checkpoints
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """What a technique on an ONNX file may use: validated training samples, from which it draws by the seed.
+
+    Attributes:
+        candidate: whose file it is, for errors.
+    """
+
+    candidate: str
+    input: ModelInput
+    """What the encoder makes, and the model takes."""
+    training_samples: EncodedSamples
+    seed: int
 
 
 @dataclass(frozen=True)
 class CompressionData:
-    """The validated samples, and how the float model was trained. Never the test split.
+    """What a technique on a network may use: validated samples, and how the float model was trained.
+
+    Never the test split.
 
     Attributes:
         candidate: what finetuning is called in progress reports and metrics.
@@ -23,3 +45,7 @@ class CompressionData:
     training_samples: EncodedSamples
     validation_samples: EncodedSamples
     training: Training
+    execution: ChosenExecution | None = None
+    """How this machine trains fastest; without a trial where it is None."""
+    checkpoints: Checkpoints | None = None
+    """Where a finetuning that was killed goes on."""

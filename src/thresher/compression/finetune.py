@@ -24,11 +24,16 @@ class Finetune(Config):
 
 
 def finetune(network: Network, config: Finetune, data: CompressionData) -> Network:
-    """Return a copy of ``network`` trained on for ``epochs``."""
+    """Return a copy of ``network`` trained on for ``epochs``, over which the training's schedule begins anew.
+
+    It is not ended early: so few epochs are what the recipe asks for.
+    """
     from thresher.training.loop import train
 
     optimizer = data.training.optimizer
     if config.lr is not None:
         optimizer = optimizer.model_copy(update={"lr": config.lr})
-    training = data.training.model_copy(update={"epochs": config.epochs, "optimizer": optimizer})
-    return train(network, data.training_samples, data.validation_samples, training, data.candidate)[0]
+    changed = {"epochs": config.epochs, "optimizer": optimizer, "early_stopping": None, "search": None}
+    training = data.training.model_copy(update=changed)
+    samples = (data.training_samples, data.validation_samples)
+    return train(network, *samples, training, data.candidate, data.execution, data.checkpoints)[0]

@@ -12,6 +12,8 @@ from thresher.config import Config
 from thresher.errors import CompressionError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from thresher.models.network import Network
 
 
@@ -35,13 +37,19 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
     Source: Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, as Torch-Pruning implements it.
 
     Raises:
-        CompressionError: a ratio that removes nothing of this network.
+        CompressionError: a network whose channels are fixed, or a ratio that removes nothing of it.
     """
     import torch
     import torch_pruning
 
+    from thresher.models import CHANNELS_ARE_FIXED
     from thresher.models.channel_plan import read_channel_plan
 
+    if isinstance(network.spec.model, CHANNELS_ARE_FIXED):
+        raise CompressionError(
+            f"{data.candidate}: prune_channels cannot prune a {network.spec.model.kind} yet. "
+            "Use prune_weights, quantize_dynamic or a smaller model."
+        )
     smaller = copy.deepcopy(network).eval()
     # Pruned without its preparation: the graph is traced with gradients, which integers have not.
     with torch.no_grad():
@@ -53,7 +61,7 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
         pruning_ratio=config.ratio,
         global_pruning=config.scope == "global",
         round_to=config.round_to,
-        ignored_layers=[smaller.output_layer()],
+        ignored_layers=[smaller.output_layer(), *_embeddings(smaller.body)],
     )
     pruner.step()
     plan = read_channel_plan(smaller.body)
@@ -64,3 +72,10 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
         )
     smaller.spec = network.spec.model_copy(update={"channel_plan": plan})
     return smaller
+
+
+def _embeddings(body: nn.Module) -> list[nn.Module]:
+    """Return the tables of ``body``: what they cost is memory, and what they give is the input."""
+    from torch import nn
+
+    return [module for module in body.modules() if isinstance(module, nn.Embedding)]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from thresher.compression.data import CompressionData
 from thresher.config import Config
+from thresher.errors import CompressionError
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
@@ -22,7 +23,7 @@ class PruneWeights(Config):
 
     kind: Literal["prune_weights"] = "prune_weights"
     sparsity: float = Field(gt=0, lt=1)
-    """Share of all weights that are zero afterwards; biases and batch norms are left alone."""
+    """Share of all weights that are zero afterwards; biases, norms and embeddings are left alone."""
 
 
 def prune_weights(network: Network, config: PruneWeights, data: CompressionData) -> Network:
@@ -30,14 +31,26 @@ def prune_weights(network: Network, config: PruneWeights, data: CompressionData)
 
     Source: Han et al., "Learning both Weights and Connections for Efficient Neural Networks", NeurIPS 2015, with one
     threshold for the whole network in place of one a layer.
+
+    Raises:
+        CompressionError: a sparsity that zeroes nothing.
     """
     import torch
-    from torch.nn.utils import prune
+    from torch import nn
 
     sparse = copy.deepcopy(network)
-    layers = [module for module in sparse.body.modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)]
-    weights = [(layer, "weight") for layer in layers]
-    prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=config.sparsity)
-    for layer in layers:
-        prune.remove(layer, "weight")
+    tables = {id(weight) for module in sparse.body.modules() if isinstance(module, nn.Embedding)
+              for weight in module.parameters()}  # fmt: skip
+    weights = [weight for weight in sparse.body.parameters() if weight.ndim > 1 and id(weight) not in tables]
+    magnitudes = torch.cat([weight.detach().abs().flatten() for weight in weights])
+    count = round(config.sparsity * len(magnitudes))
+    if count == 0:
+        raise CompressionError(
+            f"{data.candidate}: prune_weights with sparsity {config.sparsity} zeroes none of {len(magnitudes)} "
+            "weights. Raise sparsity."
+        )
+    threshold = magnitudes.kthvalue(count).values
+    with torch.no_grad():
+        for weight in weights:
+            weight.mul_(weight.abs() > threshold)
     return sparse

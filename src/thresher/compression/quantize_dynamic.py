@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from thresher.compression.data import CompressionData
+from thresher.compression.data import CalibrationData
 from thresher.config import Config
 
 
 class QuantizeDynamic(Config):
-    """int8 weights for the fully connected and recurrent layers; needs no calibration.
+    """int8 weights for fully connected layers, LSTMs and embeddings; needs no calibration.
 
     Convolutions stay in float: ONNX Runtime's integer convolution with dynamic scales is slower than its float one.
+    It has none for GRUs.
     """
 
     kind: Literal["quantize_dynamic"] = "quantize_dynamic"
 
 
-def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: CompressionData) -> bytes:
+def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: CalibrationData) -> bytes:
     """Return the float ``onnx_file`` with int8 weights, one scale a channel."""
     from onnxruntime import quantization
 
@@ -28,7 +29,7 @@ def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: Compressio
         quantization.quantize_dynamic(
             prepared,
             target,
-            op_types_to_quantize=["MatMul", "Gemm", "LSTM", "GRU", "Attention"],
+            op_types_to_quantize=["MatMul", "Gemm", "LSTM", "Gather"],
             per_channel=True,
             reduce_range=needs_reduced_range(),
             weight_type=quantization.QuantType.QInt8,

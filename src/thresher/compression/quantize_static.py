@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from thresher.compression.data import CompressionData
+from thresher.compression.data import CalibrationData
 from thresher.config import Config
 
 CALIBRATION_BATCH = 64
@@ -29,7 +29,7 @@ class QuantizeStatic(Config):
     """How a range is read from them."""
 
 
-def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionData) -> bytes:
+def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationData) -> bytes:
     """Return the float ``onnx_file`` in QDQ form.
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
@@ -61,10 +61,10 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CompressionD
         return target.read_bytes()
 
 
-def choose_calibration_inputs(config: QuantizeStatic, data: CompressionData) -> np.ndarray:
+def choose_calibration_inputs(config: QuantizeStatic, data: CalibrationData) -> np.ndarray:
     """Return inputs [N, ...] drawn without replacement from the validated training samples, by the seed."""
     count = min(config.calibration_samples, len(data.training_samples))
-    chosen = np.random.default_rng(data.training.seed).choice(len(data.training_samples), count, replace=False)
+    chosen = np.random.default_rng(data.seed).choice(len(data.training_samples), count, replace=False)
     return data.training_samples.inputs[np.sort(chosen)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from thresher.contracts.plan import LEAK_COLUMN, Check
+from thresher.contracts.check import LEAK_COLUMN, Check
 from thresher.contracts.report import Example, ExpectationResult
 
 
@@ -61,12 +61,12 @@ def _sentence(item: Check, success: bool, result: dict[str, Any]) -> str:
 
 def _count_sentence(item: Check, result: dict[str, Any]) -> str:
     unexpected, total = result["unexpected_count"], result["element_count"]
+    allowed = f"; {100 * (1 - item.arguments['mostly']):.3g} % may" if "mostly" in item.arguments else ""
     if item.arguments.get("column") == LEAK_COLUMN:
-        return f"{unexpected:,} of {total:,} samples are in train as well."
+        return f"{unexpected:,} of {total:,} samples are in train as well{allowed}."
     if unexpected == 0:
         return f"Holds for all {total:,} samples."
     percent = f"{plain(result.get('unexpected_percent')) or 0:.3g} %"
-    allowed = f"; {100 * (1 - item.arguments['mostly']):.3g} % may" if "mostly" in item.arguments else ""
     return f"{unexpected:,} of {total:,} samples ({percent}) break it{allowed}."
 
 
@@ -79,8 +79,9 @@ def _examples(result: dict[str, Any]) -> list[Example]:
 def _example(value: Any, place: str | None) -> Example:
     if place is None:
         return Example(value=plain(value))
-    split, _, index = place.rstrip("]").rpartition("[")
-    return Example(value=plain(value), split=split, index=int(index))
+    name, _, file = place.partition("] ")
+    split, _, index = name.rstrip("]").rpartition("[")
+    return Example(value=plain(value), split=split, index=int(index), place=file or None)
 
 
 def _exception(info: dict[str, Any]) -> str:

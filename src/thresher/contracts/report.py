@@ -18,10 +18,13 @@ class Example(Config):
     split: str | None = None
     index: int | None = None
     """The sample's place in its split, from 0."""
+    place: str | None = None
+    """Where it stands, such as `adult.data:18`, where that is known."""
 
     def __str__(self) -> str:
         value = f"{self.value:.6g}" if isinstance(self.value, float) else str(self.value)
-        return f"{value} at {self.split}[{self.index}]" if self.split is not None else value
+        place = f" ({self.place})" if self.place else ""
+        return f"{value} at {self.split}[{self.index}]{place}" if self.split is not None else value
 
 
 class ExpectationResult(Config):

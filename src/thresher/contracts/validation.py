@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thresher.contracts import schemas
+from thresher.contracts.check import Check
 from thresher.contracts.expectation import Contract
 from thresher.contracts.outcome import describe_outcome, unbuildable
-from thresher.contracts.plan import Check, add_leak_column, describe_duplicates, plan_checks
+from thresher.contracts.plan import add_leak_column, describe_duplicates, name_rows, plan_checks
 from thresher.contracts.report import ContractReport, ExpectationResult
 
 if TYPE_CHECKING:
@@ -26,22 +27,28 @@ RESULT_FORMAT = {
 
 
 def check(
-    sample_table: pd.DataFrame, contract: Contract, class_names: tuple[str, ...], docs_folder: Path | None
+    sample_table: pd.DataFrame,
+    contract: Contract,
+    class_names: tuple[str, ...],
+    encoding: Any,
+    docs_folder: Path | None,
 ) -> ContractReport:
     """Return what the recipe's expectations and the built-in ones find in ``sample_table``.
 
-    Built in: no missing label, no sample of another split in train (by content), every class in every split
-    (where there are classes).
+    Built in: every sample has a label, of the classes (each of which is in every split) or finite; no sample of
+    another split is in train, by content; and what the modality demands: texts with words, series with steps, rows
+    with the categories of train.
 
     Args:
         sample_table: one row a sample of every split, with at least split, index, label, class_name, content_hash.
         class_names: empty for a regression.
+        encoding: the modality's section `data.encoding`.
         docs_folder: where the Data Docs go, as one self-contained index.html; None writes nothing.
     """
     import great_expectations
 
     table = add_leak_column(sample_table)
-    checks = plan_checks(table, contract, class_names)
+    checks = plan_checks(table, contract, class_names, encoding)
     with warnings.catch_warnings():
         # GX warns of its own deprecated arguments, which a user of a recipe can do nothing about.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -84,10 +91,10 @@ def _validate(table: pd.DataFrame, checks: list[Check]) -> tuple[Any, list[Expec
 
 
 def _places(table: pd.DataFrame) -> pd.Index:
-    """Return "train[17]" for each row: GX names unexpected rows by index, in seconds; by columns it takes minutes."""
+    """Return the name of each row: GX names unexpected rows by index, in seconds; by columns it takes minutes."""
     import pandas as pd
 
-    return pd.Index([f"{split}[{index}]" for split, index in zip(table["split"], table["index"], strict=True)])
+    return pd.Index(name_rows(table))
 
 
 def _context() -> Any:

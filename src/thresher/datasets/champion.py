@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
+from pydantic import ValidationError
 
-from thresher.modalities.image import ImageEncoder
+from thresher.errors import DataError
+from thresher.modalities import read_encoder
+from thresher.modalities.encoder import Encoder
 from thresher.serving.bundle import Bundle, ModelInfo
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
@@ -28,13 +32,18 @@ class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
         self._recipe = recipe
 
     def load(self) -> Bundle | None:
+        """Return the champion.
+
+        Raises:
+            DataError: the version was not registered by a Thresher that knows this one's encoders.
+        """
         from thresher.tracking import models
 
         version = models.find_champion(self._recipe)
         if version is None:
             return None
         onnx_file, metadata = models.load_champion(version)
-        return Bundle(onnx_file, ImageEncoder.model_validate(metadata[models.ENCODER]), self._info(version))
+        return Bundle(onnx_file, self._encoder(metadata.get(models.ENCODER)), self._info(version))
 
     def save(self, data: Bundle) -> None:
         if data.info.model_version:
@@ -65,6 +74,15 @@ class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
         except MlflowException as error:
             raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
         return f"version {version.version} of {version.source}" if version else NOBODY
+
+    def _encoder(self, document: Any) -> Encoder:
+        try:
+            return read_encoder(json.dumps(document))
+        except ValidationError as error:
+            raise DataError(
+                f"The champion of {self._recipe} in MLflow's registry has no encoder that can be read. "
+                "Fix: take the alias 'champion' from that version; the next run crowns its own winner."
+            ) from error
 
     def _info(self, version: Any) -> ModelInfo:
         tags = version.tags

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -14,8 +15,8 @@ from kedro.io import AbstractDataset
 from pydantic import TypeAdapter
 
 from thresher.config import Config
-from thresher.datasets.files import replacing_file, replacing_folder
 from thresher.errors import DataError
+from thresher.files import replacing_file, replacing_folder
 from thresher.modalities.samples import EncodedSamples
 
 Value = TypeVar("Value")
@@ -46,16 +47,36 @@ class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
 
 
 class SamplesDataset(LocalDataset[EncodedSamples]):
-    """EncodedSamples as an uncompressed .npz file: reading it back is one copy, no decoding."""
+    """EncodedSamples as a folder of arrays and JSON.
+
+    Inputs are mapped into memory and not read: a split may be larger than that.
+    """
+
+    INPUTS, LABELS, NAMES = "inputs.npy", "labels.npy", "names.json"
 
     def load(self) -> EncodedSamples:
-        with self._reading() as path, np.load(path, allow_pickle=False) as arrays:
-            names = tuple(str(name) for name in arrays["class_names"])
-            return EncodedSamples(arrays["inputs"], arrays["labels"], names)
+        with self._reading() as folder:
+            names = json.loads((folder / self.NAMES).read_bytes())
+            # What has no samples cannot be mapped.
+            mode: Any = "r" if names["num_samples"] else None
+            inputs = np.load(folder / self.INPUTS, mmap_mode=mode, allow_pickle=False)
+            labels = np.load(folder / self.LABELS, allow_pickle=False)
+            if not len(inputs) == len(labels) == names["num_samples"]:
+                raise ValueError(f"{len(inputs)} inputs and {len(labels)} labels of {names['num_samples']} samples")
+            places = None if names["places"] is None else np.array(names["places"], dtype=object)
+            return EncodedSamples(inputs, labels, tuple(names["class_names"]), places)
 
     def save(self, data: EncodedSamples) -> None:
-        with replacing_file(self._filepath) as path, path.open("wb") as file:
-            np.savez(file, inputs=data.inputs, labels=data.labels, class_names=np.array(data.class_names))
+        names = {
+            "num_samples": len(data),
+            "class_names": data.class_names,
+            "places": None if data.places is None else [str(place) for place in data.places],
+        }
+        with replacing_folder(self._filepath) as folder:
+            # Written array by array from where they lie: inputs that are mapped from a file are not read as a whole.
+            np.save(folder / self.INPUTS, data.inputs, allow_pickle=False)
+            np.save(folder / self.LABELS, data.labels, allow_pickle=False)
+            (folder / self.NAMES).write_text(json.dumps(names), encoding="utf-8")
 
 
 class ArrayDataset(LocalDataset[np.ndarray]):
@@ -114,6 +135,25 @@ class FolderDataset(LocalDataset[dict[str, bytes]]):
                 (folder / name).write_bytes(content)
 
 
+class CheckpointsDataset(LocalDataset[Any]):
+    """The folder where trainings that were killed go on: an input of a node, there or not, never saved by Kedro."""
+
+    def load(self) -> Any:
+        from thresher.training.checkpoints import Checkpoints
+
+        return Checkpoints(self._filepath)
+
+    def save(self, data: Any) -> None:
+        raise DataError(f"{self._filepath}: trainings write here themselves; a node's output it cannot be.")
+
+    def _exists(self) -> bool:
+        return True
+
+    def fingerprint(self, hash_of: Callable[[Path], str | None]) -> str:
+        """Return always the same: where a training goes on does not change what it comes to."""
+        return "checkpoints"
+
+
 class DocumentDataset(LocalDataset[Config]):
     """A typed document as JSON."""
 
@@ -121,7 +161,12 @@ class DocumentDataset(LocalDataset[Config]):
         "encoder": ("thresher.modalities", "AnyEncoder"),
         "contract_report": ("thresher.contracts.report", "ContractReport"),
         "fingerprint": ("thresher.modalities.fingerprint", "DataFingerprint"),
-        "training_history": ("thresher.training.loop", "TrainingHistory"),
+        "execution": ("thresher.training.execution", "ChosenExecution"),
+        "training": ("thresher.training", "Training"),
+        "model": ("thresher.models", "ModelChoice"),
+        "range_test": ("thresher.training.range_test", "RangeTest"),
+        "search_result": ("thresher.training.search", "SearchResult"),
+        "training_history": ("thresher.training.history", "TrainingHistory"),
         "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
         "verdict": ("thresher.evaluation.verdict", "Verdict"),
         "challenge": ("thresher.evaluation.challenge", "Challenge"),

@@ -9,32 +9,36 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
 
+from thresher.datasets.raw_base import RawSamples, describe_arguments, fix_missing
 from thresher.datasets.raw_idx import read_idx
+from thresher.datasets.raw_image_files import ImageSheets, NpzImages, ParquetImages
 from thresher.datasets.raw_images import read_image_folder
-from thresher.datasets.raw_split import Split, check_split, take_split
+from thresher.datasets.raw_pictures import check_picture_arguments
+from thresher.datasets.raw_series import ParquetSeries, TsSeries
+from thresher.datasets.raw_split import Split, check_split
+from thresher.datasets.raw_tables import BundledTable, TableFile
+from thresher.datasets.raw_texts import LabeledLines, TextTable
 from thresher.errors import DataError
-from thresher.modalities.image import MODES
 from thresher.modalities.samples import Samples
 
-
-class RawSamples(AbstractDataset[Any, Samples]):
-    """What all raw datasets share: they describe their arguments, and refuse to be written."""
-
-    _arguments: dict[str, Any]
-    paths: tuple[Path, ...]
-    """The files and folders that are read: with the arguments, all that the samples depend on."""
-
-    def save(self, data: Any) -> NoReturn:
-        """Raise a DatasetError: raw data is what the outside world gave."""
-        raise DatasetError(f"{type(self).__name__} is raw data and read-only. Fix: save to another catalog entry.")
-
-    def _describe(self) -> dict[str, Any]:
-        return self._arguments
+__all__ = [
+    "BundledDigits",
+    "BundledTable",
+    "IdxImages",
+    "ImageFolder",
+    "ImageSheets",
+    "LabeledLines",
+    "NpzImages",
+    "ParquetImages",
+    "ParquetSeries",
+    "TableFile",
+    "TextTable",
+    "TsSeries",
+]
 
 
 class IdxImages(RawSamples):
@@ -62,10 +66,10 @@ class IdxImages(RawSamples):
         """
         self._images, self._labels = self.paths = (Path(path) / images, Path(path) / labels)
         self._class_names = tuple(str(name) for name in class_names)
-        self._fix = f"run 'thresher fetch {fetch}'." if fetch else "correct the path in the catalog, or put it there."
+        self._fix = fix_missing(fetch)
         self._arguments = {"images": str(self._images), "labels": str(self._labels)}
 
-    def load(self) -> Samples:
+    def _read(self) -> Samples:
         """Return the images as uint8 [N, 1, H, W] with their labels.
 
         Raises:
@@ -117,24 +121,14 @@ class ImageFolder(RawSamples):
         Raises:
             DataError: arguments out of range.
         """
-        if channels not in MODES:
-            raise DataError(f"channels: {channels} given. Fix: 1 for grey or 3 for RGB.")
-        if size is not None and (len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size)):
-            raise DataError(f"size: {size} given. Fix: [height, width], whole numbers from 1.")
-        if split is not None or test_share is not None:
-            check_split(split, test_share)
-        self._path, self._channels = Path(path), channels
+        self._arguments = describe_arguments(locals())
+        self._path, self._channels, self._size = Path(path), channels, check_picture_arguments(channels, size)
         self.paths = (self._path,)
-        self._size = (size[0], size[1]) if size is not None else None
-        self._split, self._test_share, self._seed = split, test_share, seed
-        self._arguments = {"path": path, "channels": channels, "size": size, "split": split, "test_share": test_share}
+        self._choose_part(split, test_share, seed)
 
-    def load(self) -> Samples:
+    def _read(self) -> Samples:
         """Return the images as uint8 [N, C, H, W]; raises DataError for what ``read_image_folder`` refuses."""
-        samples = read_image_folder(self._path, self._size, self._channels)
-        if self._split is None or self._test_share is None:
-            return samples
-        return take_split(samples, self._split, self._test_share, self._seed)
+        return read_image_folder(self._path, self._size, self._channels)
 
     def _exists(self) -> bool:
         return self._path.is_dir()
@@ -153,20 +147,16 @@ class BundledDigits(RawSamples):
     ) -> None:
         """Choose the part; raises DataError for arguments out of range. ``metadata`` is for Kedro's plugins."""
         check_split(split, test_share)
-        self._split, self._test_share, self._seed = split, test_share, seed
-        self._arguments = {"split": split, "test_share": test_share, "seed": seed}
+        self._arguments = describe_arguments(locals())
+        self._choose_part(split, test_share, seed)
         # Found without importing scikit-learn, which takes longer than all that is asked of these paths.
         (package,) = find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr, misc]
         self.paths = (Path(package) / "datasets" / "data" / "digits.csv.gz",)
 
-    def load(self) -> Samples:
+    def _read(self) -> Samples:
         """Return the digits as uint8 [N, 1, 8, 8]; their 17 grey levels are spread over 0 to 255."""
         from sklearn.datasets import load_digits
 
         digits = load_digits()
         pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
-        samples = Samples(pixels[:, None], digits.target.astype(np.int64), tuple(str(digit) for digit in range(10)))
-        return take_split(samples, self._split, self._test_share, self._seed)
-
-    def _exists(self) -> bool:
-        return True
+        return Samples(pixels[:, None], digits.target.astype(np.int64), tuple(str(digit) for digit in range(10)))

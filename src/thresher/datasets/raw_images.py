@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from thresher.datasets.raw_pictures import PictureStack
 from thresher.errors import DataError
-from thresher.modalities.image import MODES
 from thresher.modalities.samples import Samples
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
 
 
 def read_image_folder(path: Path, size: tuple[int, int] | None, channels: int) -> Samples:
@@ -28,16 +27,12 @@ def read_image_folder(path: Path, size: tuple[int, int] | None, channels: int) -
     """
     files = _list_files(path)
     class_names = tuple(files)
-    images: list[np.ndarray] = []
-    labels: list[int] = []
-    for label, class_name in enumerate(class_names):
-        for file in files[class_name]:
-            image = _read_image(file, size, channels)
-            if images and image.shape != images[0].shape:
-                raise _size_error(file, image, files[class_names[0]][0], images[0])
-            images.append(image)
-            labels.append(label)
-    return Samples(np.stack(images), np.array(labels, dtype=np.int64), class_names)
+    stack = PictureStack(sum(map(len, files.values())), channels, size)
+    for file in (file for name in class_names for file in files[name]):
+        stack.add(file, file)
+    labels = np.repeat(np.arange(len(files)), [len(files[name]) for name in class_names])
+    places = [str(file.relative_to(path)) for name in class_names for file in files[name]]
+    return Samples(stack.images, labels.astype(np.int64), class_names, np.array(places, dtype=object))
 
 
 def _list_files(path: Path) -> dict[str, list[Path]]:
@@ -58,32 +53,3 @@ def _list_files(path: Path) -> dict[str, list[Path]]:
 
 def _visible(folder: Path) -> list[Path]:
     return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
-
-
-def _read_image(file: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
-    """Return the image in ``file`` as uint8 [C, H, W]."""
-    from PIL import Image
-
-    try:
-        with Image.open(file, formats=["PNG", "JPEG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{file}: {image.width}x{image.height} pixels. Fix: at most {MAX_PIXELS:,} are read.")
-            if image.mode.startswith(("I", "F")):
-                # PIL cuts such values off at 255 instead of scaling them.
-                raise DataError(f"{file}: more than 8 bits a channel ({image.mode}). Fix: convert it to 8 bits.")
-            pixels = image.convert(MODES[channels])
-            if size is not None:
-                pixels = pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes Pillow's parsers raise whatever they stumble on
-        raise DataError(f"{file}: not a readable PNG or JPEG file ({error}). Fix: replace or remove it.") from error
-    array = np.asarray(pixels)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
-
-
-def _size_error(file: Path, image: np.ndarray, first_file: Path, first: np.ndarray) -> DataError:
-    sizes = f"{image.shape[1]}x{image.shape[2]} pixels (height x width), but {first.shape[1]}x{first.shape[2]}"
-    return DataError(
-        f"{file}: {sizes} in {first_file}. Fix: give 'size: [height, width]' in the catalog to resize all."
-    )

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thresher.datasets.files import replacing_file
 from thresher.datasets.local import LocalDataset
+from thresher.files import replacing_file
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import ImagePreview, TablePreview

@@ -14,7 +14,7 @@ Winner: **{winner}**, the least {minimize} among the candidates that meet the re
 
 {table}
 
-Drops are against the float model on the same {samples:,} test samples, by paired bootstrap; each bound holds one-sided
+{losses} against the float model on the same {samples:,} test samples, by paired bootstrap; each bound holds one-sided
 at {confidence:.0%}. Latencies are those of ONNX Runtime on the file that is served, timed in turns with the float
 model, at the float model's clock.
 
@@ -25,12 +25,14 @@ model, at the float model's clock.
 | train | {train_samples:,} | {train_hash} |
 | test | {test_samples:,} | {test_hash} |
 
-{classes} classes: {class_names}.
+Inputs: {inputs}. Labels: {labels}.
 
 ## Measured on
 
 {machine}
 """
+
+LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}
 
 
 def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str) -> str:
@@ -39,6 +41,7 @@ def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str)
     Source of the form: Mitchell et al., "Model Cards for Model Reporting", 2019; of its parts, those that can be
     measured here. What the model must not be used for is a person's to add.
     """
+    names = fingerprint.class_names
     return CARD.format(
         name=verdict.recipe,
         description=description or "(the recipe gives no description)",
@@ -46,12 +49,13 @@ def model_card(verdict: Verdict, fingerprint: DataFingerprint, description: str)
         minimize=verdict.minimize,
         table=verdict_markdown(verdict),
         samples=verdict.num_test_samples,
-        confidence=verdict.candidates[0].metrics["accuracy_drop"].confidence,
+        confidence=verdict.confidence,
+        losses=LOSSES[verdict.task],
         train_samples=fingerprint.num_train_samples,
         train_hash=fingerprint.train_sha256,
         test_samples=fingerprint.num_test_samples,
         test_hash=fingerprint.test_sha256,
-        classes=len(fingerprint.class_names),
-        class_names=", ".join(fingerprint.class_names),
+        inputs=fingerprint.inputs,
+        labels=f"{len(names)} classes: {', '.join(names)}" if names else "numbers; RMSE and MAE are in their unit",
         machine="\n".join(f"- {key}: {value}" for key, value in {**verdict.machine, "date": verdict.days}.items()),
     )

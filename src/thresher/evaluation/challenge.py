@@ -7,9 +7,10 @@ import numpy as np
 from thresher.config import Config
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import find_metric, format_value
+from thresher.evaluation.metrics import LOSS, find_metric, format_value
+from thresher.evaluation.quality import Quality
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.statistics import accuracy_drop, median_interval
+from thresher.evaluation.statistics import median_interval
 
 TOLERANCE = 1.05
 """How much more of the minimized metric still counts as equal, so that noise does not freeze the champion."""
@@ -32,7 +33,7 @@ def decide(evaluation: Evaluation, champion_cost: Cost, selection: Selection, ch
     """
     if broken := _broken_by_champion(champion_cost, selection):
         return Challenge(replaces=True, reason=broken, champion_version=champion_version)
-    worse = _less_accurate(evaluation, selection) or _costlier(evaluation, champion_cost, selection)
+    worse = _less_accurate(evaluation.quality, selection) or _costlier(evaluation, champion_cost, selection)
     reason = worse or "no worse than the champion on the same test data"
     return Challenge(replaces=not worse, reason=reason, champion_version=champion_version)
 
@@ -47,18 +48,25 @@ def _broken_by_champion(cost: Cost, selection: Selection) -> str:
     return ""
 
 
-def _less_accurate(evaluation: Evaluation, selection: Selection) -> str:
+def _less_accurate(quality: Quality, selection: Selection) -> str:
     """Return in what the winner is less accurate, by the measure that the recipe holds candidates to."""
-    drop = accuracy_drop(evaluation.paired, selection.confidence)
-    requirement = selection.require.get("accuracy_drop")
+    metric = LOSS[quality.kind]
+    loss, requirement = quality.loss(selection.confidence), selection.require.get(metric)
     if requirement is None or requirement.at_most is None:
-        worse = drop.lower > 0
+        worse = loss.lower > 0
     else:
-        worse = (drop.upper if requirement.confidence else drop.value) > requirement.at_most
+        worse = (loss.upper if requirement.confidence else loss.value) > requirement.at_most
     if not worse:
         return ""
-    pair = f"{evaluation.accuracy:.4f} against {evaluation.reference_accuracy:.4f}"
-    return f"less accurate than the champion: {pair}, the drop's upper bound {drop.upper:.4f}"
+    bound = format_value(metric, loss.upper)
+    return f"less accurate than the champion: {_pair(quality)}, the {metric.split('_')[1]}'s upper bound {bound}"
+
+
+def _pair(quality: Quality) -> str:
+    if quality.kind == "classification":
+        return f"{quality.accuracy:.4f} against {quality.reference_accuracy:.4f}"
+    ours, theirs = (format_value("rmse", value) for value in (quality.rmse, quality.reference_rmse))
+    return f"RMSE {ours} against {theirs}"
 
 
 def _costlier(evaluation: Evaluation, champion_cost: Cost, selection: Selection) -> str:

@@ -11,21 +11,20 @@ import onnxruntime
 from thresher.config import Config
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import Cost, measure_cost
-from thresher.evaluation.latency import Latency, measure_latency
-from thresher.evaluation.statistics import PairedCounts, count_pairs
+from thresher.evaluation.latency import Latency, Timed, measure_latency
+from thresher.evaluation.quality import Quality, measure_quality
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A model as it would be served.
+class Contender(Timed):
+    """A model as it would be served, with the test split as its own encoder makes it.
 
     Attributes:
-        probabilities: what it says to the test split, float32 [N, K].
+        outputs: what it says to the test split, float32 [N, K] or [N, 1].
     """
 
     name: str
-    onnx_file: bytes
-    probabilities: np.ndarray
+    outputs: np.ndarray
 
 
 class Evaluation(Config):
@@ -33,11 +32,7 @@ class Evaluation(Config):
 
     candidate: str
     reference: str
-    accuracy: float
-    reference_accuracy: float
-    paired: PairedCounts
-    agreement: float
-    """Share of the test samples on which candidate and reference give the same class."""
+    quality: Quality
     cost: Cost
     latencies: tuple[Latency, ...]
     machine: dict[str, str]
@@ -51,34 +46,26 @@ class Evaluation(Config):
 
 
 def evaluate(
-    candidate: Contender,
-    reference: Contender,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    config: Measurement,
-    machine: dict[str, str],
+    candidate: Contender, reference: Contender, labels: np.ndarray, config: Measurement, machine: dict[str, str]
 ) -> Evaluation:
     """Measure one candidate against a reference.
 
     Args:
         candidate: who is measured.
-        reference: the model that it is compared with.
-        inputs: the test split's inputs [N, ...], for the timing.
+        reference: the model that it is compared with, on the same test samples.
         labels: the test split's labels [N].
         config: threads, batch sizes, rounds.
         machine: what the figures are measured on, in words.
+
+    Raises:
+        CompressionError: an output that is not a finite number.
     """
-    correct = candidate.probabilities.argmax(1) == labels
-    reference_correct = reference.probabilities.argmax(1) == labels
     return Evaluation(
         candidate=candidate.name,
         reference=reference.name,
-        accuracy=float(correct.mean()),
-        reference_accuracy=float(reference_correct.mean()),
-        paired=count_pairs(reference_correct, correct),
-        agreement=float((candidate.probabilities.argmax(1) == reference.probabilities.argmax(1)).mean()),
-        cost=measure_cost(candidate.onnx_file),
-        latencies=measure_latency(candidate.onnx_file, reference.onnx_file, inputs, config),
+        quality=measure_quality(candidate.outputs, reference.outputs, labels),
+        cost=measure_cost(candidate.onnx_file, candidate.model_input),
+        latencies=measure_latency(candidate, reference, config),
         machine=machine,
         onnxruntime_version=onnxruntime.__version__,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
@@ -10,9 +12,12 @@ import onnxruntime
 from thresher.config import Config
 from thresher.evaluation import Measurement
 from thresher.evaluation.runtime import open_session
+from thresher.modalities.inputs import ModelInput
 
 WARMUP_CALLS = 20
 MIN_CALLS_A_ROUND = 5
+TimeCalls = Callable[[np.ndarray, int], np.ndarray]
+"""From places in the test split [B] and a number of calls to seconds [calls]."""
 
 
 class Latency(Config):
@@ -32,29 +37,46 @@ class Latency(Config):
         return float(np.median(self.round_ratios))
 
 
-def measure_latency(model: bytes, reference: bytes, inputs: np.ndarray, config: Measurement) -> tuple[Latency, ...]:
-    """Time the ONNX file ``model`` against ``reference`` at each batch size of ``config``.
+@dataclass(frozen=True)
+class Timed:
+    """A model to time.
 
-    Args:
-        inputs: real samples [N, ...]; repeated where a batch is larger.
+    Attributes:
+        inputs: real samples [N, ...] as its own encoder makes them.
+        model_input: what they are.
     """
-    sessions = (open_session(model, config.threads), open_session(reference, config.threads))
-    return tuple(_measure_batch(sessions, np.resize(inputs, (size, *inputs.shape[1:])), config)
-                 for size in config.batch_sizes)  # fmt: skip
+
+    onnx_file: bytes
+    inputs: np.ndarray
+    model_input: ModelInput
+
+    def open(self, threads: int) -> TimeCalls:
+        """Return what runs the model on chosen samples, without the padding that none of them needs."""
+        session = open_session(self.onnx_file, threads)
+
+        def time_calls(places: np.ndarray, calls: int) -> np.ndarray:
+            return _time_calls(session, {self.model_input.name: self.model_input.trim(self.inputs[places])}, calls)
+
+        return time_calls
 
 
-def _measure_batch(
-    sessions: tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession], batch: np.ndarray, config: Measurement
-) -> Latency:
-    calls = _calls_a_round(sessions, batch, config)
+def measure_latency(model: Timed, reference: Timed, config: Measurement) -> tuple[Latency, ...]:
+    """Time ``model`` against ``reference`` at each batch size of ``config``, both on the same samples."""
+    assert len(model.inputs) == len(reference.inputs)
+    pair = (model.open(config.threads), reference.open(config.threads))
+    return tuple(_measure_batch(pair, len(model.inputs), size, config) for size in config.batch_sizes)
+
+
+def _measure_batch(pair: tuple[TimeCalls, TimeCalls], num_samples: int, size: int, config: Measurement) -> Latency:
+    calls = _calls_a_round(pair, num_samples, size, config)
     times: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for number in range(config.rounds):
         # Who goes first changes every round: whatever the first turn costs falls on both alike.
         for turn in (0, 1) if number % 2 == 0 else (1, 0):
-            times[turn].append(_time_calls(sessions[turn], batch, calls))
+            times[turn].append(pair[turn](_places(number, num_samples, size, config.rounds), calls))
     model, reference = np.stack(times[0]) * 1e3, np.stack(times[1]) * 1e3
     return Latency(
-        batch_size=len(batch),
+        batch_size=size,
         p50=float(np.median(model)),
         p99=float(np.quantile(model, 0.99)),
         reference_p50=float(np.median(reference)),
@@ -63,14 +85,24 @@ def _measure_batch(
     )
 
 
-def _calls_a_round(sessions: tuple[onnxruntime.InferenceSession, ...], batch: np.ndarray, config: Measurement) -> int:
+def _places(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:
+    """Return which samples the round ``number`` takes, int64 [size].
+
+    The rounds begin all over the test split, since samples that stand together may be alike in length.
+    """
+    places: np.ndarray = (number * num_samples // rounds + np.arange(size)) % num_samples
+    return places
+
+
+def _calls_a_round(pair: tuple[TimeCalls, TimeCalls], num_samples: int, size: int, config: Measurement) -> int:
     """Warm up, and return how many calls a turn fill the time that was given."""
-    seconds_a_pair = sum(float(np.median(_time_calls(session, batch, WARMUP_CALLS))) for session in sessions)
+    middle = _places(config.rounds // 2, num_samples, size, config.rounds)
+    seconds_a_pair = sum(float(np.median(time_calls(middle, WARMUP_CALLS))) for time_calls in pair)
     return max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds_a_pair))
 
 
-def _time_calls(session: onnxruntime.InferenceSession, batch: np.ndarray, calls: int) -> np.ndarray:
-    feed, seconds = {session.get_inputs()[0].name: batch}, np.empty(calls)
+def _time_calls(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray], calls: int) -> np.ndarray:
+    seconds = np.empty(calls)
     for call in range(calls):
         began = time.perf_counter()
         session.run(None, feed)

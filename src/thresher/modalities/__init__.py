@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import RootModel, TypeAdapter
+from pydantic import Field, RootModel, TypeAdapter
 
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.image import ImageEncoder, ImageEncoding, describe_images
 from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.modalities.series import SeriesEncoder, SeriesEncoding, describe_series
+from thresher.modalities.tabular import TabularEncoder, TabularEncoding, describe_rows
+from thresher.modalities.text import TextEncoder, TextEncoding, describe_texts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AnyEncoding = ImageEncoding
-AnyEncoder = ImageEncoder
+AnyEncoding = Annotated[ImageEncoding | TextEncoding | TabularEncoding | SeriesEncoding, Field(discriminator="kind")]
+AnyEncoder = Annotated[ImageEncoder | TextEncoder | TabularEncoder | SeriesEncoder, Field(discriminator="kind")]
 
 
 class EncodingChoice(RootModel[AnyEncoding]):
     """`data.encoding` as a node receives it: Kedro turns parameters into classes, not into unions."""
 
 
-ENCODER: dict[type, type[Encoder]] = {ImageEncoding: ImageEncoder}
+ENCODER: dict[type, type[Encoder]] = {
+    ImageEncoding: ImageEncoder,
+    TextEncoding: TextEncoder,
+    TabularEncoding: TabularEncoder,
+    SeriesEncoding: SeriesEncoder,
+}
 """Config type -> the encoder that it fits."""
 
-DESCRIBE: dict[type, Callable[[Samples], pd.DataFrame]] = {ImageEncoding: describe_images}
-"""Config type -> function from raw samples to the modality's own columns of the sample table."""
+DESCRIBE: dict[type, Callable[[Samples, Any], pd.DataFrame]] = {
+    ImageEncoding: describe_images,
+    TextEncoding: describe_texts,
+    TabularEncoding: describe_rows,
+    SeriesEncoding: describe_series,
+}
+"""Config type -> function from raw samples and that config to the modality's own columns of the sample table."""
 
 
 def fit_encoder(samples: Samples, encoding: Any) -> Encoder:

@@ -24,7 +24,7 @@ def describe(samples: Samples, split: str, encoding: AnyEncoding) -> pd.DataFram
     columns = {"split": split, "index": np.arange(len(samples)), "place": samples.places}
     table = pd.DataFrame({**columns, **_labels(samples)}, index=range(len(samples)))
     hashes = pd.DataFrame({"content_hash": hash_each(samples.inputs)})
-    return pd.concat([table, DESCRIBE[type(encoding)](samples), hashes], axis=1)
+    return pd.concat([table, DESCRIBE[type(encoding)](samples, encoding), hashes], axis=1)
 
 
 def _labels(samples: Samples) -> dict[str, object]:

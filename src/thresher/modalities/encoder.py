@@ -24,6 +24,11 @@ class UnencodableError(InvalidInputError):
         return (type(self), (self.index, str(self)))
 
 
+def is_number(value: Any) -> bool:
+    """Return whether ``value`` of a JSON document is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 class Encoder(Config):
     """Turns raw inputs into the model's input.
 

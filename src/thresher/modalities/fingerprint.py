@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from thresher.config import Config
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import Inputs, Samples
+from thresher.modalities.table import Table
 
 
 class DataFingerprint(Config):
@@ -14,6 +17,8 @@ class DataFingerprint(Config):
     num_train_samples: int
     num_test_samples: int
     class_names: tuple[str, ...]
+    inputs: str = "not described"
+    """What one raw input of the training split is, in words."""
 
 
 def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
@@ -24,4 +29,16 @@ def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
         num_train_samples=len(train),
         num_test_samples=len(test),
         class_names=train.class_names,
+        inputs=_say_inputs(train.inputs),
     )
+
+
+def _say_inputs(inputs: Inputs) -> str:
+    if isinstance(inputs, Table):
+        return f"rows of {len(inputs.columns)} columns: {', '.join(inputs.columns)}"
+    if inputs.dtype != np.object_:
+        return f"images, {inputs.dtype} {'x'.join(map(str, inputs.shape[1:]))} (channels x height x width)"
+    shortest, longest = (pick(map(len, inputs), default=0) for pick in (min, max))
+    if len(inputs) and isinstance(inputs[0], str):
+        return f"texts of {shortest:,} to {longest:,} characters"
+    return f"series of {shortest:,} to {longest:,} steps"

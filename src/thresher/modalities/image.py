@@ -162,7 +162,7 @@ class ImageEncoder(Encoder):
         raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
 
 
-def describe_images(samples: Samples) -> pd.DataFrame:
+def describe_images(samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
     """Return one row a sample with what a contract can say of an image.
 
     Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -30,13 +32,29 @@ class ModelInput(Config):
         """Of the longest sample that is allowed."""
         raise NotImplementedError
 
+    @property
+    def sample_bytes(self) -> int:
+        """Of the longest sample."""
+        return math.prod(self.longest) * self.dtype.itemsize
+
     def example(self, count: int) -> np.ndarray:
         """Return ``count`` valid samples of the longest shape, all alike."""
         return np.zeros((count, *self.longest), self.dtype)
 
+    def lengths(self, batch: np.ndarray) -> np.ndarray:
+        """Return how long each sample of ``batch`` [N, ...] is without its padding, int64 [N]; all alike where none is.
+
+        Sorted by it, samples that are computed together need the least padding.
+        """
+        return np.ones(len(batch), np.int64)
+
     def trim(self, batch: np.ndarray) -> np.ndarray:
         """Return ``batch`` [N, ...] without the padding that all of its samples end with."""
         return batch
+
+    def join(self, batches: Sequence[np.ndarray]) -> np.ndarray:
+        """Return ``batches``, each [N_i, ...], as one [N, ...], padded to the longest of them."""
+        return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
 
 class ImageInput(ModelInput):
@@ -82,9 +100,15 @@ class TextInput(ModelInput):
     def example(self, count: int) -> np.ndarray:
         return np.ones((count, self.max_length), self.dtype)
 
+    def lengths(self, batch: np.ndarray) -> np.ndarray:
+        return _lengths(batch != 0)
+
     def trim(self, batch: np.ndarray) -> np.ndarray:
         used = np.flatnonzero((batch != 0).any(axis=0))
         return batch[:, : used[-1] + 1 if len(used) else 1]
+
+    def join(self, batches: Sequence[np.ndarray]) -> np.ndarray:
+        return _join_padded(batches, 0)
 
 
 class TabularInput(ModelInput):
@@ -130,9 +154,33 @@ class SeriesInput(ModelInput):
     def longest(self) -> tuple[int, ...]:
         return (self.max_length, self.channels)
 
+    def lengths(self, batch: np.ndarray) -> np.ndarray:
+        return _lengths(~np.isnan(batch[:, :, 0]))
+
     def trim(self, batch: np.ndarray) -> np.ndarray:
         used = np.flatnonzero(~np.isnan(batch[:, :, 0]).all(axis=0))
         return batch[:, : used[-1] + 1 if len(used) else 1]
 
+    def join(self, batches: Sequence[np.ndarray]) -> np.ndarray:
+        return _join_padded(batches, np.nan)
+
 
 AnyInput = Annotated[ImageInput | TextInput | TabularInput | SeriesInput, Field(discriminator="kind")]
+
+
+def _lengths(used: np.ndarray) -> np.ndarray:
+    """Return the place after the last true of each row of ``used``, bool [N, T]; 0 where there is none."""
+    ends: np.ndarray = (used * np.arange(1, used.shape[1] + 1)).max(axis=1, initial=0)
+    return ends
+
+
+def _join_padded(batches: Sequence[np.ndarray], padding: float) -> np.ndarray:
+    if len(batches) == 1:
+        return batches[0]
+    longest, (_, _, *rest) = max(batch.shape[1] for batch in batches), batches[0].shape
+    joined = np.full((sum(map(len, batches)), longest, *rest), padding, batches[0].dtype)
+    start = 0
+    for batch in batches:
+        joined[start : start + len(batch), : batch.shape[1]] = batch
+        start += len(batch)
+    return joined

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from thresher.config import Config
+from thresher.modalities.samples import EncodedSamples
 
 
 class ClassOutput(Config):
@@ -39,3 +40,11 @@ class ValueOutput(Config):
 
 
 AnyOutput = Annotated[ClassOutput | ValueOutput, Field(discriminator="kind")]
+
+
+def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
+    """Return what a model must answer that learns from ``samples``, the training split."""
+    if samples.class_names:
+        return ClassOutput(num_classes=len(samples.class_names))
+    # Labels that are all alike are left at their scale.
+    return ValueOutput(mean=float(samples.labels.mean()), std=float(samples.labels.std()) or 1.0)

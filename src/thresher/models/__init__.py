@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, RootModel
 
-from thresher.modalities.inputs import ImageInput, ModelInput
+from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
 from thresher.models.cnn import Cnn, build_cnn
+from thresher.models.cnn1d import Cnn1d, build_cnn1d
 from thresher.models.lenet import LeNet, build_lenet
+from thresher.models.linear import Linear, build_linear
+from thresher.models.mlp import Mlp, build_mlp
+from thresher.models.recurrent import Gru, Lstm, build_recurrent
+from thresher.models.resnet import Resnet, build_resnet
+from thresher.models.textcnn import TextCnn, build_textcnn
+from thresher.models.transformer import Transformer, build_transformer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +24,9 @@ if TYPE_CHECKING:
 FLOAT = "float"
 """The unpruned float model, which is always a candidate."""
 
-Model = Annotated[LeNet | Cnn, Field(discriminator="kind")]
+Model = Annotated[
+    Linear | Mlp | LeNet | Cnn | Resnet | TextCnn | Lstm | Gru | Transformer | Cnn1d, Field(discriminator="kind")
+]
 
 
 class ModelChoice(RootModel[Model]):
@@ -25,16 +34,37 @@ class ModelChoice(RootModel[Model]):
 
 
 BUILD: dict[type, Callable[[Any, Any, int], nn.Module]] = {
+    Linear: build_linear,
+    Mlp: build_mlp,
     LeNet: build_lenet,
     Cnn: build_cnn,
+    Resnet: build_resnet,
+    TextCnn: build_textcnn,
+    Lstm: build_recurrent,
+    Gru: build_recurrent,
+    Transformer: build_transformer,
+    Cnn1d: build_cnn1d,
 }
 """Config type -> function (config, ModelInput, width of the output) -> the body.
 
-A body takes what `PREPARE` gives for its input, and answers [B, width]: logits, or one standardized value.
+A body takes what `PREPARE` gives for its input, and answers [B, width]: logits, or one standardized value. Its last
+linear layer makes the output.
 """
 
 TAKES: dict[type, tuple[type[ModelInput], ...]] = {
+    Linear: (ImageInput, TabularInput),
+    Mlp: (ImageInput, TabularInput),
     LeNet: (ImageInput,),
     Cnn: (ImageInput,),
+    Resnet: (ImageInput,),
+    TextCnn: (TextInput,),
+    Lstm: (TextInput, SeriesInput),
+    Gru: (TextInput, SeriesInput),
+    Transformer: (TextInput,),
+    Cnn1d: (SeriesInput,),
 }
 """Config type -> the inputs that it can be built for."""
+
+CHANNELS_ARE_FIXED = (Linear, Lstm, Gru, Transformer)
+"""Of these no channels can be pruned: the first has none, and the widths of the others are bound to each other in ways
+that are not traced yet."""

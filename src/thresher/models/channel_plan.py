@@ -34,11 +34,11 @@ def apply_channel_plan(body: nn.Module, plan: ChannelPlan) -> None:
 
 def _shapes(layer: nn.Module) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor of ``layer`` that its widths decide."""
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
         kernel = (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
         return {"weight": kernel, "bias": (layer.out_channels,)}
     if isinstance(layer, nn.Linear):
         return {"weight": (layer.out_features, layer.in_features), "bias": (layer.out_features,)}
-    if isinstance(layer, nn.BatchNorm2d):
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         return dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (layer.num_features,))
     raise AssertionError(f"no channel plan for a layer of type {type(layer).__name__}")

@@ -49,4 +49,4 @@ class Network(nn.Module):
 
     def output_layer(self) -> nn.Module:
         """Return the layer that makes the outputs; its width is the task's and is never pruned."""
-        return [module for module in self.body.modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
+        return [module for module in self.body.modules() if isinstance(module, nn.Linear)][-1]

@@ -16,17 +16,24 @@ if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.verdict import Verdict
     from thresher.models.network import Network
-    from thresher.training.loop import TrainingHistory
+    from thresher.training.checkpoints import Checkpoints
+    from thresher.training.history import TrainingHistory
+    from thresher.training.range_test import RangeTest
+    from thresher.training.search import SearchResult
 else:
     Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
+    Checkpoints = RangeTest = SearchResult = object
 
 __all__ = [
     "Challenge",
+    "Checkpoints",
     "Contender",
     "DataFrame",
     "Evaluation",
     "Figure",
     "Network",
+    "RangeTest",
+    "SearchResult",
     "TrainingHistory",
     "Verdict",
 ]

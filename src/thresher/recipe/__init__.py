@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from thresher.compression.candidate import Candidate
 from thresher.config import Config
@@ -20,13 +22,15 @@ from thresher.training import Training
 RESERVED_NAMES = ("every_recipe", "run")
 """They mean something else where overlays name recipes."""
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+Modality = Literal["image", "text", "tabular", "series"]
+MODALITIES = get_args(Modality)
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class Data(Config):
     """Which samples, and what must hold of them before anything is trained."""
 
-    modality: Literal["image"]
+    modality: Modality
     encoding: AnyEncoding
     """How raw samples become tensors; the modality's own defaults where it is not given."""
     train: str
@@ -44,7 +48,26 @@ class Data(Config):
         """Fill in `encoding.kind`: it is always the modality, and nobody should have to write it twice."""
         if not isinstance(values, dict) or not isinstance(values.get("encoding", {}), dict):
             return values
-        return {**values, "encoding": {"kind": values.get("modality"), **values.get("encoding", {})}}
+        if values.get("modality") not in MODALITIES:
+            return {**values, "encoding": {"kind": MODALITIES[0]}}  # one problem is enough
+        return {**values, "encoding": {"kind": values["modality"], **values.get("encoding", {})}}
+
+    @model_validator(mode="after")
+    def _encodes_by_modality(self) -> Data:
+        if self.encoding.kind != self.modality:
+            raise ValueError(f"encoding.kind {self.encoding.kind} is not the modality {self.modality}; leave it out")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return a schema in which the encoding may be left out, and its kind as well."""
+        schema = handler(core_schema)
+        data = handler.resolve_ref_schema(schema)
+        data["required"].remove("encoding")
+        encoding = data["properties"]["encoding"]
+        encoding.pop("discriminator")
+        encoding["anyOf"] = encoding.pop("oneOf")
+        return schema
 
 
 class Recipe(Config):

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from thresher.errors import DataError, Problem, RecipeError, nearest
 from thresher.recipe import Recipe, is_valid_name
+from thresher.recipe.parts import read_parts
 from thresher.recipe.problems import explain_all
-from thresher.recipe.rules import find_problems, read_parts
+from thresher.recipe.rules import find_problems
 from thresher.recipe.source import Place, find_line, read_yaml, short_path
 
 FOLDER = "pipelines"

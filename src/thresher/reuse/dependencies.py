@@ -79,7 +79,8 @@ def _version(name: str) -> str:
 
 
 def _is_kind(key: str) -> bool:
-    return key.rpartition(".")[2] == "kind"
+    """Return whether the value at ``key`` names a kind: of an optimizer, a model, a technique, or the task itself."""
+    return key.rpartition(".")[2] in ("kind", "task")
 
 
 def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:

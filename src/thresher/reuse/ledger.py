@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from thresher.config import Config
-from thresher.datasets.files import replacing_file
+from thresher.files import replacing_file
 
 STATE_FOLDER = ".thresher"
 """In the project: records, hashes and locks of all its recipes."""

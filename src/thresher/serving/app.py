@@ -24,7 +24,7 @@ from thresher.serving.predictor import Predictor
 
 LARGE_BODY_BYTES = 128 * 2**10
 RETRY_AFTER_SECONDS = 1
-HINT = "Send a POST with an image; GET / shows an example."
+HINT = "Send a POST to /predict; GET / shows an example."
 
 # Large bodies are decoded one after another beside the event loop: health checks stay quick, and the many
 # Python objects of a large JSON document exist once, not once a request.
@@ -51,7 +51,7 @@ async def index(request: Request) -> Response:
 
 
 async def predict(request: Request) -> Response:
-    """Answer one prediction for each image in the request."""
+    """Answer one prediction for each sample in the request."""
     predictor: Predictor = request.app.state.predictor
     samples = await _decode(request, predictor)
     predictions = await _unless_gone(request, predictor.predict(samples))
@@ -60,13 +60,14 @@ async def predict(request: Request) -> Response:
 
 
 async def _decode(request: Request, predictor: Predictor) -> np.ndarray:
-    kind, encoder = content_type(request.headers), predictor.bundle.encoder
+    encoder = predictor.bundle.encoder
+    kind = content_type(request.headers, encoder)
     body = await read_body(request)
     decode: Callable[[], np.ndarray] = partial(encoder.encode_file, body)
     if kind == JSON:
         decode = partial(decode_json, body, encoder)
     elif kind == MULTIPART:
-        decode = partial(decode_files, await read_form(request.headers, body), encoder)
+        decode = partial(decode_files, await read_form(request.headers, body, encoder), encoder)
     if len(body) < LARGE_BODY_BYTES:
         return decode()
     return await asyncio.get_running_loop().run_in_executor(_large_bodies, decode)

@@ -37,10 +37,17 @@ class Batcher:
         run: from samples [N, ...] to outputs [N, ...], called by one thread at a time.
         max_batch_size: the most samples in one call of ``run``.
         max_waiting: the most samples that may wait; a larger request is taken in only where nothing waits.
+        join: makes one batch of the samples of several requests, which may be of different lengths.
     """
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], max_batch_size: int, max_waiting: int) -> None:
-        self._run, self._max_batch_size, self._max_waiting = run, max_batch_size, max_waiting
+    def __init__(
+        self,
+        run: Callable[[np.ndarray], np.ndarray],
+        max_batch_size: int,
+        max_waiting: int,
+        join: Callable[[list[np.ndarray]], np.ndarray] = np.concatenate,
+    ) -> None:
+        self._run, self._max_batch_size, self._max_waiting, self._join = run, max_batch_size, max_waiting, join
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._requests: deque[_Request] = deque()
         self._num_waiting = 0
@@ -80,7 +87,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         try:
             while pieces := self._take():
-                batch = np.concatenate([piece for _, piece in pieces]) if len(pieces) > 1 else pieces[0][1]
+                batch = self._join([piece for _, piece in pieces]) if len(pieces) > 1 else pieces[0][1]
                 try:
                     _deliver(pieces, await loop.run_in_executor(self._executor, self._run, batch))
                 except Exception as error:  # the error is the answer to all who were in the batch

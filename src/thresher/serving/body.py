@@ -43,5 +43,5 @@ async def _collect(request: Request) -> bytes:
 
 def _too_large() -> HTTPException:
     # The rest of the body stays unread, so this connection can carry no other request.
-    text = f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send fewer images at a time."
+    text = f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send less at a time."
     return HTTPException(413, text, headers={"Connection": "close"})

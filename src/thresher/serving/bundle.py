@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from thresher.config import Config
 from thresher.errors import ThresherError
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities import AnyEncoder
+from thresher.modalities.encoder import Encoder
 
 MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
 
@@ -48,15 +49,16 @@ class Bundle:
     """A model bundle in memory."""
 
     onnx_bytes: bytes
-    encoder: ImageEncoder
+    encoder: Encoder
     info: ModelInfo
 
 
-def write_bundle(folder: Path, onnx_bytes: bytes, encoder: ImageEncoder, info: ModelInfo) -> None:
+def write_bundle(folder: Path, onnx_bytes: bytes, encoder: Encoder, info: ModelInfo) -> None:
     """Write a bundle to ``folder``, which is made where it is missing.
 
     Args:
-        onnx_bytes: a model from `image`, uint8 [N, C, H, W], to `probabilities`, float32 [N, K].
+        onnx_bytes: a model from the encoder's `model_input` to `probabilities`, float32 [N, K], or `value`,
+            float32 [N, 1].
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(onnx_bytes)
@@ -71,7 +73,17 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: a file is missing, empty or not what it should be.
     """
     onnx_bytes = _read(folder, MODEL_FILE)
-    return Bundle(onnx_bytes, _parse(folder, ENCODER_FILE, ImageEncoder), read_info(folder))
+    return Bundle(onnx_bytes, read_bundle_encoder(folder), read_info(folder))
+
+
+def read_bundle_encoder(folder: Path) -> Encoder:
+    """Return the encoder of the bundle in ``folder``, without reading the model.
+
+    Raises:
+        BundleError: the file is missing, empty or not what it should be.
+    """
+    encoder: Encoder = _parse(folder, ENCODER_FILE, AnyEncoder)
+    return encoder
 
 
 def read_info(folder: Path) -> ModelInfo:
@@ -80,15 +92,13 @@ def read_info(folder: Path) -> ModelInfo:
     Raises:
         BundleError: the file is missing, empty or not what it should be.
     """
-    return _parse(folder, INFO_FILE, ModelInfo)
+    info: ModelInfo = _parse(folder, INFO_FILE, ModelInfo)
+    return info
 
 
-ConfigType = TypeVar("ConfigType", bound=Config)
-
-
-def _parse(folder: Path, name: str, kind: type[ConfigType]) -> ConfigType:
+def _parse(folder: Path, name: str, kind: Any) -> Any:
     try:
-        return kind.model_validate_json(_read(folder, name))
+        return TypeAdapter(kind).validate_json(_read(folder, name))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}" for problem in error.errors()

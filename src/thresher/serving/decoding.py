@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
@@ -12,64 +13,73 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from thresher.errors import InvalidInputError, nearest
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.encoder import Encoder
 
-JSON, MULTIPART = "application/json", "multipart/form-data"
-FILES = ("image/png", "image/jpeg")
-CONTENT_TYPES = (JSON, *FILES, MULTIPART)
-KEYS = ("image", "images")
-FORM_HINT = "Send one file or more: curl -F image=@picture.png"
+CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+JSON, MULTIPART, TEXT = "application/json", "multipart/form-data", "text/plain"
+MAX_REQUEST_BYTES = 256 * 2**20
+"""Of one request's encoded samples: a small body can hold very many short ones, which are padded to the longest."""
 
 
-def content_type(headers: Headers) -> str:
+def content_types(encoder: Encoder) -> tuple[str, ...]:
+    """Return the content types that a request may have."""
+    return (JSON, *encoder.file_types, MULTIPART) if encoder.file_types else (JSON,)
+
+
+def content_type(headers: Headers, encoder: Encoder) -> str:
     """Return the request's content type without its parameters.
 
     Raises:
-        HTTPException: 415 none or an unknown one, with those allowed.
+        HTTPException: 415 none or an unknown one, with those allowed; a text that is not UTF-8.
     """
-    given = headers.get("content-type", "").split(";")[0].strip().lower()
-    if given not in CONTENT_TYPES:
+    given, _, parameters = headers.get("content-type", "").partition(";")
+    given, allowed = given.strip().lower(), content_types(encoder)
+    if given not in allowed:
         what = f"Content-Type '{given}' given." if given else "No Content-Type given."
-        raise HTTPException(
-            415, f"{what} {nearest(given, CONTENT_TYPES)}", headers={"Accept": ", ".join(CONTENT_TYPES)}
-        )
+        raise HTTPException(415, f"{what} {nearest(given, allowed)}", headers={"Accept": ", ".join(allowed)})
+    charset = CHARSET.search(parameters)
+    if given == TEXT and charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise HTTPException(415, f"A text in {charset[1][:100]} given. Send it in UTF-8.")
     return given
 
 
-def decode_json(body: bytes, encoder: ImageEncoder) -> np.ndarray:
-    """Return the samples in `{"image": ...}` or `{"images": [...]}`, encoded.
+def decode_json(body: bytes, encoder: Encoder) -> np.ndarray:
+    """Return the samples in `{"image": ...}` or `{"images": [...]}`, or what the modality calls them, encoded.
 
     Raises:
-        HTTPException: 400 malformed JSON, an unknown or missing key.
-        InvalidInputError: an image of a wrong shape, type or range.
+        HTTPException: 400 malformed JSON, an unknown or missing key; 413 too many samples.
+        InvalidInputError: a sample of a wrong shape, type or range.
     """
-    key, pixels = _only_entry(_parse_json(body))
-    try:
-        samples = encoder.encode_array(pixels)
-    except (OverflowError, RecursionError) as error:
-        raise InvalidInputError(f"Pixels out of range. Expected {encoder.expected}.") from error
-    if key == "image" and len(samples) != 1:
-        raise InvalidInputError(f"{len(samples)} images under 'image'. Send several under 'images'.")
-    if key == "images" and len(samples) != len(pixels):
-        raise InvalidInputError("One image under 'images'. Send a list of images, or one under 'image'.")
-    return samples
+    one, many = encoder.NAMES
+    key, value = _only_entry(_parse_json(body), encoder)
+    if key == one:
+        return _encode_json(value, encoder, "")
+    if not isinstance(value, list) or not value:
+        raise InvalidInputError(f"'{many}' must be a list of one or more. Each is {encoder.expected}.")
+    _check_count(len(value), encoder)
+    samples = [_encode_json(item, encoder, f"{many}[{index}]: ") for index, item in enumerate(value)]
+    return encoder.model_input.join(samples)
 
 
-def decode_files(files: list[tuple[str, bytes]], encoder: ImageEncoder) -> np.ndarray:
-    """Return the PNG and JPEG ``files`` (name, content), encoded, in their order.
+def decode_files(files: list[tuple[str, bytes]], encoder: Encoder) -> np.ndarray:
+    """Return the ``files`` (name, content), encoded, in their order.
 
     Raises:
-        InvalidInputError: a file that is not a readable image of the right size, by its name.
+        HTTPException: 413 too many files.
+        InvalidInputError: a file that cannot be read or is not what the model takes, by its name.
     """
-    return np.concatenate([_decode_file(name, content, encoder) for name, content in files])
+    _check_count(len(files), encoder)
+    return encoder.model_input.join([_decode_file(name, content, encoder) for name, content in files])
 
 
-async def read_form(headers: Headers, body: bytes) -> list[tuple[str, bytes]]:
+async def read_form(headers: Headers, body: bytes, encoder: Encoder) -> list[tuple[str, bytes]]:
     """Return the files (name, content) of a form, in the order sent; at least one.
 
     Raises:
         HTTPException: 400 a malformed form, or one with no file or with a text field.
     """
+
+    hint = f"Send one file or more: curl -F {encoder.NAMES[0]}=@FILE"
 
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
@@ -88,13 +98,28 @@ async def read_form(headers: Headers, body: bytes) -> list[tuple[str, bytes]]:
         await form.close()
     for name, part in form.multi_items():
         if isinstance(part, str):
-            raise HTTPException(400, f"Field '{name[:100]}' is text. {FORM_HINT}")
+            raise HTTPException(400, f"Field '{name[:100]}' is text. {hint}")
     if not files:
-        raise HTTPException(400, f"No file in the form. {FORM_HINT}")
+        raise HTTPException(400, f"No file in the form. {hint}")
     return files
 
 
-def _decode_file(name: str, content: bytes, encoder: ImageEncoder) -> np.ndarray:
+def _check_count(count: int, encoder: Encoder) -> None:
+    most = max(1, MAX_REQUEST_BYTES // encoder.model_input.sample_bytes)
+    if count > most:
+        raise HTTPException(413, f"{count:,} {encoder.NAMES[1]} given. Send at most {most:,} at a time.")
+
+
+def _encode_json(value: Any, encoder: Encoder, place: str) -> np.ndarray:
+    try:
+        return encoder.encode_json(value)
+    except (OverflowError, RecursionError) as error:
+        raise InvalidInputError(f"{place}A number out of range. Expected {encoder.expected}.") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{place}{error}") from error
+
+
+def _decode_file(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
     try:
         return encoder.encode_file(content)
     except InvalidInputError as error:
@@ -114,14 +139,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _only_entry(document: Any) -> tuple[str, Any]:
+def _only_entry(document: Any, encoder: Encoder) -> tuple[str, Any]:
     """Return the one key and value of a JSON request."""
+    one, many = encoder.NAMES
     if not isinstance(document, dict):
-        raise HTTPException(400, 'Expected a JSON object: {"image": ...} or {"images": [...]}.')
+        raise HTTPException(400, f'Expected a JSON object: {{"{one}": ...}} or {{"{many}": [...]}}.')
     for key in document:
-        if key not in KEYS:
-            raise HTTPException(400, f"Unknown key '{key[:100]}'. {nearest(key[:100], KEYS)}")
+        if key not in encoder.NAMES:
+            raise HTTPException(400, f"Unknown key '{key[:100]}'. {nearest(key[:100], encoder.NAMES)}")
     if len(document) != 1:
         what = "Both keys given" if document else "No key given"
-        raise HTTPException(400, f"{what}. Send one of: {', '.join(KEYS)}.")
+        raise HTTPException(400, f"{what}. Send one of: {one}, {many}.")
     return next(iter(document.items()))

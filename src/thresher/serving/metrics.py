@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thresher.modalities.outputs import ValueOutput
 from thresher.serving.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ LABELS = ["recipe", "model_version"]
 
 
 class Metrics:
-    """Predictions by class, the time from request to answer, and how full batches are."""
+    """Predictions (by class, where there are classes), the time from request to answer, and how full batches are."""
 
     def __init__(self, bundle: Bundle, registry: CollectorRegistry | None = None) -> None:
         # BentoML sets where its workers share their counts before it starts one; imported earlier,
@@ -29,8 +30,9 @@ class Metrics:
         predictions = Counter(
             "thresher_predictions", "Samples predicted, by class.", [*LABELS, "label"], registry=registry
         )
+        labels = bundle.encoder.class_names or (ValueOutput.name,)
         # Every class from the start: a rate over a counter that appears late misses its first count.
-        self._predictions = [predictions.labels(*who, label) for label in bundle.encoder.class_names]
+        self._predictions = [predictions.labels(*who, label) for label in labels]
         buckets = sorted({*SECONDS, bundle.info.max_latency_ms / 1000})
         self._seconds = Histogram(
             "thresher_request_seconds", "From decoded request to answer.", LABELS, buckets=buckets, registry=registry
@@ -40,7 +42,7 @@ class Metrics:
         ).labels(*who)
 
     def count_request(self, class_indices: np.ndarray, seconds: float) -> None:
-        """Count an answered request with the predicted classes, int64 [N]."""
+        """Count an answered request with the predicted classes, int64 [N]; all 0 where there are none."""
         for index, count in zip(*np.unique(class_indices, return_counts=True), strict=True):
             self._predictions[index].inc(int(count))
         self._seconds.observe(seconds)

@@ -7,15 +7,17 @@ import html
 import io
 import json
 import re
+import shlex
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle
-from thresher.serving.decoding import CONTENT_TYPES
+from thresher.serving.decoding import content_types
 
 HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -36,22 +38,31 @@ def index_page(request: Request, bundle: Bundle) -> Response:
 def describe(bundle: Bundle, url: str) -> dict[str, Any]:
     """Return what is served under ``url``, for people and programs."""
     info, encoder = bundle.info, bundle.encoder
+    one, many = encoder.NAMES
     return {
         "model": info.recipe,
         "candidate": info.candidate,
         "model_version": info.model_version,
         "metrics": info.metrics,
+        "task": encoder.task,
         "classes": list(encoder.class_names),
         "predict": {
             "url": f"POST {url}/predict",
-            "content_types": list(CONTENT_TYPES),
-            "json": 'Either {"image": pixels} or {"images": [pixels, ...]}.',
-            "image": encoder.expected,
+            "content_types": list(content_types(encoder)),
+            "json": f'Either {{"{one}": ...}} or {{"{many}": [..., ...]}}.',
+            one: encoder.expected,
         },
         "other": ["GET /livez", "GET /readyz", "GET /metrics"],
-        "example": f"echo {_blank_png(encoder)} | base64 -d | "
-        f"curl -s -H 'Content-Type: image/png' --data-binary @- {url}/predict",
+        "example": f"{_example(encoder)} {url}/predict",
     }
+
+
+def _example(encoder: Encoder) -> str:
+    """Return a shell command that sends a valid sample, but for the address at its end."""
+    if isinstance(encoder, ImageEncoder):  # a PNG is far shorter than its pixels in JSON
+        return f"echo {_blank_png(encoder)} | base64 -d | curl -s -H 'Content-Type: image/png' --data-binary @-"
+    body = json.dumps({encoder.NAMES[0]: encoder.example()})
+    return f"curl -s -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
 def _blank_png(encoder: ImageEncoder) -> str:

@@ -10,7 +10,7 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
 
 from thresher.serving.app import create_app
-from thresher.serving.bundle import read_bundle, read_info
+from thresher.serving.bundle import read_bundle, read_bundle_encoder, read_info
 from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
 from thresher.serving.container import container_image
 from thresher.serving.predictor import Predictor
@@ -38,7 +38,7 @@ app = create_app()
 @bentoml.service(
     name=info.recipe.lower(),
     description=describe_champion(info),
-    image=None if bento else container_image(),
+    image=None if bento else container_image(read_bundle_encoder(Path(champion.path))),
     labels={name: getattr(info, name) for name in LABELS},
     workers=1,
 )

@@ -6,31 +6,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thresher.serving.bundle import MODEL_FILE, Bundle, BundleError
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.inputs import ModelInput
+from thresher.modalities.outputs import ClassOutput, ValueOutput
+from thresher.serving.bundle import ENCODER_FILE, MODEL_FILE, Bundle, BundleError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-INPUT, OUTPUT = "image", "probabilities"
+OUTPUT = {"classification": ClassOutput.name, "regression": ValueOutput.name}
+"""Of the graph, by task."""
 
 
 class Session:
     """Runs a bundle's model; not for two threads at once."""
 
-    def __init__(self, session: InferenceSession) -> None:
-        self._session = session
+    def __init__(self, session: InferenceSession, model_input: ModelInput, output: str) -> None:
+        self._session, self._input, self._output = session, model_input, output
 
-    def run(self, image_NCHW: np.ndarray) -> np.ndarray:
-        """Return the probabilities, float32 [N, K], of uint8 images [N, C, H, W]."""
-        probabilities: np.ndarray = self._session.run([OUTPUT], {INPUT: image_NCHW})[0]
-        return probabilities
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """Return the probabilities, float32 [N, K], or values, float32 [N, 1], of encoded samples [N, ...]."""
+        feed = {self._input.name: self._input.trim(batch)}
+        answers: np.ndarray = self._session.run([self._output], feed)[0]
+        return answers
 
 
 def open_session(bundle: Bundle) -> Session:
-    """Return a session on the model of ``bundle``, warmed up and proven to fit its encoder.
+    """Return a session on the model of ``bundle``, warmed up with its encoder and proven to fit it.
 
     Raises:
-        BundleError: ONNX Runtime cannot open or run the model, or its outputs are not the encoder's classes.
+        BundleError: the encoder cannot encode its own example, such as for want of a package; ONNX Runtime cannot
+            open or run the model; or the model's outputs are not the encoder's classes.
     """
     import onnxruntime
 
@@ -38,12 +44,23 @@ def open_session(bundle: Bundle) -> Session:
     options.intra_op_num_threads = bundle.info.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    encoder = bundle.encoder
+    encoder, providers = bundle.encoder, ["CPUExecutionProvider"]
+    example = _encode_example(encoder)
     try:
-        session = Session(onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=["CPUExecutionProvider"]))
-        shape = session.run(np.zeros((2, encoder.channels, encoder.height, encoder.width), np.uint8)).shape
+        model = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=providers)
+        session = Session(model, encoder.model_input, OUTPUT[encoder.task])
+        session.run(example)
+        shape = session.run(encoder.model_input.example(2)).shape
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise BundleError(f"ONNX Runtime cannot run {MODEL_FILE}: {error}") from error
-    if shape != (2, len(encoder.class_names)):
-        raise BundleError(f"{MODEL_FILE} answers {list(shape[1:])} numbers for {len(encoder.class_names)} classes.")
+    if shape != (2, len(encoder.class_names) or 1):
+        needed = f"{len(encoder.class_names)} classes" if encoder.class_names else "one value"
+        raise BundleError(f"{MODEL_FILE} answers {list(shape[1:])} numbers for {needed}.")
     return session
+
+
+def _encode_example(encoder: Encoder) -> np.ndarray:
+    try:
+        return encoder.encode_json(encoder.example())
+    except Exception as error:  # a damaged tokenizer raises what its library has for it
+        raise BundleError(f"The encoder in {ENCODER_FILE} cannot be used: {error}. Package the model again.") from error

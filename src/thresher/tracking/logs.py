@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from functools import singledispatch
 from pathlib import Path
@@ -17,12 +18,24 @@ from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.progress import Event, Step, TrainingEpoch, TrainingStep
+from thresher.progress import Event, TrainingEpoch, TrainingStep
 from thresher.tracking.models import as_input, data_sets
 from thresher.tracking.run import run_id
+from thresher.training.execution import ChosenExecution
+from thresher.training.range_test import RangeTest
+from thresher.training.search import TRIAL, SearchResult
+from thresher.training.search_table import search_markdown, winner_words
 
-CURVES = ("loss", "epoch_loss", "validation_loss", "validation_accuracy")
-"""Metrics of a training while it goes on: the first by optimizer steps, the others by epochs."""
+CURVES = ("loss", "learning_rate", "epoch_loss", "validation_loss", "validation_accuracy", "validation_rmse")
+"""Metrics of a training while it goes on: the first two by optimizer steps, the others by epochs; of the last two,
+the one of its task."""
+FIGURES = {"verdict_plot": "verdict", "search_plot": "search", "range_test_plot": "training"}
+"""Dataset -> the folder among the artifacts of the run."""
+SECONDS_A_CALL = 1.0
+METRICS_A_CALL = 1000  # MLflow's own limit
+_CURVES_LOCK = threading.Lock()
+_WAITING: list[Metric] = []
+_logged_at = [0.0]
 
 
 @singledispatch
@@ -81,15 +94,34 @@ def _(value: dict, name: str) -> None:
             _client().log_artifacts(run_id(), folder, "contract")
 
 
+@log.register
+def _(value: ChosenExecution, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), "training/execution.json")
+
+
+@log.register
+def _(value: RangeTest, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), "training/range_test.json")
+    _client().set_tag(run_id(), "learning_rate", f"{value.learning_rate:.3g}")
+
+
+@log.register
+def _(value: SearchResult, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), "search/result.json")
+    _client().log_text(run_id(), search_markdown(value) + "\n", "search/trials.md")
+    _client().set_tag(run_id(), "search", winner_words(value))
+
+
 def log_figure(figure: Any, name: str) -> None:
-    """Log a figure of matplotlib, or the PNG file that was made of one, under verdict/."""
-    file = f"{name.rpartition('.')[2]}.png"
+    """Log a figure of matplotlib, or the PNG file that was made of one, in the folder of its kind."""
+    plot = name.rpartition(".")[2]
+    file, place = f"{plot}.png", FIGURES[plot]
     if not isinstance(figure, bytes):
-        _client().log_figure(run_id(), figure, f"verdict/{file}")
+        _client().log_figure(run_id(), figure, f"{place}/{file}")
         return
     with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
         (Path(folder) / file).write_bytes(figure)
-        _client().log_artifact(run_id(), str(Path(folder) / file), "verdict")
+        _client().log_artifact(run_id(), str(Path(folder) / file), place)
 
 
 def log_plan(text: str) -> None:
@@ -98,11 +130,26 @@ def log_plan(text: str) -> None:
 
 
 def log_event(event: Event) -> None:
-    """Log the losses and accuracies of a training while it goes on."""
-    if isinstance(event, Step):
-        return
-    now = int(time.time() * 1000)
-    _client().log_batch(run_id(), [Metric(key, value, now, event.step) for key, value in _curve(event).items()])
+    """Log the curves of a training while it goes on: at once where a second has passed since, else with the next."""
+    if not isinstance(event, TrainingStep | TrainingEpoch) or event.training.startswith(TRIAL):
+        return  # trials have runs of their own
+    now = time.time()
+    with _CURVES_LOCK:
+        _WAITING.extend(Metric(key, value, int(now * 1000), event.step) for key, value in _curve(event).items())
+        # A call takes longer than an epoch of a small training.
+        due = now - _logged_at[0] >= SECONDS_A_CALL
+    if due:
+        log_waiting()
+
+
+def log_waiting() -> None:
+    """Log what of the curves waits for the next call."""
+    with _CURVES_LOCK:
+        metrics = _WAITING.copy()
+        _WAITING.clear()
+        for start in range(0, len(metrics), METRICS_A_CALL):
+            _client().log_batch(run_id(), metrics[start : start + METRICS_A_CALL])
+        _logged_at[0] = time.time()
 
 
 def log_recipe(recipe: dict[str, Any]) -> None:
@@ -112,11 +159,14 @@ def log_recipe(recipe: dict[str, Any]) -> None:
 
 def _curve(event: TrainingStep | TrainingEpoch) -> dict[str, float]:
     if isinstance(event, TrainingStep):
-        values = [event.loss]
+        values = {"loss": event.loss, "learning_rate": event.learning_rate}
     else:
-        values = [event.training_loss, event.validation_loss, event.validation_accuracy]
-    names = CURVES[:1] if isinstance(event, TrainingStep) else CURVES[1:]
-    return {f"{event.training}.{name}": value for name, value in zip(names, values, strict=True)}
+        values = {
+            "epoch_loss": event.training_loss,
+            "validation_loss": event.validation_loss,
+            f"validation_{event.metric}": event.validation_metric,
+        }
+    return {f"{event.training}.{name}": value for name, value in values.items()}
 
 
 def _client() -> MlflowClient:

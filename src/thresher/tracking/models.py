@@ -17,8 +17,9 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 
-from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
-from thresher.modalities.image import ImageEncoder
+from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.tracking.run import run_id
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
     return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
 
 
-def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder) -> str:
+def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder) -> str:
     """Return the id of the logged model with this very content, among the outputs of the run.
 
     A model that an earlier run has logged is linked and not logged again: it leads to the run that made it.
@@ -59,16 +60,17 @@ def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Im
     return str(found.model_id)
 
 
-def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: ImageEncoder, content: str) -> str:
+def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, content: str) -> str:
     """Log a candidate's ONNX file with signature and input example as a model of the run; return the model's id."""
     import onnx
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    image = (encoder.channels, encoder.height, encoder.width)
+    taken, given = encoder.model_input, ClassOutput if encoder.class_names else ValueOutput
+    shape = tuple(-1 if size is None else size for size in taken.shape)
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *image), "image")]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(encoder.class_names)), "probabilities")]),
+        inputs=Schema([TensorSpec(taken.dtype, (-1, *shape), taken.name)]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(encoder.class_names) or 1), given.name)]),
     )
     # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
     client = MlflowClient()
@@ -80,7 +82,7 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Image
         model_id=model.model_id,
         step=MODEL_STEP,
         signature=signature,
-        input_example={"image": np.zeros((1, *image), np.uint8)},
+        input_example={taken.name: taken.example(1)},
         pip_requirements=[f"{name}=={version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
@@ -115,7 +117,8 @@ def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, 
     """Link the candidate's metrics to its model and to the test data, so that the Models tab compares them."""
     metrics = measure_metrics(evaluation, baseline, CONFIDENCE)
     values = {name: interval.value for name, interval in metrics.items()}
-    values["accuracy_drop_upper"] = metrics["accuracy_drop"].upper
+    loss = LOSS[evaluation.quality.kind]
+    values[f"{loss}_upper"] = metrics[loss].upper
     mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
 
 

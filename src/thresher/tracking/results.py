@@ -17,7 +17,7 @@ def log_result(name: str, value: Any, catalog: Any) -> None:
     """Log ``value``, which a node gave the dataset ``name`` or an earlier run left there."""
     if name.endswith(".evaluation"):
         _log_evaluation(name, value, catalog)
-    elif name.endswith(".verdict_plot"):
+    elif name.rpartition(".")[2] in logs.FIGURES:
         logs.log_figure(value, name)
     else:
         logs.log(value, name)

@@ -16,6 +16,8 @@ from thresher.tracking.settings import SQLITE, TrackingSettings
 RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
 # Without it, MLflow's pages show an experiment as one of language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag: the run that one is nested in."""
 TAKEN_FROM = "taken_from"
 """Tag with the ids of the runs that results were taken from, with commas between them."""
 MAX_PARAMETER = 6000  # MLflow's own limit on the length of a parameter's value

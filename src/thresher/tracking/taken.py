@@ -15,10 +15,10 @@ from thresher.tracking.run import TAKEN_FROM, run_id
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
 LOGGED = (
     "contract_report", "data_docs", "fingerprint", "evaluation", "verdict", "verdict_plot", "model_card", "challenge",
-    "bento",
+    "bento", "execution", "range_test", "range_test_plot", "search_result", "search_plot",
 )  # fmt: skip
 NOTE = "mlflow.note.content"
-METRICS_A_CALL = 1000  # MLflow's own limit
+METRICS_A_CALL = logs.METRICS_A_CALL
 
 
 def log_taken(outputs: Iterable[str], catalog: Any) -> None:

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 from thresher.config import Config
 from thresher.training.augmentation import Augmentation
 from thresher.training.execution import Execution
-from thresher.training.optimizers import Adam, Optimizer
+from thresher.training.optimizers import Adam, Lbfgs, Optimizer
 from thresher.training.schedules import Constant, Schedule
+from thresher.training.space import Search
 
 BatchSize = Annotated[int, Field(ge=1)] | Literal["full"]
 
@@ -60,9 +61,19 @@ class Training(Config):
     """Samples that take more than this are read from disk batch by batch; half of what is free by default."""
     checkpoint_seconds: float = Field(default=30.0, gt=0)
     """How often the state of a training is written, besides after every epoch."""
+    search: Search | None = None
+    """Trainings with other settings first; the one that counts uses the best of them."""
 
     @model_validator(mode="after")
     def _one_rate(self) -> Training:
         if self.learning_rate == "auto" and "lr" in self.optimizer.model_fields_set:
             raise ValueError("learning_rate: auto finds the rate; leave out optimizer.lr")
+        return self
+
+    @model_validator(mode="after")
+    def _one_loss_for_lbfgs(self) -> Training:
+        if isinstance(self.optimizer, Lbfgs) and self.clip_norm is not None:
+            raise ValueError("lbfgs measures its steps by the gradient as it is; leave out clip_norm")
+        if isinstance(self.optimizer, Lbfgs) and self.precision == "fp16":
+            raise ValueError("lbfgs does without the scaled loss that fp16 needs; use precision fp32 or bf16")
         return self

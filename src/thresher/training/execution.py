@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from thresher.config import Config
+
+if TYPE_CHECKING:
+    from thresher.models.network import Network
 
 Auto = Literal["auto"]
 
@@ -20,6 +23,46 @@ class Execution(Config):
     channels_last: bool | Auto = "auto"
     """Whether images lie in memory with their channels last."""
     compile: bool | Auto = "auto"
-    """Whether torch.compile makes one program of the network."""
+    """Whether torch.compile makes one program of the network.
+
+    auto never compiles on a CPU, where it was measured slower than what it replaces, and on a GPU tries it only for
+    a training that is long enough to pay for the minute that compiling may take.
+    """
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(default="auto", union_mode="left_to_right")
     """Of the CPU, for one operation."""
+
+
+class Measured(Config):
+    """One way that was tried, and how fast it was."""
+
+    channels_last: bool
+    compile: bool
+    threads: int
+    samples_per_second: float
+    """The median over the rounds of the trial."""
+
+
+class ChosenExecution(Config):
+    """How every training of a run is done."""
+
+    channels_last: bool
+    compile: bool
+    threads: int
+    trials: tuple[Measured, ...] = ()
+    """What was measured, in order; empty where the recipe fixes everything."""
+
+
+def default_execution(config: Execution, network: Network) -> ChosenExecution:
+    """Return ``config`` with what is left open decided without a trial: channels last for images, no compiling."""
+    import torch
+
+    return ChosenExecution(
+        channels_last=has_channels(network) and config.channels_last in (True, "auto"),
+        compile=config.compile is True,
+        threads=torch.get_num_threads() if config.threads == "auto" else config.threads,
+    )
+
+
+def has_channels(network: Network) -> bool:
+    """Return whether ``network`` has a memory format to choose: it convolves over images."""
+    return any(weight.ndim == 4 for weight in network.parameters())

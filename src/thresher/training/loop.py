@@ -2,145 +2,136 @@
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch.nn import functional as F
 
-from thresher import progress
-from thresher.config import Config
-from thresher.errors import TrainingError
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.training import Training
+from thresher.training.augmentation import augment
+from thresher.training.batches import Order, load_batches
+from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.devices import choose_device
-from thresher.training.optimizers import build_optimizer
+from thresher.training.execution import ChosenExecution, default_execution
+from thresher.training.guard import Guard
+from thresher.training.history import Epoch, TrainingHistory
+from thresher.training.learner import Learner
+from thresher.training.position import Position
+from thresher.training.saving import Saver, report_again, report_epoch, say_where
+from thresher.training.schedules import rate_factor
+from thresher.training.validation import EVALUATION_BATCH, METRIC, evaluate_network, judge
+
+__all__ = ["Epoch", "TrainingHistory", "evaluate_network", "train"]
 
 STEPS_A_REPORT = 50
-EVALUATION_BATCH = 2048
-
-
-class Epoch(Config):
-    """What one epoch came to; losses are means over samples, accuracy a share from 0 to 1."""
-
-    epoch: int
-    step: int
-    training_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-
-
-class TrainingHistory(Config):
-    """Every epoch of one training, in order, and the one whose weights were kept."""
-
-    device: str
-    epochs: tuple[Epoch, ...]
-    best_epoch: int
 
 
 def train(
-    network: Network, training: EncodedSamples, validation: EncodedSamples, config: Training, name: str
+    network: Network,
+    training: EncodedSamples,
+    validation: EncodedSamples,
+    config: Training,
+    name: str,
+    execution: ChosenExecution | None = None,
+    checkpoints: Checkpoints | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Network, TrainingHistory]:
-    """Return a trained copy of ``network`` with the weights of its best epoch by validation loss.
+    """Return a trained copy of ``network`` and what became of it, epoch by epoch.
 
-    Weights that are exactly zero, as `prune_weights` leaves them, stay zero.
+    Weights that are exactly zero, as `prune_weights` leaves them, stay zero. The same arguments give the same weights
+    to the last bit on the same machine, also where a training continues from a checkpoint.
 
     Args:
         network: left as it is.
-        training: the samples to learn from, inputs uint8 [N, C, H, W].
+        training: the samples to learn from.
         validation: judges each epoch; never learned from.
-        config: optimizer, epochs, batch size, seed, device.
+        config: learning_rate and search are the caller's; everything else is done here.
         name: what the training is called in progress reports and metrics.
+        execution: memory format, compiling and threads; without a trial where it is None.
+        checkpoints: where a training with the same arguments continues, and leaves its state; they are the caller's
+            to clear.
+        on_epoch: called after every epoch, those done before a continuation among them; what it raises ends the
+            training.
 
     Raises:
-        TrainingError: a loss that is not finite, with the step at which it was seen.
+        TrainingError: a loss that is not finite, memory that does not suffice for one sample, or no such device.
     """
-    torch.manual_seed(config.seed)
     device = choose_device(config.device)
-    network = copy.deepcopy(network).to(device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    masks = _zero_masks(network)
-    optimizer = build_optimizer(config.optimizer, network.parameters())
-    inputs, labels = to_device(training, device)
-    batch_size = len(training) if config.batch_size == "full" else min(config.batch_size, len(training))
-    total_steps = config.epochs * math.ceil(len(training) / batch_size)
-    step, best_loss, best_weights, epochs = 0, math.inf, network.state_dict(), []
-    for epoch in range(1, config.epochs + 1):
-        began, losses = time.perf_counter(), []
-        network.train()
-        for indices in _shuffled_batches(len(training), batch_size, config.seed + epoch, device):
-            loss = F.cross_entropy(network(inputs[indices]), labels[indices])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            for weight, mask in masks:
-                weight.data.mul_(mask)
-            losses.append(loss.detach())
-            step += 1
-            if step % STEPS_A_REPORT == 0 or step == total_steps:
-                _report_step(name, step, total_steps, losses[-STEPS_A_REPORT:])
-        validation_loss, accuracy = evaluate_network(network, validation, device)
-        finished = Epoch(
-            epoch=epoch,
-            step=step,
-            training_loss=_finite(torch.stack(losses).mean().item(), name, step),
-            validation_loss=_finite(validation_loss, name, step),
-            validation_accuracy=accuracy,
-            seconds=time.perf_counter() - began,
-        )
-        epochs.append(finished)
-        progress.report(progress.TrainingEpoch(training=name, epochs=config.epochs, **finished.model_dump()))
-        if validation_loss < best_loss:
-            best_loss, best_weights = validation_loss, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_weights)
-    best_epoch = min(epochs, key=lambda epoch: epoch.validation_loss).epoch
-    network = network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return network.eval(), TrainingHistory(device=str(device), epochs=tuple(epochs), best_epoch=best_epoch)
+    chosen = execution or default_execution(config.execution, network)
+    with _threads(chosen.threads):
+        return _train(network, training, validation, config, name, chosen, checkpoints, on_epoch, device)
 
 
-@torch.inference_mode()
-def evaluate_network(network: Network, samples: EncodedSamples, device: torch.device) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy of ``network`` on ``samples``."""
-    network.eval()
-    inputs, labels = to_device(samples, device)
-    loss, correct = 0.0, 0
-    for start in range(0, len(samples), EVALUATION_BATCH):
-        batch = slice(start, start + EVALUATION_BATCH)
-        logits = network(inputs[batch])
-        loss += F.cross_entropy(logits, labels[batch], reduction="sum").item()
-        correct += int((logits.argmax(1) == labels[batch]).sum())
-    return loss / len(samples), correct / len(samples)
+def _train(
+    network: Network,
+    training: EncodedSamples,
+    validation: EncodedSamples,
+    config: Training,
+    name: str,
+    execution: ChosenExecution,
+    checkpoints: Checkpoints | None,
+    on_epoch: Callable[[Epoch], None] | None,
+    device: torch.device,
+) -> tuple[Network, TrainingHistory]:
+    torch.manual_seed(config.seed)
+    metric = METRIC[network.spec.output.kind]
+    order = Order(len(training), config.batch_size, config.epochs, config.seed)
+    learned = load_batches(training, network.spec, device, config.memory_limit_mb)
+    judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
+    learner = Learner(network, config, execution, training.labels, device, order.size)
+    key = key_of(network, training, validation, config, execution, name) if checkpoints is not None else ""
+    saver = Saver(checkpoints, name, key, config.checkpoint_seconds)
+    at = saver.restore(learner, device)
+    guard = Guard(name, training, at, device, saver.last)
+    evaluation_batch = EVALUATION_BATCH
+    if at.step:
+        report_again(at, name, metric, config.epochs, on_epoch)
+        say_where(at, name, order.total_steps)
+    while not at.finished:
+        learner.network.train()
+        for batch in learned.give(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):
+            factor = rate_factor(config.schedule, at.step, order.total_steps)
+            learner.set_rate(factor)
+            loss = learner.learn(batch._replace(inputs=augment(batch.inputs, config.augmentation)))
+            at.step += 1
+            guard.watch(loss, batch)
+            if at.step % STEPS_A_REPORT == 0 or at.step == order.total_steps:
+                guard.look()
+                at.report_step(name, order.total_steps, config.optimizer.lr * factor)
+            if saver.is_due():
+                guard.look()
+                saver.save(learner, at, device)
+        guard.look()
+        validation_loss, value, evaluation_batch = judge(learner.judged, judging, evaluation_batch)
+        guard.check_validation(validation_loss)
+        epoch = at.finish_epoch(validation_loss, value)
+        if validation_loss < at.best_loss:
+            at.best_loss, at.best_epoch = validation_loss, epoch.epoch
+            learner.keep_as_best()
+        at.finished = epoch.epoch == config.epochs or _stops_early(at, config)
+        if saver.is_due_after_epoch(at):
+            saver.save(learner, at, device)
+        report_epoch(epoch, name, metric, config.epochs)
+        if on_epoch is not None:
+            on_epoch(epoch)
+    best = at.best_epoch if config.keep == "best" else len(at.epochs)
+    epochs = tuple(Epoch.model_validate(epoch) for epoch in at.epochs)
+    history = TrainingHistory(device=str(device), metric=metric, epochs=epochs, best_epoch=best)
+    return learner.result(), history
 
 
-def to_device(samples: EncodedSamples, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return inputs uint8 [N, C, H, W] and labels int64 [N] on ``device``."""
-    return torch.from_numpy(samples.inputs).to(device), torch.from_numpy(samples.labels).to(device)
+def _stops_early(at: Position, config: Training) -> bool:
+    return config.early_stopping is not None and len(at.epochs) - at.best_epoch >= config.early_stopping
 
 
-def _shuffled_batches(count: int, size: int, seed: int, device: torch.device) -> Iterator[torch.Tensor]:
-    # Drawn on the CPU, so that a seed gives the same order on every device.
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).to(device)
-    return iter(order.split(size))
-
-
-def _zero_masks(network: Network) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    return [(weight, (weight != 0).to(weight.dtype)) for weight in weights if (weight == 0).any()]
-
-
-def _report_step(name: str, step: int, total_steps: int, losses: list[torch.Tensor]) -> None:
-    mean = _finite(torch.stack(losses).mean().item(), name, step)
-    progress.report(progress.TrainingStep(name, step, total_steps, mean))
-
-
-def _finite(loss: float, name: str, step: int) -> float:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"{name}: the loss is {loss} at step {step}. Lower training.optimizer.lr, "
-            "and look for extreme values in the data (the contract's report lists them)."
-        )
-    return loss
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use ``count`` threads of the CPU for one operation, in the block alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,13 +11,15 @@ from thresher.config import Config
 if TYPE_CHECKING:
     import torch
 
+    from thresher.models.network import Network
+
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Optimizer(Config):
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """L2 penalty; decoupled in adamw."""
+    """L2 penalty; decoupled in adamw and muon."""
 
 
 class Sgd(_Optimizer):
@@ -44,6 +45,14 @@ class RmsProp(_Optimizer):
     momentum: float = Field(default=0.0, ge=0, lt=1)
 
 
+class Adagrad(_Optimizer):
+    """Divides by the sum of all squared gradients so far (Duchi et al. 2011)."""
+
+    kind: Literal["adagrad"] = "adagrad"
+    lr: float = Field(default=0.01, gt=0, le=10)
+    lr_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
 class Adam(_Optimizer):
     """Kingma and Ba, 2015."""
 
@@ -61,18 +70,95 @@ class AdamW(_Optimizer):
     weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
 
 
-Optimizer = Annotated[Sgd | RmsProp | Adam | AdamW, Field(discriminator="kind")]
+class NAdam(_Optimizer):
+    """Adam with Nesterov's momentum (Dozat 2016)."""
 
-TORCH_NAME = {Sgd: "SGD", RmsProp: "RMSprop", Adam: "Adam", AdamW: "AdamW"}
-HAS_FUSED = (Sgd, Adam, AdamW)
+    kind: Literal["nadam"] = "nadam"
+    lr: float = Field(default=0.002, gt=0, le=10)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    momentum_decay: float = Field(default=0.004, ge=0, allow_inf_nan=False)
 
 
-def build_optimizer(config: Optimizer, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """Return torch's optimizer of that name over ``parameters``, fused where torch has it: one kernel a step."""
+class Muon(_Optimizer):
+    """Orthogonalized momentum for the matrices of hidden layers (Jordan et al. 2024); AdamW for all other weights.
+
+    Others are biases, norms, convolutions, embeddings and the output layer. One rate serves both: that of the
+    matrices is scaled to the size of AdamW's updates (Liu et al., "Muon is Scalable for LLM Training", 2025).
+    """
+
+    kind: Literal["muon"] = "muon"
+    lr: float = Field(default=0.001, gt=0, le=10)
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(default=0.1, ge=0, allow_inf_nan=False)
+
+
+class Lbfgs(Config):
+    """Limited-memory BFGS (Liu and Nocedal 1989); a step is up to ``max_iter`` iterations on one batch.
+
+    It measures its steps on one loss, and so wants batch_size: full.
+    """
+
+    kind: Literal["lbfgs"] = "lbfgs"
+    lr: float = Field(default=1.0, gt=0, le=10)
+    max_iter: int = Field(default=20, ge=1, le=10_000)
+    history_size: int = Field(default=100, ge=1, le=10_000)
+    line_search_fn: Literal["strong_wolfe"] | None = "strong_wolfe"
+    """None takes every step at full length, as torch does by default."""
+
+
+Optimizer = Annotated[
+    Sgd | RmsProp | Adagrad | Adam | AdamW | NAdam | Muon | Lbfgs,
+    Field(discriminator="kind"),
+]
+
+TORCH_NAME = {
+    Sgd: "SGD",
+    RmsProp: "RMSprop",
+    Adagrad: "Adagrad",
+    Adam: "Adam",
+    AdamW: "AdamW",
+    NAdam: "NAdam",
+    Muon: "Muon",
+    Lbfgs: "LBFGS",
+}
+HAS_FUSED = (Sgd, Adagrad, Adam, AdamW)
+MATCH_ADAMW = "match_rms_adamw"
+
+
+def build_optimizers(config: Optimizer, network: Network) -> list[torch.optim.Optimizer]:
+    """Return torch's optimizer of that name over all weights of ``network``; of muon, AdamW beside it.
+
+    Fused where torch has it: one kernel a step.
+    """
+    if not isinstance(config, Muon):
+        return [_build(config, list(network.parameters()))]
+    matrices = hidden_matrices(network)
+    known = set(map(id, matrices))
+    others = [weight for weight in network.parameters() if id(weight) not in known]
+    beside = AdamW(lr=config.lr, weight_decay=config.weight_decay)
+    parts: list[tuple[Optimizer, list[torch.nn.Parameter]]] = [(config, matrices), (beside, others)]
+    return [_build(part, weights) for part, weights in parts if weights]
+
+
+def hidden_matrices(network: Network) -> list[torch.nn.Parameter]:
+    """Return the weights that muon orthogonalizes: 2-D, in neither an embedding nor the output layer."""
+    from torch import nn
+
+    left_out = {id(weight) for weight in network.output_layer().parameters()}
+    for module in network.modules():
+        if isinstance(module, nn.Embedding):
+            left_out.add(id(module.weight))
+    return [weight for weight in network.parameters() if weight.ndim == 2 and id(weight) not in left_out]
+
+
+def _build(config: Optimizer, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     import torch
 
-    options = config.model_dump(exclude={"kind"})
+    options: dict[str, Any] = config.model_dump(exclude={"kind"})
     if isinstance(config, HAS_FUSED):
         options["fused"] = True
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, TORCH_NAME[type(config)])(parameters, **options)
+    if isinstance(config, Muon):
+        options["adjust_lr_fn"] = MATCH_ADAMW
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, TORCH_NAME[type(config)])(weights, **options)
     return optimizer

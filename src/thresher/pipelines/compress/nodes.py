@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.candidate import NamedCandidate
-from thresher.compression.data import CompressionData
-from thresher.modalities.encoder import Encoder
+from thresher.compression.data import CalibrationData, CompressionData
+from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
-from thresher.pipelines.types import Network
+from thresher.pipelines.types import Checkpoints, Network
 from thresher.progress import Step, report
 from thresher.training import Training
+from thresher.training.execution import ChosenExecution
 
 Model = TypeVar("Model")
+Data = TypeVar("Data")
 PARITY_SAMPLES = 256
 # Tracing a network and silencing an exporter change state of the whole process: with ThreadRunner, one at a time.
 PROCESS_STATE = threading.Lock()
@@ -23,15 +25,20 @@ PROCESS_STATE = threading.Lock()
 
 def compress_network(
     base: Network,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     training_samples: EncodedSamples,
     validation_samples: EncodedSamples,
     candidate: NamedCandidate,
     training: Training,
+    execution: ChosenExecution,
+    checkpoints: Checkpoints,
 ) -> Network:
     """Return the network that the candidate's pruning and finetuning steps make of ``base``."""
-    data = CompressionData(candidate.name, encoder.model_input, training_samples, validation_samples, training)
-    return _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
+    samples = (training_samples, validation_samples)
+    data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints)
+    network = _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
+    checkpoints.clear()
+    return network
 
 
 def export_network(network: Network, validation_samples: EncodedSamples) -> bytes:
@@ -51,22 +58,21 @@ def export_network(network: Network, validation_samples: EncodedSamples) -> byte
 
 def quantize_onnx(
     onnx_file: bytes,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     training_samples: EncodedSamples,
-    validation_samples: EncodedSamples,
     candidate: NamedCandidate,
-    training: Training,
+    seed: int,
 ) -> bytes:
     """Return the ONNX file that the candidate's quantization makes of the float ``onnx_file``."""
-    data = CompressionData(candidate.name, encoder.model_input, training_samples, validation_samples, training)
+    data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed)
     return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
 
 
 def _apply(
     steps: tuple[Technique, ...],
-    functions: dict[type, Callable[[Model, Any, CompressionData], Model]],
+    functions: dict[type, Callable[[Model, Any, Data], Model]],
     model: Model,
-    data: CompressionData,
+    data: Data,
 ) -> Model:
     """Return ``model`` after ``steps``, each applied by its function in the table ``functions``."""
     with PROCESS_STATE:

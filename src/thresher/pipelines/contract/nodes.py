@@ -21,23 +21,29 @@ def fingerprint_data(train: Samples, test: Samples) -> DataFingerprint:
 
 
 def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) -> DataFrame:
-    """Return the sample table: one row a sample of both splits."""
+    """Return the sample table: one row a sample of both splits.
+
+    Raises:
+        DataError: test has other classes, columns or shapes than train.
+    """
     import pandas as pd
 
+    from thresher.modalities.agreement import require_agreement
     from thresher.modalities.description import describe
 
+    require_agreement(train, test)
     tables = [describe(samples, split, encoding.root) for split, samples in (("train", train), ("test", test))]
     return pd.concat(tables, ignore_index=True)
 
 
 def check_contract(
-    sample_table: DataFrame, fingerprint: DataFingerprint, contract: ContractLines
+    sample_table: DataFrame, fingerprint: DataFingerprint, contract: ContractLines, encoding: EncodingChoice
 ) -> tuple[ContractReport, dict[str, bytes]]:
     """Return the contract's report and its Data Docs, whether it holds or not: the next stage is what stops."""
     report(Step("Great Expectations reads the sample table"))
     with tempfile.TemporaryDirectory(prefix="thresher-") as name:
         folder = Path(name)
-        result = check(sample_table, contract.root, fingerprint.class_names, folder)
+        result = check(sample_table, contract.root, fingerprint.class_names, encoding.root, folder)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     # Where a person finds it; the folder it was made in is gone by then.
     return result.model_copy(update={"docs_path": DOCS_PLACE}), docs

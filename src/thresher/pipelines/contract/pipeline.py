@@ -14,11 +14,12 @@ TAGS = ["contract"]
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the contract stage of the recipe ``name``."""
     raw = [recipe.data.train, recipe.data.test]
-    table = [f"{name}.sample_table", f"{name}.fingerprint", f"params:{name}.data.contract"]
+    encoding = f"params:{name}.data.encoding"
+    table = [f"{name}.sample_table", f"{name}.fingerprint", f"params:{name}.data.contract", encoding]
     return Pipeline(
         [
             stage_node(fingerprint_data, raw, f"{name}.fingerprint", TAGS),
-            stage_node(describe_samples, [*raw, f"params:{name}.data.encoding"], f"{name}.sample_table", TAGS),
+            stage_node(describe_samples, [*raw, encoding], f"{name}.sample_table", TAGS),
             stage_node(check_contract, table, [f"{name}.contract_report", f"{name}.data_docs"], TAGS),
         ]
     )

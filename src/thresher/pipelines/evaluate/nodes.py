@@ -6,43 +6,54 @@ import numpy as np
 
 from thresher.evaluation import Measurement
 from thresher.machine import describe_machine
+from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.pipelines.types import Contender, Evaluation
 from thresher.progress import Step, report
 
 
-def predict_test(onnx_file: bytes, test_samples: EncodedSamples, threads: int) -> np.ndarray:
-    """Return the candidate's probabilities on the test split, float32 [N, K], from ONNX Runtime."""
+def predict_test(onnx_file: bytes, test_samples: EncodedSamples, encoder: AnyEncoder, threads: int) -> np.ndarray:
+    """Return what the candidate answers to the test split, float32 [N, K] or [N, 1], from ONNX Runtime."""
     from thresher.evaluation.runtime import open_session, predict
 
-    return predict(open_session(onnx_file, threads), test_samples.inputs)
+    return predict(open_session(onnx_file, threads), test_samples.inputs, encoder.model_input)
 
 
 def evaluate_candidate(
     onnx_file: bytes,
     float_onnx_file: bytes,
-    probabilities: np.ndarray,
-    float_probabilities: np.ndarray,
+    predictions: np.ndarray,
+    float_predictions: np.ndarray,
     test_samples: EncodedSamples,
+    encoder: AnyEncoder,
     evaluation: Measurement,
     candidate: str,
 ) -> Evaluation:
     """Return the candidate's figures beside the float model's, the two timed in turns."""
-    from thresher.evaluation.evaluation import Contender
-
-    ours = Contender(candidate, onnx_file, probabilities)
-    return _evaluate(ours, Contender(FLOAT, float_onnx_file, float_probabilities), test_samples, evaluation)
+    ours = _contender(candidate, onnx_file, predictions, test_samples, encoder)
+    float_model = _contender(FLOAT, float_onnx_file, float_predictions, test_samples, encoder)
+    return _evaluate(ours, float_model, test_samples, evaluation)
 
 
 def evaluate_float(
-    onnx_file: bytes, probabilities: np.ndarray, test_samples: EncodedSamples, evaluation: Measurement
+    onnx_file: bytes,
+    predictions: np.ndarray,
+    test_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    evaluation: Measurement,
 ) -> Evaluation:
     """Return the float model's figures; timed against itself, its ratios show the noise of the machine."""
+    contender = _contender(FLOAT, onnx_file, predictions, test_samples, encoder)
+    return _evaluate(contender, contender, test_samples, evaluation)
+
+
+def _contender(
+    name: str, onnx_file: bytes, predictions: np.ndarray, samples: EncodedSamples, encoder: AnyEncoder
+) -> Contender:
     from thresher.evaluation.evaluation import Contender
 
-    contender = Contender(FLOAT, onnx_file, probabilities)
-    return _evaluate(contender, contender, test_samples, evaluation)
+    return Contender(onnx_file, samples.inputs, encoder.model_input, name, predictions)
 
 
 def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, measurement: Measurement) -> Evaluation:
@@ -50,4 +61,4 @@ def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, me
 
     sizes = ", ".join(map(str, measurement.batch_sizes))
     report(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
-    return evaluate(ours, reference, samples.inputs, samples.labels, measurement, describe_machine())
+    return evaluate(ours, reference, samples.labels, measurement, describe_machine())

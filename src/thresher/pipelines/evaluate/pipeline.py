@@ -21,8 +21,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
 def _branch(name: str, key: str) -> list[Node]:
     tags = ["evaluate", key]
     onnx_file, predictions = f"{name}.{key}.onnx", f"{name}.{key}.predictions"
-    samples = f"{name}.test_samples"
-    test = [samples, f"params:{name}.evaluation"]
+    samples = [f"{name}.test_samples", f"{name}.encoder"]
+    test = [*samples, f"params:{name}.evaluation"]
     function: Callable[..., Any]
     if key == FLOAT:
         function, inputs = evaluate_float, [onnx_file, predictions, *test]
@@ -30,6 +30,6 @@ def _branch(name: str, key: str) -> list[Node]:
         pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
         function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}.name"]
     return [
-        stage_node(predict_test, [onnx_file, samples, f"params:{name}.evaluation.threads"], predictions, tags, key),
+        stage_node(predict_test, [onnx_file, *samples, f"params:{name}.evaluation.threads"], predictions, tags, key),
         stage_node(function, inputs, f"{name}.{key}.evaluation", [*tags, TIMED], key),
     ]

@@ -6,14 +6,18 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from thresher.errors import NoCandidateQualifiesError
+import numpy as np
+
+from thresher import modalities
+from thresher.errors import InvalidInputError, NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
 from thresher.machine import describe_machine, git_commit
+from thresher.modalities import AnyEncoder
+from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.samples import EncodedSamples
-from thresher.pipelines.types import Challenge, Verdict
+from thresher.modalities.samples import Samples
+from thresher.pipelines.types import Challenge, Contender, Verdict
 from thresher.progress import Step, report
 from thresher.serving.bundle import Bundle, ModelInfo, write_bundle
 from thresher.serving.options import Serving
@@ -22,13 +26,15 @@ from thresher.serving.options import Serving
 def challenge_champion(
     verdict: Verdict,
     reigning: Bundle | None,
-    encoder: ImageEncoder,
-    test_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    test: Samples,
     evaluation: Measurement,
     selection: Selection,
     *onnx_files: bytes,
 ) -> Challenge:
     """Return whether the winner takes the champion's place, both measured now on the same test samples.
+
+    Each gets the raw samples through its own encoder, as it would when served.
 
     Raises:
         NoCandidateQualifiesError: there is no winner; the registry stays as it is.
@@ -38,17 +44,25 @@ def challenge_champion(
     winner = winning_file(verdict, onnx_files)
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
-    if reigning.encoder != encoder:
-        reason = "the champion takes other inputs or knows other classes"
-        return Challenge(replaces=True, reason=reason, champion_version=reigning.info.model_version)
-    return _compare(verdict, winner, reigning, test_samples, evaluation, selection)
+    version = reigning.info.model_version
+    try:
+        theirs = _encode_for_champion(reigning.encoder, encoder, test)
+    except InvalidInputError as reason:
+        return Challenge(replaces=True, reason=str(reason), champion_version=version)
+    report(Step(f"{verdict.winner} against the champion, version {version}"))
+    ours = modalities.encode(encoder, test).inputs
+    contenders = (
+        _contender(str(verdict.winner), winner, encoder, ours, evaluation.threads),
+        _contender("champion", reigning.onnx_bytes, reigning.encoder, theirs, evaluation.threads),
+    )
+    return _compare(contenders, test.labels, evaluation, selection, version)
 
 
 def crown_champion(
     verdict: Verdict,
     challenge: Challenge,
     reigning: Bundle | None,
-    encoder: ImageEncoder,
+    encoder: AnyEncoder,
     fingerprint: DataFingerprint,
     evaluation: Measurement,
     serving: Serving,
@@ -105,24 +119,43 @@ def winning_file(verdict: Verdict, onnx_files: tuple[bytes, ...]) -> bytes:
     return onnx_files[[judged.candidate for judged in verdict.candidates].index(verdict.winner)]
 
 
+def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples) -> np.ndarray:
+    """Return the raw test samples as the champion takes them.
+
+    Raises:
+        InvalidInputError: it does not, or it cannot be compared with the winner; with the reason.
+    """
+    if champion.task != winner.task:
+        raise InvalidInputError(f"the champion does a {champion.task}")
+    if champion.class_names != winner.class_names:
+        raise InvalidInputError("the champion knows other classes")
+    if champion.NAMES != winner.NAMES:
+        raise InvalidInputError(f"the champion takes other inputs: {champion.NAMES[1]}")
+    try:
+        return champion.encode(test.inputs)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"the champion takes other inputs: {error}") from error
+
+
+def _contender(name: str, onnx_file: bytes, encoder: Encoder, inputs: np.ndarray, threads: int) -> Contender:
+    from thresher.evaluation.evaluation import Contender
+    from thresher.evaluation.runtime import open_session, predict
+
+    outputs = predict(open_session(onnx_file, threads), inputs, encoder.model_input)
+    return Contender(onnx_file, inputs, encoder.model_input, name, outputs)
+
+
 def _compare(
-    verdict: Verdict,
-    winner: bytes,
-    reigning: Bundle,
-    samples: EncodedSamples,
+    contenders: tuple[Contender, Contender],
+    labels: np.ndarray,
     measurement: Measurement,
     selection: Selection,
+    version: str,
 ) -> Challenge:
     from thresher.evaluation.challenge import decide
     from thresher.evaluation.cost import measure_cost
-    from thresher.evaluation.evaluation import Contender, evaluate
-    from thresher.evaluation.runtime import open_session, predict
+    from thresher.evaluation.evaluation import evaluate
 
-    version = reigning.info.model_version
-    report(Step(f"{verdict.winner} against the champion, version {version}"))
-    ours, theirs = (
-        Contender(name, file, predict(open_session(file, measurement.threads), samples.inputs))
-        for name, file in ((str(verdict.winner), winner), (f"version {version}", reigning.onnx_bytes))
-    )
-    result = evaluate(ours, theirs, samples.inputs, samples.labels, measurement, describe_machine())
-    return decide(result, measure_cost(reigning.onnx_bytes), selection, version)
+    result = evaluate(*contenders, labels, measurement, describe_machine())
+    champion = contenders[1]
+    return decide(result, measure_cost(champion.onnx_file, champion.model_input), selection, version)

@@ -17,7 +17,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     onnx_files = [f"{name}.{key}.onnx" for key in (FLOAT, *recipe.candidates)]
     verdict, reigning, encoder = f"{name}.verdict", f"{name}.reigning_champion", f"{name}.encoder"
     evaluation = f"params:{name}.evaluation"
-    challenge = [verdict, reigning, encoder, f"{name}.test_samples", evaluation, f"params:{name}.selection"]
+    challenge = [verdict, reigning, encoder, recipe.data.test, evaluation, f"params:{name}.selection"]
     crown = [verdict, f"{name}.challenge", reigning, encoder, f"{name}.fingerprint", evaluation]
     return Pipeline(
         [

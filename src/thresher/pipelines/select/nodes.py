@@ -15,7 +15,7 @@ def judge_candidates(name: str, selection: Selection, *evaluations: Evaluation) 
 
 
 def draw_verdict(verdict: Verdict) -> Figure:
-    """Return the plot of accuracy over latency and size."""
+    """Return the plot of accuracy, or RMSE, over latency and size."""
     from thresher.evaluation.plots import plot_verdict
 
     return plot_verdict(verdict)

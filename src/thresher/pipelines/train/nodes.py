@@ -7,14 +7,16 @@ import numpy as np
 from thresher import modalities
 from thresher.contracts import ContractReport, require
 from thresher.errors import DataError
-from thresher.modalities import EncodingChoice
+from thresher.modalities import AnyEncoder, EncodingChoice
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.outputs import AnyOutput, ClassOutput, ValueOutput
+from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.split import mark_held_out
-from thresher.models import ModelChoice
-from thresher.pipelines.types import Network, TrainingHistory
+from thresher.models import FLOAT, ModelChoice
+from thresher.pipelines.types import Checkpoints, Figure, Network, RangeTest, SearchResult, TrainingHistory
+from thresher.progress import Step, report
 from thresher.training import Training
+from thresher.training.execution import ChosenExecution
 
 
 def hold_out(train: Samples, contract_report: ContractReport, task: str, validation: float, seed: int) -> np.ndarray:
@@ -44,7 +46,7 @@ def fit_encoder(train: Samples, held_out: np.ndarray, encoding: EncodingChoice) 
 
 
 def encode_samples(
-    train: Samples, test: Samples, held_out: np.ndarray, encoder: Encoder
+    train: Samples, test: Samples, held_out: np.ndarray, encoder: AnyEncoder
 ) -> tuple[EncodedSamples, EncodedSamples, EncodedSamples]:
     """Return the training, validation and test samples as the model takes them.
 
@@ -56,26 +58,82 @@ def encode_samples(
     return training, validation, tested
 
 
+def choose_execution(
+    training_samples: EncodedSamples, encoder: AnyEncoder, model: ModelChoice, training: Training
+) -> ChosenExecution:
+    """Return how this machine trains the recipe's model fastest, by a short timed trial."""
+    from thresher.training import trial
+
+    report(Step("a timed trial of memory formats and threads"))
+    return trial.choose_execution(_network(encoder, training_samples, model, training), training_samples, training)
+
+
+def find_learning_rate(
+    training_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+    execution: ChosenExecution,
+) -> tuple[Training, RangeTest, Figure]:
+    """Return the training with the learning rate that a range test finds, the test, and its plot."""
+    from thresher.training import range_test
+    from thresher.training.plots import plot_range_test
+
+    report(Step("learning-rate range test"))
+    network = _network(encoder, training_samples, model, training)
+    result = range_test.find_learning_rate(network, training_samples, training, execution)
+    optimizer = training.optimizer.model_copy(update={"lr": result.learning_rate})
+    found = training.model_copy(update={"optimizer": optimizer, "learning_rate": None})
+    return found, result, plot_range_test(result)
+
+
+def search_training(
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+    execution: ChosenExecution,
+    checkpoints: Checkpoints,
+) -> tuple[ModelChoice, Training, SearchResult, Figure]:
+    """Return the model and the training of the best trial, all trials, and their plot."""
+    from thresher.training.plots import plot_search
+    from thresher.training.trials import SearchTask, search_settings
+
+    output = output_of(training_samples)
+    samples = (training_samples, validation_samples)
+    task = SearchTask(encoder.model_input, output, *samples, model, training, execution, checkpoints)
+    best_model, best_training, result, study = search_settings(task)
+    figure = plot_search(study)
+    checkpoints.clear()
+    return best_model, best_training, result, figure
+
+
 def train_float(
     training_samples: EncodedSamples,
     validation_samples: EncodedSamples,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     model: ModelChoice,
     training: Training,
+    execution: ChosenExecution,
+    checkpoints: Checkpoints,
 ) -> tuple[Network, TrainingHistory]:
     """Return the trained float network and its history."""
+    from thresher.training.loop import train
+
+    network = _network(encoder, training_samples, model, training)
+    samples = (training_samples, validation_samples)
+    trained = train(network, *samples, training, FLOAT, execution, checkpoints)
+    checkpoints.clear()
+    return trained
+
+
+def _network(encoder: AnyEncoder, samples: EncodedSamples, model: ModelChoice, training: Training) -> Network:
+    """Return the untrained network, its weights drawn by the seed."""
     import torch
 
     from thresher.models.network import Network, NetworkSpec
-    from thresher.training.loop import train
 
-    spec = NetworkSpec(model=model.root, input=encoder.model_input, output=_output(training_samples))
+    spec = NetworkSpec(model=model.root, input=encoder.model_input, output=output_of(samples))
     torch.manual_seed(training.seed)
-    return train(Network(spec), training_samples, validation_samples, training, "float")
-
-
-def _output(samples: EncodedSamples) -> AnyOutput:
-    """Return what a model must answer that learns from ``samples``."""
-    if samples.class_names:
-        return ClassOutput(num_classes=len(samples.class_names))
-    return ValueOutput(mean=float(samples.labels.mean()), std=float(samples.labels.std()) or 1.0)
+    return Network(spec)

@@ -1,11 +1,19 @@
-"""samples that keep their contract -> split, encoder -> encoded samples -> float model."""
+"""samples that keep their contract -> split, encoder -> encoded samples -> (search or range test) -> float model."""
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
-from thresher.pipelines.stage import stage_node
-from thresher.pipelines.train.nodes import encode_samples, fit_encoder, hold_out, train_float
+from thresher.pipelines.stage import TIMED, stage_node
+from thresher.pipelines.train.nodes import (
+    choose_execution,
+    encode_samples,
+    find_learning_rate,
+    fit_encoder,
+    hold_out,
+    search_training,
+    train_float,
+)
 from thresher.recipe import Recipe
 
 TAGS = ["train"]
@@ -16,17 +24,47 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     raw, held_out, encoder = [recipe.data.train, recipe.data.test], f"{name}.held_out", f"{name}.encoder"
     split = [f"params:{name}.task", f"params:{name}.data.validation", f"params:{name}.training.seed"]
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
-    training = f"params:{name}.training"
+    model, training = model_settings(name, recipe), training_settings(name, recipe)
+    run = [f"{name}.execution", f"{name}.float.checkpoints"]
     return Pipeline(
         [
             stage_node(hold_out, [raw[0], f"{name}.contract_report", *split], held_out, TAGS),
             stage_node(fit_encoder, [raw[0], held_out, f"params:{name}.data.encoding"], encoder, TAGS),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
+            *_preparations(name, recipe),
             stage_node(
                 train_float,
-                [*splits, encoder, f"params:{name}.model", training],
+                [*splits, encoder, model, training, *run],
                 [f"{name}.float.network", f"{name}.training_history"],
                 TAGS,
             ),
         ]
     )
+
+
+def training_settings(name: str, recipe: Recipe) -> str:
+    """Return the dataset with the settings that the recipe is trained by: its own, or those that were found."""
+    found = recipe.training.search is not None or recipe.training.learning_rate == "auto"
+    return f"{name}.found_training" if found else f"params:{name}.training"
+
+
+def model_settings(name: str, recipe: Recipe) -> str:
+    """Return the dataset with the model to train: the recipe's own, or the one that a search has found."""
+    return f"{name}.found_model" if recipe.training.search is not None else f"params:{name}.model"
+
+
+def _preparations(name: str, recipe: Recipe) -> list[Node]:
+    """Return what finds out how to train, before the training itself."""
+    training_samples, validation_samples = f"{name}.training_samples", f"{name}.validation_samples"
+    encoder, settings = f"{name}.encoder", [f"params:{name}.model", f"params:{name}.training"]
+    one = [training_samples, encoder, *settings]
+    nodes = [stage_node(choose_execution, one, f"{name}.execution", [*TAGS, TIMED])]
+    if recipe.training.search is not None:
+        both = [training_samples, validation_samples, encoder, *settings]
+        inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints"]
+        outputs = [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
+        nodes.append(stage_node(search_training, inputs, outputs, TAGS))
+    elif recipe.training.learning_rate == "auto":
+        outputs = [f"{name}.found_training", f"{name}.range_test", f"{name}.range_test_plot"]
+        nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution"], outputs, TAGS))
+    return nodes

@@ -1,0 +1,149 @@
+"""What no data may break: checked with every recipe, on top of its own expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
+from thresher.contracts.schemas import class_names as gx_class_names
+from thresher.modalities.image import ImageEncoding
+from thresher.modalities.series import SeriesEncoding
+from thresher.modalities.tabular import SAMPLE_COLUMNS, TabularEncoding
+from thresher.modalities.text import TextEncoding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BETWEEN = "expect_column_values_to_be_between"
+IN_SET = "expect_column_values_to_be_in_set"
+NOT_NULL = "expect_column_values_to_not_be_null"
+LARGEST_FLOAT = 1.7e308
+
+
+def plan_built_in(
+    table: pd.DataFrame, class_names: tuple[str, ...], encoding: Any, leak_is_planned: bool
+) -> list[Check]:
+    """Return the checks of every task, then those of the modality that ``encoding`` names.
+
+    Args:
+        leak_is_planned: the recipe says itself how many samples of test may be in train.
+    """
+    splits = list(dict.fromkeys(table["split"]))
+    leaks = [] if leak_is_planned else [_no_leak(split) for split in splits if split != TRAIN]
+    labels = _classes(splits, class_names) if class_names else _numbers()
+    return [_labelled(), *leaks, *labels, *BUILT_IN[type(encoding)](table, encoding)]
+
+
+def _labelled() -> Check:
+    return _own(NOT_NULL, {"column": "label"}, "Every sample has a label.", "label these samples or remove them.")
+
+
+def _no_leak(split: str) -> Check:
+    return _own(
+        "expect_column_values_to_be_null",
+        {"column": LEAK_COLUMN, **_only(split)},
+        f"No sample of {split} is in {TRAIN} as well; the value is the equal one in {TRAIN}.",
+        f"remove these samples from {split} or from {TRAIN}: a model is not judged on what it was trained on. If it is "
+        "the published split, allow a share in data.contract: expect_column_values_to_be_null: "
+        f'{{column: {LEAK_COLUMN}, mostly: 0.95, row_condition: \'col("split") == "{split}"\'}}.',
+    )
+
+
+def _classes(splits: list[str], class_names: tuple[str, ...]) -> Iterable[Check]:
+    yield _own(
+        BETWEEN,
+        {"column": "label", "min_value": 0, "max_value": len(class_names) - 1},
+        "Every label is one of the classes.",
+        "correct these labels, or complete class_names in the catalog.",
+    )
+    for split in splits:
+        yield _own(
+            "expect_column_distinct_values_to_contain_set",
+            {"column": "class_name", "value_set": list(class_names), **_only(split)},
+            f"Every class has a sample in {split}.",
+            f"add samples of these classes to {split}, or correct class_names in the catalog.",
+        )
+
+
+def _numbers() -> Iterable[Check]:
+    yield _own(
+        BETWEEN,
+        {"column": "label", "min_value": -LARGEST_FLOAT, "max_value": LARGEST_FLOAT},
+        "Every label is a finite number.",
+        "correct these labels, or remove the samples.",
+    )
+
+
+def _of_images(table: pd.DataFrame, encoding: ImageEncoding) -> Iterable[Check]:
+    return []
+
+
+def _of_texts(table: pd.DataFrame, encoding: TextEncoding) -> Iterable[Check]:
+    yield _own(
+        BETWEEN, {"column": "num_words", "min_value": 1}, "Every text has a word.", "write these texts or remove them."
+    )
+
+
+def _of_series(table: pd.DataFrame, encoding: SeriesEncoding) -> Iterable[Check]:
+    yield _own(BETWEEN, {"column": "length", "min_value": 1}, "Every series has a step.", "remove these series.")
+    if encoding.max_length is not None:
+        yield _own(
+            BETWEEN,
+            {"column": "length", "max_value": encoding.max_length},
+            "No series is longer than data.encoding.max_length.",
+            "raise data.encoding.max_length, or shorten these series.",
+        )
+    if encoding.missing == "refuse":
+        yield _own(
+            BETWEEN,
+            {"column": "num_missing", "max_value": 0},
+            "No series lacks a value, as data.encoding.missing says.",
+            "fill in these values, or say 'missing: interpolate' in data.encoding.",
+        )
+
+
+def _of_rows(table: pd.DataFrame, encoding: TabularEncoding) -> Iterable[Check]:
+    """Compare the other splits with the whole of train: what it never holds cannot be learned."""
+    train, columns = table[table["split"] == TRAIN], [name for name in table if _is_own(str(name))]
+    for split in (split for split in dict.fromkeys(table["split"]) if split != TRAIN):
+        for column in columns:
+            number = table[column].dtype.kind == "f"
+            if not train[column].isna().any() and (number or encoding.unseen_categories == "refuse"):
+                yield _own(
+                    NOT_NULL,
+                    {"column": column, **_only(split)},
+                    f"{column} is never missing in {split}, as in {TRAIN}.",
+                    f"fill in these values, or train with rows that lack {column} too.",
+                )
+            if not number and encoding.unseen_categories == "refuse":
+                seen = sorted(map(str, train[column].dropna().unique()))
+                yield _own(
+                    IN_SET,
+                    {"column": column, "value_set": seen, **_only(split)},
+                    f"{column} in {split} is a category that {TRAIN} has.",
+                    f"correct these values, add such rows to {TRAIN}, or say 'unseen_categories: other' in "
+                    "data.encoding.",
+                )
+
+
+BUILT_IN: dict[type, Callable[[Any, Any], Iterable[Check]]] = {
+    ImageEncoding: _of_images,
+    TextEncoding: _of_texts,
+    TabularEncoding: _of_rows,
+    SeriesEncoding: _of_series,
+}
+"""Config type of the modality -> function from the sample table and that config to its checks."""
+
+
+def _is_own(name: str) -> bool:
+    return name not in SAMPLE_COLUMNS and name != LEAK_COLUMN
+
+
+def _only(split: str) -> dict[str, str]:
+    return {"row_condition": f'col("split") == "{split}"'}
+
+
+def _own(expectation: str, arguments: dict[str, Any], description: str, fix: str) -> Check:
+    assert expectation in gx_class_names()
+    return Check(expectation, arguments, "built in", fix, gx_extra={"description": description})

@@ -1,0 +1,27 @@
+"""One expectation of a contract, as it is to be run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+TRAIN = "train"
+LEAK_COLUMN = "same_content_in_train"
+"""Of the table that is checked: the equal sample of train, where there is one."""
+FIX_DATA_OR_BOUND = "mend or remove these samples, or change the expectation in data.contract of the recipe."
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation to run: what the recipe says, and what Great Expectations is asked."""
+
+    expectation: str
+    arguments: dict[str, Any]
+    origin: Literal["recipe", "built in"] = "recipe"
+    fix: str = FIX_DATA_OR_BOUND
+    asked: tuple[str, dict[str, Any]] | None = None
+    """GX expectation and arguments, where they are not the recipe's own."""
+    unknown_column: str = ""
+    """A sentence about a column that the table does not have."""
+    gx_extra: dict[str, Any] = field(default_factory=dict)
+    """Wording for the Data Docs."""

@@ -1,0 +1,122 @@
+"""What all raw datasets share: reading alone, a part of the samples, files that are missing, mistakes in the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from kedro.io import AbstractDataset, DatasetError
+
+from thresher.datasets.raw_split import Split, check_split, take_split
+from thresher.errors import DataError
+from thresher.modalities.samples import Samples
+
+MAX_TOLD = 5
+
+
+class RawSamples(AbstractDataset[Any, Samples]):
+    """What all raw datasets share: they describe their arguments, may give a part alone, and refuse to be written."""
+
+    _arguments: dict[str, Any]
+    paths: tuple[Path, ...]
+    """The files and folders that are read: with the arguments, all that the samples depend on."""
+    _split: Split | None = None
+    _test_share: float | None = None
+    _seed: int = 0
+
+    def load(self) -> Samples:
+        """Return the samples; raises DataError for data that is missing, damaged or not what the entry says."""
+        samples = self._read()
+        if self._split is None or self._test_share is None:
+            return samples
+        return take_split(samples, self._split, self._test_share, self._seed)
+
+    def save(self, data: Any) -> NoReturn:
+        """Raise a DatasetError: raw data is what the outside world gave."""
+        raise DatasetError(f"{type(self).__name__} is raw data and read-only. Fix: save to another catalog entry.")
+
+    def _read(self) -> Samples:
+        """Return all samples."""
+        raise NotImplementedError
+
+    def _choose_part(self, split: Split | None, test_share: float | None, seed: int) -> None:
+        """Keep which part of the samples is asked for; without split and test_share it is all."""
+        if split is not None or test_share is not None:
+            check_split(split, test_share)
+        self._split, self._test_share, self._seed = split, test_share, seed
+
+    def _exists(self) -> bool:
+        return all(path.exists() for path in self.paths)
+
+    def _describe(self) -> dict[str, Any]:
+        return self._arguments
+
+
+def describe_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dataset says of itself: ``arguments``, the locals of its constructor."""
+    return {key: value for key, value in arguments.items() if key not in ("self", "metadata", "__class__")}
+
+
+def fix_missing(fetch: str | None) -> str:
+    """Return what to tell a user who does not have a file."""
+    return f"run 'thresher fetch {fetch}'." if fetch else "correct the path in the catalog, or put it there."
+
+
+def read_bytes(path: Path, fix: str) -> bytes:
+    """Return the content of the file at ``path``; raises DataError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: {fix}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
+
+
+def read_lines(path: Path, encoding: str, fix: str) -> list[str]:
+    """Return the lines of the text file at ``path``, without their ends.
+
+    Raises:
+        DataError: no such file, an encoding that does not exist, bytes that are none of it, with the line.
+    """
+    content = read_bytes(path, fix)
+    try:
+        text = content.decode(encoding)
+    except LookupError as error:
+        raise DataError(f"encoding: '{encoding}' is unknown. Fix: such as utf-8 or latin-1.") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} is not {encoding}. "
+            "Fix: name the file's encoding in the catalog, such as 'encoding: latin-1'."
+        ) from error
+    # Not splitlines, which takes control characters and Unicode's own separators for ends.
+    lines = text.removeprefix("\ufeff").split("\n")
+    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+class Mistakes:
+    """Collects what is wrong in the data, so that the first few are told together."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+        self._count = 0
+        self._fix = ""
+
+    def add(self, place: object, what: str, fix: str) -> None:
+        """Note that ``what`` is wrong at ``place``; the first mistake's ``fix`` is the one that is told."""
+        self._count += 1
+        self._fix = self._fix or fix
+        if len(self._told) < MAX_TOLD:
+            self._told.append(f"{place}: {what}")
+
+    def refuse(self) -> None:
+        """Raise a DataError if there is any."""
+        if self._count:
+            more = f"; and {self._count - len(self._told):,} more" if self._count > len(self._told) else ""
+            raise DataError(f"{'; '.join(self._told)}{more}. Fix: {self._fix}")
+
+
+def number_places(path: Path, count: int) -> np.ndarray:
+    """Return "FILE:1", "FILE:2", ... for ``count`` samples of ``path``, dtype object [N]."""
+    return np.array([f"{path.name}:{number}" for number in range(1, count + 1)], dtype=object)

@@ -1,0 +1,130 @@
+"""How good a model's answers are, by the recipe's task, beside a reference's on the same test samples."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import CompressionError
+from thresher.evaluation.statistics import (
+    Interval,
+    PairedCounts,
+    Resampled,
+    accuracy_drop,
+    count_pairs,
+    resample_rmse_increase,
+)
+
+
+class ClassificationQuality(Config):
+    """Right classes among the test samples."""
+
+    kind: Literal["classification"] = "classification"
+    accuracy: float
+    reference_accuracy: float
+    paired: PairedCounts
+    agreement: float
+    """Share of the test samples on which candidate and reference give the same class."""
+
+    @property
+    def num_samples(self) -> int:
+        """Of the test split."""
+        return self.paired.num_samples
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """By the names of their metrics."""
+        return {"accuracy": self.accuracy}
+
+    def loss(self, confidence: float) -> Interval:
+        """Return how much worse than the reference it is: the metric `accuracy_drop`."""
+        return accuracy_drop(self.paired, confidence)
+
+
+class RegressionQuality(Config):
+    """Errors of the values on the test samples. All but R2 are in the label's unit."""
+
+    kind: Literal["regression"] = "regression"
+    num_samples: int
+    rmse: float
+    """Root of the mean squared error."""
+    mae: float
+    """Mean absolute error."""
+    r2: float
+    """Share of the labels' variance that the values explain; 0 is as good as their mean, 1 is exact."""
+    reference_rmse: float
+    reference_mae: float
+    reference_r2: float
+    increase: Resampled
+    """Of the RMSE over the reference's."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """By the names of their metrics."""
+        return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2}
+
+    def loss(self, confidence: float) -> Interval:
+        """Return how much worse than the reference it is: the metric `rmse_increase`."""
+        return self.increase.interval(confidence)
+
+
+Quality = Annotated[ClassificationQuality | RegressionQuality, Field(discriminator="kind")]
+
+
+def measure_quality(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray) -> Quality:
+    """Return the quality of ``outputs``, beside that of ``reference_outputs``.
+
+    Args:
+        outputs: probabilities [N, K], or values [N, 1].
+        labels: of shape [N], int64 classes for probabilities, float64 for values.
+
+    Raises:
+        CompressionError: an output that is not a finite number.
+    """
+    if not np.isfinite(outputs).all():
+        wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
+        raise CompressionError(
+            f"The model answers {wrong:,} of {len(outputs):,} test samples with no finite number. "
+            "Fix: leave out the candidate's last technique, or scale inputs and labels."
+        )
+    measure = _measure_values if labels.dtype.kind == "f" else _measure_classes
+    return measure(outputs, reference_outputs, labels)
+
+
+def _measure_classes(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray) -> Quality:
+    classes, reference_classes = outputs.argmax(1), reference_outputs.argmax(1)
+    correct, reference_correct = classes == labels, reference_classes == labels
+    return ClassificationQuality(
+        accuracy=float(correct.mean()),
+        reference_accuracy=float(reference_correct.mean()),
+        paired=count_pairs(reference_correct, correct),
+        agreement=float((classes == reference_classes).mean()),
+    )
+
+
+def _measure_values(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray) -> Quality:
+    # In float64: squares of float32 values lose what two good models differ in.
+    errors, reference_errors = (values[:, 0].astype(np.float64) - labels for values in (outputs, reference_outputs))
+    return RegressionQuality(
+        num_samples=len(labels),
+        rmse=_rmse(errors),
+        mae=float(np.abs(errors).mean()),
+        r2=_r2(errors, labels),
+        reference_rmse=_rmse(reference_errors),
+        reference_mae=float(np.abs(reference_errors).mean()),
+        reference_r2=_r2(reference_errors, labels),
+        increase=resample_rmse_increase(reference_errors, errors),
+    )
+
+
+def _rmse(errors: np.ndarray) -> float:
+    return float(np.sqrt((errors**2).mean()))
+
+
+def _r2(errors: np.ndarray, labels: np.ndarray) -> float:
+    """Return 1 - SSE / SST; where all labels are alike, 1 for exact values and else 0, as scikit-learn has it."""
+    total, left = float(((labels - labels.mean()) ** 2).sum()), float((errors**2).sum())
+    return 1 - left / total if total else float(left == 0)

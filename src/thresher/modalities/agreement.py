@@ -1,0 +1,74 @@
+"""Whether two splits speak of the same thing: checked before either is described or learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from thresher.errors import DataError, nearest
+from thresher.modalities.samples import Samples
+from thresher.modalities.table import Table
+
+MAX_SHOWN = 5
+
+
+def require_agreement(train: Samples, test: Samples) -> None:
+    """Raise a DataError where ``test`` has another task, other classes, columns, shapes or channels than ``train``."""
+    problems = [*_labels(train, test), *_inputs(train, test)]
+    if problems:
+        raise DataError("The test data is not like the training data. " + " ".join(problems))
+
+
+def _labels(train: Samples, test: Samples) -> Iterable[str]:
+    if train.task != test.task:
+        yield f"The labels of train are for {train.task}, those of test for {test.task}."
+    elif train.class_names != test.class_names:
+        yield (
+            f"Classes of train: {', '.join(train.class_names)}; of test: {', '.join(test.class_names)}. "
+            "Fix: name them in both catalog entries, class_names in the same order."
+        )
+
+
+def _inputs(train: Samples, test: Samples) -> Iterable[str]:
+    ours, theirs = train.inputs, test.inputs
+    if isinstance(ours, Table) and isinstance(theirs, Table):
+        yield from _columns(train, test)
+    elif isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.dtype != np.object_:
+        if ours.shape[1:] != theirs.shape[1:]:
+            sizes = f"{list(ours.shape[1:])}; of test: {list(theirs.shape[1:])}"
+            yield f"Images of train: {sizes} (channels, height, width)."
+    elif len(ours) and len(theirs) and isinstance(ours[0], np.ndarray) and ours[0].shape[1:] != theirs[0].shape[1:]:
+        yield f"Series of train have {ours[0].shape[1]} channels; of test {theirs[0].shape[1]}."
+
+
+def _columns(train: Samples, test: Samples) -> Iterable[str]:
+    ours, theirs = train.inputs.columns, test.inputs.columns
+    missing = [name for name in ours if name not in theirs]
+    if missing:
+        yield f"Columns missing in test: {', '.join(missing)}."
+    for name in (name for name in theirs if name not in ours):
+        yield f"Column '{name}' of test is not in train. {nearest(name, missing or ours)}"
+    for name in (name for name in ours if name in theirs and ours[name].dtype != theirs[name].dtype):
+        (text, of_text), of_numbers = (
+            ((train, "train"), "test") if ours[name].dtype == np.object_ else ((test, "test"), "train")
+        )
+        yield (
+            f"Column '{name}' holds numbers in {of_numbers}, but text in {of_text}: {_not_numbers(text, name)}. "
+            "Fix: mend these, list them under 'missing', or name the column under 'categorical', in both entries."
+        )
+
+
+def _not_numbers(samples: Samples, name: str) -> str:
+    values = samples.inputs.columns[name].tolist()
+    wrong = [index for index, value in enumerate(values) if value is not None and not _is_number(value)]
+    shown = [f"{values[index]!r} at {samples.place(index)}" for index in wrong[:MAX_SHOWN]]
+    return ", ".join(shown) + (f" and {len(wrong) - MAX_SHOWN:,} more" if len(wrong) > MAX_SHOWN else "")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,163 @@
+"""One column of a table: what training has seen in it, and how its values become numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import nearest
+from thresher.modalities.encoder import UnencodableError, is_number
+
+LARGEST = float(np.finfo(np.float32).max)
+MAX_LISTED = 30
+"""Categories that a sentence lists."""
+UNSEEN = 0
+
+
+class NumericColumn(Config):
+    """A column of numbers."""
+
+    kind: Literal["numeric"] = "numeric"
+    name: str
+    mean: float
+    """Over the values of the training split."""
+    std: float = Field(gt=0)
+    median: float
+    has_missing: bool
+    """Whether the training split lacks values here; there is a flag for it then."""
+
+    @property
+    def expected(self) -> str:
+        return f"{self.name}: a number{' or null' if self.has_missing else ''}"
+
+    @property
+    def typical(self) -> float:
+        return self.median
+
+    def problem(self, value: Any, refuse_unseen: bool) -> str:
+        """Return in a sentence why ``value`` of a request cannot be encoded, or ""."""
+        if value is None:
+            return "" if self.has_missing else f"{self.name}: null, but training had no missing value here."
+        if not is_number(value):
+            return f"{self.name}: {_shown(value)} is no number."
+        try:
+            standardized = abs((float(value) - self.mean) / self.std)
+        except OverflowError:
+            standardized = np.inf
+        return "" if standardized <= LARGEST else f"{self.name}: {_shown(value)} is not finite or too large."
+
+    def array(self, value: Any) -> np.ndarray:
+        """Return ``value`` of a request as a column of one row."""
+        return np.array([np.nan if value is None else value], dtype=np.float64)
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Return float64 [N] standardized, 0 where missing."""
+        if values.dtype != np.float64:
+            raise UnencodableError(0, f"Column {self.name} holds text. Expected numbers, as in training.")
+        with np.errstate(over="ignore"):
+            standardized: np.ndarray = (values - self.mean) / self.std
+        wrong = np.abs(standardized) > LARGEST
+        if wrong.any():
+            index = int(wrong.argmax())
+            raise UnencodableError(index, f"{self.name}: {values[index]} is not finite or too large.")
+        return np.where(np.isnan(values), 0.0, standardized)
+
+
+class CategoricalColumn(Config):
+    """A column of categories."""
+
+    kind: Literal["categorical"] = "categorical"
+    name: str
+    categories: tuple[str | None, ...]
+    """Of the training split, the most frequent one first, null for a missing value; their codes are 1, 2, ...; 0 is
+    a category that training has not seen."""
+
+    @property
+    def expected(self) -> str:
+        null = " or null" if None in self.categories else ""
+        return f"{self.name}: one of {_listed(self._texts)}{null}" if self._texts else f"{self.name}: null"
+
+    @property
+    def typical(self) -> str | None:
+        return self.categories[0]
+
+    def problem(self, value: Any, refuse_unseen: bool) -> str:
+        """Return in a sentence why ``value`` of a request cannot be encoded, or ""."""
+        if value is not None and not isinstance(value, str):
+            return f"{self.name}: {_shown(value)} is no text."
+        if value in self.categories or not refuse_unseen:
+            return ""
+        if value is None:
+            return f"{self.name}: null, but training had no missing value here. Allowed: {_listed(self._texts)}."
+        return f"{self.name}: '{value[:100]}' was not in the training data. {_hint(value[:100], self._texts)}"
+
+    def array(self, value: Any) -> np.ndarray:
+        """Return ``value`` of a request as a column of one row."""
+        return np.array([value], dtype=object)
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Return the code of each value, float64 [N]."""
+        if values.dtype != np.object_:
+            raise UnencodableError(0, f"Column {self.name} holds numbers. Expected text, as in training.")
+        code = {category: number for number, category in enumerate(self.categories, start=1)}
+        return np.fromiter((code.get(value, UNSEEN) for value in values.tolist()), np.float64, len(values))
+
+    @property
+    def _texts(self) -> list[str]:
+        return [category for category in self.categories if category is not None]
+
+
+AnyColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]
+
+
+def fit_column(name: str, values: np.ndarray) -> NumericColumn | CategoricalColumn:
+    """Return what a column of the training split holds.
+
+    Args:
+        values: as `Table` has them, float64 or text, [N].
+
+    Raises:
+        UnencodableError: an infinite number, or none at all.
+    """
+    if values.dtype == np.object_:
+        counts = Counter(values.tolist())
+        ordered = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
+        return CategoricalColumn(name=name, categories=tuple(ordered))
+    missing = np.isnan(values)
+    if missing.all():
+        raise UnencodableError(0, f"Column {name} has no value in the training split. Fix: drop it.")
+    if np.isinf(values).any():
+        raise UnencodableError(int(np.isinf(values).argmax()), f"Column {name} holds an infinite number. Fix: mend it.")
+    given = values[~missing]
+    return NumericColumn(
+        name=name,
+        mean=float(given.mean()),
+        # A column without any variation is left at its scale.
+        std=_deviation(given),
+        median=float(np.median(given)),
+        has_missing=bool(missing.any()),
+    )
+
+
+def _deviation(values: np.ndarray) -> float:
+    """Return the standard deviation; 1 where all values are alike, up to what rounding makes of equal ones."""
+    deviation = float(values.std())
+    return deviation if deviation > 1e-12 * float(np.abs(values).max(initial=0)) else 1.0
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
+    return f"{', '.join(names[:MAX_LISTED])}{more}"
+
+
+def _hint(given: str, names: list[str]) -> str:
+    near, _, _ = nearest(given, names).partition("Allowed: ")
+    return f"{near}Allowed: {_listed(names)}."
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60] if isinstance(value, (str, float, bool)) else f"{type(value).__name__} of JSON"

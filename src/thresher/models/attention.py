@@ -1,0 +1,71 @@
+"""The network of transformer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from thresher.modalities.inputs import TextInput
+from thresher.models.padding import mark_steps
+from thresher.models.transformer import Transformer
+
+EMBEDDING_STD = 0.1
+
+
+class TransformerEncoder(nn.Module):
+    """Tokens [B, T] and lengths [B] to [B, K]."""
+
+    def __init__(self, config: Transformer, text: TextInput, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(text.vocabulary_size, config.dimension, padding_idx=0)
+        self.positions = nn.Embedding(text.max_length, config.dimension)
+        for table in (self.embedding, self.positions):
+            nn.init.normal_(table.weight, std=EMBEDDING_STD)
+        with torch.no_grad():
+            self.embedding.weight[0] = 0
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.dimension)
+        self.output = nn.Linear(config.dimension, width)
+
+    def forward(self, tokens_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        num_steps = tokens_BT.shape[1]
+        real_BT = mark_steps(lengths_B, num_steps)
+        places_T = torch.arange(num_steps, device=tokens_BT.device)
+        x_BTD = self.dropout(self.embedding(tokens_BT) + self.positions(places_T))
+        attends_B11T = (real_BT > 0)[:, None, None]
+        for block in self.blocks:
+            x_BTD = block(x_BTD, attends_B11T)
+        mean_BD = (self.norm(x_BTD) * real_BT[..., None]).sum(dim=1) / lengths_B[:, None]
+        out: torch.Tensor = self.output(self.dropout(mean_BD))
+        return out
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)), float [B, T, D]."""
+
+    def __init__(self, config: Transformer) -> None:
+        super().__init__()
+        dimension = config.dimension
+        self.num_heads = config.num_heads
+        self.attention_norm = nn.LayerNorm(dimension)
+        self.query_key_value = nn.Linear(dimension, 3 * dimension)
+        self.attention_output = nn.Linear(dimension, dimension)
+        self.feed_forward_norm = nn.LayerNorm(dimension)
+        self.expand = nn.Linear(dimension, config.feed_forward)
+        self.contract = nn.Linear(config.feed_forward, dimension)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
+        x_BTD = x_BTD + self.dropout(self._attend(self.attention_norm(x_BTD), attends_B11T))
+        inner = self.dropout(F.relu(self.expand(self.feed_forward_norm(x_BTD))))
+        return x_BTD + self.dropout(self.contract(inner))
+
+    def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
+        batch, steps, dimension = x_BTD.shape
+        split = self.query_key_value(x_BTD).view(batch, steps, 3, self.num_heads, dimension // self.num_heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each [B, heads, T, D / heads]
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attends_B11T)
+        out: torch.Tensor = self.attention_output(mixed.transpose(1, 2).reshape(batch, steps, dimension))
+        return out

@@ -1,0 +1,94 @@
+"""Rules between data, model and training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from thresher.compression import PruneChannels
+from thresher.errors import nearest
+from thresher.models import CHANNELS_ARE_FIXED, TAKES, ModelChoice
+from thresher.recipe.parts import Found, Parts
+from thresher.training import Training
+from thresher.training.optimizers import Lbfgs
+from thresher.training.space import apply, corners
+
+
+def find_training_problems(parts: Parts) -> Iterable[Found]:
+    """Yield every broken rule."""
+    yield from _model_problems(parts)
+    yield from _pruning_problems(parts)
+    if parts.training is not None:
+        yield from _data_problems(parts, parts.training)
+        yield from _search_problems(parts, parts.training)
+
+
+def _model_problems(parts: Parts) -> Iterable[Found]:
+    if parts.model is None or parts.modality is None:
+        return
+    takes = _kinds(TAKES[type(parts.model)])
+    if parts.modality not in takes:
+        able = _kinds(model for model, inputs in TAKES.items() if parts.modality in _kinds(inputs))
+        what = f"model {parts.model.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
+        yield ("model", "kind"), what, nearest(parts.model.kind, able)
+
+
+def _pruning_problems(parts: Parts) -> Iterable[Found]:
+    if not isinstance(parts.model, CHANNELS_ARE_FIXED):
+        return
+    for name, candidate in parts.candidates.items():
+        for index, step in enumerate(candidate.steps):
+            if isinstance(step, PruneChannels):
+                what = f"the channels of a {parts.model.kind} cannot be pruned yet"
+                fix = "Use prune_weights, quantize_dynamic or a smaller model."
+                yield ("candidates", name, "steps", index), what, fix
+
+
+def _kinds(classes: Iterable[Any]) -> list[str]:
+    """Return the `kind` of each of ``classes``."""
+    return [each.model_fields["kind"].default for each in classes]
+
+
+def _data_problems(parts: Parts, training: Training) -> Iterable[Found]:
+    if training.augmentation and parts.modality not in (None, "image"):
+        yield ("training", "augmentation"), f"there is none for {parts.modality}", "Leave it out: it is for images."
+    if parts.task == "regression":
+        for name in ("label_smoothing", "class_weights"):
+            if getattr(training, name):
+                yield ("training", name), "a regression has no classes", "Leave it out."
+    if isinstance(training.optimizer, Lbfgs) and training.learning_rate == "auto":
+        yield ("training", "learning_rate"), "lbfgs finds the length of each step itself", "Leave it out."
+    if isinstance(training.optimizer, Lbfgs) and training.batch_size != "full":
+        what = "lbfgs measures its steps on one loss, and mini-batches have one each"
+        yield ("training", "batch_size"), what, "Use batch_size: full."
+
+
+def _search_problems(parts: Parts, training: Training) -> Iterable[Found]:
+    if training.search is None:
+        return
+    if training.learning_rate == "auto":
+        yield ("training", "learning_rate"), "the search finds the rate already", "Leave it out."
+        return
+    for place in training.search.space:
+        if place.startswith("training.search"):
+            yield ("training", "search", "space", place), "a search cannot search itself", "Leave it out."
+    if parts.model is None:
+        return
+    complete = {"model": parts.model.model_dump(mode="json"), "training": training.model_dump(mode="json")}
+    for place, value in corners(training.search.space):
+        if problem := _refused(complete, place, value):
+            yield ("training", "search", "space", place), f"{value!r} is not possible: {problem}", ""
+
+
+def _refused(sections: dict[str, Any], place: str, value: Any) -> str:
+    """Return why a recipe with ``value`` at ``place`` cannot be, or nothing."""
+    values = apply({place: value}, sections)
+    section, model = ("model", ModelChoice) if place.startswith("model.") else ("training", Training)
+    try:
+        model.model_validate(values[section])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, (section, *first['loc'])))}: {first['msg']}"
+    return ""

@@ -1,0 +1,113 @@
+"""Where a training that was killed goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from thresher.errors import DataError
+from thresher.files import replacing_file
+from thresher.modalities.samples import EncodedSamples
+from thresher.models.network import Network
+from thresher.progress import Step, report
+from thresher.training import Training
+from thresher.training.execution import ChosenExecution
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+FINISHED = "finished"
+WITHOUT_INFLUENCE = {"checkpoint_seconds", "memory_limit_mb", "execution", "search", "learning_rate"}
+"""Settings that change nothing of what a training comes to, or are decided before it begins."""
+
+
+class Checkpoints:
+    """A folder with the newest state of each training that goes on below it, finished ones among them.
+
+    A state belongs to a key, the hash of all that decides what the training comes to; under any other key it is not
+    found. So a chain of trainings that was killed in its second does not repeat the first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str, key: str) -> Path:
+        """Return where the state of the training ``name`` lies."""
+        return self.folder / f"{_as_file_name(name)}-{key[:20]}{SUFFIX}"
+
+    def load(self, name: str, key: str) -> Any:
+        """Return the state that was saved under this key, None where there is none that can be read."""
+        from thresher.training.packing import read_state
+
+        path = self.path(name, key)
+        if not path.exists():
+            self._say_others(name)
+            return None
+        try:
+            return read_state(path)
+        except DataError as error:
+            report(Step(f"{error} {name} starts anew"))
+        return None
+
+    def save(self, name: str, key: str, state: Any, finished: bool = False) -> None:
+        """Keep ``state`` in place of what was saved under this key before; a crash leaves the old one."""
+        from thresher.training.packing import write_state
+
+        with replacing_file(self.path(name, key)) as path:
+            write_state(state, path, {"name": name, "key": key, FINISHED: str(finished)})
+
+    def clear(self) -> None:
+        """Delete the folder: what the trainings came to has been kept elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _say_others(self, name: str) -> None:
+        others = self.folder.glob(f"{_as_file_name(name)}-*{SUFFIX}")
+        if any(not _is_finished(other) for other in others):
+            report(Step(f"{name}: the checkpoint in {self.folder} is of other settings or data, and not used"))
+
+
+def key_of(
+    network: Network,
+    training: EncodedSamples,
+    validation: EncodedSamples,
+    config: Training,
+    execution: ChosenExecution,
+    name: str,
+) -> str:
+    """Return the hash of all that decides what a training comes to, to the last bit."""
+    parts = [
+        FORMAT,
+        torch.__version__,
+        name,
+        network.spec.model_dump(mode="json"),
+        _hash_weights(network),
+        config.model_dump(mode="json", exclude=WITHOUT_INFLUENCE),
+        execution.model_dump(mode="json", exclude={"trials"}),
+        training.content_hash(),
+        validation.content_hash(),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _as_file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+
+
+def _is_finished(path: Path) -> bool:
+    """Return whether ``path`` is of a training that is done, such as the one before in a chain."""
+    from thresher.training.packing import read_metadata
+
+    return read_metadata(path).get(FINISHED) == str(True)
+
+
+def _hash_weights(network: Network) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

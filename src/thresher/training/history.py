@@ -1,0 +1,30 @@
+"""What a training came to, epoch by epoch."""
+
+from __future__ import annotations
+
+from thresher.config import Config
+
+
+class Epoch(Config):
+    """What one epoch came to; losses are means over samples."""
+
+    epoch: int
+    step: int
+    """Optimizer steps done at its end."""
+    training_loss: float
+    validation_loss: float
+    """Without label smoothing and class weights; of a regression, in variances of the labels."""
+    validation_metric: float
+    """What `TrainingHistory.metric` says: a share from 0 to 1, or an error in the label's own unit."""
+    seconds: float
+
+
+class TrainingHistory(Config):
+    """Every epoch of one training, in order, and the one whose weights were kept."""
+
+    device: str
+    metric: str
+    """accuracy (classification) or rmse (regression)."""
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    """Whose weights were kept."""

@@ -1,0 +1,100 @@
+"""The learning-rate range test: which rate the loss falls fastest at."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain, count, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thresher.config import Config
+from thresher.errors import TrainingError
+from thresher.modalities.samples import EncodedSamples
+from thresher.training import Training
+from thresher.training.execution import ChosenExecution
+
+if TYPE_CHECKING:
+    from thresher.models.network import Network
+
+LOWEST, HIGHEST = 1e-6, 10.0
+STEPS = 150
+SMOOTHING = 0.9
+EXPLODED = 4.0
+"""How many times the least smoothed loss is the end of the test."""
+SKIPPED_STEPS = 10
+"""At the start, where the smoothed loss says more of the first batches than of the rate."""
+
+
+class RangeTest(Config):
+    """The loss at each rate, and the rate that was chosen."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Smoothed, each of the batch at the rate."""
+    learning_rate: float
+
+
+def find_learning_rate(
+    network: Network, samples: EncodedSamples, config: Training, execution: ChosenExecution
+) -> RangeTest:
+    """Return what steps with rates from 1e-6 to 10, each larger than the one before, come to.
+
+    The rate is chosen where the smoothed loss falls fastest over the logarithm of the rate.
+
+    Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017; the choice by the steepest
+    slope is that of fastai.
+
+    Args:
+        network: left as it is.
+        samples: the training split.
+
+    Raises:
+        TrainingError: a loss that falls at no rate.
+    """
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    losses = _losses(network, samples, config, execution, rates)
+    rates = rates[: len(losses)]
+    return RangeTest(rates=tuple(rates), losses=tuple(losses), learning_rate=_steepest(rates, losses))
+
+
+def _losses(
+    network: Network, samples: EncodedSamples, config: Training, execution: ChosenExecution, rates: np.ndarray
+) -> np.ndarray:
+    """Return the smoothed loss before the step at each rate; it ends early where the loss explodes."""
+    import torch
+
+    from thresher.training.augmentation import augment
+    from thresher.training.batches import Order, load_batches
+    from thresher.training.devices import choose_device
+    from thresher.training.learner import Learner
+
+    torch.manual_seed(config.seed)
+    device = choose_device(config.device)
+    order = Order(len(samples), config.batch_size, 1, config.seed)
+    learner = Learner(network, config, execution, samples.labels, device, order.size)
+    learner.network.train()
+    batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
+    endless = chain.from_iterable(batches.give(order.of_epoch(epoch)) for epoch in count(1))
+    average, smooth = 0.0, []
+    for step, batch in enumerate(islice(endless, len(rates))):
+        learner.set_rate(rates[step] / config.optimizer.lr)
+        loss = learner.learn(batch._replace(inputs=augment(batch.inputs, config.augmentation))).item()
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        # Without the bias to 0 that a moving average has at its start.
+        smooth.append(average / (1 - SMOOTHING ** (step + 1)))
+        if not math.isfinite(loss) or smooth[-1] > EXPLODED * min(smooth):
+            break
+    finite = np.array(smooth)
+    return finite[np.isfinite(finite)]
+
+
+def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:
+    end = int(losses.argmin()) + 1 if len(losses) else 0
+    if end < SKIPPED_STEPS + 3:
+        raise TrainingError(
+            "training.learning_rate: auto: the loss falls at no rate from 1e-6 to 10. Give optimizer.lr yourself, or "
+            "look at the data and the model."
+        )
+    slopes = np.gradient(losses[:end], np.log(rates[:end]))
+    return float(rates[SKIPPED_STEPS + int(slopes[SKIPPED_STEPS:].argmin())])

@@ -1,0 +1,22 @@
+"""What a node of evaluation or packaging depends on has the encoder of the recipe's modality in it, and no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from thresher.reach.index import CodeIndex
+
+
+@pytest.fixture(scope="module")
+def index() -> CodeIndex:
+    return CodeIndex()
+
+
+@pytest.mark.parametrize("function", ["evaluate.nodes.predict_test", "package.nodes.challenge_champion"])
+@pytest.mark.parametrize(("kind", "encoder", "taken"), [
+    ("image", "image.ImageEncoder", "inputs.ImageInput"), ("text", "text.TextEncoder", "inputs.TextInput"),
+])  # fmt: skip
+def test_an_edited_encoder_is_noticed(function: str, kind: str, encoder: str, taken: str, index: CodeIndex) -> None:
+    reached = index.reach([f"thresher.pipelines.{function}"], frozenset({kind, "classification"})).definitions
+    assert {f"thresher.modalities.{encoder}", f"thresher.modalities.{taken}"} <= reached.keys()
+    assert "thresher.modalities.tabular.TabularEncoder" not in reached

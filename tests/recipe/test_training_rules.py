@@ -1,0 +1,76 @@
+"""What must agree between data, model and training is checked when the recipe is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from thresher.errors import Problem
+
+Problems = Callable[..., list[Problem]]
+DATA = {"train": "mine.train", "test": "mine.test"}
+
+
+def test_a_model_for_other_data_is_refused_with_those_that_fit(problems_with: Problems) -> None:
+    (problem,) = problems_with(data={"modality": "text", **DATA})
+    assert problem.where.endswith("model.kind")
+    assert problem.what == "model lenet takes image, and data.modality is text"
+    assert "textcnn" in problem.fix and "resnet" not in problem.fix
+
+
+def test_augmentation_is_for_images(problems_with: Problems) -> None:
+    (problem,) = problems_with(
+        data={"modality": "series", **DATA}, model={"kind": "gru"}, training={"augmentation": [{"kind": "flip"}]}
+    )
+    assert problem.where.endswith("training.augmentation") and "series" in problem.what
+
+
+@pytest.mark.parametrize("setting", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+def test_what_needs_classes_is_refused_in_a_regression(problems_with: Problems, setting: dict[str, Any]) -> None:
+    (problem,) = problems_with(task="regression", training=setting, selection={"minimize": "size_bytes"})
+    assert problem.where.endswith(f"training.{next(iter(setting))}")
+    assert problem.what == "a regression has no classes"
+
+
+def test_lbfgs_takes_full_batches_alone(problems_with: Problems) -> None:
+    (problem,) = problems_with(training={"optimizer": {"kind": "lbfgs"}, "batch_size": 32})
+    assert problem.where.endswith("training.batch_size") and problem.fix == "Use batch_size: full."
+
+
+def test_a_rate_is_either_given_or_found(problems_with: Problems) -> None:
+    (problem,) = problems_with(training={"optimizer": {"kind": "adam", "lr": 0.1}, "learning_rate": "auto"})
+    assert "leave out optimizer.lr" in problem.what
+
+
+def search(**space: Any) -> dict[str, Any]:
+    return {"search": {"space": {name.replace("__", "."): value for name, value in space.items()}}}
+
+
+def test_a_search_finds_the_rate_by_itself(problems_with: Problems) -> None:
+    found = search(training__optimizer__lr={"low": 0.001, "high": 0.1})
+    (problem,) = problems_with(training={"learning_rate": "auto", **found})
+    assert problem.what == "the search finds the rate already"
+
+
+@pytest.mark.parametrize(
+    ("space", "says"),
+    [
+        ({"training__optimizer": ["adam", "adamm"]}, "'adamm' is not possible"),
+        ({"training__optimizer__lr": {"low": 0.1, "high": 100}}, "100 is not possible"),
+        ({"training__batch_size": [32, 0]}, "0 is not possible"),
+        ({"training__bach_size": [32, 64]}, "training.bach_size"),
+        ({"model__width": [8, 16]}, "model.lenet.width"),
+        ({"training__optimizer": [{"kind": "sgd", "lr": {"low": 0.1, "high": 99}}, "adam"]}, "99"),
+    ],
+)
+def test_every_end_of_a_search_must_be_a_recipe(problems_with: Problems, space: dict[str, Any], says: str) -> None:
+    problems = problems_with(training=search(**space))
+    assert any(says in problem.what for problem in problems), problems
+    assert all("training.search.space" in problem.where for problem in problems)
+
+
+def test_places_that_cannot_be_searched_are_refused(problems_with: Problems) -> None:
+    problems = problems_with(training=search(data__validation=[0.1, 0.2]))
+    assert any("data.validation" in problem.where for problem in problems), problems

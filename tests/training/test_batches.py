@@ -1,0 +1,118 @@
+"""Samples are given out whole, in the order that was asked for, trimmed, and alike from memory and from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TextInput
+from thresher.modalities.outputs import ClassOutput
+from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.models.cnn import Cnn
+from thresher.models.network import Network, NetworkSpec
+from thresher.training import Training
+from thresher.training.augmentation import Flip, Shift
+from thresher.training.batches import InMemory, Order, Streamed, as_positions, load_batches
+from thresher.training.loop import train
+
+CPU = torch.device("cpu")
+TEXT = TextInput(vocabulary_size=50, max_length=12)
+SERIES = SeriesInput(channels=2, max_length=12, mean=(0.0, 0.0), std=(1.0, 1.0))
+
+
+def spec_of(given: ModelInput) -> NetworkSpec:
+    return NetworkSpec(model=Cnn(), input=given, output=ClassOutput(num_classes=2))
+
+
+def padded(given: ModelInput, count: int = 40) -> EncodedSamples:
+    random = np.random.default_rng(0)
+    inputs: Any = random.integers(1, 50, (count, *given.longest)).astype(given.dtype)
+    for row, length in zip(inputs, random.integers(1, 13, count), strict=True):
+        row[length:] = np.nan if given.dtype == np.float32 else 0
+    return Samples(inputs, np.arange(count) % 2, ("a", "b"))
+
+
+def on_disk(samples: EncodedSamples, folder: Path) -> EncodedSamples:
+    np.save(folder / "inputs.npy", samples.inputs)
+    return Samples(np.load(folder / "inputs.npy", mmap_mode="r"), samples.labels, samples.class_names)
+
+
+@pytest.mark.parametrize("kind", [InMemory, Streamed])
+@pytest.mark.parametrize("given", [TEXT, SERIES], ids=["text", "series"])
+def test_batches_lose_what_padding_their_samples_share(given: ModelInput, kind: type[InMemory]) -> None:
+    samples = padded(given)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0)).split(6)
+    lengths = set()
+    for batch, positions in zip(kind(samples, spec_of(given), CPU).give(order), order, strict=True):
+        expected = given.trim(samples.inputs[positions.numpy()])
+        np.testing.assert_array_equal(batch.inputs.numpy(), expected)
+        np.testing.assert_array_equal(batch.labels.numpy(), samples.labels[positions.numpy()])
+        assert torch.equal(torch.as_tensor(as_positions(batch.positions)), positions)
+        lengths.add(expected.shape[1])
+    assert len(lengths) > 1
+
+
+@pytest.mark.parametrize("kind", [InMemory, Streamed])
+def test_slices_give_every_sample_once(kind: type[InMemory], halves: Callable[[int], Samples]) -> None:
+    samples = halves(23)
+    image = ImageInput(channels=1, height=8, width=8, mean=(0.0,), std=(1.0,))
+    given = list(kind(samples, spec_of(image), CPU).in_slices(5))
+    np.testing.assert_array_equal(np.concatenate([batch.inputs.numpy() for batch in given]), samples.inputs)
+    assert [len(batch.labels) for batch in given] == [5, 5, 5, 5, 3]
+
+
+def test_every_epoch_takes_every_sample_once_in_an_order_of_its_own() -> None:
+    order = Order(50, 8, 3, seed=1)
+    assert (order.steps_an_epoch, order.total_steps) == (7, 21)
+    epochs = [[p for positions in order.of_epoch(epoch) for p in as_positions(positions)] for epoch in (1, 2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(50))
+    assert epochs[0] != epochs[1]
+    assert epochs[0] == [p for positions in Order(50, 8, 9, seed=1).of_epoch(1) for p in as_positions(positions)]
+    assert epochs[0] != [p for positions in Order(50, 8, 3, seed=5).of_epoch(1) for p in as_positions(positions)]
+
+
+def test_where_samples_lie_is_decided_by_the_limit(tmp_path: Path, halves: Callable[[int], Samples]) -> None:
+    samples = on_disk(halves(16_000), tmp_path)
+    spec = spec_of(ImageInput(channels=1, height=8, width=8, mean=(0.0,), std=(1.0,)))
+    assert samples.inputs.nbytes > 1_000_000
+    assert type(load_batches(samples, spec, CPU, 1)) is Streamed
+    assert type(load_batches(samples, spec, CPU, 2)) is InMemory
+    assert type(load_batches(samples, spec, CPU)) is InMemory
+
+
+def test_a_memory_map_larger_than_half_of_what_is_free_is_streamed(
+    tmp_path: Path, halves: Callable[[int], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = halves(100)
+    monkeypatch.setattr("thresher.training.batches.free_bytes", lambda device: 2 * samples.inputs.nbytes - 1)
+    spec = spec_of(ImageInput(channels=1, height=8, width=8, mean=(0.0,), std=(1.0,)))
+    assert type(load_batches(on_disk(samples, tmp_path), spec, CPU)) is Streamed
+    assert type(load_batches(samples, spec, CPU)) is InMemory  # it is in memory already
+
+
+def test_a_data_set_larger_than_the_limit_gives_the_same_weights_to_the_bit(
+    tmp_path: Path, network: Network, halves: Callable[[int], Samples]
+) -> None:
+    samples = halves(16_000)
+    config = Training(epochs=1, batch_size=512, augmentation=(Flip(), Shift(pixels=1)))
+    streaming = config.model_copy(update={"memory_limit_mb": 1})
+    whole, _ = train(network, samples, halves(64), config, "float")
+    streamed, _ = train(network, on_disk(samples, tmp_path), halves(64), streaming, "float")
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, streamed.state_dict()[name]), name
+
+
+def test_what_the_reader_meets_reaches_the_training(network: Network, halves: Callable[[int], Samples]) -> None:
+    class Broken(np.ndarray):
+        def __getitem__(self, key: Any) -> Any:
+            raise OSError("the disk is gone")
+
+    samples = halves(16_000)
+    broken = Streamed(Samples(samples.inputs.view(Broken), samples.labels, samples.class_names), network.spec, CPU)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(broken.in_slices(8))
