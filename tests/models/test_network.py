@@ -69,7 +69,7 @@ def test_a_network_comes_back_as_it_was_saved(
 def test_only_safetensors_and_json_are_written(saved: Path) -> None:
     assert {path.name for path in saved.iterdir()} == {WEIGHTS, SPEC}
     assert load_file(saved / WEIGHTS).keys() >= {"prepare.mean", "prepare.scale", "body.conv1.weight"}
-    assert json.loads((saved / SPEC).read_text())["input_shape"] == [1, 8, 8]
+    assert json.loads((saved / SPEC).read_text())["input"]["height"] == 8
 
 
 def cut_weights(folder: Path) -> None:
@@ -105,10 +105,11 @@ def change_spec(folder: Path, **changes: object) -> None:
         cut_spec,
         lambda folder: (folder / WEIGHTS).unlink(),
         lambda folder: (folder / SPEC).unlink(),
-        lambda folder: change_spec(folder, num_classes=9),
-        lambda folder: change_spec(folder, num_classes=-1),
+        lambda folder: change_spec(folder, output={"kind": "classification", "num_classes": 9}),
+        lambda folder: change_spec(folder, output={"kind": "classification", "num_classes": -1}),
         lambda folder: change_spec(folder, model={"kind": "resnet"}),
-        lambda folder: change_spec(folder, model={"kind": "lenet"}, input_shape=[1, 8, 9]),
+        lambda folder: change_spec(folder, model={"kind": "textcnn"}),
+        lambda folder: change_spec(folder, input={"kind": "tabular", "num_numeric": 3, "cardinalities": []}),
         lambda folder: change_spec(folder, unknown=1),
         lambda folder: change_spec(folder, channel_plan={"conv9": {"in_channels": 1}}),
         lambda folder: change_spec(folder, channel_plan={"conv1": {"out_channels": -3}}),

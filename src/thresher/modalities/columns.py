@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -50,9 +51,9 @@ class NumericColumn(Config):
             standardized = np.inf
         return "" if standardized <= LARGEST else f"{self.name}: {_shown(value)} is not finite or too large."
 
-    def array(self, value: Any) -> np.ndarray:
-        """Return ``value`` of a request as a column of one row."""
-        return np.array([np.nan if value is None else value], dtype=np.float64)
+    def encode_one(self, value: float | None) -> float:
+        """Return one value of a request, in which there is no problem, as `encode` does."""
+        return 0.0 if value is None else (float(value) - self.mean) / self.std
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return float64 [N] standardized, 0 where missing."""
@@ -89,22 +90,25 @@ class CategoricalColumn(Config):
         """Return in a sentence why ``value`` of a request cannot be encoded, or ""."""
         if value is not None and not isinstance(value, str):
             return f"{self.name}: {_shown(value)} is no text."
-        if value in self.categories or not refuse_unseen:
+        if value in self._codes or not refuse_unseen:
             return ""
         if value is None:
             return f"{self.name}: null, but training had no missing value here. Allowed: {_listed(self._texts)}."
         return f"{self.name}: '{value[:100]}' was not in the training data. {_hint(value[:100], self._texts)}"
 
-    def array(self, value: Any) -> np.ndarray:
-        """Return ``value`` of a request as a column of one row."""
-        return np.array([value], dtype=object)
+    def encode_one(self, value: str | None) -> float:
+        """Return one value of a request, in which there is no problem, as `encode` does."""
+        return self._codes.get(value, UNSEEN)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return the code of each value, float64 [N]."""
         if values.dtype != np.object_:
             raise UnencodableError(0, f"Column {self.name} holds numbers. Expected text, as in training.")
-        code = {category: number for number, category in enumerate(self.categories, start=1)}
-        return np.fromiter((code.get(value, UNSEEN) for value in values.tolist()), np.float64, len(values))
+        return np.fromiter((self._codes.get(value, UNSEEN) for value in values.tolist()), np.float64, len(values))
+
+    @cached_property
+    def _codes(self) -> dict[str | None, int]:
+        return {category: code for code, category in enumerate(self.categories, start=1)}
 
     @property
     def _texts(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -117,18 +118,24 @@ class TabularEncoder(Encoder):
         problems = [problem for column in self.columns if (problem := column.problem(value[column.name], refuse))]
         if problems:
             raise InvalidInputError(" ".join(problems))
-        return self.encode(Table({column.name: column.array(value[column.name]) for column in self.columns}))
+        # As `encode` does, without arrays of one value each, which would take longer than the model.
+        numbers = [column.encode_one(value[column.name]) for column in self._numeric]
+        flags = [value[column.name] is None for column in self._numeric if column.has_missing]
+        codes = [column.encode_one(value[column.name]) for column in self._categorical]
+        return np.array([[*numbers, *flags, *codes]], dtype=np.float32)
 
-    @property
+    @cached_property
     def _numeric(self) -> list[NumericColumn]:
         return [column for column in self.columns if isinstance(column, NumericColumn)]
 
-    @property
+    @cached_property
     def _categorical(self) -> list[CategoricalColumn]:
         return [column for column in self.columns if isinstance(column, CategoricalColumn)]
 
     def _check_names(self, given: Any, what: str, error: type[InvalidInputError]) -> None:
         names = [column.name for column in self.columns]
+        if given.keys() == set(names):
+            return
         missing = [name for name in names if name not in given]
         unknown = [name for name in given if name not in names]
         problems = [f"Missing: {', '.join(missing)}."] if missing else []
