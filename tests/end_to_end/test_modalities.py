@@ -204,7 +204,7 @@ def test_a_series_of_any_length_is_classified_as_by_the_evaluated_file(series: J
     [
         ("text", {"text": "  "}, "text"),
         ("rows", {"row": {"age": 0.1}}, "bmi"),
-        ("series", {"series": []}, "series"),
+        ("series", {"series": []}, "a list of 1 to 16 steps"),
     ],
 )
 def test_bad_input_is_refused_in_the_words_of_its_modality(

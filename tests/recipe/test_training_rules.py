@@ -41,7 +41,7 @@ def test_lbfgs_takes_full_batches_alone(problems_with: Problems) -> None:
 
 def test_a_rate_is_either_given_or_found(problems_with: Problems) -> None:
     (problem,) = problems_with(training={"optimizer": {"kind": "adam", "lr": 0.1}, "learning_rate": "auto"})
-    assert "leave out optimizer.lr" in problem.what
+    assert problem.where.endswith("training.optimizer.lr") and problem.what == "learning_rate: auto finds the rate"
 
 
 def search(**space: Any) -> dict[str, Any]:

@@ -58,6 +58,9 @@ def _data_problems(parts: Parts, training: Training) -> Iterable[Found]:
         for name in ("label_smoothing", "class_weights"):
             if getattr(training, name):
                 yield ("training", name), "a regression has no classes", "Leave it out."
+    # As the recipe writes it: in a complete one every optimizer has a rate.
+    if training.learning_rate == "auto" and "lr" in training.optimizer.model_fields_set:
+        yield ("training", "optimizer", "lr"), "learning_rate: auto finds the rate", "Leave out one of the two."
     if isinstance(training.optimizer, Lbfgs) and training.learning_rate == "auto":
         yield ("training", "learning_rate"), "lbfgs finds the length of each step itself", "Leave it out."
     if isinstance(training.optimizer, Lbfgs) and training.batch_size != "full":

@@ -65,12 +65,6 @@ class Training(Config):
     """Trainings with other settings first; the one that counts uses the best of them."""
 
     @model_validator(mode="after")
-    def _one_rate(self) -> Training:
-        if self.learning_rate == "auto" and "lr" in self.optimizer.model_fields_set:
-            raise ValueError("learning_rate: auto finds the rate; leave out optimizer.lr")
-        return self
-
-    @model_validator(mode="after")
     def _one_loss_for_lbfgs(self) -> Training:
         if isinstance(self.optimizer, Lbfgs) and self.clip_norm is not None:
             raise ValueError("lbfgs measures its steps by the gradient as it is; leave out clip_norm")
