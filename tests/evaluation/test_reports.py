@@ -18,6 +18,8 @@ from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict, judge
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
+from thresher.models import ModelChoice
+from thresher.training import Training
 
 DROPPED = str.maketrans("", "", "[],")
 NAMES = ["float", "half", "int8"]
@@ -67,7 +69,11 @@ def test_the_card_says_what_the_model_was_made_and_judged_on(
     verdict: Verdict, data: DataFingerprint, task: str
 ) -> None:
     labels = "2 classes: zero, one" if task == "classification" else "numbers; RMSE and MAE are in their unit"
-    card = model_card(verdict, data, "Handwritten digits")
+    trained = Training.model_validate({"optimizer": {"kind": "adam", "lr": 0.00628}, "batch_size": 32, "epochs": 3})
+    model = ModelChoice.model_validate({"kind": "cnn"})
+    card = model_card(verdict, data, "Handwritten digits", model, trained, found=True)
+    assert "Model cnn, by adam, learning rate 0.00628, batches of 32, 3 epochs, seed 1. Some of it was found" in card
+    assert "was found" not in model_card(verdict, data, "Handwritten digits", model, trained, found=False)
     for text in ("# digits", "Handwritten digits", verdict_markdown(verdict), "a" * 64, "b" * 64, "1,437", "1x8x8",
                  f"Labels: {labels}.", "at 95%", "- processor: a processor", "- vnni: no"):  # fmt: skip
         assert text in card

@@ -137,7 +137,7 @@ def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
         ("description", "Other", {"write_model_card"}),
         ("serving.max_batch_size", 8, {"crown_champion"}),
         ("data.validation", 0.2, {"hold_out"}),
-        ("model.hidden", 8, {"choose_execution", "train_float"}),
+        ("model.hidden", 8, {"choose_execution", "train_float", "write_model_card"}),
         ("selection.minimize", "size_bytes", {"judge_candidates", "challenge_champion"}),
         ("candidates.int8", [{"kind": "quantize_static", "calibration_samples": 8}], {"int8.quantize_onnx"}),
         ("training.device", "auto", set()),
