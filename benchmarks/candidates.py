@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime
 
 from thresher.evaluation import Measurement
-from thresher.evaluation.latency import Latency, measure_latency
+from thresher.evaluation.latency import Latency, Timed, measure_latency
 from thresher.evaluation.statistics import median_interval
 from thresher.machine import describe_machine
+from thresher.modalities import read_encoder
 from thresher.models import FLOAT
 
 
@@ -20,16 +21,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe")
-    parser.add_argument("--models", type=Path, default=Path("data/06_models"))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the project's folder of that name")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 32, 256])
     parser.add_argument("--seconds", type=float, default=4.0)
     arguments = parser.parse_args()
-    files = {path.parent.name: path for path in sorted((arguments.models / arguments.recipe).glob("*/model.onnx"))}
+    models = arguments.data / "06_models" / arguments.recipe
+    files = {path.parent.name: path for path in sorted(models.glob("*/model.onnx"))}
     if FLOAT not in files:
-        sys.exit(
-            f"No candidates in {arguments.models / arguments.recipe}. Run: kedro run --pipeline {arguments.recipe}"
-        )
+        sys.exit(f"No candidates in {models}. Run: kedro run --pipeline {arguments.recipe}")
     config = Measurement(
         threads=arguments.threads, batch_sizes=tuple(arguments.batch_sizes), seconds=arguments.seconds, rounds=60
     )
@@ -38,11 +38,11 @@ def main() -> None:
     print(f"onnxruntime {onnxruntime.__version__}, {arguments.threads} thread(s), {config.rounds} rounds in turns")
     print("\n| candidate | kB | " + " | ".join(f"batch {size}" for size in config.batch_sizes) + " |")
     print("| --- | --- |" + " --- |" * len(config.batch_sizes))
-    reference = files[FLOAT].read_bytes()
-    shape = onnxruntime.InferenceSession(reference, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[1:]
-    inputs = np.random.default_rng(1).integers(0, 256, (256, *shape), dtype=np.uint8)
+    encoder = read_encoder((arguments.data / "04_feature" / arguments.recipe / "encoder.json").read_bytes())
+    inputs = np.load(arguments.data / "05_model_input" / arguments.recipe / "test_samples" / "inputs.npy", mmap_mode="r")
+    timed = {name: Timed(path.read_bytes(), inputs, encoder.model_input) for name, path in files.items()}
     for name, path in files.items():
-        latencies = measure_latency(path.read_bytes(), reference, inputs, config)
+        latencies = measure_latency(timed[name], timed[FLOAT], config)
         cells = " | ".join(describe(latency) for latency in latencies)
         print(f"| {name} | {path.stat().st_size / 1000:.1f} | {cells} |", flush=True)
 

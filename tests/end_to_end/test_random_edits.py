@@ -34,7 +34,13 @@ QUANTIZE = {"kind": "quantize_static", "calibration_samples": 16}
 START: RecipeDict = {
     **SMALL,
     "model": {"kind": "cnn", "channels": [4], "hidden": 8},
-    "training": {"optimizer": {"kind": "adam", "lr": 0.005}, "epochs": 1, "batch_size": 128, "seed": 1},
+    "training": {
+        "optimizer": {"kind": "adam", "lr": 0.005},
+        "epochs": 1,
+        "batch_size": 128,
+        "seed": 1,
+        "execution": SMALL["training"]["execution"],
+    },
     "candidates": {"half": [{"kind": "prune_channels", "ratio": 0.5}], "int8": [QUANTIZE]},
 }
 TIMED_OR_AFTER = ("evaluate", "select", "package")
