@@ -39,7 +39,8 @@ def main() -> None:
     print("\n| candidate | kB | " + " | ".join(f"batch {size}" for size in config.batch_sizes) + " |")
     print("| --- | --- |" + " --- |" * len(config.batch_sizes))
     encoder = read_encoder((arguments.data / "04_feature" / arguments.recipe / "encoder.json").read_bytes())
-    inputs = np.load(arguments.data / "05_model_input" / arguments.recipe / "test_samples" / "inputs.npy", mmap_mode="r")
+    samples = arguments.data / "05_model_input" / arguments.recipe / "test_samples"
+    inputs = np.load(samples / "inputs.npy", mmap_mode="r")
     timed = {name: Timed(path.read_bytes(), inputs, encoder.model_input) for name, path in files.items()}
     for name, path in files.items():
         latencies = measure_latency(timed[name], timed[FLOAT], config)

@@ -42,7 +42,7 @@ def _row(judged: Judged, task: str) -> tuple[str, ...]:
         judged.candidate,
         *quality,
         f"{metrics['size_bytes'].value / 1000:,.1f} kB",
-        f"{metrics['macs'].value / 1000:,.0f} k",
+        _count(metrics["macs"].value),
         format_value("latency_ms_p50", metrics["latency_ms_p50"].value),
         format_value("latency_ms_p99", metrics["latency_ms_p99"].value),
         "WINS" if judged.wins else "qualifies" if judged.qualifies else "fails",
@@ -56,3 +56,7 @@ def _with_interval(metric: str, interval: Interval) -> str:
         for number in (interval.value + 0.0, interval.lower + 0.0, interval.upper + 0.0)  # no minus before a zero
     )
     return f"{value} [{lower}, {upper}]"
+
+
+def _count(number: float) -> str:
+    return f"{number / 1000:,.0f} k" if number >= 10_000 else f"{number:,.0f}"
