@@ -45,6 +45,9 @@ class Goal:
     def less_is_better(self) -> bool:
         return self.metric == "excess_loss"
 
+    def show(self, value: float) -> str:
+        return f"{value:.0e}" if self.less_is_better else f"{value:.4f}"
+
     def is_met(self, value: float) -> bool:
         return value <= self.bound if self.less_is_better else value >= self.bound
 
@@ -163,9 +166,9 @@ def rows() -> Iterator[str]:
             median = statistics.median(values)
             met = "reached" if goal.is_met(median) and minutes <= goal.minutes else "**missed**"
             sign = "at most" if goal.less_is_better else "at least"
-            shown = ", ".join(f"{value:.4f}" for value in values)
+            shown = ", ".join(map(goal.show, values))
             yield (
-                f"| {goal.recipe} | {goal.metric} | {sign} {goal.bound:g} | {median:.4f} | {shown} "
+                f"| {goal.recipe} | {goal.metric} | {sign} {goal.bound:g} | {goal.show(median)} | {shown} "
                 f"| {minutes:.1f} | {goal.minutes:g} | {met} |"
             )
     machine = describe_machine()
