@@ -36,7 +36,7 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path: Path, pixels: np.ndarray) -> Path:
-    (tmp_path / "images.gz").write_bytes(gzip.compress(idx(pixels, mtime=0)))
+    (tmp_path / "images.gz").write_bytes(gzip.compress(idx(pixels), mtime=0))
     (tmp_path / "labels").write_bytes(idx(np.array([0, 1, 1, 0], dtype=np.uint8)))
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_idx_gzip_and_plain_load_as_samples(folder: Path, pixels: np.ndarray) ->
 def test_idx_round_trip(tmp_path_factory: pytest.TempPathFactory, n: int, h: int, w: int, packed: bool) -> None:
     folder = tmp_path_factory.mktemp("idx")
     pixels = np.arange((n + 1) * h * w, dtype=np.uint8).reshape(n + 1, h, w)
-    (folder / "images.gz").write_bytes(gzip.compress(idx(pixels, mtime=0)) if packed else idx(pixels))
+    (folder / "images.gz").write_bytes(gzip.compress(idx(pixels), mtime=0) if packed else idx(pixels))
     (folder / "labels").write_bytes(idx(np.zeros(n + 1, dtype=np.uint8)))
     np.testing.assert_array_equal(entry(folder).load().inputs[:, 0], pixels)
 
@@ -83,7 +83,7 @@ def test_idx_round_trip(tmp_path_factory: pytest.TempPathFactory, n: int, h: int
         ("labels", idx(np.zeros((2, 2, 2), np.uint8)), "swapped in the catalog?"),
         ("images.gz", b"\0\0\x08\x03\0\0", "truncated within its header"),
         ("images.gz", idx(np.zeros((4, 3, 5), np.uint8))[:-7], "69 bytes, but 76 by its header (4 x 3 x 5)"),
-        ("images.gz", gzip.compress(idx(np.zeros((4, 3, 5, mtime=0), np.uint8)))[:-12], "truncated or damaged gzip"),
+        ("images.gz", gzip.compress(idx(np.zeros((4, 3, 5), np.uint8)), mtime=0)[:-12], "truncated or damaged gzip"),
         ("images.gz", b"\x1f\x8b" + bytes(30), "truncated or damaged gzip"),
         ("images.gz", idx(np.zeros((0, 3, 5), np.uint8)), "4 labels"),
         ("labels", idx(np.zeros(3, np.uint8)), "4 images in"),
