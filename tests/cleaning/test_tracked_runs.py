@@ -16,7 +16,9 @@ from thresher.cleaning.items import Item, Kind
 from thresher.cleaning.outputs import OutputsItem
 from thresher.cleaning.runs import find_runs
 from thresher.cleaning.tracked import CleaningError, Tracked, read_tracked, tracked_recipes
-from thresher.tracking.run import EXPERIMENT_TAGS, TRACKING_URI
+from thresher.progress import Trial
+from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, RUN_ID, TRACKING_URI
+from thresher.tracking.trials import log_trial
 
 pytestmark = pytest.mark.slow
 
@@ -233,3 +235,19 @@ def test_a_store_that_cannot_be_asked_is_said_in_words(tmp_path: Path, monkeypat
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(CleaningError, match=r"MLflow at http://127.0.0.1:9: .*\nFix: .* choose another by --env"):
         read_tracked("small")
+
+
+def test_the_trials_of_a_search_stay_with_the_run_that_they_are_nested_in(
+    small: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logged as a run logs them, they have nothing else that would keep them."""
+    searched, other = small.run(), small.run()
+    monkeypatch.setenv(RUN_ID, searched)
+    for number in range(2):
+        log_trial(Trial(number, 2, {"training.optimizer.lr": 0.1}, "complete", 0.5, (0.7, 0.5), 1.0))
+    model = small.model(searched)
+    small.register(model, searched, alias="champion")
+    nested = {run_id for run_id, run in small.read().runs.items() if run.data.tags.get(PARENT) == searched}
+    assert len(nested) == 2
+    assert set(small.kept()) == {searched, *nested}
+    assert other in small.items()

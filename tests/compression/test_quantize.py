@@ -7,15 +7,18 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
-from thresher.compression import ranges
+from thresher.compression import APPLY_TO_ONNX, ranges
 from thresher.compression.data import CalibrationData
 from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.quantize_static import QuantizeStatic, choose_calibration_inputs, quantize_static
 from thresher.compression.ranges import needs_reduced_range
+from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.inputs import ImageInput
+from thresher.modalities.inputs import ImageInput, TextInput
+from thresher.modalities.samples import Samples
 
 
 def read_tensors(onnx_file: bytes) -> dict[str, np.ndarray]:
@@ -161,3 +164,26 @@ def test_weights_keep_to_the_range_that_is_safe_on_the_processor(
         tensors = read_tensors(quantized)
         weights = [tensor for name, tensor in tensors.items() if name.endswith("weight_quantized")]
         assert max(int(np.abs(weight.astype(int)).max()) for weight in weights) == largest
+
+
+@pytest.mark.parametrize("technique", [QuantizeDynamic(), QuantizeStatic()], ids=lambda technique: technique.kind)
+def test_a_file_with_nothing_to_quantize_is_told(
+    technique: QuantizeDynamic | QuantizeStatic, calibration_data: CalibrationData
+) -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 1, 8, 8])
+    answers = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 1, 8, 8])
+    nodes = [helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
+             helper.make_node("Softmax", ["x"], ["probabilities"])]  # fmt: skip
+    graph = helper.make_graph(nodes, "g", [image], [answers])
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    with pytest.raises(CompressionError, match=f"candidate: {technique.kind} finds nothing that it can quantize"):
+        APPLY_TO_ONNX[type(technique)](file, technique, calibration_data)
+
+
+def test_calibration_inputs_are_as_long_as_the_longest_of_them(calibration_data: CalibrationData) -> None:
+    tokens = np.zeros((40, 30), np.int64)
+    tokens[:, :7] = 1
+    samples = Samples(tokens, np.zeros(40, np.int64), ("a",))
+    text = TextInput(vocabulary_size=5, max_length=30)
+    data = dataclasses.replace(calibration_data, input=text, training_samples=samples)
+    assert choose_calibration_inputs(QuantizeStatic(calibration_samples=10), data).shape == (10, 7)

@@ -13,10 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
-from thresher.modalities.inputs import ImageInput, ModelInput
+from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
+from thresher.models.recurrent import Gru
+from thresher.models.transformer import Transformer
 
 
 @pytest.mark.slow
@@ -113,3 +115,25 @@ def test_an_embedding_is_parameters_and_no_sums() -> None:
     node = helper.make_node("Gather", ["w", "i"], ["z"])
     cost = measure_cost(make_file([to_numbers, node], ["T"], w=np.zeros((10, 4), np.float32)), Vector(sizes=(6,)))
     assert (cost.macs, cost.num_parameters) == (0, 40)
+
+
+@pytest.mark.slow
+def test_a_transformers_sums_are_those_counted_by_hand() -> None:
+    text = TextInput(vocabulary_size=50, max_length=12)
+    model = Transformer(dimension=8, num_heads=2, num_layers=3, feed_forward=20)
+    spec = NetworkSpec(model=model, input=text, output=ClassOutput(num_classes=4))
+    cost = measure_cost(export_onnx(Network(spec)), text)
+    block = 8 * 24 + 8 * 8 + 8 * 20 + 20 * 8
+    attention = 2 * 12 * 12 * 8
+    assert cost.macs == 3 * (12 * block + attention) + 8 * 4
+    assert cost.num_parameters == (50 + 12) * 8 + 3 * block + 8 * 4
+
+
+@pytest.mark.slow
+def test_a_recurrent_networks_sums_are_those_counted_by_hand() -> None:
+    series = SeriesInput(channels=3, max_length=9, mean=(0.0,) * 3, std=(1.0,) * 3)
+    spec = NetworkSpec(model=Gru(hidden=5, num_layers=2), input=series, output=ClassOutput(num_classes=4))
+    cost = measure_cost(export_onnx(Network(spec)), series)
+    first, second = 2 * 3 * 5 * (3 + 5), 2 * 3 * 5 * (2 * 5 + 5)
+    assert cost.macs == 9 * (first + second) + 10 * 4
+    assert cost.num_parameters == first + second + 10 * 4

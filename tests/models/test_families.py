@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from any_family import FAMILIES, IMAGE, ROW, SEQUENCES, SERIES, TEXT, draw
+from any_family import FAMILIES, IMAGE, ROW, SEQUENCES, SERIES, SMALL_TRANSFORMER, TEXT, draw
 from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -42,8 +42,10 @@ def test_every_model_of_the_table_is_among_them() -> None:
     assert set(BUILD) == set(TAKES)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("output", [CLASSES, VALUE], ids=["classes", "value"])
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [*((name, CLASSES) for name in FAMILIES), *((name, VALUE) for name in ("cnn", "textcnn", "linear row", "cnn1d"))],
+)
 def test_the_exported_file_gives_torchs_answers_at_every_batch_and_length(name: str, output: AnyOutput) -> None:
     network = network_of(name, output)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
@@ -126,6 +128,23 @@ def test_recurrent_weights_stand_in_the_file_once_and_are_not_turned_at_every_ca
     assert "Split" not in {node.op_type for node in graph.node}
     numbers = sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
     assert numbers < 1.1 * sum(weight.numel() for weight in network_of("lstm text").parameters())
+
+
+def test_an_exported_transformer_masks_without_a_sum_that_would_fill_the_range_of_8_bits() -> None:
+    import onnx
+
+    graph = onnx.load_from_string(export_onnx(network_of("transformer"))).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    softmaxes = [node for node in graph.node if node.op_type == "Softmax" and node.output[0] != "probabilities"]
+    assert [makers[node.input[0]].op_type for node in softmaxes] == ["Where"] * SMALL_TRANSFORMER.num_layers
+    assert "IsNaN" not in {node.op_type for node in graph.node}
+
+
+def test_sequences_of_one_step_at_most_can_be_exported() -> None:
+    text, series = TEXT.model_copy(update={"max_length": 1}), SERIES.model_copy(update={"max_length": 1})
+    for name, given in (("transformer", text), ("gru series", series), ("cnn1d", series)):
+        network = Network(NetworkSpec(model=FAMILIES[name][0], input=given, output=CLASSES)).eval()
+        check_parity(network, export_onnx(network), draw(given, [1, 1, 1]))
 
 
 def test_text_and_series_are_as_long_as_they_are() -> None:

@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+from thresher.compression.data import CalibrationData
+from thresher.errors import CompressionError
+
+QUANTIZED = ("quantize", "integer")
+"""One of these is part of the name of every operator that a quantization puts in, in small letters."""
+
 
 @contextmanager
 def prepared_for_quantization(onnx_file: bytes) -> Iterator[tuple[Path, Path]]:
@@ -29,3 +35,20 @@ def prepared_for_quantization(onnx_file: bytes) -> Iterator[tuple[Path, Path]]:
                 yield prepared, target
         finally:
             root.setLevel(level)
+
+
+def read_quantized(target: Path, technique: str, data: CalibrationData) -> bytes:
+    """Return the file that ``technique`` wrote.
+
+    Raises:
+        CompressionError: nothing in it is quantized.
+    """
+    import onnx
+
+    content = target.read_bytes()
+    operators = {node.op_type.lower() for node in onnx.load_from_string(content).graph.node}
+    if not any(part in operator for operator in operators for part in QUANTIZED):
+        raise CompressionError(
+            f"{data.candidate}: {technique} finds nothing that it can quantize in this model. Remove the step."
+        )
+    return content

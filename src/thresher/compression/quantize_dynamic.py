@@ -19,10 +19,14 @@ class QuantizeDynamic(Config):
 
 
 def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: CalibrationData) -> bytes:
-    """Return the float ``onnx_file`` with int8 weights, one scale a channel."""
+    """Return the float ``onnx_file`` with int8 weights, one scale a channel.
+
+    Raises:
+        CompressionError: a file without any operator that can be quantized.
+    """
     from onnxruntime import quantization
 
-    from thresher.compression.preparation import prepared_for_quantization
+    from thresher.compression.preparation import prepared_for_quantization, read_quantized
     from thresher.compression.ranges import needs_reduced_range
 
     with prepared_for_quantization(onnx_file) as (prepared, target):
@@ -34,4 +38,4 @@ def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: Calibratio
             reduce_range=needs_reduced_range(),
             weight_type=quantization.QuantType.QInt8,
         )
-        return target.read_bytes()
+        return read_quantized(target, config.kind, data)

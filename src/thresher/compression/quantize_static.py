@@ -14,13 +14,17 @@ from thresher.config import Config
 CALIBRATION_BATCH = 64
 """The most samples in one call."""
 OPERATORS = [
-    "Conv", "Gemm", "MatMul", "Add", "Concat", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Reshape"
+    "Conv", "Gemm", "MatMul", "Gather", "Add", "Concat", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool",
+    "Reshape",
 ]  # fmt: skip
 """Not the softmax and the scaling of pixels: in 8 bits, probabilities tie and no longer add up to 1."""
 
 
 class QuantizeStatic(Config):
-    """QDQ int8: signed weights with one scale a channel, unsigned activations, biases in int32."""
+    """QDQ int8: signed weights with one scale a channel, unsigned activations, biases in int32.
+
+    Embeddings have one scale each. LSTMs and GRUs stay in float: ONNX Runtime has none with fixed scales.
+    """
 
     kind: Literal["quantize_static"] = "quantize_static"
     calibration_samples: int = Field(default=512, ge=1, le=1_000_000)
@@ -34,10 +38,13 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationD
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", CVPR 2018, as ONNX Runtime implements it.
+
+    Raises:
+        CompressionError: a file without any operator that can be quantized.
     """
     from onnxruntime import quantization
 
-    from thresher.compression.preparation import prepared_for_quantization
+    from thresher.compression.preparation import prepared_for_quantization, read_quantized
     from thresher.compression.ranges import needs_reduced_range
 
     methods = {
@@ -58,14 +65,17 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationD
             calibrate_method=methods[config.calibration],
             op_types_to_quantize=OPERATORS,
         )
-        return target.read_bytes()
+        return read_quantized(target, config.kind, data)
 
 
 def choose_calibration_inputs(config: QuantizeStatic, data: CalibrationData) -> np.ndarray:
-    """Return inputs [N, ...] drawn without replacement from the validated training samples, by the seed."""
+    """Return inputs [N, ...] drawn without replacement from the validated training samples, by the seed.
+
+    They are as long as the longest of them.
+    """
     count = min(config.calibration_samples, len(data.training_samples))
     chosen = np.random.default_rng(data.seed).choice(len(data.training_samples), count, replace=False)
-    return data.training_samples.inputs[np.sort(chosen)]
+    return data.input.trim(data.training_samples.inputs[np.sort(chosen)])
 
 
 class _CalibrationBatches:

@@ -38,9 +38,7 @@ Inputs: {inputs}. Labels: {labels}.
 {machine}
 """
 
-FOUND = (
-    "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
-)
+FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
 LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}
 
 

@@ -63,9 +63,22 @@ class Block(nn.Module):
         return x_BTD + self.dropout(self.contract(inner))
 
     def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
-        batch, steps, dimension = x_BTD.shape
-        split = self.query_key_value(x_BTD).view(batch, steps, 3, self.num_heads, dimension // self.num_heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each [B, heads, T, D / heads]
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attends_B11T)
-        out: torch.Tensor = self.attention_output(mixed.transpose(1, 2).reshape(batch, steps, dimension))
+        parts = self.query_key_value(x_BTD).chunk(3, dim=2)
+        query, key, value = (part.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for part in parts)
+        mixed_BHTE = mix(query, key, value, attends_B11T)
+        out: torch.Tensor = self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2))
         return out
+
+
+def mix(
+    query_BHTE: torch.Tensor, key_BHTE: torch.Tensor, value_BHTE: torch.Tensor, attends_B11T: torch.Tensor
+) -> torch.Tensor:
+    """Return for every step the mean of the values that it attends to, by softmax(query key / sqrt(E)), [B, H, T, E].
+
+    Written out for ONNX: the exporter would add -3e38 to what is not attended to, and an activation with that in its
+    range has nothing left in 8 bits.
+    """
+    if not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(query_BHTE, key_BHTE, value_BHTE, attn_mask=attends_B11T)
+    scores_BHTT = (query_BHTE * query_BHTE.shape[3] ** -0.5) @ key_BHTE.transpose(2, 3)
+    return scores_BHTT.masked_fill(~attends_B11T, -torch.inf).softmax(dim=3) @ value_BHTE

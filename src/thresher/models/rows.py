@@ -54,7 +54,8 @@ class RowLinear(nn.Module):
         self.linear = nn.Linear(row.num_numeric, width)
 
     def forward(self, numbers_BN: torch.Tensor, codes_BM: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.linear(numbers_BN)
+        # A product over no numbers has no range that a quantization could calibrate.
+        out: torch.Tensor = self.linear(numbers_BN) if self.linear.in_features else self.linear.bias
         for column, weight in enumerate(self.weights):
             out = out + weight(codes_BM[:, column])
         return out
