@@ -80,7 +80,7 @@ def broken_contract(project: Project) -> Done:
 def test_broken_contract_lists_what_failed_with_counts_and_examples(broken_contract: Done) -> None:
     num_samples = len(BundledDigits(split="train").load()) + num_test_samples()
     text = broken_contract.text
-    assert f"The data breaks its contract: 4 of 6 expectations failed on {num_samples:,} samples" in text
+    assert f"The data breaks its contract: 4 of 7 expectations failed on {num_samples:,} samples" in text
     heights = text[text.index("expect_column_values_to_be_in_set: {column: height") :]
     assert f"{num_samples:,} of {num_samples:,} samples (100 %) break it." in heights
     assert "For example 8 at train[0], 8 at train[1]" in heights

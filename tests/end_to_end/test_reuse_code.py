@@ -26,7 +26,7 @@ def project(new_project: NewProject) -> Project:
 def package(project: Project) -> Path:
     """The project's own copy of the package, after a run with it."""
     package = project.own_package()
-    assert len(project.run(*SELECTION).succeeded().nodes) == 19
+    assert len(project.run(*SELECTION).succeeded().nodes) == 21
     return package
 
 
