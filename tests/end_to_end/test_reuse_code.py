@@ -71,7 +71,7 @@ def test_a_changed_function_runs_the_node_that_reaches_it(changed_function: Done
 @pytest.fixture(scope="module")
 def changed_by_two(project: Project, package: Path, changed_function: Done) -> Done:
     """A function that two nodes reach, one of them by a step of a candidate; and a constant."""
-    begin = "    torch.manual_seed(config.seed)\n    device"
+    begin = "    torch.manual_seed(config.seed)\n    metric"
     edit(package / "training" / "loop.py", (begin, f"    name = str(name)\n{begin}"))
     edit(package / "evaluation" / "card.py", ("Winner: **{winner}**", "The winner is **{winner}**"))
     return project.run(*SELECTION).succeeded()
@@ -87,7 +87,7 @@ def test_changed_code_runs_all_nodes_that_reach_it_and_no_others(project: Projec
 def changed_elsewhere(project: Project, package: Path, changed_by_two: Done) -> Done:
     """Code that every candidate is judged by; and some that no selected node reaches."""
     path = package / "evaluation" / "runtime.py"
-    edit(path, ("    name = session.get_inputs()", "    inputs = np.asarray(inputs)\n    name = session.get_inputs()"))
+    edit(path, ("    order = np.argsort", "    inputs = np.asarray(inputs)\n    order = np.argsort"))
     for other in ("serving/service.py", "compression/quantize_dynamic.py", "datasets/raw_idx.py"):
         with (package / other).open("a") as file:
             file.write("\n\nUNUSED = 1\n")
