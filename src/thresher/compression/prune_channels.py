@@ -12,8 +12,6 @@ from thresher.config import Config
 from thresher.errors import CompressionError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from thresher.models.network import Network
 
 
@@ -61,7 +59,7 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
         pruning_ratio=config.ratio,
         global_pruning=config.scope == "global",
         round_to=config.round_to,
-        ignored_layers=[smaller.output_layer(), *_embeddings(smaller.body)],
+        ignored_layers=[smaller.output_layer(), *smaller.embeddings()],
     )
     pruner.step()
     plan = read_channel_plan(smaller.body)
@@ -72,10 +70,3 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
         )
     smaller.spec = network.spec.model_copy(update={"channel_plan": plan})
     return smaller
-
-
-def _embeddings(body: nn.Module) -> list[nn.Module]:
-    """Return the tables of ``body``: what they cost is memory, and what they give is the input."""
-    from torch import nn
-
-    return [module for module in body.modules() if isinstance(module, nn.Embedding)]

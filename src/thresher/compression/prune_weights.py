@@ -36,12 +36,9 @@ def prune_weights(network: Network, config: PruneWeights, data: CompressionData)
         CompressionError: a sparsity that zeroes nothing.
     """
     import torch
-    from torch import nn
 
     sparse = copy.deepcopy(network)
-    tables = {id(weight) for module in sparse.body.modules() if isinstance(module, nn.Embedding)
-              for weight in module.parameters()}  # fmt: skip
-    weights = [weight for weight in sparse.body.parameters() if weight.ndim > 1 and id(weight) not in tables]
+    weights = sparse.prunable_weights()
     magnitudes = torch.cat([weight.detach().abs().flatten() for weight in weights])
     count = round(config.sparsity * len(magnitudes))
     if count == 0:

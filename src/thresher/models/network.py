@@ -47,6 +47,15 @@ class Network(nn.Module):
             return learned * output.std + output.mean
         return torch.softmax(learned, dim=1)
 
+    def embeddings(self) -> list[nn.Module]:
+        """Return the tables of the body. No pruning touches them: they cost memory and no sums."""
+        return [module for module in self.body.modules() if isinstance(module, nn.Embedding)]
+
+    def prunable_weights(self) -> list[nn.Parameter]:
+        """Return every matrix and kernel of the body but the embeddings; biases and norms are vectors."""
+        tables = {id(weight) for table in self.embeddings() for weight in table.parameters()}
+        return [weight for weight in self.body.parameters() if weight.ndim > 1 and id(weight) not in tables]
+
     def output_layer(self) -> nn.Module:
         """Return the layer that makes the outputs; its width is the task's and is never pruned."""
         return [module for module in self.body.modules() if isinstance(module, nn.Linear)][-1]

@@ -201,10 +201,8 @@ def set_random_states(states: dict[str, torch.Tensor], device: torch.device) -> 
 
 
 def _zero_masks(network: Network) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    # Embeddings are not pruned, and begin with zeros: the row of the padding, or all of a linear model's.
-    tables = {id(weight) for module in network.modules() if isinstance(module, torch.nn.Embedding)
-              for weight in module.parameters()}  # fmt: skip
-    weights = [weight for weight in network.parameters() if weight.ndim > 1 and id(weight) not in tables]
+    # Without embeddings, which begin with zeros: the row of the padding, or all of a linear model's.
+    weights = network.prunable_weights()
     return [(weight, (weight != 0).to(weight.dtype)) for weight in weights if (weight == 0).any()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -38,20 +39,9 @@ def build_loss(output: AnyOutput, config: Training, labels: np.ndarray, device: 
     """
     if isinstance(output, ValueOutput):
         return Loss(squared_error, len)
-    if config.class_weights is None:
-        return Loss(
-            lambda logits, labels: F.cross_entropy(
-                logits, labels, reduction="sum", label_smoothing=config.label_smoothing
-            ),
-            len,
-        )
-    weights = balanced_weights(labels, output).to(device)
-    return Loss(
-        lambda logits, labels: F.cross_entropy(
-            logits, labels, weights, reduction="sum", label_smoothing=config.label_smoothing
-        ),
-        lambda labels: weights[labels].sum(),
-    )
+    weights = None if config.class_weights is None else balanced_weights(labels, output).to(device)
+    cross_entropy = partial(F.cross_entropy, weight=weights, reduction="sum", label_smoothing=config.label_smoothing)
+    return Loss(cross_entropy, len if weights is None else lambda labels: weights[labels].sum())
 
 
 def squared_error(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
