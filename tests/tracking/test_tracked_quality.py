@@ -19,6 +19,7 @@ from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
 from thresher.modalities.fingerprint import DataFingerprint
+from thresher.progress import TrainingStep
 from thresher.tracking import logs, models
 from thresher.tracking.run import RUN_ID, TRACKING_URI, end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
@@ -82,3 +83,12 @@ def test_metrics_are_the_tasks_own(tracked: None) -> None:
     assert run.metrics["winner.rmse"] == pytest.approx(0.5**0.5)
     assert run.metrics["winner.rmse_increase"] == pytest.approx(0.5**0.5)
     assert "winner.accuracy" not in run.metrics
+
+
+def test_an_ended_run_has_the_whole_of_its_curves(tracked: None) -> None:
+    run = run_id()
+    for number in (1, 2, 3):  # within a second: they wait for a call that the end of the run must make
+        logs.log_event(TrainingStep("float", number, 3, 0.5, 0.1))
+    end_run("KILLED")
+    assert [metric.step for metric in MlflowClient().get_metric_history(run, "float.loss")] == [1, 2, 3]
+    assert MlflowClient().get_run(run).info.status == "KILLED"

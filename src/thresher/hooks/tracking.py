@@ -98,12 +98,10 @@ class TrackingHooks:
         run.end_run("FINISHED")
 
     def _finish(self) -> None:
-        from thresher.tracking import logs
         from thresher.tracking.taken import link_runs
 
         for unsubscribe in self._subscriptions:
             unsubscribe()
-        logs.log_waiting()
         link_runs(self._taken)
         self._plan, self._taken = None, {}  # the next run in this process may have no plan
 

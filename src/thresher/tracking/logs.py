@@ -145,10 +145,10 @@ def log_event(event: Event) -> None:
 def log_waiting() -> None:
     """Log what of the curves waits for the next call."""
     with _CURVES_LOCK:
-        metrics = _WAITING.copy()
-        _WAITING.clear()
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            _client().log_batch(run_id(), metrics[start : start + METRICS_A_CALL])
+        while _WAITING:
+            batch = _WAITING[:METRICS_A_CALL]
+            _client().log_batch(run_id(), batch)
+            del _WAITING[: len(batch)]  # after the call, so that an interrupted one is made again
         _logged_at[0] = time.time()
 
 

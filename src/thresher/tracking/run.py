@@ -56,12 +56,16 @@ def models_page(server: str) -> str:
 
 
 def end_run(status: str) -> None:
-    """End the run as FINISHED, FAILED or KILLED; nothing happens where none is active."""
-    os.environ.pop(EXPERIMENT_ID, None)
-    if os.environ.pop(RUN_ID, None) is not None:
+    """End the run as FINISHED, FAILED or KILLED, its curves complete; nothing happens where none is active."""
+    if RUN_ID in os.environ:
         import mlflow
 
+        from thresher.tracking.logs import log_waiting
+
+        log_waiting()
         mlflow.end_run(status)
+    for name in (RUN_ID, EXPERIMENT_ID):
+        os.environ.pop(name, None)
 
 
 def refusal(tracking_uri: str, error: Exception) -> TrackingError:
