@@ -81,3 +81,9 @@ def test_exporting_leaves_the_network_as_it_is_and_prints_nothing(
     assert len(export_onnx(trained)) == len(float_onnx)
     assert all(torch.equal(before[name], tensor) for name, tensor in trained.state_dict().items())
     assert capfd.readouterr() == ("", "")
+
+
+def test_operators_with_weights_are_named_by_their_torch_layer(model: onnx.ModelProto) -> None:
+    named = [(node.name, node.op_type) for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    assert named == [("conv1", "Conv"), ("conv2", "Conv"), ("fc1", "Gemm"), ("fc2", "Gemm")]
+    assert len({node.name for node in model.graph.node}) == len(model.graph.node)

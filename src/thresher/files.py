@@ -16,6 +16,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield beside
+        if path.is_dir():
+            shutil.rmtree(path)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -29,7 +31,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     try:
         yield beside
-        # A folder cannot be renamed over another that is not empty.
+        # A folder cannot be renamed over a file, nor over another folder that is not empty.
+        if path.is_file():
+            path.unlink()
         shutil.rmtree(path, ignore_errors=True)
         beside.replace(path)
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -54,12 +56,19 @@ class Trial:
     validation_loss: float | None
     validation_losses: tuple[float, ...]
     seconds: float
+    search: str = ""
+    """The candidate whose chain is searched for; empty where it is the training's settings."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What a chain came to on the validation split, by the names of the metrics."""
 
 
 Event = Trial | TrainingStep | TrainingEpoch | Step
 Observer = Callable[[Event], None]
 
+TRIAL = "trial "
+"""Begins the names of the trainings of trials."""
 _observers: list[Observer] = []
+_in_trial: ContextVar[bool] = ContextVar("_in_trial", default=False)
 
 
 def subscribe(observer: Observer) -> Callable[[], None]:
@@ -70,5 +79,17 @@ def subscribe(observer: Observer) -> Callable[[], None]:
 
 def report(event: Event) -> None:
     """Tell every observer of ``event``."""
+    if _in_trial.get() and isinstance(event, TrainingStep | TrainingEpoch):
+        event = replace(event, training=f"{TRIAL}of {event.training}")
     for observer in tuple(_observers):
         observer(event)
+
+
+@contextmanager
+def as_part_of_trial() -> Iterator[None]:
+    """Let what is trained in the block be called a trial's, whatever it is called itself."""
+    token = _in_trial.set(True)
+    try:
+        yield
+    finally:
+        _in_trial.reset(token)

@@ -92,3 +92,58 @@ def test_nothing_follows_a_quantization(chains: dict[str, Any], problems: list[A
 def test_a_circle_is_told_to_those_in_it_alone(name: str, circle: list[str]) -> None:
     names = {"alone": "alone", "egg": "hen", "hen": "egg", "leads_in": "egg", "free": "float"}
     assert find_circle(name, candidates(**{key: chain(parent, FINETUNE) for key, parent in names.items()})) == circle
+
+
+@pytest.mark.parametrize(
+    ("steps", "problem"),
+    [
+        ([{"kind": "optimize_graph"}, STATIC], ""),
+        ([STATIC, {"kind": "optimize_graph", "level": "extended", "short_names": True}], ""),
+        ([{"kind": "optimize_graph", "level": "extended"}, STATIC], "quantize_static cannot follow optimize_graph"),
+        ([{"kind": "optimize_graph", "short_names": True}, STATIC], "quantize_static cannot follow optimize_graph"),
+        ([{"kind": "optimize_graph"}, FINETUNE], "finetune cannot follow optimize_graph"),
+        ([{"kind": "half"}, {"kind": "quantize_dynamic"}], "quantize_dynamic cannot follow half"),
+        ([{"kind": "quantize_weights"}, {"kind": "optimize_graph", "level": "none", "short_names": True}], ""),
+        ([{"kind": "quantize_weights"}, {"kind": "optimize_graph"}], "optimize_graph cannot follow quantize_weights"),
+        ([{"kind": "quantize_aware"}, FINETUNE], "finetune cannot follow quantize_aware"),
+    ],
+)
+def test_a_clean_up_follows_all_but_what_it_would_undo(steps: list[dict[str, object]], problem: str) -> None:
+    found = find_chain_problems({"one": Candidate.model_validate(steps)})
+    assert [what for _, what in found] == ([problem] if problem else [])
+
+
+def test_nothing_but_a_pupil_or_a_clean_up_follows_a_search() -> None:
+    search = {"search": {"budget": {"size_bytes": 1000}}}
+    candidates = {
+        "best": search,
+        "int8": {"from": "best", "steps": [STATIC]},
+        "clean": {"from": "best", "steps": [{"kind": "optimize_graph", "level": "none", "short_names": True}]},
+        "pupil": [{**FINETUNE, "distill": {"from": "best"}}],
+        "again": {"from": "int8", **search},
+    }
+    read = {name: Candidate.model_validate(value) for name, value in candidates.items()}
+    assert find_chain_problems(read) == [
+        (("int8", "steps", 0), "quantize_static cannot follow the search of 'best'"),
+        (("again", "search"), "cannot follow the search of 'best'"),
+    ]
+
+
+def test_who_learns_from_its_own_pupil_goes_in_a_circle() -> None:
+    pupil = [{**FINETUNE, "distill": {"from": "teacher"}}]
+    candidates = {
+        "pupil": Candidate.model_validate(pupil),
+        "teacher": Candidate.model_validate({"from": "pupil", "steps": [FINETUNE]}),
+    }
+    assert find_circle("pupil", candidates) == ["pupil", "teacher", "pupil"]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"steps": []}, {"steps": [FINETUNE], "search": {"budget": {"size_bytes": 1}}}])
+def test_a_candidate_has_either_steps_or_a_search(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="give one of steps and search"):
+        Candidate.model_validate(wrong)
+
+
+def test_a_search_needs_a_budget() -> None:
+    with pytest.raises(ValueError, match="give at least one of size_bytes, latency_us, accuracy_drop, rmse_increase"):
+        Candidate.model_validate({"search": {"budget": {}}})

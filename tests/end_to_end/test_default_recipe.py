@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -170,7 +171,10 @@ def test_mlflow_run_holds_reports(default: DefaultRun) -> None:
     assert (folder / "verdict/verdict_plot.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((folder / "recipe.json").read_text())["candidates"]["int8"]["from"] == "float"
     card = (folder / "verdict/model_card.md").read_text()
-    assert all(candidate in card for candidate in CANDIDATES)
+    page = (folder / "report/report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert all(candidate in card and candidate in page for candidate in CANDIDATES)
+    assert all(html.escape(judged["reason"]) in page for judged in default.verdict["candidates"])
 
 
 def test_every_candidate_is_a_logged_model_with_its_figures_on_the_test_data(default: DefaultRun) -> None:

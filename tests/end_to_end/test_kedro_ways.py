@@ -66,6 +66,7 @@ def test_from_nodes_judges_without_training_again(project: Project, judged_again
         "draw_verdict",
         "judge_candidates",
         "write_model_card",
+        "write_report",
     ]
     run = project.mlflow_runs("small")[0]
     models = project.logged_models(run)

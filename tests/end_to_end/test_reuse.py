@@ -22,7 +22,8 @@ RECIPE: dict[str, Any] = {**TINY, "data": OWN}
 ALL = [node.name for node in build_pipeline("small", Recipe.model_validate(RECIPE)).nodes]
 TIMED = ["float.evaluate_float", "half.evaluate_candidate", "int8.evaluate_candidate"]
 SPLIT = ["hold_out", "fit_encoder", "encode_samples"]
-VERDICT = ["judge_candidates", "draw_verdict", "write_model_card"]
+TOLD = ["write_model_card", "write_report"]
+VERDICT = ["judge_candidates", "draw_verdict", *TOLD]
 # The winner is as good as the champion: it becomes the next version, and that is packed.
 PACKAGE = ["challenge_champion", "crown_champion", "build_champion_bento"]
 
@@ -79,7 +80,9 @@ def test_a_changed_candidate_runs_with_the_verdict_and_nothing_else(other_candid
     _, run = other_candidate
     int8 = ["int8.quantize_onnx", "int8.predict_test", "int8.evaluate_candidate"]
     run.ran(*int8, *VERDICT, *PACKAGE)
-    assert run.planned("run") == {"candidates.int8.steps.0.calibration_samples 64 -> 32": ["int8.quantize_onnx"]}
+    # Card and report say what was done to each candidate.
+    changed_nodes = ["int8.quantize_onnx", *TOLD]
+    assert run.planned("run") == {"candidates.int8.steps.0.calibration_samples 64 -> 32": changed_nodes}
 
 
 def test_the_plan_beforehand_is_the_plan_of_the_run(other_candidate: tuple[Done, Done]) -> None:
@@ -120,7 +123,7 @@ def parameter(project: Project, selections: dict[str, Done]) -> Done:
 
 def test_a_parameter_of_the_command_line_runs_the_nodes_that_take_it(parameter: Done) -> None:
     """And none else, after selections that together were a whole run."""
-    parameter.ran("write_model_card")
+    parameter.ran(*TOLD)
     assert list(parameter.planned("run")) == ["description Digits, small and quick -> Other words"]
 
 
@@ -151,7 +154,7 @@ def changed_back(project: Project, seed: Done) -> Done:
 
 
 def test_changed_back_the_same_network_comes_out_and_what_follows_is_taken(changed_back: Done) -> None:
-    changed_back.ran(*SPLIT, "choose_execution", "train_float", "write_model_card")
+    changed_back.ran(*SPLIT, "choose_execution", "train_float", *TOLD)
 
 
 @pytest.fixture(scope="module")

@@ -94,11 +94,12 @@ def measured(model: Any, run: Run) -> dict[str, float]:
 
 def test_the_new_run_has_contract_report_verdict_and_data(unchanged: Unchanged) -> None:
     project = unchanged.project
-    for folder in ("", "contract", "verdict"):
+    for folder in ("", "contract", "verdict", "report"):
         assert project.artifacts(unchanged.again, folder) == project.artifacts(unchanged.first, folder)
     assert project.artifacts(unchanged.again, "") >= {"plan.txt", "recipe.json", "contract", "verdict"}
     names = {"verdict.json", "verdict.md", "verdict_plot.png", "model_card.md"}
     assert project.artifacts(unchanged.again, "verdict") == names
+    assert project.artifacts(unchanged.again, "report") == {"report.html"}
     assert len(digests(unchanged.again)) == 2
     assert digests(unchanged.again) == digests(unchanged.first)
 
@@ -144,7 +145,7 @@ def partly(project: Project, unchanged: Unchanged) -> Done:
 
 def test_a_run_of_the_verdict_alone_is_complete_too(project: Project, unchanged: Unchanged, partly: Done) -> None:
     package = ["challenge_champion", "crown_champion", "build_champion_bento"]
-    partly.ran("judge_candidates", "draw_verdict", "write_model_card", *package)
+    partly.ran("judge_candidates", "draw_verdict", "write_model_card", "write_report", *package)
     run = project.mlflow_runs("small")[0]
     assert metrics_of(run).keys() == metrics_of(unchanged.first).keys()
     assert {model.source_run_id for model in project.logged_models(run).values()} == {unchanged.first.info.run_id}

@@ -137,3 +137,24 @@ def test_a_recurrent_networks_sums_are_those_counted_by_hand() -> None:
     first, second = 2 * 3 * 5 * (3 + 5), 2 * 3 * 5 * (2 * 5 + 5)
     assert cost.macs == 9 * (first + second) + 10 * 4
     assert cost.num_parameters == first + second + 10 * 4
+
+
+def test_onnxruntimes_own_operators_are_counted() -> None:
+    weight = np.zeros((3, 5), np.float32)
+    own = [helper.make_node("FusedMatMul", ["x", "w"], ["f"], domain="com.microsoft", transA=0),
+           helper.make_node("FusedGemm", ["f", "v"], ["z"], domain="com.microsoft", activation="Relu")]  # fmt: skip
+    model = onnx.load_from_string(make_file(own, [3], w=weight, v=np.zeros((5, 2), np.float32)))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    cost = measure_cost(model.SerializeToString(), Vector(sizes=(3,)))
+    assert (cost.macs, cost.num_parameters) == (15 + 10, 15 + 10)
+
+
+def test_weights_that_are_computed_from_stored_ones_are_parameters() -> None:
+    codes, scale = np.zeros((6, 5), np.int8), np.ones((1, 5), np.float32)
+    nodes = [helper.make_node("Cast", ["codes"], ["c"], to=TensorProto.FLOAT),
+             helper.make_node("Mul", ["c", "scale"], ["m"]),
+             helper.make_node("Reshape", ["m", "sizes"], ["w"]),
+             helper.make_node("MatMul", ["x", "w"], ["z"])]  # fmt: skip
+    file = make_file(nodes, [3], codes=codes, scale=scale, sizes=np.array([3, 10]))
+    cost = measure_cost(file, Vector(sizes=(3,)))
+    assert (cost.macs, cost.num_parameters) == (30, 30)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from accounts import NAMES, REASON, make_account
 from helpers.any_modality import make_samples
-from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from thresher.evaluation.card import model_card
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.plots import _pareto_front, plot_verdict
+from thresher.evaluation.report.account import Account
+from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_verdict, quality_bounds
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict, judge
-from thresher.modalities.fingerprint import DataFingerprint, fingerprint
-from thresher.models import ModelChoice
-from thresher.training import Training
+from thresher.modalities.fingerprint import fingerprint
 
 DROPPED = str.maketrans("", "", "[],")
-NAMES = ["float", "half", "int8"]
 
 
 @pytest.fixture(params=["classification", "regression"])
@@ -30,24 +31,16 @@ def task(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["half", None], ids=["somebody wins", "nobody qualifies"])
-def verdict(task: str, request: pytest.FixtureRequest, evaluation: Callable[..., Evaluation]) -> Verdict:
-    half = {"lost": 20, "gained": 5} if task == "classification" else {"worse": 0.3}
-    same = {} if task == "classification" else {"worse": 0.0}
-    evaluations = [evaluation(**same), evaluation("half", 0.5, **half), evaluation("int8", 2, **same)]
-    require = {} if request.param else {"macs": {"at_most": 1}}
-    selection = Selection.model_validate({"require": require})
-    verdict = judge("digits", {one.candidate: one for one in evaluations}, selection)
-    assert verdict.winner == request.param
-    return verdict
+@pytest.fixture(params=[True, False], ids=["somebody wins", "nobody qualifies"])
+def account(task: str, request: pytest.FixtureRequest, evaluation: Callable[..., Evaluation]) -> Account:
+    account = make_account(evaluation, task, request.param)
+    assert account.winner == ("half" if request.param else None)
+    return account
 
 
 @pytest.fixture
-def data(task: str) -> DataFingerprint:
-    return DataFingerprint(
-        train_sha256="a" * 64, test_sha256="b" * 64, num_train_samples=1437, num_test_samples=1000,
-        class_names=("zero", "one") if task == "classification" else (), inputs="uint8 1x8x8",
-    )  # fmt: skip
+def verdict(account: Account) -> Verdict:
+    return account.verdict
 
 
 def test_the_table_has_one_row_a_candidate_with_its_reason(verdict: Verdict) -> None:
@@ -56,48 +49,114 @@ def test_the_table_has_one_row_a_candidate_with_its_reason(verdict: Verdict) -> 
     assert {len(row) for row in rows} == {len(columns)}
     assert [row[-1] for row in rows] == [judged.reason for judged in verdict.candidates]
     states = ["qualifies", "WINS", "fails"] if verdict.winner else ["fails"] * 3
+    states.append("failed")
     assert [row[columns.index("verdict")] for row in rows] == states
 
 
 def test_the_markdown_table_is_whole(verdict: Verdict) -> None:
     lines = verdict_markdown(verdict).splitlines()
     assert len(lines) == 2 + len(NAMES)
-    assert {line.count("|") for line in lines} == {len(verdict_columns(verdict)) + 1}
+    cells = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+    assert cells == {len(verdict_columns(verdict)) + 1}
+    assert REASON.replace("|", r"\|") in lines[-1]
 
 
-def test_the_card_says_what_the_model_was_made_and_judged_on(
-    verdict: Verdict, data: DataFingerprint, task: str
-) -> None:
+def test_the_card_says_what_the_model_was_made_and_judged_on(account: Account, task: str) -> None:
     labels = "2 classes: zero, one" if task == "classification" else "numbers; RMSE and MAE are in their unit"
-    trained = Training.model_validate({"optimizer": {"kind": "adam", "lr": 0.00628}, "batch_size": 32, "epochs": 3})
-    model = ModelChoice.model_validate({"kind": "cnn"})
-    card = model_card(verdict, data, "Handwritten digits", model, trained, found=True)
+    card = model_card(replace(account, found=True))
     assert "Model cnn, by adam, learning rate 0.00628, batches of 32, 3 epochs, seed 1. Some of it was found" in card
-    assert "was found" not in model_card(verdict, data, "Handwritten digits", model, trained, found=False)
-    for text in ("# digits", "Handwritten digits", verdict_markdown(verdict), "a" * 64, "b" * 64, "1,437", "1x8x8",
-                 f"Labels: {labels}.", "at 95%", "- processor: a processor", "- vnni: no"):  # fmt: skip
+    assert "was found" not in model_card(account)
+    for text in ("# digits", "Handwritten digits", verdict_markdown(account.verdict), "a" * 64, "b" * 64, "1,437",
+                 "1x8x8", f"Labels: {labels}.", "at 95%", "- processor: a processor", "- vnni: no"):  # fmt: skip
         assert text in card
-    assert f"Winner: **{verdict.winner or 'none, no candidate qualifies'}**" in card
+    said = "half wins, the least latency_ms_p50" if account.winner else "No candidate qualifies"
+    assert said in card
     assert "{" not in card
+    assert "\n\n\n" not in card
 
 
-def test_the_plot_names_every_candidate_in_both_parts(verdict: Verdict) -> None:
-    figure = plot_verdict(verdict)
-    assert isinstance(figure, Figure)
-    latency, size = figure.axes
-    for axis in (latency, size):
-        assert {text.get_text() for text in axis.texts} == set(NAMES)
-    assert latency.get_ylabel().startswith("accuracy" if verdict.task == "classification" else "RMSE, less is better")
-    assert ("half" in figure.get_suptitle()) is (verdict.winner is not None)
+def test_the_card_says_what_was_done_to_each_candidate_and_to_the_winner_first(account: Account) -> None:
+    steps = [line for line in model_card(account).splitlines() if line.startswith(("- half", "- int8"))]
+    first = "- half (wins)" if account.winner else "- half"
+    calibrated = f"calibrated on 256 training samples, SHA-256 {'c' * 64}"
+    assert steps == [f"{first}: prune_channels (ratio 0.5); finetune", f"- int8: quantize_static; {calibrated}"]
+    ahead = replace(account, chains=dict(reversed(account.chains.items())))
+    order = [
+        line.split()[1].rstrip(":") for line in model_card(ahead).splitlines() if line.startswith(("- half", "- int8"))
+    ]
+    assert order == (["half", "int8"] if account.winner else ["int8", "half"])
+
+
+def test_the_card_says_what_was_not_measured(account: Account) -> None:
+    card = model_card(account)
+    limits = card[card.index("## Limits") :]
+    assert "Energy was not measured." in limits
+    assert "among 3 candidates" in limits
+    assert "no bound on what may be lost in quality" in limits
+    bounded = Selection.model_validate({"require": {"accuracy_drop": {"at_most": 0.1}, "rmse": {"at_most": 0.1}}})
+    assert "no bound on" not in model_card(replace(account, selection=bounded))
+
+
+def test_the_card_counts_the_answers_that_changed(account: Account, task: str) -> None:
+    rows = [line for line in model_card(account).splitlines() if line.startswith("| half | 20 | 5 |")]
+    assert len(rows) == (task == "classification")
+
+
+def test_the_plot_names_every_measured_candidate_in_all_parts(account: Account) -> None:
+    figure = plot_verdict(account.verdict, account.selection)
+    assert len(figure.axes) == 3
+    assert [axis.get_xlabel().partition("[")[0].strip() for axis in figure.axes] == [
+        "median latency, batch 1", "median latency, batch 32", "size of the ONNX file",
+    ]  # fmt: skip
+    for axis in figure.axes:
+        assert {text.get_text() for text in axis.texts} == set(NAMES) - {"broken"}
+    is_classification = account.verdict.task == "classification"
+    assert figure.axes[0].get_ylabel().startswith("accuracy" if is_classification else "RMSE (less is better)")
+    assert ("half" in figure.get_suptitle()) is (account.winner is not None)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     assert file.getvalue().startswith(b"\x89PNG")
 
 
+def test_an_axis_is_logarithmic_where_costs_are_of_different_orders(account: Account) -> None:
+    """The sizes are 1000 and 50 bytes, the latencies 1 : 0.5 : 2."""
+    scales = [axis.get_xscale() for axis in plot_verdict(account.verdict, account.selection).axes]
+    assert scales == ["linear", "linear", "log"]
+
+
+def test_names_do_not_lie_over_each_other_where_points_are_close(evaluation: Callable[..., Evaluation]) -> None:
+    names = ["float", *(f"candidate_{number}" for number in range(8))]
+    made = {name: evaluation(name, 1 + 0.02 * place, lost=place % 3) for place, name in enumerate(names)}
+    selection = Selection()
+    figure = plot_pareto(judge("close", dict(made), selection), "latency_ms_p50_batch1", selection)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [Text.get_window_extent(text, renderer) for text in figure.axes[0].texts]
+    assert len(boxes) == 9
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_bounds_are_drawn_where_they_are_asked_for(account: Account, task: str) -> None:
+    verdict = account.verdict
+    require = {"size_bytes": {"at_most": 400}, "latency_ms_p50": {"at_most": 0.09}}
+    require |= {"accuracy_drop": {"at_most": 0.03}} if task == "classification" else {"rmse_increase": {"at_most": 1.0}}
+    selection = Selection.model_validate({"require": require})
+    base = verdict.of("float").metrics["accuracy" if task == "classification" else "rmse"].value
+    bound = base - 0.03 if task == "classification" else base + 1.0
+    assert quality_bounds(verdict, selection) == [pytest.approx(bound)]
+    for metric, at in (("size_bytes", 0.4), ("latency_ms_p50_batch1", 90.0), ("latency_ms_p50_batch32", None)):
+        axis = plot_pareto(verdict, metric, selection).axes[0]
+        lines = [line for line in axis.lines if line.get_linestyle() == "-."]
+        upright = [line.get_xdata()[0] for line in lines if line.get_xdata()[0] == line.get_xdata()[1]]
+        assert upright == ([] if at is None else [pytest.approx(at)])
+        assert [line.get_ydata()[0] for line in lines if len({*line.get_ydata()}) == 1] == [pytest.approx(bound)]
+        bottom, top = axis.get_ylim()
+        assert bottom < bound < top
+
+
 def test_the_pareto_front_has_those_that_no_other_beats_in_both() -> None:
     points = [(3.0, 0.9), (1.0, 0.5), (2.0, 0.4), (2.0, 0.8), (4.0, 0.9)]
-    assert _pareto_front(points) == [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
-    assert _pareto_front(points, sign=-1) == [(1.0, 0.5), (2.0, 0.4)]
+    assert pareto_front(points) == [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
+    assert pareto_front(points, sign=-1) == [(1.0, 0.5), (2.0, 0.4)]
 
 
 def test_the_columns_of_quality_are_the_tasks_own(verdict: Verdict, task: str) -> None:
@@ -115,7 +174,7 @@ def test_the_columns_of_quality_are_the_tasks_own(verdict: Verdict, task: str) -
 def test_whiskers_reach_as_far_as_the_loss_may_go(verdict: Verdict, task: str) -> None:
     loss = verdict.of("half").metrics["accuracy_drop" if task == "classification" else "rmse_increase"]
     quality = verdict.of("half").metrics["accuracy" if task == "classification" else "rmse"].value
-    segments = [bars.get_segments()[0][:, 1] for bars in plot_verdict(verdict).axes[0].collections]
+    segments = [bars.get_segments()[0][:, 1] for bars in plot_verdict(verdict, Selection()).axes[0].collections]
     sign = -1 if task == "classification" else 1
     ends = sorted(quality + sign * (bound - loss.value) for bound in (loss.lower, loss.upper))
     assert any(np.allclose(sorted(segment), ends) for segment in segments)

@@ -198,3 +198,28 @@ def test_nothing_is_imported_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["thresher", "thresher.errors"]
+
+
+def test_a_template_beside_the_module_counts_by_its_content(shop: Shop) -> None:
+    shop.write(
+        {
+            "pages/__init__.py": "",
+            "pages/page.py": """
+            TEMPLATE = "page.j2"
+            def f(): return TEMPLATE
+            def g(): return "page.css", "missing.css", "../a.j2"
+            def h(): return "other"
+            """,
+            "pages/page.j2": "<h1>",
+            "pages/page.css": "h1 {}",
+            "a.j2": "",
+        }
+    )
+    roots = ("pages.page.f", "pages.page.g", "pages.page.h")
+    changes = {"pages/page.j2": ("<h1>", "<h2>"), "pages/page.css": ("h1", "h2")}
+    noticed = []
+    for name, (old, new) in changes.items():
+        before = {root: shop.reach(root) for root in roots}
+        shop.edit(name, old, new)
+        noticed.append({root for root in roots if shop.reach(root) != before[root]})
+    assert noticed == [{"pages.page.f"}, {"pages.page.g"}]

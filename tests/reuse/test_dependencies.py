@@ -134,12 +134,20 @@ def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "nodes"),
     [
-        ("description", "Other", {"write_model_card"}),
+        ("description", "Other", {"write_model_card", "write_report"}),
         ("serving.max_batch_size", 8, {"crown_champion"}),
         ("data.validation", 0.2, {"hold_out"}),
-        ("model.hidden", 8, {"choose_execution", "train_float", "write_model_card"}),
-        ("selection.minimize", "size_bytes", {"judge_candidates", "challenge_champion"}),
-        ("candidates.int8", [{"kind": "quantize_static", "calibration_samples": 8}], {"int8.quantize_onnx"}),
+        ("model.hidden", 8, {"choose_execution", "train_float", "write_model_card", "write_report"}),
+        (
+            "selection.minimize",
+            "size_bytes",
+            {"judge_candidates", "challenge_champion", "draw_verdict", "write_model_card", "write_report"},
+        ),
+        (
+            "candidates.int8",
+            [{"kind": "quantize_static", "calibration_samples": 8}],
+            {"int8.quantize_onnx", "write_model_card", "write_report"},
+        ),
         ("training.device", "auto", set()),
     ],
 )

@@ -9,29 +9,41 @@ from pydantic import Field
 
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.finetune import Finetune, finetune
+from thresher.compression.half import Half, half
+from thresher.compression.optimize_graph import OptimizeGraph, optimize_graph
 from thresher.compression.prune_channels import PruneChannels, prune_channels
 from thresher.compression.prune_weights import PruneWeights, prune_weights
+from thresher.compression.quantize_aware import QuantizeAware, quantize_aware
 from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.quantize_weights import QuantizeWeights, quantize_weights
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
 
-NetworkTechnique = PruneChannels | PruneWeights | Finetune
+NetworkTechnique = PruneChannels | PruneWeights | Finetune | QuantizeAware
 """These work on the torch network, and come first in a chain."""
-OnnxTechnique = QuantizeDynamic | QuantizeStatic
+OnnxTechnique = QuantizeDynamic | QuantizeStatic | QuantizeWeights | Half | OptimizeGraph
 """These work on the exported file, and end a chain."""
+LAST: tuple[type, ...] = (QuantizeAware, QuantizeDynamic, QuantizeStatic, QuantizeWeights, Half)
+"""These end a chain: nothing follows but what `FOLLOWS_ALL` names."""
+FOLLOWS_ALL: tuple[type, ...] = (OptimizeGraph,)
+"""These may stand anywhere among the steps on the ONNX file."""
 Technique = Annotated[NetworkTechnique | OnnxTechnique, Field(discriminator="kind")]
 
 APPLY_TO_NETWORK: dict[type, Callable[[Network, Any, CompressionData], Network]] = {
     PruneChannels: prune_channels,
     PruneWeights: prune_weights,
     Finetune: finetune,
+    QuantizeAware: quantize_aware,
 }
 """Config type -> function (network, config, CompressionData) -> network."""
 
 APPLY_TO_ONNX: dict[type, Callable[[bytes, Any, CalibrationData], bytes]] = {
     QuantizeDynamic: quantize_dynamic,
     QuantizeStatic: quantize_static,
+    QuantizeWeights: quantize_weights,
+    Half: half,
+    OptimizeGraph: optimize_graph,
 }
 """Config type -> function (float ONNX file, config, CalibrationData) -> ONNX file, both as bytes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from thresher.modalities.inputs import ModelInput
@@ -11,6 +12,7 @@ from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
 if TYPE_CHECKING:
+    from thresher.models.network import Network
     from thresher.training.checkpoints import Checkpoints
 
 
@@ -27,6 +29,10 @@ class CalibrationData:
     """What the encoder makes, and the model takes."""
     training_samples: EncodedSamples
     seed: int
+    batch_sizes: tuple[int, ...] = (1, 32)
+    """What is timed, is timed at these."""
+    threads: int = 1
+    """Of a session that is timed."""
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,5 @@ class CompressionData:
     """How this machine trains fastest; without a trial where it is None."""
     checkpoints: Checkpoints | None = None
     """Where a finetuning that was killed goes on."""
+    teachers: Mapping[str, Network] = field(default_factory=dict)
+    """Candidate -> its network, for those that a step distills from; the float model is always there."""

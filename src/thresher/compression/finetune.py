@@ -8,9 +8,23 @@ from pydantic import Field
 
 from thresher.compression.data import CompressionData
 from thresher.config import Config
+from thresher.models import FLOAT
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
+
+
+class Distill(Config):
+    """Learn from another candidate's answers besides the labels."""
+
+    from_: str = Field(default=FLOAT, alias="from")
+    """The teacher: float, or a candidate with a network of its own."""
+    temperature: float = Field(default=4.0, gt=0, le=1000)
+    """Of both softmaxes: the higher, the more the teacher's small probabilities say."""
+    weight: float = Field(default=0.5, gt=0, le=1)
+    """Of what the teacher says; the labels have the rest."""
+    features: float = Field(default=0.0, ge=0, le=1_000_000)
+    """Weight of where the convolutions look, besides; 0 leaves it out."""
 
 
 class Finetune(Config):
@@ -21,13 +35,19 @@ class Finetune(Config):
     """Passes over the training split; the weights of the best one by validation loss are kept."""
     lr: float | None = Field(default=None, gt=0, le=10)
     """Learning rate; the training's own where it is not given."""
+    distill: Distill | None = None
+    """A teacher; the labels alone count where there is none."""
 
 
 def finetune(network: Network, config: Finetune, data: CompressionData) -> Network:
     """Return a copy of ``network`` trained on for ``epochs``, over which the training's schedule begins anew.
 
     It is not ended early: so few epochs are what the recipe asks for.
+
+    Raises:
+        TrainingError: a loss that is not finite.
     """
+    from thresher.training.distillation import Teaching
     from thresher.training.loop import train
 
     optimizer = data.training.optimizer
@@ -36,4 +56,16 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
     changed = {"epochs": config.epochs, "optimizer": optimizer, "early_stopping": None, "search": None}
     training = data.training.model_copy(update=changed)
     samples = (data.training_samples, data.validation_samples)
-    return train(network, *samples, training, data.candidate, data.execution, data.checkpoints)[0]
+    teaching = None
+    if (distill := config.distill) is not None:
+        teacher = data.teachers[distill.from_]
+        teaching = Teaching(teacher, distill.temperature, distill.weight, distill.features)
+    run = (data.execution, data.checkpoints)
+    return train(network, *samples, training, data.candidate, *run, teaching=teaching)[0]
+
+
+def teacher_names(step: Config) -> tuple[str, ...]:
+    """Return the candidates that ``step`` distills from, itself or in the finetuning between its iterations."""
+    between, distill = getattr(step, "between", None), getattr(step, "distill", None)
+    own = (distill.from_,) if distill is not None else ()
+    return own + (teacher_names(between) if between is not None else ())

@@ -8,9 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from thresher.compression.data import CalibrationData
+from thresher.compression.data import CalibrationData, CompressionData
 from thresher.errors import CompressionError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 QUANTIZED = ("quantize", "integer")
 """One of these is part of the name of every operator that a quantization puts in, in small letters."""
@@ -21,20 +25,33 @@ def prepared_for_quantization(onnx_file: bytes) -> Iterator[tuple[Path, Path]]:
     """Give (prepared file, file to write): the first has shapes inferred and batch norms folded. Both are temporary."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    root, level = logging.getLogger(), logging.getLogger().level
     with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
         source, prepared, target = (Path(folder) / name for name in ("float.onnx", "prepared.onnx", "int8.onnx"))
         source.write_bytes(onnx_file)
-        # ONNX Runtime logs its advice to do what is done here through the root logger.
-        root.setLevel(logging.ERROR)
-        try:
-            # Without the symbolic shape inference: it needs sympy and adds nothing for graphs whose only free size
-            # is the batch.
+        # Without the symbolic shape inference: it needs sympy and adds nothing for graphs whose only free size
+        # is the batch.
+        with silenced():
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            with redirect_stdout(io.StringIO()):  # its calibration prints what it does
-                yield prepared, target
-        finally:
-            root.setLevel(level)
+        yield prepared, target
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Let ONNX Runtime's tools print nothing, and leave logging as it was.
+
+    They give advice through the root logger, print while they calibrate, and one of them configures logging for the
+    whole process when it is imported.
+    """
+    root = logging.getLogger()
+    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(disabled)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def read_quantized(target: Path, technique: str, data: CalibrationData) -> bytes:
@@ -46,9 +63,19 @@ def read_quantized(target: Path, technique: str, data: CalibrationData) -> bytes
     import onnx
 
     content = target.read_bytes()
-    operators = {node.op_type.lower() for node in onnx.load_from_string(content).graph.node}
-    if not any(part in operator for operator in operators for part in QUANTIZED):
-        raise CompressionError(
-            f"{data.candidate}: {technique} finds nothing that it can quantize in this model. Remove the step."
-        )
+    check_quantized(onnx.load_from_string(content), technique, data)
     return content
+
+
+def check_quantized(model: ModelProto, technique: str, data: CalibrationData) -> None:
+    """Raise a CompressionError if nothing in ``model``, which ``technique`` made, is quantized."""
+    operators = {node.op_type.lower() for node in model.graph.node}
+    if not any(part in operator for operator in operators for part in QUANTIZED):
+        raise nothing_to_quantize(technique, data)
+
+
+def nothing_to_quantize(technique: str, data: CalibrationData | CompressionData) -> CompressionError:
+    """Return the error of a model in which ``technique`` has nothing to do."""
+    return CompressionError(
+        f"{data.candidate}: {technique} finds nothing that it can quantize in this model. Remove the step."
+    )

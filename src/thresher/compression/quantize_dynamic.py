@@ -26,10 +26,10 @@ def quantize_dynamic(onnx_file: bytes, config: QuantizeDynamic, data: Calibratio
     """
     from onnxruntime import quantization
 
-    from thresher.compression.preparation import prepared_for_quantization, read_quantized
+    from thresher.compression.preparation import prepared_for_quantization, read_quantized, silenced
     from thresher.compression.ranges import needs_reduced_range
 
-    with prepared_for_quantization(onnx_file) as (prepared, target):
+    with prepared_for_quantization(onnx_file) as (prepared, target), silenced():
         quantization.quantize_dynamic(
             prepared,
             target,

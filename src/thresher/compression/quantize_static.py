@@ -2,91 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Collection
+from itertools import product
+from typing import Literal, get_args
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from thresher.compression.calibration import choose_calibration_inputs, choose_held_inputs, write_trace
 from thresher.compression.data import CalibrationData
+from thresher.compression.integer import Calibration, IntegerFormat, Quantizer, Sign, open_quantizer
+from thresher.compression.layers import FEW_CHANNELS, convolutions, match_layers, quantizable_layers
+from thresher.compression.preparation import check_quantized
+from thresher.compression.ranges import needs_reduced_range
+from thresher.compression.running import compare_times
+from thresher.compression.sensitivity import HELD_SAMPLES, choose_float_layers, damage_on
+from thresher.compression.stored import Storage, store_weights
 from thresher.config import Config
+from thresher.progress import Step, report
 
-CALIBRATION_BATCH = 64
-"""The most samples in one call."""
-OPERATORS = [
-    "Conv", "Gemm", "MatMul", "Gather", "Add", "Concat", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool",
-    "Reshape",
-]  # fmt: skip
-"""Not the softmax and the scaling of pixels: in 8 bits, probabilities tie and no longer add up to 1."""
+FloatConvolutions = Literal["none", "few_channels", "all"]
 
 
 class QuantizeStatic(Config):
-    """QDQ int8: signed weights with one scale a channel, unsigned activations, biases in int32.
+    """QDQ int8: weights with one scale a channel, activations with scales from training samples, biases in int32.
 
-    Embeddings have one scale each. LSTMs and GRUs stay in float: ONNX Runtime has none with fixed scales.
+    Embeddings have one scale each. LSTMs and GRUs stay in float: ONNX Runtime has none with fixed scales. What is
+    `auto` is timed on this machine, so that another machine may make another file; `keep_float: auto` is not timed.
     """
 
     kind: Literal["quantize_static"] = "quantize_static"
     calibration_samples: int = Field(default=512, ge=1, le=1_000_000)
     """Training samples that the activations' ranges are read from; all of them where there are fewer."""
-    calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
+    calibration: Calibration = "minmax"
     """How a range is read from them."""
+    per_channel: bool = True
+    """One scale for each output channel of a weight, not one for all."""
+    symmetric: bool = False
+    """Activations' ranges are symmetric around 0."""
+    activations: Sign | Literal["auto"] = "unsigned"
+    """Bytes of activations; auto takes what is faster."""
+    weights: Sign | Literal["auto"] = "signed"
+    """Bytes of weights; auto takes what is faster. Unsigned ones need unsigned activations."""
+    reduced_range: bool | Literal["auto"] = "auto"
+    """Weights of 7 bits; auto: where signed ones of 8 overflow, which is on x86 without VNNI."""
+    float_convolutions: FloatConvolutions | Literal["auto"] = "few_channels"
+    """Which convolutions are computed in float, from weights that are stored as int8 and unpacked at load. ONNX
+    Runtime's integer convolution is slow where channels are few; few_channels: those of at most 4 input channels;
+    auto takes what is fastest."""
+    keep_float: tuple[str, ...] | Literal["auto"] = ()
+    """Layers that are not quantized at all, by name; * and ? stand for any letters. auto: those that harm most, until
+    `max_damage` is kept."""
+    max_damage: float = Field(default=0.001, gt=0)
+    """With `keep_float: auto`: of the answers against float, on training samples: the mean Kullback-Leibler divergence
+    in nats; for values, the mean squared difference as a share of their variance."""
+    max_float_layers: int = Field(default=4, ge=1, le=1000)
+    """With `keep_float: auto`: how many at most."""
+
+    @model_validator(mode="after")
+    def _has_a_format(self) -> QuantizeStatic:
+        if self.activations == "signed" and self.weights == "unsigned":
+            raise ValueError("ONNX Runtime has no unsigned weights with signed activations")
+        return self
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the file depends on the machine's speed."""
+        return "auto" in (self.activations, self.weights, self.float_convolutions)
 
 
 def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationData) -> bytes:
-    """Return the float ``onnx_file`` in QDQ form.
+    """Return the float ``onnx_file`` in QDQ form, with the hash of the calibration inputs in its metadata.
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", CVPR 2018, as ONNX Runtime implements it.
 
     Raises:
-        CompressionError: a file without any operator that can be quantized.
+        CompressionError: a file without any operator that can be quantized, no training samples, or a name in
+            `keep_float` that no layer has.
     """
-    from onnxruntime import quantization
+    import onnx
 
-    from thresher.compression.preparation import prepared_for_quantization, read_quantized
-    from thresher.compression.ranges import needs_reduced_range
-
-    methods = {
-        "minmax": quantization.CalibrationMethod.MinMax,
-        "entropy": quantization.CalibrationMethod.Entropy,
-        "percentile": quantization.CalibrationMethod.Percentile,
-    }
-    with prepared_for_quantization(onnx_file) as (prepared, target):
-        quantization.quantize_static(
-            prepared,
-            target,
-            _CalibrationBatches(data.input.name, choose_calibration_inputs(config, data)),
-            quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True,
-            reduce_range=needs_reduced_range(),
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            calibrate_method=methods[config.calibration],
-            op_types_to_quantize=OPERATORS,
-        )
-        return read_quantized(target, config.kind, data)
+    inputs = choose_calibration_inputs(config.calibration_samples, data)
+    with open_quantizer(onnx_file, config.calibration, inputs, data) as quantizer:
+        named = () if config.keep_float == "auto" else config.keep_float
+        kept = match_layers(named, quantizable_layers(quantizer.model), f"{data.candidate}: {config.kind}.keep_float")
+        form, unpacked = _choose_format(config, quantizer, kept, inputs, data)
+        if config.keep_float == "auto":
+            kept = _most_harmful(config, quantizer, form, unpacked, onnx_file, data)
+        model = onnx.load_from_string(_quantize(quantizer, form, kept, unpacked))
+    check_quantized(model, config.kind, data)
+    write_trace(model, inputs, data)
+    return bytes(model.SerializeToString())
 
 
-def choose_calibration_inputs(config: QuantizeStatic, data: CalibrationData) -> np.ndarray:
-    """Return inputs [N, ...] drawn without replacement from the validated training samples, by the seed.
+def _quantize(quantizer: Quantizer, form: IntegerFormat, kept: Collection[str], unpacked: Collection[str]) -> bytes:
+    """Return the file with ``kept`` in float and ``unpacked`` computed in float from int8."""
+    import onnx
 
-    They are as long as the longest of them.
-    """
-    count = min(config.calibration_samples, len(data.training_samples))
-    chosen = np.random.default_rng(data.seed).choice(len(data.training_samples), count, replace=False)
-    return data.input.trim(data.training_samples.inputs[np.sort(chosen)])
+    model = onnx.load_from_string(quantizer.quantize(form, {*kept, *unpacked}))
+    store_weights(model, set(unpacked) - set(kept), Storage(bits=8, block_size=None, symmetric=True))
+    return bytes(model.SerializeToString())
 
 
-class _CalibrationBatches:
-    """ONNX Runtime's CalibrationDataReader over an array."""
+def _choose_format(
+    config: QuantizeStatic, quantizer: Quantizer, kept: Collection[str], inputs: np.ndarray, data: CalibrationData
+) -> tuple[IntegerFormat, list[str]]:
+    """Return the format, and the convolutions to be computed in float; say what was timed."""
+    choices: dict[str, tuple[IntegerFormat, list[str]]] = {}
+    for form, which in product(_formats(config), _ways(config)):
+        unpacked = _convolutions(quantizer, which)
+        if (form, unpacked) not in choices.values():
+            choices[f"{form}, {len(unpacked)} convolutions in float"] = (form, unpacked)
+    if len(choices) == 1:
+        return next(iter(choices.values()))
+    files = {name: _quantize(quantizer, form, kept, unpacked) for name, (form, unpacked) in choices.items()}
+    times = compare_times(files, inputs, data)
+    best = min(times, key=times.__getitem__)
+    rest = ", ".join(f"{share / times[best]:.2f}x with {name}" for name, share in times.items() if name != best)
+    report(Step(f"{config.kind}: {best} is the fastest of what was timed here; {rest}"))
+    return choices[best]
 
-    def __init__(self, name: str, inputs: np.ndarray) -> None:
-        self._name = name
-        # Batches of one size: ONNX Runtime's entropy and percentile stack their outputs.
-        size = max(size for size in range(1, CALIBRATION_BATCH + 1) if len(inputs) % size == 0)
-        self._batches: Iterator[np.ndarray] = iter(inputs.reshape(-1, size, *inputs.shape[1:]))
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {self._name: batch}
+def _formats(config: QuantizeStatic) -> list[IntegerFormat]:
+    """Return the formats that may be taken, those left out that are numerically unsafe on this processor."""
+    activations = get_args(Sign) if config.activations == "auto" else (config.activations,)
+    weights = get_args(Sign) if config.weights == "auto" else (config.weights,)
+    formats = []
+    for activation, weight in product(activations, weights):
+        overflows = weight == "signed" and needs_reduced_range()
+        reduced = overflows if config.reduced_range == "auto" else config.reduced_range
+        is_chosen_anyway = config.weights != "auto"
+        if (activation, weight) != ("signed", "unsigned") and (is_chosen_anyway or reduced or not overflows):
+            formats.append(IntegerFormat(activation, weight, reduced, config.per_channel, config.symmetric))
+    return formats
+
+
+def _ways(config: QuantizeStatic) -> tuple[FloatConvolutions, ...]:
+    every: tuple[FloatConvolutions, ...] = get_args(FloatConvolutions)
+    return every if config.float_convolutions == "auto" else (config.float_convolutions,)
+
+
+def _convolutions(quantizer: Quantizer, which: FloatConvolutions) -> list[str]:
+    if which == "none":
+        return []
+    return convolutions(quantizer.model, FEW_CHANNELS if which == "few_channels" else None)
+
+
+def _most_harmful(
+    config: QuantizeStatic,
+    quantizer: Quantizer,
+    form: IntegerFormat,
+    unpacked: Collection[str],
+    onnx_file: bytes,
+    data: CalibrationData,
+) -> set[str]:
+    held = choose_held_inputs(HELD_SAMPLES, config.calibration_samples, data)
+    kept, remaining = choose_float_layers(
+        [name for name in quantizable_layers(quantizer.model) if name not in unpacked],
+        lambda names: _quantize(quantizer, form, names, unpacked),
+        damage_on(onnx_file, held, data),
+        config.max_damage,
+        config.max_float_layers,
+    )
+    report(Step(f"{config.kind}: in float stay {', '.join(sorted(kept)) or 'no layers'}; damage {remaining:.2g}"))
+    return kept

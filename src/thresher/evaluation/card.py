@@ -2,86 +2,87 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.table import verdict_markdown
-from thresher.evaluation.verdict import Verdict
-from thresher.modalities.fingerprint import DataFingerprint
-from thresher.models import ModelChoice
-from thresher.training import Training
+from thresher.evaluation.report import facts
+from thresher.evaluation.report.account import Account
+from thresher.evaluation.table import markdown_table, verdict_markdown
 
 CARD = """# {name}
 
 {description}
 
-Winner: **{winner}**, the least {minimize} among the candidates that meet the recipe's requirements.
+**{outcome}**
 
 {table}
 
-{losses} against the float model on the same {samples:,} test samples, by paired bootstrap; each bound holds one-sided
-at {confidence:.0%}. Latencies are those of ONNX Runtime on the file that is served, timed in turns with the float
-model, at the float model's clock.
+{conditions}
+
+{requirements}
 
 ## Made and judged on
 
-| | samples | SHA-256 |
-| --- | --- | --- |
-| train | {train_samples:,} | {train_hash} |
-| test | {test_samples:,} | {test_hash} |
+{data}
 
 Inputs: {inputs}. Labels: {labels}.
 
-## Trained
+## Trained and compressed
 
-{model}, by {optimizer}, learning rate {rate:.3g}, batches of {batch}, {epochs}, seed {seed}.{found}
+{training}
 
-## Measured on
+{chains}
+
+{judged}## Measured on
 
 {machine}
+
+## Limits
+
+{limits}
 """
+PAIRED = "## Answers that changed"
+NO_STEPS = "The float model is as it was trained."
 
-FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
-LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}
 
-
-def model_card(
-    verdict: Verdict,
-    fingerprint: DataFingerprint,
-    description: str,
-    model: ModelChoice,
-    training: Training,
-    found: bool,
-) -> str:
+def model_card(account: Account) -> str:
     """Return the card in Markdown.
-
-    Args:
-        model: what was trained.
-        training: how.
-        found: whether a search or a range test has chosen some of it.
 
     Source of the form: Mitchell et al., "Model Cards for Model Reporting", 2019; of its parts, those that can be
     measured here. What the model must not be used for is a person's to add.
     """
-    names = fingerprint.class_names
     return CARD.format(
-        name=verdict.recipe,
-        description=description or "(the recipe gives no description)",
-        winner=verdict.winner or "none, no candidate qualifies",
-        minimize=verdict.minimize,
-        table=verdict_markdown(verdict),
-        samples=verdict.num_test_samples,
-        confidence=verdict.confidence,
-        losses=LOSSES[verdict.task],
-        train_samples=fingerprint.num_train_samples,
-        train_hash=fingerprint.train_sha256,
-        test_samples=fingerprint.num_test_samples,
-        test_hash=fingerprint.test_sha256,
-        inputs=fingerprint.inputs,
-        labels=f"{len(names)} classes: {', '.join(names)}" if names else "numbers; RMSE and MAE are in their unit",
-        model=f"Model {model.root.kind}",
-        optimizer=training.optimizer.kind,
-        rate=training.optimizer.lr,
-        batch="all samples" if training.batch_size == "full" else training.batch_size,
-        epochs=f"{training.epochs:,} epochs at most" if training.early_stopping else f"{training.epochs:,} epochs",
-        seed=training.seed,
-        found=" " + FOUND if found else "",
-        machine="\n".join(f"- {key}: {value}" for key, value in {**verdict.machine, "date": verdict.days}.items()),
+        name=account.verdict.recipe,
+        description=account.description or "(the recipe gives no description)",
+        outcome=facts.outcome(account),
+        table=verdict_markdown(account.verdict),
+        conditions=facts.conditions(account),
+        requirements=_list("The recipe requires:", facts.requirements(account)) or "The recipe requires nothing else.",
+        data=markdown_table(("split", "samples", "SHA-256"), facts.data_rows(account)),
+        inputs=account.fingerprint.inputs,
+        labels=facts.label_words(account),
+        training=facts.training_words(account),
+        chains=_chains(account),
+        judged=_judged(account),
+        machine=_list("", [f"{key}: {value}" for key, value in facts.machine_rows(account)]),
+        limits=_list("", facts.limits(account)),
     )
+
+
+def _chains(account: Account) -> str:
+    """Return what was done to the float model: the winner's steps first, then those of the others."""
+    lines = facts.chain_lines(account)
+    order = sorted(lines, key=lambda name: name != account.winner)
+    said = [f"{name}{' (wins)' * (name == account.winner)}: {'; '.join(lines[name])}" for name in order]
+    return _list("Steps from the float model, in their order:", said) or NO_STEPS
+
+
+def _judged(account: Account) -> str:
+    """Return the sections on what the table of the verdict has no room for."""
+    parts = []
+    if rows := facts.paired_rows(account):
+        parts += [PAIRED, markdown_table(facts.paired_columns(), rows)]
+    return "".join(f"{part}\n\n" for part in parts)
+
+
+def _list(title: str, lines: list[str]) -> str:
+    if not lines:
+        return ""
+    return "\n".join([*([title, ""] if title else []), *(f"- {line}" for line in lines)])

@@ -6,8 +6,10 @@ import math
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import onnx
-from onnx import GraphProto, NodeProto
+import onnxruntime
+from onnx import GraphProto, ModelProto, NodeProto
 
 from thresher.config import Config
 from thresher.modalities.inputs import ModelInput
@@ -29,69 +31,76 @@ class Cost(Config):
 
 
 def measure_cost(onnx_file: bytes, model_input: ModelInput) -> Cost:
-    """Return the cost of ``onnx_file``, which takes ``model_input``."""
+    """Return the cost of ``onnx_file``, which takes ``model_input``.
+
+    The sizes of tensors are those that ONNX Runtime computes for one sample of the longest shape, so that its own
+    operators are counted as ONNX's are. What it stores padded, as in a layout for one processor, counts with the
+    padding.
+    """
     model = onnx.load_from_string(onnx_file)
-    _fix_shape(model.graph, (1, *model_input.longest))
-    _use_standard_operators(model.graph)
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes, constants = _shapes(graph), _constants(graph)
-    counted = {name for node in graph.node if node.op_type in WEIGHTED for name in node.input[:3] if name in constants}
+    constants = _constants(model.graph)
+    weights = {name for node in model.graph.node for name in _operands(node) if name in constants}
+    shapes = _shapes(model, weights, model_input)
+    packed = [_packed_weights(node) for node in model.graph.node if node.op_type == "MatMulNBits"]
     return Cost(
         size_bytes=len(onnx_file),
         compressed_bytes=len(zlib.compress(onnx_file, 6)),
-        num_parameters=sum(math.prod(constants[name]) for name in counted if len(constants[name]) >= 2),
-        macs=sum(MACS[node.op_type](node, shapes) for node in graph.node if node.op_type in MACS),
+        num_parameters=sum(packed) + sum(math.prod(shapes[name]) for name in weights if len(shapes[name]) >= 2),
+        macs=sum(MACS[node.op_type](node, shapes) for node in model.graph.node if node.op_type in MACS),
     )
 
 
-def _fix_shape(graph: GraphProto, shape: Shape) -> None:
-    """Give the input, whose batch and length are open, one shape; what was inferred before goes."""
-    del graph.value_info[:]
-    for dimension, size in zip(graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
-        dimension.Clear()
-        dimension.dim_value = size
-    for output in graph.output:
-        for dimension in output.type.tensor_type.shape.dim:
-            dimension.Clear()
-
-
-def _use_standard_operators(graph: GraphProto) -> None:
-    """Let ONNX's shape inference know ONNX Runtime's own operators: by those whose shapes they have."""
+def _constants(graph: GraphProto) -> set[str]:
+    """Return all tensors that depend on stored ones alone, such as weights that are unpacked from integers."""
+    constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type in STANDARD:
-            name, num_inputs = STANDARD[node.op_type]
-            node.op_type, node.domain = name, ""
-            del node.input[num_inputs:]
+        if node.op_type == "Constant" or (node.input and constants.issuperset(filter(None, node.input))):
+            constants.update(node.output)
+    return constants
 
 
-def _shapes(graph: GraphProto) -> Shapes:
-    """Return every shape that is known; an axis that is not counts as 1."""
-    values = [*graph.input, *graph.value_info, *graph.output]
-    shapes = {
-        value.name: tuple(dimension.dim_value or 1 for dimension in value.type.tensor_type.shape.dim)
-        for value in values
-    }
-    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+def _operands(node: NodeProto) -> list[str]:
+    """Return the inputs of ``node`` that may be its weights."""
+    places = OPERANDS.get(node.op_type, ())
+    return [node.input[place] for place in places if place < len(node.input) and node.input[place]]
 
 
-def _constants(graph: GraphProto) -> Shapes:
-    """Return the shape of every constant, also where it reaches its operator through DequantizeLinear."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in shapes:
-            shapes[node.output[0]] = shapes[node.input[0]]
-    return shapes
+def _shapes(model: ModelProto, weights: set[str], model_input: ModelInput) -> Shapes:
+    """Return the shapes of ``weights`` and of all that products take and give."""
+    stored = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type in MACS]
+    needed = weights | {name for node in products for name in (*node.input[:1], *_operands(node), node.output[0])}
+    asked = sorted(needed - stored.keys())
+    example = model_input.example(1)
+    return stored | _run_for_shapes(model, asked, {model_input.name: example}) | {model_input.name: example.shape}
+
+
+def _run_for_shapes(model: ModelProto, names: list[str], feed: dict[str, np.ndarray]) -> Shapes:
+    given = {value.name for value in [*model.graph.input, *model.graph.output]}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    asked = [name for name in names if name not in feed]
+    return {name: value.shape for name, value in zip(asked, session.run(asked, feed), strict=True)} if asked else {}
+
+
+def _packed_weights(node: NodeProto) -> int:
+    sizes = {attribute.name: attribute.i for attribute in node.attribute}
+    return sizes["K"] * sizes["N"]
 
 
 def _convolution(node: NodeProto, shapes: Shapes) -> int:
-    weight = shapes[node.input[3] if node.op_type == "QLinearConv" else node.input[1]]
-    return math.prod(weight) * math.prod(shapes[node.output[0]][2:])
+    """At every place of every output channel, whichever axis is the channels'."""
+    weight = shapes[_operands(node)[-1]]
+    return math.prod(weight[1:]) * math.prod(shapes[node.output[0]][1:])
 
 
 def _product(node: NodeProto, shapes: Shapes) -> int:
-    """A B, for any leading axes; Gemm may have A turned."""
+    """A B, for any leading axes; A may be turned."""
     turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-    inner = shapes[node.input[0]][0 if turned else -1]
+    inner = shapes[node.input[0]][-2 if turned else -1]
     return math.prod(shapes[node.output[0]]) * inner
 
 
@@ -101,20 +110,25 @@ def _recurrence(node: NodeProto, shapes: Shapes) -> int:
     return steps * sum(math.prod(shapes[name]) for name in node.input[1:3])
 
 
+_CONVOLUTIONS = ("Conv", "FusedConv", "ConvInteger", "QLinearConv")
+_PRODUCTS = (
+    "Gemm", "FusedGemm", "QGemm", "MatMul", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat",
+    "DynamicQuantizeMatMul", "QLinearMatMul", "MatMulNBits",
+)  # fmt: skip
+_RECURRENCES = ("LSTM", "GRU", "DynamicQuantizeLSTM")
 MACS: dict[str, Callable[[NodeProto, Shapes], int]] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _convolution),
-    **dict.fromkeys(("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"), _product),
-    **dict.fromkeys(("LSTM", "GRU"), _recurrence),
+    **dict.fromkeys(_CONVOLUTIONS, _convolution),
+    **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(_RECURRENCES, _recurrence),
 }
-"""ONNX operator -> its multiply-accumulates."""
-STANDARD = {
-    "DynamicQuantizeLSTM": ("LSTM", 8),
-    "DynamicQuantizeMatMul": ("MatMul", 2),
-    "MatMulIntegerToFloat": ("MatMul", 2),
-    "FusedMatMul": ("MatMul", 2),
-    "FusedGemm": ("Gemm", 3),
-    "FusedConv": ("Conv", 3),
+"""Operator of ONNX or of ONNX Runtime -> its multiply-accumulates."""
+OPERANDS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(_CONVOLUTIONS, (1,)),
+    **dict.fromkeys(_PRODUCTS, (0, 1)),
+    **dict.fromkeys(_RECURRENCES, (1, 2)),
+    **dict.fromkeys(("QLinearConv",), (3,)),
+    **dict.fromkeys(("QGemm", "QLinearMatMul"), (0, 3)),
+    "MatMulNBits": (),
+    "Gather": (0,),
 }
-"""ONNX Runtime's operator -> ONNX's with the same first inputs, and how many of them."""
-WEIGHTED = {*MACS, "Gather"}
-"""Operators whose constant operands of two axes or more are a model's parameters."""
+"""Operator -> those of its inputs that are a model's parameters where they are constant and of two axes or more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from thresher.evaluation.metrics import LOSS, format_value
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
@@ -27,12 +29,24 @@ def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
 def verdict_markdown(verdict: Verdict) -> str:
     """Return the table in Markdown."""
     columns = verdict_columns(verdict)
-    lines = [columns, tuple("---" for _ in columns), *verdict_rows(verdict)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return markdown_table(columns, verdict_rows(verdict))
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; whatever stands in a cell, it stays one."""
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, cells)) + " |" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _row(judged: Judged, task: str) -> tuple[str, ...]:
     metrics = judged.metrics
+    if not metrics:  # there is no model to measure
+        figures = len(QUALITY_COLUMNS[task]) + len(OTHER_COLUMNS) - 2
+        return (judged.candidate, *("-" for _ in range(figures)), "failed", judged.reason)
     loss = _with_interval(LOSS[task], metrics[LOSS[task]])
     if task == "classification":
         quality: tuple[str, ...] = (f"{metrics['accuracy'].value:.4f}", loss)

@@ -9,6 +9,7 @@ from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.metrics import LOSS, find_metric, format_value, measure_metrics
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.statistics import Interval
+from thresher.failed import Failed
 from thresher.models import FLOAT
 
 
@@ -17,6 +18,7 @@ class Judged(Config):
 
     candidate: str
     metrics: dict[str, Interval]
+    """Empty where the candidate could not be made."""
     qualifies: bool
     wins: bool = False
     reason: str
@@ -51,12 +53,14 @@ class Verdict(Config):
         return next(judged for judged in self.candidates if judged.candidate == candidate)
 
 
-def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection) -> Verdict:
-    """Return the verdict over ``evaluations``, which name the float model and every candidate.
+def judge(recipe: str, results: dict[str, Evaluation | Failed], selection: Selection) -> Verdict:
+    """Return the verdict over ``results``, which name the float model and every candidate.
 
-    A candidate qualifies if it meets every requirement; the least of ``selection.minimize`` wins. Where that is a
-    latency, a candidate must also be faster than float beyond the noise of the paired rounds, else it does not count.
+    One that failed has its reason. Another candidate qualifies if it meets every requirement; the least of
+    ``selection.minimize`` wins. Where that is a latency, a candidate must also be faster than float beyond the noise
+    of the paired rounds, else it does not count.
     """
+    evaluations = {name: result for name, result in results.items() if isinstance(result, Evaluation)}
     baseline = evaluations[FLOAT]
     metrics = {
         name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
@@ -66,20 +70,19 @@ def judge(recipe: str, evaluations: dict[str, Evaluation], selection: Selection)
     minimize = selection.minimize
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
     winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
+
+    def judged(name: str, result: Evaluation | Failed) -> Judged:
+        if isinstance(result, Failed):
+            return Judged(candidate=name, metrics={}, qualifies=False, reason=result.reason)
+        reason = "; ".join(failures[name]) or _standing(name, winner, metrics, minimize)
+        qualifies = not failures[name]
+        return Judged(candidate=name, metrics=metrics[name], qualifies=qualifies, wins=name == winner, reason=reason)
+
     return Verdict(
         recipe=recipe,
         task=baseline.quality.kind,
         minimize=minimize,
-        candidates=tuple(
-            Judged(
-                candidate=name,
-                metrics=metrics[name],
-                qualifies=not failures[name],
-                wins=name == winner,
-                reason="; ".join(failures[name]) or _standing(name, winner, metrics, minimize),
-            )
-            for name in metrics
-        ),
+        candidates=tuple(judged(name, result) for name, result in results.items()),
         winner=winner,
         machine=baseline.machine,
         measured=(min(moments), max(moments)),

@@ -85,8 +85,9 @@ class ProgressHooks:
     def _show_trial(self, trial: progress.Trial) -> None:
         settings = ", ".join(f"{place.removeprefix('training.')} {value}" for place, value in trial.settings.items())
         loss = "" if trial.validation_loss is None else f", validation loss {trial.validation_loss:.4f}"
-        text = f"trial {trial.number + 1}/{trial.trials} {trial.state}{loss}: {settings}"
-        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+        figures = "".join(f", {name} {value:,.4g}" for name, value in trial.figures.items())
+        text = f"{trial.search} trial {trial.number + 1}/{trial.trials} {trial.state}{loss}{figures}: {settings}"
+        console.print(f"  {text.lstrip()}", highlight=False, markup=False, soft_wrap=True)
 
     def _describe(self, text: str) -> None:
         if self._bar:

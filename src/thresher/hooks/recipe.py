@@ -6,18 +6,33 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from thresher.config_loader import use_loader
+from thresher.datasets.model_file import ModelFileDataset
+from thresher.models.external.config import ExternalModel
+from thresher.pipelines.stage import model_file
 
 
 class RecipeHooks:
-    """Hands the run's own config loader to the pipeline registry, before any pipeline is built."""
+    """Hands the run's own config loader to the pipeline registry, before any pipeline is built, and the files that
+    recipes name to the catalog."""
+
+    _context: KedroContext
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader
+        self._context = context
         use_loader(loader)
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        loader: Any = self._context.config_loader
+        for name, recipe in loader.recipes.items():
+            if isinstance(recipe.model, ExternalModel):
+                catalog[model_file(name)] = ModelFileDataset(path=str(self._context.project_path / recipe.model.path))
 
 
 def recipe_of(pipeline: Pipeline) -> str:

@@ -56,8 +56,12 @@ _SUMMARIES: dict[str, Any] = {
         + (", channels last" if value.channels_last else "")
         + (", compiled" if value.compile else "")
     ),
+    "Imported": lambda value: escape(value.sentence),
     "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",
     "SearchResult": lambda value: _say_search(value),
+    "Failed": lambda value: f"[red]{escape(value.candidate)} failed:[/] {escape(value.reason)}",
+    "Sensitivity": lambda value: f"{len(value.curves)} layers, one at a time",
+    "BudgetSearch": lambda value: _say_budget(value),
     "Challenge": lambda value: value.reason,
     "Bundle": lambda value: f"{value.info.recipe}, candidate {value.info.candidate}",
 }
@@ -67,6 +71,15 @@ def _say_search(result: Any) -> str:
     from thresher.training.search_table import winner_words
 
     return f"best of {len(result.trials)} trials: {winner_words(result)}"
+
+
+def _say_budget(search: Any) -> str:
+    best, kept = search.winner, "keeps" if search.keeps_budget else "[yellow]does not keep[/]"
+    steps = ", ".join(step.kind for step in best.steps)
+    return (
+        f"best of {len(search.trials)} chains, {len(search.finalists)} finetuned: {steps}; "
+        f"{search.metric} {best.metric:.4f}, {best.costs['size_bytes'] / 1000:,.1f} kB; {kept} the budget"
+    )
 
 
 def _say_quality(quality: Any) -> str:
@@ -93,10 +106,14 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
     """Print the verdict's table, where this run made one, and what to do next, where it packed a Bento."""
     outputs = pipeline.all_outputs()
     verdicts = [name for name in outputs if name.endswith(".verdict")]
+    reports = [name for name in outputs if name.endswith(".report")]
     bentos = [name for name in outputs if name.endswith(".bento")]
     if verdicts:
         verdict = catalog.load(verdicts[0])
         print_verdict(verdict)
+    if reports:
+        where = os.path.relpath(catalog.get(reports[0])._describe()["filepath"])
+        console.print(f"The report, to be opened in a browser: [bold]{where}[/]", highlight=False, soft_wrap=True)
     if bentos:
         recipe = bentos[0].partition(".")[0]
         _print_next(recipe, catalog.load(bentos[0]), catalog.load(f"{recipe}.challenge"))

@@ -10,6 +10,7 @@ from pydantic import Field, RootModel
 from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
 from thresher.models.cnn import Cnn, build_cnn
 from thresher.models.cnn1d import Cnn1d, build_cnn1d
+from thresher.models.external.config import Checkpoint, ExportedModel, OnnxModel
 from thresher.models.lenet import LeNet, build_lenet
 from thresher.models.linear import Linear, build_linear
 from thresher.models.mlp import Mlp, build_mlp
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 FLOAT = "float"
 """The unpruned float model, which is always a candidate."""
 
-Model = Annotated[
-    Linear | Mlp | LeNet | Cnn | Resnet | TextCnn | Lstm | Gru | Transformer | Cnn1d, Field(discriminator="kind")
-]
+Architecture = Linear | Mlp | LeNet | Cnn | Resnet | TextCnn | Lstm | Gru | Transformer | Cnn1d
+Model = Annotated[Architecture, Field(discriminator="kind")]
+AnyModel = Annotated[Architecture | OnnxModel | ExportedModel | Checkpoint, Field(discriminator="kind")]
+"""What a recipe may name: what Thresher trains, and what was trained elsewhere."""
 
 
-class ModelChoice(RootModel[Model]):
+class ModelChoice(RootModel[AnyModel]):
     """A model as a node receives it: Kedro turns parameters into classes, not into unions."""
 
 

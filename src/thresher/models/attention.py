@@ -54,12 +54,13 @@ class Block(nn.Module):
         self.attention_output = nn.Linear(dimension, dimension)
         self.feed_forward_norm = nn.LayerNorm(dimension)
         self.expand = nn.Linear(dimension, config.feed_forward)
+        self.relu = nn.ReLU()
         self.contract = nn.Linear(config.feed_forward, dimension)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
         x_BTD = x_BTD + self.dropout(self._attend(self.attention_norm(x_BTD), attends_B11T))
-        inner = self.dropout(F.relu(self.expand(self.feed_forward_norm(x_BTD))))
+        inner = self.dropout(self.relu(self.expand(self.feed_forward_norm(x_BTD))))
         return x_BTD + self.dropout(self.contract(inner))
 
     def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:

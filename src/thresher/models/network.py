@@ -11,6 +11,7 @@ from thresher.modalities.inputs import AnyInput
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.models import BUILD, Model
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan
+from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.preparation import PREPARE
 
 
@@ -22,6 +23,8 @@ class NetworkSpec(Config):
     output: AnyOutput
     channel_plan: ChannelPlan = Field(default_factory=dict)
     """Layer name -> the widths that pruning left it, by torch's attribute names."""
+    quantization: Quantization | None = None
+    """What `quantize_aware` rounds, in what the channel plan has left."""
 
 
 class Network(nn.Module):
@@ -36,6 +39,8 @@ class Network(nn.Module):
         self.prepare = PREPARE[type(spec.input)](spec.input)
         self.body = BUILD[type(spec.model)](spec.model, spec.input, spec.output.width)
         apply_channel_plan(self.body, spec.channel_plan)
+        if spec.quantization is not None:
+            fake_quantize(self.body, spec.quantization)
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
         return self.body(*self.prepare(encoded))

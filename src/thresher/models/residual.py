@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class ResidualBlock(nn.Module):
@@ -16,11 +15,13 @@ class ResidualBlock(nn.Module):
         self.norm1 = nn.BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels_out)
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != channels_out:
             projection = nn.Conv2d(channels, channels_out, 1, stride, bias=False)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels_out))
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
-        inner = F.relu(self.norm1(self.conv1(x_BCHW)))
-        return F.relu(self.shortcut(x_BCHW) + self.norm2(self.conv2(inner)))
+        inner = self.relu1(self.norm1(self.conv1(x_BCHW)))
+        out: torch.Tensor = self.relu2(self.shortcut(x_BCHW) + self.norm2(self.conv2(inner)))
+        return out

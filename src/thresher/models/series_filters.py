@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from thresher.modalities.inputs import SeriesInput
 from thresher.models.cnn1d import Cnn1d
@@ -26,14 +25,15 @@ class SeriesFilters(nn.Module):
             for layer, (before, after) in enumerate(zip(sizes, config.channels, strict=False))
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(after) for after in config.channels)
+        self.relus = nn.ModuleList(nn.ReLU() for _ in config.channels)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.channels[-1], width)
 
     def forward(self, series_BTC: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         x_BCT = series_BTC.transpose(1, 2)
         real_B1T = mark_steps(lengths_B, series_BTC.shape[1])[:, None]
-        for filter_, norm in zip(self.filters, self.norms, strict=True):
-            x_BCT = F.relu(norm(filter_(x_BCT))) * real_B1T
+        for filter_, norm, relu in zip(self.filters, self.norms, self.relus, strict=True):
+            x_BCT = relu(norm(filter_(x_BCT))) * real_B1T
         mean_BC = x_BCT.sum(dim=2) / lengths_B[:, None]
         out: torch.Tensor = self.output(self.dropout(mean_BC))
         return out

@@ -30,6 +30,7 @@ class TextFilters(nn.Module):
         self.filters = nn.ModuleList(
             nn.Conv1d(config.dimension, config.num_filters, size) for size in config.filter_widths
         )
+        self.relus = nn.ModuleList(nn.ReLU() for _ in config.filter_widths)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.num_filters * len(config.filter_widths), width)
 
@@ -37,7 +38,10 @@ class TextFilters(nn.Module):
         x_BDT = self.embedding(tokens_BT).transpose(1, 2)
         real_B1T = mark_steps(lengths_B, tokens_BT.shape[1])[:, None]
         # After the ReLU nothing is below zero, so that zero where there is no token never is the largest.
-        largest = [(F.relu(filter_(self._beyond(x_BDT, filter_))) * real_B1T).amax(dim=2) for filter_ in self.filters]
+        largest = [
+            (relu(filter_(self._beyond(x_BDT, filter_))) * real_B1T).amax(dim=2)
+            for filter_, relu in zip(self.filters, self.relus, strict=True)
+        ]
         out: torch.Tensor = self.output(self.dropout(torch.cat(largest, dim=1)))
         return out
 

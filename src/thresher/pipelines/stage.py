@@ -16,9 +16,14 @@ TIMED = "timed"
 """Tag of the nodes that measure time: what they give is taken again only on the machine that it was measured on."""
 
 
+def model_file(recipe: str) -> str:
+    """Return the dataset with the file of a model that was not trained here: raw data, like samples."""
+    return f"{recipe}.model_file"
+
+
 def stage_node(
     function: Callable[..., Any],
-    inputs: list[str],
+    inputs: list[str] | dict[str, str],
     outputs: str | list[str],
     tags: list[str],
     candidate: str | None = None,

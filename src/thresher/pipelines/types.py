@@ -14,26 +14,34 @@ if TYPE_CHECKING:
 
     from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
+    from thresher.evaluation.report.account import Account
     from thresher.evaluation.verdict import Verdict
+    from thresher.models.external.imported import Imported
     from thresher.models.network import Network
+    from thresher.search.result import BudgetSearch
+    from thresher.search.sensitivity import Sensitivity
     from thresher.training.checkpoints import Checkpoints
     from thresher.training.history import TrainingHistory
     from thresher.training.range_test import RangeTest
     from thresher.training.search import SearchResult
 else:
-    Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
-    Checkpoints = RangeTest = SearchResult = object
+    Account = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
+    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = object
 
 __all__ = [
+    "Account",
+    "BudgetSearch",
     "Challenge",
     "Checkpoints",
     "Contender",
     "DataFrame",
     "Evaluation",
     "Figure",
+    "Imported",
     "Network",
     "RangeTest",
     "SearchResult",
+    "Sensitivity",
     "TrainingHistory",
     "Verdict",
 ]

@@ -32,8 +32,9 @@ class CodeIndex:
 
     Followed are all names that a definition loads, by Python's scoping: through imports, those inside functions and
     those for the type checker too, and through attributes of modules; decorators, defaults, annotations, quoted ones
-    too, and bases; strings "package.module:name". A change to a top-level name by the module's own statements
-    (`TABLE[key] = ...`, `app.add(...)`, `@app.get(...)`) is part of its definition.
+    too, and bases; strings "package.module:name", and those that name a template or a style sheet beside
+    the module, whose content counts. A change to a top-level name by the module's own statements (`TABLE[key] = ...`,
+    `app.add(...)`, `@app.get(...)`) is part of its definition.
 
     Not followed are: attributes by computed names (`getattr`), what other modules or functions put into a table or
     register, subclasses of a class that is reached, and arguments, but for their annotations. What runs when a module

@@ -41,6 +41,7 @@ class Reader:
     def read_constant(self, node: ast.Constant, scope: Scope) -> None:
         if isinstance(node.value, str):
             self._references.note_entry_point(node.value)
+            self._references.note_file(node.value)
 
     def read_statement(self, node: ast.Expr, scope: Scope) -> None:
         if not isinstance(node.value, ast.Constant):

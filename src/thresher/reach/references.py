@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Collection
 
 from thresher.reach.binding import Address, Member, Scope, Target, read_import
 from thresher.reach.source import Sources
 
+FILE = re.compile(r"\w+\.(?:j2|css)")
 ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 
 
@@ -23,7 +25,8 @@ class References:
         self.addresses: set[Address] = set()
         self.members: set[Member] = set()
         self.aliases: set[str] = set()
-        """`NAME = DEFINITION` for what is imported: not in the code that uses it, and yet decides what that does."""
+        """`NAME = DEFINITION` for what is imported, `FILE = HASH` for what is read: not in the code that uses it, and
+        yet decides what that does."""
         self.answers: dict[str, bool] = {}
         """Kind -> whether it was selected, for each that was asked for."""
 
@@ -48,6 +51,11 @@ class References:
         module = self._sources.module(match[1]) if match else None
         if match and module and module.binds(match[2]):
             self.addresses.update(self._sources.resolve(Address(match[1], match[2])))
+
+    def note_file(self, text: str) -> None:
+        """Note the content of the file that ``text`` names beside the module, if it does: a template, say."""
+        if FILE.fullmatch(text) and (content := self._sources.read_beside(self._module, text)) is not None:
+            self.aliases.add(f"{text} = {hashlib.sha256(content).hexdigest()}")
 
     def note_import(self, node: ast.Import | ast.ImportFrom) -> None:
         """Note what a function imports from other packages; of this one it depends on what it uses alone."""

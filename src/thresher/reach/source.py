@@ -52,6 +52,11 @@ class Sources:
             self._modules[name] = self._read(name) if self.owns(name) else None
         return self._modules[name]
 
+    def read_beside(self, module: str, name: str) -> bytes | None:
+        """Return the file ``name`` in the folder of ``module``, which is no package; None where there is none."""
+        path = self._folder.joinpath(*module.split(".")[1:]).with_name(name)
+        return path.read_bytes() if path.is_file() else None
+
     def resolve(self, address: Address) -> tuple[Address, ...]:
         """Return where that is defined which stands at ``address``, through all imports, by all of its branches.
 

@@ -15,7 +15,7 @@ from thresher.contracts import Contract
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
 from thresher.modalities import AnyEncoding
-from thresher.models import Model
+from thresher.models import AnyModel
 from thresher.serving.options import Serving
 from thresher.training import Training
 
@@ -76,7 +76,7 @@ class Recipe(Config):
     description: str = ""
     task: Literal["classification", "regression"]
     data: Data
-    model: Model
+    model: AnyModel
     training: Training = Field(default_factory=Training)
     candidates: dict[Name, Candidate] = Field(default_factory=dict)
     """Name -> chain. The unpruned float model is always a candidate, named "float"."""

@@ -30,8 +30,18 @@ def _candidate_problems(parts: Parts) -> Iterable[Found]:
             yield place, f"goes in a circle: {' -> '.join(circle)}", "Start one of them from float."
         elif candidate.from_ not in others:
             yield place, f"there is no candidate '{candidate.from_}'", nearest(candidate.from_, others)
+        yield from _teacher_problems(name, parts)
     for below, what in find_chain_problems(parts.candidates):
         yield ("candidates", *below), what, "Prune and finetune first, quantize once and last."
+
+
+def _teacher_problems(name: str, parts: Parts) -> Iterable[Found]:
+    able = {FLOAT, *(other for other, candidate in parts.candidates.items() if candidate.changes_network)} - {name}
+    for teacher in parts.candidates[name].teachers:
+        if teacher not in able:
+            known = teacher in parts.names - {name}
+            what = f"'{teacher}' has no network of its own" if known else f"there is no candidate '{teacher}'"
+            yield ("candidates", name), f"distill from: {what}", nearest(teacher, able)
 
 
 def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[Found]:

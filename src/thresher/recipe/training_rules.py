@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 from thresher.compression import PruneChannels
 from thresher.errors import nearest
 from thresher.models import CHANNELS_ARE_FIXED, TAKES, ModelChoice
+from thresher.models.external.config import Checkpoint, ExternalModel
+from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.parts import Found, Parts
 from thresher.training import Training
 from thresher.training.optimizers import Lbfgs
@@ -18,6 +21,11 @@ from thresher.training.space import apply, corners
 
 def find_training_problems(parts: Parts) -> Iterable[Found]:
     """Yield every broken rule."""
+    if isinstance(parts.model, ExternalModel):
+        yield from find_external_problems(parts)
+        architecture = parts.model.network if isinstance(parts.model, Checkpoint) else None
+        training = None if parts.training is None else parts.training.model_copy(update={"search": None})
+        parts = replace(parts, model=architecture, training=training)
     yield from _model_problems(parts)
     yield from _pruning_problems(parts)
     if parts.training is not None:

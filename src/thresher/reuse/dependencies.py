@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher.machine import describe_machine
-from thresher.pipelines.stage import TIMED
+from thresher.pipelines.stage import TIMED, model_file
 from thresher.reach.index import CodeIndex
 from thresher.reuse.fingerprints import ABSENT, CatalogContents
 from thresher.reuse.ledger import Dependencies
@@ -38,12 +38,13 @@ def find_dependencies(
     slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
+    named.add(model_file(recipe))
     raw = {name: contents.of(name) or ABSENT for name in sorted(named & set(pipeline.inputs()))}
     machine = describe_machine()
     found = {}
     for node in pipeline.nodes:
         family = [*lineage[node.name], node]
-        kinds = {str(value) for member in family for key, value in slices[member.name].items() if _is_kind(key)}
+        kinds = {kind for member in family for key, value in slices[member.name].items() for kind in _kinds(key, value)}
         reach = index.reach(_roots(node, contents), frozenset(kinds))
         read = {name for member in family for name in member.inputs}
         found[node.name] = Dependencies(
@@ -78,9 +79,12 @@ def _version(name: str) -> str:
         return ", ".join(f"{found} {version(found)}" for found in packages_distributions().get(name, ())) or "none"
 
 
-def _is_kind(key: str) -> bool:
-    """Return whether the value at ``key`` names a kind: of an optimizer, a model, a technique, or the task itself."""
-    return key.rpartition(".")[2] in ("kind", "task")
+def _kinds(key: str, value: Any) -> list[str]:
+    """Return the kinds that ``value`` names: of an optimizer, a model, techniques, or the task itself."""
+    last = key.rpartition(".")[2]
+    if last == "techniques":
+        return [str(kind) for kind in value]
+    return [str(value)] if last in ("kind", "task", "architecture") else []
 
 
 def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:

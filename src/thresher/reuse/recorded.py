@@ -14,6 +14,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from thresher.contracts import ContractReport
+from thresher.failed import Failed
 from thresher.machine import describe_machine
 from thresher.reuse.content import ContentHashes
 from thresher.reuse.fingerprints import fingerprint
@@ -102,4 +103,6 @@ def why_unfinished(result: Any) -> str:
     for value in result if isinstance(result, tuple) else (result,):
         if isinstance(value, ContractReport) and not value.success:
             return "the contract did not hold"
+        if isinstance(value, Failed) and value.may_pass:
+            return "it failed on what may pass"
     return ""

@@ -17,19 +17,28 @@ from mlflow.tracking.fluent import log_metrics
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.verdict import Verdict
+from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.progress import Event, TrainingEpoch, TrainingStep
+from thresher.models.external.imported import Imported
+from thresher.progress import TRIAL, Event, TrainingEpoch, TrainingStep
+from thresher.search.result import BudgetSearch
+from thresher.search.sensitivity import Sensitivity
 from thresher.tracking.models import as_input, data_sets
 from thresher.tracking.run import run_id
 from thresher.training.execution import ChosenExecution
 from thresher.training.range_test import RangeTest
-from thresher.training.search import TRIAL, SearchResult
+from thresher.training.search import SearchResult
 from thresher.training.search_table import search_markdown, winner_words
 
 CURVES = ("loss", "learning_rate", "epoch_loss", "validation_loss", "validation_accuracy", "validation_rmse")
 """Metrics of a training while it goes on: the first two by optimizer steps, the others by epochs; of the last two,
 the one of its task."""
-FIGURES = {"verdict_plot": "verdict", "search_plot": "search", "range_test_plot": "training"}
+FIGURES = {
+    "verdict_plot": "verdict",
+    "search_plot": "search",
+    "range_test_plot": "training",
+    "budget_plot": "compression",
+}
 """Dataset -> the folder among the artifacts of the run."""
 SECONDS_A_CALL = 1.0
 METRICS_A_CALL = 1000  # MLflow's own limit
@@ -80,6 +89,8 @@ def _(value: str, name: str) -> None:
     if name.endswith(".model_card"):
         _client().log_text(run_id(), value, "verdict/model_card.md")
         _client().set_tag(run_id(), "mlflow.note.content", value)
+    if name.endswith(".report"):
+        _client().log_text(run_id(), value, "report/report.html")
     if name.endswith(".bento"):
         _client().set_tag(run_id(), "bento", value)
 
@@ -92,6 +103,13 @@ def _(value: dict, name: str) -> None:
                 (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
                 (Path(folder) / path).write_bytes(content)
             _client().log_artifacts(run_id(), folder, "contract")
+
+
+@log.register
+def _(value: Imported, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), "training/imported.json")
+    metrics = {f"float.validation_{value.metric}": value.value}
+    log_metrics(metrics, run_id=run_id())
 
 
 @log.register
@@ -112,10 +130,27 @@ def _(value: SearchResult, name: str) -> None:
     _client().set_tag(run_id(), "search", winner_words(value))
 
 
+@log.register
+def _(value: BudgetSearch, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), f"compression/{value.candidate}_search.json")
+
+
+@log.register
+def _(value: Sensitivity, name: str) -> None:
+    base = name.split(".")[1]
+    _client().log_text(run_id(), value.model_dump_json(indent=2), f"compression/{base}_sensitivity.json")
+
+
+@log.register
+def _(value: Failed, name: str) -> None:
+    text = f"{value.candidate} failed in {value.step}: {value.reason}\n{value.traceback}"
+    _client().log_text(run_id(), text, f"compression/{value.candidate}_failed.txt")
+
+
 def log_figure(figure: Any, name: str) -> None:
     """Log a figure of matplotlib, or the PNG file that was made of one, in the folder of its kind."""
-    plot = name.rpartition(".")[2]
-    file, place = f"{plot}.png", FIGURES[plot]
+    _, *candidate, plot = name.split(".")
+    file, place = "_".join((*candidate, plot)) + ".png", FIGURES[plot]
     if not isinstance(figure, bytes):
         _client().log_figure(run_id(), figure, f"{place}/{file}")
         return

@@ -8,6 +8,7 @@ from mlflow.tracking.fluent import log_metrics
 
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
+from thresher.failed import Failed
 from thresher.models import FLOAT
 from thresher.tracking import logs, models
 from thresher.tracking.run import run_id
@@ -15,7 +16,9 @@ from thresher.tracking.run import run_id
 
 def log_result(name: str, value: Any, catalog: Any) -> None:
     """Log ``value``, which a node gave the dataset ``name`` or an earlier run left there."""
-    if name.endswith(".evaluation"):
+    if isinstance(value, Failed):
+        logs.log(value, name)
+    elif name.endswith(".evaluation"):
         _log_evaluation(name, value, catalog)
     elif name.rpartition(".")[2] in logs.FIGURES:
         logs.log_figure(value, name)

@@ -14,17 +14,18 @@ STATE = "trial_state"
 
 
 def log_trial(event: Event) -> None:
-    """Log a finished trial as a nested run: its settings as parameters, its validation losses by epochs."""
+    """Log a finished trial as a nested run: its settings as parameters, its figures and validation losses by epochs."""
     if not isinstance(event, Trial):
         return
     client = MlflowClient()
     parent = client.get_run(run_id())
-    tags = {PARENT: run_id(), "mlflow.runName": f"trial {event.number}", STATE: event.state}
+    tags = {PARENT: run_id(), "mlflow.runName": f"{event.search} trial {event.number}".strip(), STATE: event.state}
     child = client.create_run(parent.info.experiment_id, tags=tags).info.run_id
     now = int(time.time() * 1000)
     metrics = [Metric("validation_loss", loss, now, epoch) for epoch, loss in enumerate(event.validation_losses, 1)]
     if event.validation_loss is not None:
         metrics.append(Metric("best_validation_loss", event.validation_loss, now, 0))
+    metrics += [Metric(name, value, now, 0) for name, value in event.figures.items()]
     params = [Param(place, str(value)) for place, value in flatten(event.settings).items()]
     client.log_batch(child, metrics=metrics, params=params, tags=[RunTag("seconds", f"{event.seconds:.1f}")])
     client.set_terminated(child, "FAILED" if event.state == "failed" else "FINISHED")

@@ -17,6 +17,7 @@ from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.progress import Step, report
 from thresher.training import Training
+from thresher.training.distillation import Teaching
 from thresher.training.execution import ChosenExecution
 
 FORMAT = 1
@@ -78,6 +79,7 @@ def key_of(
     config: Training,
     execution: ChosenExecution,
     name: str,
+    teaching: Teaching | None = None,
 ) -> str:
     """Return the hash of all that decides what a training comes to, to the last bit."""
     parts = [
@@ -85,12 +87,15 @@ def key_of(
         torch.__version__,
         name,
         network.spec.model_dump(mode="json"),
-        _hash_weights(network),
+        hash_weights(network),
         config.model_dump(mode="json", exclude=WITHOUT_INFLUENCE),
         execution.model_dump(mode="json", exclude={"trials"}),
         training.content_hash(),
         validation.content_hash(),
     ]
+    if teaching is not None:
+        shares = [teaching.temperature, teaching.weight, teaching.features]
+        parts.append([teaching.network.spec.model_dump(mode="json"), hash_weights(teaching.network), shares])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,7 +110,8 @@ def _is_finished(path: Path) -> bool:
     return read_metadata(path).get(FINISHED) == str(True)
 
 
-def _hash_weights(network: Network) -> str:
+def hash_weights(network: Network) -> str:
+    """Return the SHA-256 of all weights and buffers, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -14,6 +14,7 @@ from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.averaging import move_average
 from thresher.training.batches import Batch
+from thresher.training.distillation import Teacher, Teaching
 from thresher.training.execution import ChosenExecution
 from thresher.training.losses import build_loss
 from thresher.training.memory import in_parts_that_fit
@@ -42,6 +43,7 @@ class Learner:
         labels: np.ndarray,
         device: torch.device,
         batch_size: int,
+        teaching: Teaching | None = None,
     ) -> None:
         self.network = copy.deepcopy(network).to(device)
         if execution.channels_last:
@@ -58,6 +60,7 @@ class Learner:
         if config.activation_checkpointing:
             recompute(self.network.body)
         self._channels_last = execution.channels_last
+        self._teacher = Teacher(teaching, self.network, device) if teaching is not None else None
         self._forward = _compiled(self.network, device) if execution.compile else self.network
 
     @property
@@ -100,6 +103,8 @@ class Learner:
     def result(self) -> Network:
         """Return the network to keep, on the CPU, in evaluation mode; the learner is of no use afterwards."""
         keep_again(self.network.body)
+        if self._teacher is not None:
+            self._teacher.leave()
         network = self.judged
         if self._config.keep == "best":
             network.load_state_dict(self._best)
@@ -156,6 +161,8 @@ class Learner:
             with self._precision():
                 learned = self._forward(inputs)
             loss = self._loss.sum(learned.float(), labels) / weight
+            if self._teacher is not None:
+                loss = self._teacher.mix(loss, inputs, learned.float(), len(batch.labels))
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

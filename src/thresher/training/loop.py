@@ -14,6 +14,7 @@ from thresher.training.augmentation import augment
 from thresher.training.batches import Order, load_batches
 from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.devices import choose_device
+from thresher.training.distillation import Teaching
 from thresher.training.execution import ChosenExecution, default_execution
 from thresher.training.guard import Guard
 from thresher.training.history import Epoch, TrainingHistory
@@ -37,6 +38,7 @@ def train(
     execution: ChosenExecution | None = None,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    teaching: Teaching | None = None,
 ) -> tuple[Network, TrainingHistory]:
     """Return a trained copy of ``network`` and what became of it, epoch by epoch.
 
@@ -54,6 +56,7 @@ def train(
             to clear.
         on_epoch: called after every epoch, those done before a continuation among them; what it raises ends the
             training.
+        teaching: another network to learn from, besides the labels.
 
     Raises:
         TrainingError: a loss that is not finite, memory that does not suffice for one sample, or no such device.
@@ -61,7 +64,7 @@ def train(
     device = choose_device(config.device)
     chosen = execution or default_execution(config.execution, network)
     with _threads(chosen.threads):
-        return _train(network, training, validation, config, name, chosen, checkpoints, on_epoch, device)
+        return _train(network, training, validation, config, name, chosen, checkpoints, on_epoch, teaching, device)
 
 
 def _train(
@@ -73,6 +76,7 @@ def _train(
     execution: ChosenExecution,
     checkpoints: Checkpoints | None,
     on_epoch: Callable[[Epoch], None] | None,
+    teaching: Teaching | None,
     device: torch.device,
 ) -> tuple[Network, TrainingHistory]:
     torch.manual_seed(config.seed)
@@ -80,8 +84,8 @@ def _train(
     order = Order(len(training), config.batch_size, config.epochs, config.seed)
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
     judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
-    learner = Learner(network, config, execution, training.labels, device, order.size)
-    key = key_of(network, training, validation, config, execution, name) if checkpoints is not None else ""
+    learner = Learner(network, config, execution, training.labels, device, order.size, teaching)
+    key = key_of(network, training, validation, config, execution, name, teaching) if checkpoints is not None else ""
     saver = Saver(checkpoints, name, key, config.checkpoint_seconds)
     at = saver.restore(learner, device)
     guard = Guard(name, training, at, device, saver.last)

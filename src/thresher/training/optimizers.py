@@ -143,12 +143,9 @@ def build_optimizers(config: Optimizer, network: Network) -> list[torch.optim.Op
 
 def hidden_matrices(network: Network) -> list[torch.nn.Parameter]:
     """Return the weights that muon orthogonalizes: 2-D, in neither an embedding nor the output layer."""
-    from torch import nn
-
     left_out = {id(weight) for weight in network.output_layer().parameters()}
-    for module in network.modules():
-        if isinstance(module, nn.Embedding):
-            left_out.add(id(module.weight))
+    for table in network.embeddings():
+        left_out.update(id(weight) for weight in table.parameters())
     return [weight for weight in network.parameters() if weight.ndim == 2 and id(weight) not in left_out]
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 STARTUP_TRIALS = 5
 """Drawn at random before the sampler learns from them."""
 STUDY = "study.db"
-TRIAL = "trial "
-"""Begins the names of the trainings of trials."""
 
 OnEpoch = Callable[["Epoch"], None]
 Train = Callable[[dict[str, Any], int, OnEpoch], float]

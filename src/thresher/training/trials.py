@@ -14,11 +14,12 @@ from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice
 from thresher.models.network import Network, NetworkSpec
+from thresher.progress import TRIAL
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.execution import ChosenExecution
 from thresher.training.loop import train
-from thresher.training.search import TRIAL, OnEpoch, SearchResult, search
+from thresher.training.search import OnEpoch, SearchResult, search
 from thresher.training.space import apply
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
+from thresher.failed import Failed, attempt
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Checkpoints, Network
@@ -32,28 +33,41 @@ def compress_network(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
-) -> Network:
-    """Return the network that the candidate's pruning and finetuning steps make of ``base``."""
-    samples = (training_samples, validation_samples)
-    data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints)
-    network = _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
-    checkpoints.clear()
-    return network
+    *teachers: Network,
+) -> Network | Failed:
+    """Return the network that the candidate's steps on it make of ``base``, or why they cannot.
+
+    Args:
+        candidate: a `Failed` in its place where a search has found no steps. Kedro reads this annotation, and makes
+            what it names of a parameter: a union would be none.
+        teachers: the networks of ``candidate.teachers``, in that order.
+    """
+    if isinstance(candidate, Failed):
+        return candidate
+
+    def make() -> Network:
+        known = dict(zip(candidate.teachers, teachers, strict=True))
+        samples = (training_samples, validation_samples)
+        data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
+        network = _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
+        checkpoints.clear()
+        return network
+
+    return attempt(candidate.name, compress_network.__name__, make, base, *teachers)
 
 
-def export_network(network: Network, validation_samples: EncodedSamples) -> bytes:
+def export_network(
+    network: Network, validation_samples: EncodedSamples, candidate: str | None = None
+) -> bytes | Failed:
     """Return the network as an ONNX file whose answers are proven equal to torch's on real samples.
 
-    Raises:
-        ParityError: they are not.
-    """
-    from thresher.export import check_parity, export_onnx
+    Args:
+        candidate: whose it is; None of the float model.
 
-    with PROCESS_STATE:
-        report(Step("export to ONNX, parity with torch"))
-        onnx_file = export_onnx(network)
-        check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
-    return onnx_file
+    Raises:
+        ParityError: those of the float model are not.
+    """
+    return attempt(candidate, export_network.__name__, lambda: _export(network, validation_samples), network)
 
 
 def quantize_onnx(
@@ -62,10 +76,32 @@ def quantize_onnx(
     training_samples: EncodedSamples,
     candidate: NamedCandidate,
     seed: int,
-) -> bytes:
-    """Return the ONNX file that the candidate's quantization makes of the float ``onnx_file``."""
-    data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed)
-    return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+    threads: int = 1,
+    batch_sizes: tuple[int, ...] = (1, 32),
+) -> bytes | Failed:
+    """Return what the candidate's steps on the ONNX file make of ``onnx_file``, or why they cannot.
+
+    Args:
+        threads, batch_sizes: of what is timed, where a step leaves something to that.
+    """
+    if isinstance(candidate, Failed):
+        return candidate
+
+    def make() -> bytes:
+        data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, tuple(batch_sizes), threads)
+        return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+
+    return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
+
+
+def _export(network: Network, validation_samples: EncodedSamples) -> bytes:
+    from thresher.export import check_parity, export_onnx
+
+    with PROCESS_STATE:
+        report(Step("export to ONNX, parity with torch"))
+        onnx_file = export_onnx(network)
+        check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
+    return onnx_file
 
 
 def _apply(

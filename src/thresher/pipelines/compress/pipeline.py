@@ -1,51 +1,87 @@
-"""float network -> (compress_network) -> export_network -> (quantize_onnx) -> the candidate's ONNX file."""
+"""float network -> (search_chain) -> (compress_network) -> export_network -> (quantize_onnx) -> a candidate's file."""
 
 from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from thresher.compression import PruneChannels
 from thresher.compression.candidate import Candidate
 from thresher.models import FLOAT
+from thresher.models.external.config import GraphModel
 from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
-from thresher.pipelines.stage import stage_node
+from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
+from thresher.pipelines.stage import TIMED, stage_node
 from thresher.pipelines.train.pipeline import training_settings
 from thresher.recipe import Recipe
 
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return a branch for the float model and one for every candidate of the recipe ``name``."""
-    float_branch = [_export(name, FLOAT, f"{name}.{FLOAT}.onnx")]
+    float_branch = [] if isinstance(recipe.model, GraphModel) else [_float_branch(name)]
     training = training_settings(name, recipe)
+    measured = [_sensitivity(name, base, training) for base in sensitivity_bases(recipe)]
     branches = [_branch(name, key, candidate, training) for key, candidate in recipe.candidates.items()]
-    return Pipeline([*float_branch, *(node for branch in branches for node in branch)])
+    return Pipeline([*float_branch, *measured, *(node for branch in branches for node in branch)])
+
+
+def _float_branch(name: str) -> Node:
+    exported = [f"{name}.{FLOAT}.network", f"{name}.validation_samples"]
+    return stage_node(export_network, exported, f"{name}.{FLOAT}.onnx", ["compress", FLOAT], FLOAT)
+
+
+def sensitivity_bases(recipe: Recipe) -> list[str]:
+    """Return the candidates whose channels others prune or search to prune; each layer of theirs is tried alone."""
+    bases = {
+        candidate.from_
+        for candidate in recipe.candidates.values()
+        if (candidate.search and candidate.search.prunes)
+        or (candidate.from_ == FLOAT and any(isinstance(step, PruneChannels) for step in candidate.steps))
+    }
+    return sorted(bases)
+
+
+def _sensitivity(name: str, base: str, training: str) -> Node:
+    samples = [f"{name}.training_samples", f"{name}.validation_samples"]
+    inputs = [f"{name}.{base}.network", f"{name}.encoder", *samples, training]
+    return stage_node(measure_sensitivity, inputs, f"{name}.{base}.sensitivity", ["compress", base], base)
 
 
 def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[Node]:
-    data, steps = [f"{name}.encoder", f"{name}.training_samples"], f"params:{name}.candidates.{key}"
-    own, tags = f"{name}.{key}", ["compress", key]
-    nodes = []
-    # Whose network it is, its ONNX file is too: nothing may follow a quantization.
+    own, tags, data = f"{name}.{key}", ["compress", key], [f"{name}.encoder", f"{name}.training_samples"]
+    steps = f"{own}.found_candidate" if candidate.search else f"params:{name}.candidates.{key}"
+    nodes = [_search(name, key, candidate, training)] if candidate.search else []
+    # Whose network it is, its ONNX file is too: nothing of torch may follow what is done to a file.
     source = f"{name}.{candidate.from_}.onnx"
-    if candidate.network_steps:
-        base = f"{name}.{candidate.from_}.network"
-        run = [f"{name}.execution", f"{own}.checkpoints"]
-        nodes.append(
-            stage_node(
-                compress_network,
-                [base, *data, f"{name}.validation_samples", steps, training, *run],
-                f"{own}.network",
-                tags,
-                key,
-            )
-        )
-        source = f"{own}.{'unquantized_' if candidate.onnx_steps else ''}onnx"
-        nodes.append(_export(name, key, source))
-    if candidate.onnx_steps:
-        seed = f"params:{name}.training.seed"
-        nodes.append(stage_node(quantize_onnx, [source, *data, steps, seed], f"{own}.onnx", tags, key))
+    changes_file = bool(candidate.onnx_steps or candidate.search)
+    if candidate.changes_network:
+        inputs = [f"{name}.{candidate.from_}.network", *data, *_settings(name, key, steps, training)]
+        nodes.append(stage_node(compress_network, [*inputs, *_teachers(name, candidate)], f"{own}.network", tags, key))
+        source = f"{own}.{'unquantized_' if changes_file else ''}onnx"
+        exported = [f"{own}.network", f"{name}.validation_samples", f"params:{name}.candidates.{key}.name"]
+        nodes.append(stage_node(export_network, exported, source, tags, key))
+    if changes_file:
+        timed = [f"params:{name}.evaluation.{setting}" for setting in ("threads", "batch_sizes")]
+        inputs = [source, *data, steps, f"params:{name}.training.seed", *(timed if candidate.is_timed else [])]
+        tagged = [*tags, TIMED] if candidate.is_timed else tags
+        nodes.append(stage_node(quantize_onnx, inputs, f"{own}.onnx", tagged, key))
     return nodes
 
 
-def _export(name: str, key: str, target: str) -> Node:
-    inputs = [f"{name}.{key}.network", f"{name}.validation_samples"]
-    return stage_node(export_network, inputs, target, ["compress", key], key)
+def _search(name: str, key: str, candidate: Candidate, training: str) -> Node:
+    assert candidate.search is not None
+    own, base = f"{name}.{key}", f"{name}.{candidate.from_}"
+    models = [f"{base}.network", f"{name}.{FLOAT}.onnx", f"{name}.encoder", f"{name}.training_samples"]
+    settings = _settings(name, key, f"params:{name}.candidates.{key}", training)
+    curves = [f"{base}.sensitivity"] if candidate.search.prunes else []
+    inputs = [*models, *settings, f"params:{name}.evaluation", *curves, *_teachers(name, candidate)]
+    outputs = [f"{own}.found_candidate", f"{own}.budget_search", f"{own}.budget_plot"]
+    return stage_node(search_chain, inputs, outputs, ["compress", key, TIMED], key)
+
+
+def _settings(name: str, key: str, steps: str, training: str) -> list[str]:
+    """Return what making a network takes besides the one to begin with and the training samples."""
+    return [f"{name}.validation_samples", steps, training, f"{name}.execution", f"{name}.{key}.checkpoints"]
+
+
+def _teachers(name: str, candidate: Candidate) -> list[str]:
+    return [f"{name}.{teacher}.network" for teacher in candidate.teachers]

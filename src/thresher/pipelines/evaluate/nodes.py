@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thresher.evaluation import Measurement
+from thresher.failed import Failed, attempt
 from thresher.machine import describe_machine
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
@@ -13,11 +14,21 @@ from thresher.pipelines.types import Contender, Evaluation
 from thresher.progress import Step, report
 
 
-def predict_test(onnx_file: bytes, test_samples: EncodedSamples, encoder: AnyEncoder, threads: int) -> np.ndarray:
-    """Return what the candidate answers to the test split, float32 [N, K] or [N, 1], from ONNX Runtime."""
-    from thresher.evaluation.runtime import open_session, predict
+def predict_test(
+    onnx_file: bytes, test_samples: EncodedSamples, encoder: AnyEncoder, threads: int, candidate: str | None = None
+) -> np.ndarray | Failed:
+    """Return what a model answers to the test split, float32 [N, K] or [N, 1], from ONNX Runtime.
 
-    return predict(open_session(onnx_file, threads), test_samples.inputs, encoder.model_input)
+    Args:
+        candidate: whose it is; None of the float model.
+    """
+
+    def make() -> np.ndarray:
+        from thresher.evaluation.runtime import open_session, predict
+
+        return predict(open_session(onnx_file, threads), test_samples.inputs, encoder.model_input)
+
+    return attempt(candidate, predict_test.__name__, make, onnx_file)
 
 
 def evaluate_candidate(
@@ -29,11 +40,15 @@ def evaluate_candidate(
     encoder: AnyEncoder,
     evaluation: Measurement,
     candidate: str,
-) -> Evaluation:
-    """Return the candidate's figures beside the float model's, the two timed in turns."""
-    ours = _contender(candidate, onnx_file, predictions, test_samples, encoder)
-    float_model = _contender(FLOAT, float_onnx_file, float_predictions, test_samples, encoder)
-    return _evaluate(ours, float_model, test_samples, evaluation)
+) -> Evaluation | Failed:
+    """Return the candidate's figures beside the float model's, the two timed in turns, or why it has none."""
+
+    def make() -> Evaluation:
+        ours = _contender(candidate, onnx_file, predictions, test_samples, encoder)
+        float_model = _contender(FLOAT, float_onnx_file, float_predictions, test_samples, encoder)
+        return _evaluate(ours, float_model, test_samples, evaluation)
+
+    return attempt(candidate, evaluate_candidate.__name__, make, onnx_file, predictions)
 
 
 def evaluate_float(

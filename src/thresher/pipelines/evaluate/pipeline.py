@@ -8,7 +8,11 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
-from thresher.pipelines.evaluate.nodes import evaluate_candidate, evaluate_float, predict_test
+from thresher.pipelines.evaluate.nodes import (
+    evaluate_candidate,
+    evaluate_float,
+    predict_test,
+)
 from thresher.pipelines.stage import TIMED, stage_node
 from thresher.recipe import Recipe
 
@@ -23,13 +27,14 @@ def _branch(name: str, key: str) -> list[Node]:
     onnx_file, predictions = f"{name}.{key}.onnx", f"{name}.{key}.predictions"
     samples = [f"{name}.test_samples", f"{name}.encoder"]
     test = [*samples, f"params:{name}.evaluation"]
-    function: Callable[..., Any]
-    if key == FLOAT:
-        function, inputs = evaluate_float, [onnx_file, predictions, *test]
-    else:
+    predicted = [onnx_file, *samples, f"params:{name}.evaluation.threads"]
+    function: Callable[..., Any] = evaluate_float
+    inputs = [onnx_file, predictions, *test]
+    if key != FLOAT:
+        predicted.append(f"params:{name}.candidates.{key}.name")
         pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
         function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}.name"]
     return [
-        stage_node(predict_test, [onnx_file, *samples, f"params:{name}.evaluation.threads"], predictions, tags, key),
+        stage_node(predict_test, predicted, predictions, tags, key),
         stage_node(function, inputs, f"{name}.{key}.evaluation", [*tags, TIMED], key),
     ]

@@ -2,41 +2,151 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from thresher.compression.candidate import NamedCandidate
+from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
+from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
+from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice
-from thresher.pipelines.types import Evaluation, Figure, Verdict
+from thresher.pipelines.types import Account, BudgetSearch, Evaluation, Figure, Sensitivity, Verdict
 from thresher.training import Training
 
 
-def judge_candidates(name: str, selection: Selection, *evaluations: Evaluation) -> Verdict:
+def judge_candidates(name: str, selection: Selection, *evaluations: Evaluation | Failed) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too."""
     from thresher.evaluation.verdict import judge
 
     return judge(name, {evaluation.candidate: evaluation for evaluation in evaluations}, selection)
 
 
-def draw_verdict(verdict: Verdict) -> Figure:
-    """Return the plot of accuracy, or RMSE, over latency and size."""
-    from thresher.evaluation.plots import plot_verdict
+def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:
+    """Return the plots of accuracy, or RMSE, over latency and size, with the recipe's bounds."""
+    from thresher.evaluation.report.pareto import plot_verdict
 
-    return plot_verdict(verdict)
+    return plot_verdict(verdict, selection)
 
 
 def write_model_card(
     verdict: Verdict,
+    selection: Selection,
     fingerprint: DataFingerprint,
     description: str,
     model: ModelChoice,
     training: Training,
     asked: Training,
+    evaluation: Measurement,
+    **results: Any,
 ) -> str:
     """Return the model card in Markdown: what it is for, what it was made and judged on, every figure.
 
     Args:
         training: what the model was trained with.
         asked: what the recipe says, which may leave some of it to a search or a range test.
+        results: `CANDIDATE.chain`, `.evaluation` and `.onnx` of all candidates, of float without a chain.
     """
     from thresher.evaluation.card import model_card
 
-    return model_card(verdict, fingerprint, description, model, training, found=training != asked)
+    return model_card(
+        _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
+    )
+
+
+def write_report(
+    verdict: Verdict,
+    selection: Selection,
+    fingerprint: DataFingerprint,
+    description: str,
+    model: ModelChoice,
+    training: Training,
+    asked: Training,
+    evaluation: Measurement,
+    test_samples: EncodedSamples,
+    **results: Any,
+) -> str:
+    """Return everything that the run came to as one HTML page.
+
+    Args:
+        results: those of `write_model_card`; also `CANDIDATE.predictions` of all candidates, `CANDIDATE.sensitivity`
+            where one was measured, and `CANDIDATE.search` of those whose chain was searched for.
+    """
+    from thresher.evaluation.report.account import Predictions
+    from thresher.evaluation.report.page import report_page
+
+    account = _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
+    outputs: dict[str, np.ndarray] = _each("predictions", results)
+    predictions = Predictions(test_samples.labels, test_samples.class_names, outputs)
+    searches: dict[str, BudgetSearch] = _each("search", results)
+    return report_page(
+        account,
+        predictions,
+        [_curves(*named) for named in _named("sensitivity", results).items()],
+        [_searched(search) for search in searches.values()],
+    )
+
+
+def _account(
+    verdict: Verdict,
+    selection: Selection,
+    fingerprint: DataFingerprint,
+    description: str,
+    model: ModelChoice,
+    training: Training,
+    asked: Training,
+    measurement: Measurement,
+    results: dict[str, Any],
+) -> Account:
+    from thresher.compression.calibration import read_trace
+    from thresher.compression.words import chain_words
+    from thresher.evaluation.report.account import Account
+
+    candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
+    evaluations: dict[str, Evaluation] = _each("evaluation", results)
+    traces = {name: read_trace(onnx_file) for name, onnx_file in _each("onnx", results).items()}
+    return Account(
+        verdict=verdict,
+        selection=selection,
+        fingerprint=fingerprint,
+        description=description,
+        model=model,
+        training=training,
+        found=training != asked,
+        measurement=measurement,
+        chains={name: chain_words(name, candidates) for name in candidates},
+        evaluations=evaluations,
+        calibration={name: trace for name, trace in traces.items() if trace},
+    )
+
+
+def _each(kind: str, results: dict[str, Any]) -> dict[str, Any]:
+    """Return candidate -> result of those called `CANDIDATE.kind`, but for those that failed."""
+    return {name: result for name, result in _named(kind, results).items() if not isinstance(result, Failed)}
+
+
+def _named(kind: str, results: dict[str, Any]) -> dict[str, Any]:
+    return {key.rpartition(".")[0]: result for key, result in results.items() if key.endswith(f".{kind}")}
+
+
+def _curves(base: str, measured: Sensitivity | Failed) -> Any:
+    from thresher.evaluation.report.account import Sensitivities
+
+    if isinstance(measured, Failed):
+        return Sensitivities(base, "accuracy", 0, {}, measured.reason)
+    curves = {group: [(point.ratio, point.metric) for point in points] for group, points in measured.curves.items()}
+    return Sensitivities(base, measured.metric, measured.num_samples, curves)
+
+
+def _searched(search: BudgetSearch) -> Any:
+    from thresher.evaluation.report.account import Searched
+    from thresher.search.plots import plot_budget_search
+
+    kept = "keeps the budget" if search.keeps_budget else "comes nearest to the budget, which none keeps"
+    sentence = (
+        f"{len(search.trials):,} chains were judged on the validation split as pruned and quantized, "
+        f"{len(search.finalists):,} of them finetuned. The one that was taken {kept}."
+    )
+    return Searched(search.candidate, sentence, plot_budget_search(search))

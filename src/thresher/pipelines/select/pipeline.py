@@ -1,11 +1,12 @@
-"""evaluations -> verdict -> plot and model card."""
+"""evaluations -> verdict -> plot, model card and report."""
 
 from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
 from thresher.models import FLOAT
-from thresher.pipelines.select.nodes import draw_verdict, judge_candidates, write_model_card
+from thresher.pipelines.compress.pipeline import sensitivity_bases
+from thresher.pipelines.select.nodes import draw_verdict, judge_candidates, write_model_card, write_report
 from thresher.pipelines.stage import stage_node
 from thresher.pipelines.train.pipeline import model_settings, training_settings
 from thresher.recipe import Recipe
@@ -15,14 +16,51 @@ TAGS = ["select"]
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the selection stage of the recipe ``name``."""
-    evaluations = [f"{name}.{key}.evaluation" for key in (FLOAT, *recipe.candidates)]
-    judged = [f"params:{name}.name", f"params:{name}.selection", *evaluations]
-    trained = [model_settings(name, recipe), training_settings(name, recipe), f"params:{name}.training"]
-    card = [f"{name}.verdict", f"{name}.fingerprint", f"params:{name}.description", *trained]
+    keys = (FLOAT, *recipe.candidates)
+    verdict, selection = f"{name}.verdict", f"params:{name}.selection"
+    judged = [f"params:{name}.name", selection, *(f"{name}.{key}.evaluation" for key in keys)]
+    card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
+    page = card | _each(name, keys, "predictions") | _searched(name, recipe)
     return Pipeline(
         [
-            stage_node(judge_candidates, judged, f"{name}.verdict", TAGS),
-            stage_node(draw_verdict, [f"{name}.verdict"], f"{name}.verdict_plot", TAGS),
+            stage_node(judge_candidates, judged, verdict, TAGS),
+            stage_node(draw_verdict, [verdict, selection], f"{name}.verdict_plot", TAGS),
             stage_node(write_model_card, card, f"{name}.model_card", TAGS),
+            stage_node(write_report, {**page, "test_samples": f"{name}.test_samples"}, f"{name}.report", TAGS),
         ]
     )
+
+
+def _told(name: str, recipe: Recipe) -> dict[str, str]:
+    """Return the datasets of the recipe as a whole, by the names of the nodes' parameters."""
+    return {
+        "verdict": f"{name}.verdict",
+        "selection": f"params:{name}.selection",
+        "fingerprint": f"{name}.fingerprint",
+        "description": f"params:{name}.description",
+        "model": model_settings(name, recipe),
+        "training": training_settings(name, recipe),
+        "asked": f"params:{name}.training",
+        "evaluation": f"params:{name}.evaluation",
+    }
+
+
+def _each(name: str, keys: tuple[str, ...], *kinds: str) -> dict[str, str]:
+    return {f"{key}.{kind}": f"{name}.{key}.{kind}" for key in keys for kind in kinds}
+
+
+def _chains(name: str, recipe: Recipe) -> dict[str, str]:
+    """Return where the steps of each candidate stand: in the recipe, or in what a search has found."""
+    return {
+        f"{key}.chain": f"{name}.{key}.found_candidate" if candidate.search else f"params:{name}.candidates.{key}"
+        for key, candidate in recipe.candidates.items()
+    }
+
+
+def _searched(name: str, recipe: Recipe) -> dict[str, str]:
+    searches = {
+        f"{key}.search": f"{name}.{key}.budget_search"
+        for key, candidate in recipe.candidates.items()
+        if candidate.search
+    }
+    return searches | _each(name, tuple(sensitivity_bases(recipe)), "sensitivity")

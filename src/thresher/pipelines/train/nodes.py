@@ -13,7 +13,8 @@ from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
-from thresher.pipelines.types import Checkpoints, Figure, Network, RangeTest, SearchResult, TrainingHistory
+from thresher.models.external.config import Checkpoint, GraphModel, ModelFile
+from thresher.pipelines.types import Checkpoints, Figure, Imported, Network, RangeTest, SearchResult, TrainingHistory
 from thresher.progress import Step, report
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
@@ -128,12 +129,41 @@ def train_float(
     return trained
 
 
+def import_model(
+    model_file: ModelFile,
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+) -> tuple[bytes, Imported]:
+    """Return the float model's ONNX file, made of a graph that was trained elsewhere, and how it was understood."""
+    from thresher.models.external.graphs import import_graph
+
+    assert isinstance(model.root, GraphModel)
+    return import_graph(model_file, model.root, encoder, (training_samples, validation_samples))
+
+
+def import_network(
+    model_file: ModelFile,
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+) -> tuple[Network, Imported]:
+    """Return the float network with weights that were trained elsewhere, and how good it is."""
+    from thresher.models.external.checkpoint import import_checkpoint
+
+    assert isinstance(model.root, Checkpoint)
+    return import_checkpoint(model_file, model.root, encoder, (training_samples, validation_samples))
+
+
 def _network(encoder: AnyEncoder, samples: EncodedSamples, model: ModelChoice, training: Training) -> Network:
     """Return the untrained network, its weights drawn by the seed."""
     import torch
 
     from thresher.models.network import Network, NetworkSpec
 
-    spec = NetworkSpec(model=model.root, input=encoder.model_input, output=output_of(samples))
+    architecture = model.root.network if isinstance(model.root, Checkpoint) else model.root
+    spec = NetworkSpec(model=architecture, input=encoder.model_input, output=output_of(samples))
     torch.manual_seed(training.seed)
     return Network(spec)

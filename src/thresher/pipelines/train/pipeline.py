@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from thresher.pipelines.stage import TIMED, stage_node
+from thresher.models.external.config import ExternalModel, GraphModel
+from thresher.pipelines.stage import TIMED, model_file, stage_node
 from thresher.pipelines.train.nodes import (
     choose_execution,
     encode_samples,
     find_learning_rate,
     fit_encoder,
     hold_out,
+    import_model,
+    import_network,
     search_training,
     train_float,
 )
@@ -24,22 +27,35 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     raw, held_out, encoder = [recipe.data.train, recipe.data.test], f"{name}.held_out", f"{name}.encoder"
     split = [f"params:{name}.task", f"params:{name}.data.validation", f"params:{name}.training.seed"]
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
-    model, training = model_settings(name, recipe), training_settings(name, recipe)
-    run = [f"{name}.execution", f"{name}.float.checkpoints"]
     return Pipeline(
         [
             stage_node(hold_out, [raw[0], f"{name}.contract_report", *split], held_out, TAGS),
             stage_node(fit_encoder, [raw[0], held_out, f"params:{name}.data.encoding"], encoder, TAGS),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
-            *_preparations(name, recipe),
-            stage_node(
-                train_float,
-                [*splits, encoder, model, training, *run],
-                [f"{name}.float.network", f"{name}.training_history"],
-                TAGS,
-            ),
+            *(_imports(name, recipe) if isinstance(recipe.model, ExternalModel) else _trainings(name, recipe)),
         ]
     )
+
+
+def _trainings(name: str, recipe: Recipe) -> list[Node]:
+    """Return what trains the float model, and before it what finds out how."""
+    splits = [f"{name}.training_samples", f"{name}.validation_samples"]
+    settings = [f"{name}.encoder", model_settings(name, recipe), training_settings(name, recipe)]
+    run = [f"{name}.execution", f"{name}.float.checkpoints"]
+    outputs = [f"{name}.float.network", f"{name}.training_history"]
+    return [*_preparations(name, recipe), stage_node(train_float, [*splits, *settings, *run], outputs, TAGS)]
+
+
+def _imports(name: str, recipe: Recipe) -> list[Node]:
+    """Return what reads a model that was trained elsewhere, and how to finetune it where a candidate may."""
+    splits = [f"{name}.training_samples", f"{name}.validation_samples"]
+    inputs = [model_file(name), *splits, f"{name}.encoder", f"params:{name}.model"]
+    if isinstance(recipe.model, GraphModel):
+        return [stage_node(import_model, inputs, [f"{name}.float.onnx", f"{name}.imported"], TAGS)]
+    nodes = [stage_node(import_network, inputs, [f"{name}.float.network", f"{name}.imported"], TAGS)]
+    if any(candidate.changes_network for candidate in recipe.candidates.values()):
+        nodes.append(_execution(name))
+    return nodes
 
 
 def training_settings(name: str, recipe: Recipe) -> str:
@@ -58,7 +74,7 @@ def _preparations(name: str, recipe: Recipe) -> list[Node]:
     training_samples, validation_samples = f"{name}.training_samples", f"{name}.validation_samples"
     encoder, settings = f"{name}.encoder", [f"params:{name}.model", f"params:{name}.training"]
     one = [training_samples, encoder, *settings]
-    nodes = [stage_node(choose_execution, one, f"{name}.execution", [*TAGS, TIMED])]
+    nodes = [_execution(name)]
     if recipe.training.search is not None:
         both = [training_samples, validation_samples, encoder, *settings]
         inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints"]
@@ -68,3 +84,8 @@ def _preparations(name: str, recipe: Recipe) -> list[Node]:
         outputs = [f"{name}.found_training", f"{name}.range_test", f"{name}.range_test_plot"]
         nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution"], outputs, TAGS))
     return nodes
+
+
+def _execution(name: str) -> Node:
+    inputs = [f"{name}.training_samples", f"{name}.encoder", f"params:{name}.model", f"params:{name}.training"]
+    return stage_node(choose_execution, inputs, f"{name}.execution", [*TAGS, TIMED])

@@ -1,0 +1,102 @@
+"""All that the report and the model card are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thresher.evaluation import Measurement
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.selection import Selection
+from thresher.evaluation.verdict import Verdict
+from thresher.modalities.fingerprint import DataFingerprint
+from thresher.models import FLOAT, ModelChoice
+from thresher.training import Training
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curve = list[tuple[float, float]]
+"""(share of the channels that are gone, metric on the validation samples)."""
+
+
+@dataclass(frozen=True)
+class Sensitivities:
+    """How much one network loses with each layer's channels, one layer at a time.
+
+    Attributes:
+        base: the candidate whose network it is.
+        metric: accuracy or rmse.
+        curves: group of layers -> its curve, beginning at the ratio 0; none where it could not be measured.
+        reason: why not.
+    """
+
+    base: str
+    metric: str
+    num_samples: int
+    curves: Mapping[str, Curve]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the search for one candidate's chain came to, in a sentence and a picture."""
+
+    candidate: str
+    sentence: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the models answer to the test split.
+
+    Attributes:
+        labels: int64 classes or float64 values [N].
+        class_names: empty for a regression.
+        outputs: candidate -> probabilities [N, K] or values [N, 1]; candidates without a model are missing.
+    """
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    outputs: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A run's results, with what they were made from.
+
+    Attributes:
+        model: what was trained.
+        training: how.
+        found: whether a search or a range test has chosen some of it.
+        measurement: under which conditions candidates were timed.
+        chains: candidate -> its steps in words, those before its own among them.
+        evaluations: candidate -> its figures; candidates without a model are missing.
+        calibration: candidate -> `sha256` and number of `samples` that it was calibrated on, where it was.
+    """
+
+    verdict: Verdict
+    selection: Selection
+    fingerprint: DataFingerprint
+    description: str
+    model: ModelChoice
+    training: Training
+    found: bool
+    measurement: Measurement
+    chains: Mapping[str, tuple[str, ...]]
+    evaluations: Mapping[str, Evaluation]
+    calibration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def winner(self) -> str | None:
+        """The candidate that wins, None where nobody qualifies."""
+        return self.verdict.winner
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The float model, and the winner where that is another one: before and after."""
+        return (FLOAT,) if self.winner in (None, FLOAT) else (FLOAT, str(self.winner))

@@ -1,0 +1,69 @@
+"""A candidate that could not be made: it takes the place of every result of its branch, and the others go on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from thresher.config import Config
+from thresher.errors import ThresherError
+
+Made = TypeVar("Made")
+
+
+class Failed(Config):
+    """Why there is no result."""
+
+    failed: Literal[True] = True
+    """The first of its keys, by which its file is told from that of a result."""
+    candidate: str
+    step: str
+    """Function of the node in which it failed."""
+    reason: str
+    """One sentence or a few, as the verdict gives it."""
+    traceback: str = ""
+    """Of an error that is no user's to mend, which may be a bug; it may not come again either."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether another run might come to something else, with nothing changed."""
+        return bool(self.traceback)
+
+
+def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs: Any) -> Made | Failed:
+    """Return what ``make`` gives, or why it gives nothing.
+
+    What a candidate is made of may be failed itself: then nothing is tried. Any exception is the candidate's own
+    failure, since pruned networks and quantized files make libraries raise whatever they stumble on; one that is not a
+    `ThresherError` is kept with its traceback.
+
+    Args:
+        candidate: None of the float model: its failure is the run's, and is raised.
+        inputs: what ``make`` uses that may have failed before.
+    """
+    if candidate is None:
+        return make()
+    for given in inputs:
+        if isinstance(given, Failed):
+            return inherited(candidate, given)
+    try:
+        return make()
+    except ThresherError as error:
+        return Failed(candidate=candidate, step=step, reason=_without_name(candidate, str(error)))
+    except Exception as error:
+        first_line = str(error).strip().partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+        return Failed(candidate=candidate, step=step, reason=reason, traceback=traceback.format_exc())
+
+
+def inherited(candidate: str, failed: Failed) -> Failed:
+    """Return the failure of ``candidate``, which needs a result that is ``failed``."""
+    if failed.candidate == candidate:
+        return failed
+    return failed.model_copy(update={"candidate": candidate, "reason": f"{failed.candidate} failed: {failed.reason}"})
+
+
+def _without_name(candidate: str, reason: str) -> str:
+    """Return ``reason`` without the candidate's name before it: it stands in the row that the reason is for."""
+    return reason.removeprefix(f"{candidate}: ")

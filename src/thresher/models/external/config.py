@@ -1,0 +1,157 @@
+"""What a recipe says of a model that was trained elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from thresher.config import Config
+
+ModelPath = Annotated[str, Field(min_length=1)]
+Layout = Literal["channels_first", "channels_last"]
+OutputKind = Literal["logits", "probabilities", "value"]
+Channels = Annotated[tuple[float, ...], Field(min_length=1)]
+Scales = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's file as it lies on disk.
+
+    Attributes:
+        name: for errors.
+        beside: the content of `NAME.data`, where exporters put the weights of large ONNX models; None where there is
+            no such file.
+    """
+
+    name: str
+    content: bytes
+    beside: bytes | None = None
+
+
+class GraphModel(Config):
+    """A graph that is taken as it is: what works on ONNX files can be done to it, and it cannot be trained on."""
+
+    path: ModelPath
+    """The file, relative to the project's folder."""
+    input_name: str | None = None
+    """The graph's input that takes the samples, where there are several."""
+    constants: dict[str, float | int | bool] = Field(default_factory=dict)
+    """Values of the graph's other inputs, by their names."""
+    output_name: str | None = None
+    """The graph's output that answers, where several could."""
+    output: Literal["auto"] | OutputKind = "auto"
+    """What it answers. auto: value in a regression; in a classification probabilities where the answers to real samples
+    are between 0 and 1 and sum to 1, else logits."""
+    class_names: tuple[str, ...] = ()
+    """The classes in the order of the graph's answers, where it is not that of the data."""
+    layout: Literal["auto"] | Layout = "auto"
+    """Of images, [N, C, H, W] or [N, H, W, C], and of series, [N, C, T] or [N, T, C]. auto reads it off the shape of
+    the graph's input."""
+    scale: float | None = Field(default=None, gt=0)
+    """Images and series: the graph takes (x * scale - mean) / std of pixels in 0..255, or of the series' own values.
+    1/255 for images and 1 for series where it is not given. A graph that takes integers takes pixels as they are."""
+    mean: Channels = (0.0,)
+    """One for all channels, or one for each."""
+    std: Scales = (1.0,)
+    rows: Literal["raw", "encoded"] = "raw"
+    """raw: the graph takes the table's own numbers in the table's order, NaN where one is missing.
+    encoded: it takes rows as Thresher's encoder makes them."""
+
+
+class OnnxModel(GraphModel):
+    """An ONNX file of any exporter."""
+
+    kind: Literal["onnx"] = "onnx"
+
+
+class ExportedModel(GraphModel):
+    """A program that torch.export.save has written; torch turns it into ONNX."""
+
+    kind: Literal["exported"] = "exported"
+    trust: bool = False
+    """Whether the file comes from someone you trust: torch.export.load runs what such a file tells it to."""
+
+    @model_validator(mode="after")
+    def _is_trusted(self) -> ExportedModel:
+        if not self.trust:
+            raise ValueError(
+                "reading a .pt2 file can run code that is in it; if you trust where it comes from, add trust: true, "
+                "else export the model to ONNX and use kind: onnx"
+            )
+        return self
+
+
+class Checkpoint(Config):
+    """Weights of one of Thresher's architectures, to be pruned and finetuned like its own.
+
+    Besides the fields below it takes those of the architecture, such as `depth` of a resnet.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    path: ModelPath
+    """The file, relative to the project's folder: safetensors, or a state dict that torch.save has written."""
+    architecture: str
+    """The `kind` of the model, such as resnet."""
+    scale: float | None = Field(default=None, gt=0)
+    """Images and series, with mean and std: as for an ONNX model. Without mean and std, the training split's."""
+    mean: Channels | None = None
+    std: Scales | None = None
+    standardized: bool = False
+    """Of a regression: whether it answers in standard deviations of the training labels, as Thresher trains it."""
+
+    @property
+    def network(self) -> Any:
+        """The architecture's own config."""
+        return _architecture(self.architecture).model_validate(self.model_extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_architecture(cls, values: Any) -> Any:
+        """Check what is the architecture's own, and write out its defaults."""
+        if not isinstance(values, dict) or not isinstance(values.get("architecture"), str):
+            return values
+        architecture = _architecture(values["architecture"])
+        own = {key: value for key, value in values.items() if key not in cls.model_fields}
+        return {**values, **_checked(architecture, own).model_dump(mode="json", exclude={"kind"})}
+
+    @model_validator(mode="after")
+    def _knows_both(self) -> Checkpoint:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both of mean and std, or neither")
+        if self.scale is not None and self.mean is None:
+            raise ValueError("scale alone says nothing; give mean and std, too")
+        return self
+
+
+ExternalModel = OnnxModel | ExportedModel | Checkpoint
+"""Not trained by Thresher."""
+
+
+def _architecture(kind: str) -> type[Config]:
+    from thresher.errors import nearest
+    from thresher.models import BUILD
+
+    architectures: list[Any] = list(BUILD)
+    known = {config.model_fields["kind"].default: config for config in architectures}
+    if kind not in known:
+        raise ValueError(f"there is no architecture '{kind}'. {nearest(kind, known)}")
+    found: type[Config] = known[kind]
+    return found
+
+
+def _checked(architecture: type[Config], own: dict[str, Any]) -> Config:
+    from pydantic import ValidationError
+
+    from thresher.config import say_problems
+
+    try:
+        return architecture.model_validate(own)
+    except ValidationError as error:
+        fields = "path, architecture, scale, mean, std, standardized, and of the architecture"
+        what = say_problems(error, architecture).replace("Allowed keys: kind, ", f"Allowed keys: {fields} ")
+        raise ValueError(what) from None

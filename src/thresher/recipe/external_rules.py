@@ -1,0 +1,68 @@
+"""Rules for models that were trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+from thresher.compression import NetworkTechnique
+from thresher.models.external.config import ExportedModel, GraphModel
+from thresher.recipe.parts import Found, Parts
+
+SCALED = ("image", "series")
+AS_CHECKPOINT = "Load it as kind: checkpoint if it is one of Thresher's architectures, or use steps on the ONNX file."
+
+
+def find_external_problems(parts: Parts) -> Iterable[Found]:
+    """Yield every broken rule."""
+    yield from _training_problems(parts)
+    if isinstance(parts.model, GraphModel):
+        yield from _technique_problems(parts)
+        yield from _task_problems(parts, parts.model)
+        yield from _modality_problems(parts, parts.model)
+
+
+def _training_problems(parts: Parts) -> Iterable[Found]:
+    """Nothing is searched for a training that does not take place."""
+    if parts.training is None:
+        return
+    for name in ("search", "learning_rate"):
+        if getattr(parts.training, name) is not None:
+            what = f"a model of kind {parts.model.kind} is not trained here"
+            yield ("training", name), what, "Leave it out; finetune takes the rest of this section."
+
+
+def _technique_problems(parts: Parts) -> Iterable[Found]:
+    on_network = get_args(NetworkTechnique)
+    what = f"a model of kind {parts.model.kind} is a graph, which cannot be trained or pruned"
+    for name, candidate in parts.candidates.items():
+        if candidate.search:
+            yield ("candidates", name, "search"), what, AS_CHECKPOINT
+        for index, step in enumerate(candidate.steps):
+            if isinstance(step, on_network):
+                yield ("candidates", name, "steps", index), f"{step.kind}: {what}", AS_CHECKPOINT
+
+
+def _task_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
+    regression = parts.task == "regression"
+    if model.output != "auto" and regression != (model.output == "value"):
+        allowed = "auto or value" if regression else "auto, logits or probabilities"
+        yield ("model", "output"), f"a {parts.task} has no output of {model.output}", f"Allowed: {allowed}."
+    if regression and model.class_names:
+        yield ("model", "class_names"), "a regression has no classes", "Leave it out."
+
+
+def _modality_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
+    if parts.modality is None:
+        return
+    given = model.model_dump()
+    defaults = {name: field.default for name, field in ExportedModel.model_fields.items()}
+    for name in ("layout", "scale", "mean", "std"):
+        if parts.modality not in SCALED and given[name] != defaults[name]:
+            yield (
+                ("model", name),
+                f"is for {' and '.join(SCALED)}, and data.modality is {parts.modality}",
+                "Leave it out.",
+            )
+    if parts.modality != "tabular" and model.rows != "raw":
+        yield ("model", "rows"), f"is for tabular, and data.modality is {parts.modality}", "Leave it out."

@@ -1,0 +1,89 @@
+"""How much each layer's channels matter: what a network loses when one of them alone is pruned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thresher.compression.data import CompressionData
+from thresher.compression.prune_channels import PruneChannels, prune_channels
+from thresher.compression.pruning_groups import prunable_groups
+from thresher.config import Config
+from thresher.errors import CompressionError
+from thresher.modalities.samples import EncodedSamples
+from thresher.models.network import Network
+from thresher.progress import Step, report
+
+RATIOS = (0.25, 0.5, 0.75, 0.9)
+MAX_SAMPLES = 2000
+"""Of the validation split, drawn by the seed."""
+
+
+class Point(Config):
+    """A network with this share of one group's channels gone, and nothing trained since."""
+
+    ratio: float
+    loss: float
+    """Mean over the validation samples."""
+    metric: float
+    """Accuracy, or RMSE in the label's unit."""
+
+
+class Sensitivity(Config):
+    """Group of layers -> its curve, beginning at the ratio 0, which is the network as it is."""
+
+    metric: str
+    """accuracy or rmse."""
+    num_samples: int
+    num_channels: dict[str, int]
+    """Group -> its channels before any is gone."""
+    curves: dict[str, tuple[Point, ...]]
+
+    def ratio_at(self, group: str, increase: float) -> float:
+        """Return which share of ``group`` may go until the loss has risen by ``increase``; linear between points."""
+        points = self.curves[group]
+        # A loss that falls again, by chance, must not hide what was lost before.
+        losses = np.maximum.accumulate([point.loss for point in points]) - points[0].loss
+        steps = np.arange(len(points)) * 1e-9  # interp wants rising values
+        return float(np.interp(increase, losses + steps, [point.ratio for point in points]))
+
+
+def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
+    """Return the curve of every group of layers that can lose channels.
+
+    Source: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, section 3.2.
+
+    Raises:
+        CompressionError: no layer of the network can.
+    """
+    from thresher.training.validation import METRIC
+
+    groups = prunable_groups(network)
+    if not groups:
+        raise CompressionError(f"{data.candidate}: a {network.spec.model.kind} has no channels that can be pruned.")
+    samples = some_of(data.validation_samples, MAX_SAMPLES, data.training.seed)
+    whole = _judge(network, samples, 0.0)
+    curves = {}
+    for number, group in enumerate(groups, 1):
+        report(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
+        ratios = [ratio for ratio in RATIOS if round(groups[group] * (1 - ratio)) >= 1]
+        pruned = [PruneChannels(ratio=ratio, ratios={**dict.fromkeys(groups, 0.0), group: ratio}) for ratio in ratios]
+        points = [_judge(prune_channels(network, step, data), samples, step.ratio) for step in pruned]
+        curves[group] = (whole, *points)
+    metric = METRIC[network.spec.output.kind]
+    return Sensitivity(metric=metric, num_samples=len(samples), num_channels=groups, curves=curves)
+
+
+def some_of(samples: EncodedSamples, count: int, seed: int) -> EncodedSamples:
+    """Return ``count`` of ``samples``, drawn by ``seed``, in their order; all where there are no more."""
+    if len(samples) <= count:
+        return samples
+    return samples.take(np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False)))
+
+
+def _judge(network: Network, samples: EncodedSamples, ratio: float) -> Point:
+    import torch
+
+    from thresher.training.validation import evaluate_network
+
+    loss, metric = evaluate_network(network, samples, torch.device("cpu"))
+    return Point(ratio=ratio, loss=loss, metric=metric)

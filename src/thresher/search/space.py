@@ -1,0 +1,104 @@
+"""From what a sampler chooses to a chain of techniques."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from thresher.compression import Technique
+from thresher.compression.budget import STRUCTURAL, CandidateSearch
+from thresher.search.sensitivity import Sensitivity
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+MAX_SHARE = 0.9
+MAX_SHIFT = 0.2
+"""How far a layer's own ratio may lie from what its sensitivity asks for."""
+LEAST_RATIO = 0.02
+"""Less than this is not worth a step."""
+SHARE, ALLOCATION, IMPORTANCE, LAST_STEP = "share", "allocation", "importance", "last_step"
+NOTHING = "none"
+BY_SENSITIVITY, UNIFORM = "sensitivity", "uniform"
+Steps = tuple[Technique, ...]
+
+
+def last_steps(config: CandidateSearch) -> list[str]:
+    """Return what a chain may end with."""
+    return [NOTHING, *(kind for kind in config.techniques if kind not in STRUCTURAL)]
+
+
+def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings that ``trial`` is to try."""
+    settings: dict[str, Any] = {}
+    if groups:
+        settings[SHARE] = trial.suggest_float(SHARE, 0.0, MAX_SHARE)
+        settings[ALLOCATION] = trial.suggest_categorical(ALLOCATION, [BY_SENSITIVITY, UNIFORM])
+        settings[IMPORTANCE] = trial.suggest_categorical(IMPORTANCE, list(config.importance))
+        settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
+    settings[LAST_STEP] = trial.suggest_categorical(LAST_STEP, last_steps(config))
+    return settings
+
+
+def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return what a search begins with: a few shares of both allocations, with each last step in turn."""
+    last, found = last_steps(config), []
+    shares = (0.25, 0.5, 0.75) if groups else (0.0,)
+    for number, share in enumerate((0.0, *shares, *shares)):
+        allocation = BY_SENSITIVITY if number <= len(shares) else UNIFORM
+        for ends in (last[-1], last[0]) if number <= len(shares) else (last[number % len(last)],):
+            settings = {SHARE: share, ALLOCATION: allocation, IMPORTANCE: config.importance[0], LAST_STEP: ends}
+            settings |= {f"shift {group}": 0.0 for group in groups}
+            found.append(settings if groups else {LAST_STEP: ends})
+    return found
+
+
+def build_steps(settings: dict[str, Any], config: CandidateSearch, sensitivity: Sensitivity | None) -> list[Steps]:
+    """Return (steps on the structure, what ends the chain): finetuning comes between the two."""
+    structure: list[dict[str, Any]] = []
+    if sensitivity is not None:
+        ratios = allocate(settings, sensitivity)
+        if max(ratios.values()) >= LEAST_RATIO:
+            structure.append(
+                {
+                    "kind": "prune_channels",
+                    "ratio": round(min(0.95, max(LEAST_RATIO, float(np.mean(list(ratios.values()))))), 3),
+                    "ratios": {group: ratio if ratio >= LEAST_RATIO else 0.0 for group, ratio in ratios.items()},
+                    "importance": settings[IMPORTANCE],
+                    "round_to": config.round_to,
+                }
+            )
+    last = [] if settings[LAST_STEP] == NOTHING else [{"kind": settings[LAST_STEP]}]
+    return [_STEPS.validate_python(tuple(part)) for part in (structure, last)]
+
+
+def allocate(settings: dict[str, Any], sensitivity: Sensitivity) -> dict[str, float]:
+    """Return each group's ratio: their mean is the share that was chosen, before each one's own shift."""
+    groups, share = tuple(sensitivity.curves), settings[SHARE]
+    if settings[ALLOCATION] == UNIFORM or share == 0:
+        ratios = dict.fromkeys(groups, share)
+    else:
+        ratios = _equally_sensitive(share, sensitivity)
+    shifted = {group: ratio + settings[group] if share else 0.0 for group, ratio in ratios.items()}
+    most = {group: 1 - 1 / channels for group, channels in sensitivity.num_channels.items()}  # one channel stays
+    return {group: round(float(np.clip(ratio, 0.0, most[group])), 3) for group, ratio in shifted.items()}
+
+
+def _equally_sensitive(share: float, sensitivity: Sensitivity) -> dict[str, float]:
+    """Return ratios with the mean ``share`` at which every group alone would lose as much as any other."""
+    low, high = 1e-6, 100.0
+    for _ in range(60):  # halves the interval in orders of magnitude until nothing of it is left
+        middle = float(np.sqrt(low * high))
+        ratios = {group: sensitivity.ratio_at(group, middle) for group in sensitivity.curves}
+        if np.mean(list(ratios.values())) < share:
+            low = middle
+        else:
+            high = middle
+    # What costs nothing goes at once, and may be more than was asked for.
+    mean = float(np.mean(list(ratios.values())))
+    return {group: ratio * min(1.0, share / mean) for group, ratio in ratios.items()}
+
+
+_STEPS: TypeAdapter[Steps] = TypeAdapter(Steps)

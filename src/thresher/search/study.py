@@ -1,0 +1,110 @@
+"""The trials of a search: Optuna's, of two objectives, kept in SQLite so that they go on after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thresher.compression.budget import Budget, CandidateSearch
+from thresher.search.result import Assessed
+from thresher.search.space import first_trials, suggest
+
+if TYPE_CHECKING:
+    import optuna
+
+STUDY = "compression.db"
+STARTUP_TRIALS = 12
+"""Drawn at random, besides those that every search begins with, before the sampler learns from them."""
+WORST = 1e30
+"""Of a chain that could not be made, in both objectives; Optuna would leave out a failed trial and draw it again."""
+ASSESSED = "assessed"
+Assess = Callable[[int, dict[str, Any]], Assessed]
+
+
+def run_trials(
+    config: CandidateSearch,
+    groups: tuple[str, ...],
+    objective: str,
+    key: str,
+    seed: int,
+    folder: Path,
+    assess: Assess,
+    on_trial: Callable[[Assessed], None],
+    is_over: Callable[[], bool],
+) -> list[Assessed]:
+    """Return the trials of ``config``, with those that an interrupted search of the same ``key`` has done already.
+
+    Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022, as Optuna implements it, with
+    the bounds on costs as its constraints. The sampler is seeded by the number of trials that are done, so that an
+    interrupted search comes to the same trials as another.
+
+    Args:
+        groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
+        objective: the cost that is weighed against the loss.
+        on_trial: called with every trial, those of before among them.
+        is_over: whether the time has run out.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder / STUDY}",
+        study_name=key,
+        load_if_exists=True,
+        directions=["minimize", "minimize"],
+    )
+    _forget_interrupted(study)
+    if not study.trials:
+        for settings in first_trials(config, groups):
+            study.enqueue_trial(settings)
+    done = _finished(study)
+    for assessed in done:
+        on_trial(assessed)
+    while len(done) < config.trials and not is_over():
+        study.sampler = _sampler(seed + len(done), config.budget, objective)
+        trial = study.ask()
+        assessed = assess(len(done), suggest(trial, config, groups))
+        trial.set_user_attr(ASSESSED, assessed.model_dump(mode="json"))
+        study.tell(trial, _objectives(assessed, objective))
+        done.append(assessed)
+        on_trial(assessed)
+    return done
+
+
+def _sampler(seed: int, budget: Budget, objective: str) -> optuna.samplers.BaseSampler:
+    import warnings
+
+    import optuna
+
+    def constraints(trial: optuna.trial.FrozenTrial) -> Sequence[float]:
+        assessed = Assessed.model_validate(trial.user_attrs[ASSESSED])
+        return [assessed.costs.get(name, WORST) / bound - 1 for name, bound in budget.costs.items()]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=STARTUP_TRIALS, constraints_func=constraints if budget.costs else None
+        )
+
+
+def _objectives(assessed: Assessed, objective: str) -> tuple[float, float]:
+    if assessed.loss is None:
+        return WORST, WORST
+    return assessed.loss, assessed.costs[objective]
+
+
+def _finished(study: optuna.Study) -> list[Assessed]:
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [Assessed.model_validate(trial.user_attrs[ASSESSED]) for trial in trials]
+
+
+def _forget_interrupted(study: optuna.Study) -> None:
+    """Mark as failed what a killed process left running: the sampler does not look at such trials."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)

@@ -1,0 +1,87 @@
+"""What a search may try: shares of channels by sensitivity or alike, in steps that the recipe could have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thresher.compression.budget import CandidateSearch
+from thresher.compression.prune_channels import PruneChannels
+from thresher.search.sensitivity import Point, Sensitivity
+from thresher.search.space import allocate, build_steps, first_trials, last_steps, suggest
+
+RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
+
+
+def make_sensitivity(**losses: tuple[float, ...]) -> Sensitivity:
+    curves = {
+        name: tuple(Point(ratio=ratio, loss=loss, metric=0.9) for ratio, loss in zip(RATIOS, values, strict=True))
+        for name, values in losses.items()
+    }
+    return Sensitivity(metric="accuracy", num_samples=100, num_channels=dict.fromkeys(losses, 20), curves=curves)
+
+
+SENSITIVITY = make_sensitivity(robust=(0.1, 0.1, 0.15, 0.3, 0.9), fragile=(0.1, 0.5, 1.5, 3.0, 5.0))
+SEARCH = CandidateSearch.model_validate({"budget": {"size_bytes": 1000}, "importance": ["l2", "taylor"]})
+
+
+def settings(share: float, allocation: str = "sensitivity", last_step: str = "none", **shifts: float) -> dict[str, Any]:
+    shifted = {group: shifts.get(group, 0.0) for group in SENSITIVITY.curves}
+    return {"share": share, "allocation": allocation, "importance": "l2", "last_step": last_step, **shifted}
+
+
+@given(st.floats(0.05, 0.85))
+def test_by_sensitivity_the_mean_is_the_share_and_the_fragile_layer_loses_less(share: float) -> None:
+    ratios = allocate(settings(share), SENSITIVITY)
+    assert np.mean(list(ratios.values())) == pytest.approx(share, abs=0.01)
+    assert ratios["fragile"] <= ratios["robust"]
+
+
+def test_alike_every_layer_loses_the_share_and_shifts_come_on_top() -> None:
+    assert allocate(settings(0.4, "uniform", robust=0.1), SENSITIVITY) == {"robust": 0.5, "fragile": 0.4}
+
+
+def test_no_layer_is_left_empty() -> None:
+    assert allocate(settings(0.9, "uniform", robust=0.2, fragile=-0.2), SENSITIVITY) == {"robust": 0.95, "fragile": 0.7}
+
+
+def test_a_share_of_nothing_prunes_nothing_whatever_the_shifts() -> None:
+    structure, last = build_steps(settings(0.0, robust=0.2, last_step="quantize_static"), SEARCH, SENSITIVITY)
+    assert structure == ()
+    assert [step.kind for step in last] == ["quantize_static"]
+
+
+def test_steps_are_those_of_a_recipe() -> None:
+    (step,), last = build_steps(settings(0.4, "uniform"), SEARCH, SENSITIVITY)
+    assert isinstance(step, PruneChannels)
+    assert (step.ratios, step.importance, last) == ({"robust": 0.4, "fragile": 0.4}, "l2", ())
+
+
+def test_a_loss_that_falls_again_by_chance_hides_nothing() -> None:
+    bumpy = make_sensitivity(layer=(0.1, 0.6, 0.2, 0.7, 0.9))
+    assert bumpy.ratio_at("layer", 0.3) < 0.25
+
+
+def test_what_a_search_begins_with_is_what_the_sampler_may_draw() -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    groups = tuple(SENSITIVITY.curves)
+    for first in first_trials(SEARCH, groups):
+        study.enqueue_trial(first)
+        trial = study.ask()
+        drawn = suggest(trial, SEARCH, groups)
+        assert trial.params == first
+        build_steps(drawn, SEARCH, SENSITIVITY)
+    assert {first["last_step"] for first in first_trials(SEARCH, groups)} == set(last_steps(SEARCH))
+
+
+def test_without_pruning_the_last_step_is_all_that_is_searched() -> None:
+    search = CandidateSearch.model_validate(
+        {"budget": {"size_bytes": 9}, "techniques": ["quantize_static", "quantize_dynamic"]}
+    )
+    assert not search.prunes
+    assert {key for first in first_trials(search, ()) for key in first} == {"last_step"}
