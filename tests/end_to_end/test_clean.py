@@ -26,7 +26,7 @@ HALF = {"half": TINY["candidates"]["half"]}
 WITH_INT8: dict[str, Any] = {**TINY, "selection": SMALL["selection"]}
 WITHOUT_INT8: dict[str, Any] = {**WITH_INT8, "candidates": HALF}
 WORSE = ("--params", "small.training.epochs=1,small.training.optimizer.lr=0.0000001")
-PLOTS = ["draw_verdict", "write_model_card", "write_report"]
+PLOTS = ["float.measure_sensitivity", "draw_verdict", "write_model_card", "write_report"]
 ALL = ("--keep-at-most", "0MB")
 
 
@@ -124,7 +124,7 @@ def test_the_overview_changes_nothing(overview: tuple[Done, bool]) -> None:
 
 def test_the_overview_says_what_there_is_and_why_it_stays(project: Project, overview: tuple[Done, bool]) -> None:
     text = overview[0].text
-    (free,) = re.findall(r"small +outputs of (int8.*|draw_verdict.*)", text)
+    (free,) = re.findall(r"small +outputs of (int8.*|draw_verdict.*|float.measure_sensitivity.*)", text)
     assert free.rstrip().endswith("-")
     assert text.count("the champion, version 2, descends from it") == 3  # outputs and two runs
     assert text.count("it serves the champion, version 2") == 1

