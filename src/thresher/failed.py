@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -36,7 +37,8 @@ def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs:
 
     What a candidate is made of may be failed itself: then nothing is tried. Any exception is the candidate's own
     failure, since pruned networks and quantized files make libraries raise whatever they stumble on; one that is not a
-    `ThresherError` is kept with its traceback.
+    `ThresherError` may have been memory or another thread: it is said and tried once more, then kept with its
+    traceback.
 
     Args:
         candidate: None of the float model: its failure is the run's, and is raised.
@@ -52,9 +54,16 @@ def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs:
     except ThresherError as error:
         return Failed(candidate=candidate, step=step, reason=_without_name(candidate, str(error)))
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-        return Failed(candidate=candidate, step=step, reason=reason, traceback=traceback.format_exc())
+        logging.getLogger(__name__).warning("%s: %s: %s. Trying once more.", candidate, step, _describe(error))
+    try:
+        return make()
+    except Exception as error:
+        return Failed(candidate=candidate, step=step, reason=_describe(error), traceback=traceback.format_exc())
+
+
+def _describe(error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 def inherited(candidate: str, failed: Failed) -> Failed:
