@@ -64,8 +64,8 @@ serving: {max_batch: 3}
 """
 MODEL_KINDS = "checkpoint, cnn, cnn1d, exported, gru, lenet, linear, lstm, mlp, onnx, resnet, textcnn, transformer"
 CANDIDATE_KINDS = (
-    "finetune, half, optimize_graph, prune_channels, prune_weights, quantize_aware, quantize_dynamic, quantize_static, "
-    "quantize_weights"
+    "factorize, finetune, half, optimize_graph, prune_channels, prune_weights, quantize_aware, quantize_dynamic, "
+    "quantize_static, quantize_weights"
 )
 CHAIN_RULE = "Prune and finetune first, quantize once and last."
 NAME_RULE = "Names are lower-case letters, digits and _, start with a letter, at most 63 long."

@@ -15,6 +15,7 @@ from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
 from thresher.models import Model
 from thresher.models.cnn import Cnn
+from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training
@@ -79,6 +80,20 @@ def test_features_add_how_far_apart_shared_convolutions_look() -> None:
     torch.testing.assert_close(difference, 10 * apart / 4)
     difference.backward()
     assert student.body.get_parameter("conv1.weight").grad is not None
+
+
+def test_a_folded_batch_norm_looks_where_the_teachers_own_does() -> None:
+    teacher, student = build(TEACHER, 1), build(TEACHER, 1)
+    for norm in ("norm1", "norm2"):
+        for network in (teacher, student):
+            network.body.get_submodule(norm).running_mean.copy_(torch.arange(12.0)[: 8 if norm == "norm1" else 12])
+    folds = Quantization(layers={}, ranges=(), folded={"conv1": "norm1", "conv2": "norm2"})
+    fake_quantize(student.body, folds)
+    student.spec = student.spec.model_copy(update={"quantization": folds})
+    mixed = Teacher(Teaching(teacher, 4.0, 1.0, 1000.0), student, CPU).mix(
+        torch.tensor(0.0), INPUTS, student(INPUTS), 4
+    )
+    assert mixed.item() == pytest.approx(0, abs=1e-3)
 
 
 def outputs(network: Network) -> list[torch.Tensor]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from thresher.compression.data import CalibrationData, CompressionData
+from thresher.compression.factorize import Factorize, factorize
 from thresher.compression.finetune import Finetune, finetune
 from thresher.compression.half import Half, half
 from thresher.compression.optimize_graph import OptimizeGraph, optimize_graph
@@ -21,7 +22,7 @@ from thresher.compression.quantize_weights import QuantizeWeights, quantize_weig
 if TYPE_CHECKING:
     from thresher.models.network import Network
 
-NetworkTechnique = PruneChannels | PruneWeights | Finetune | QuantizeAware
+NetworkTechnique = PruneChannels | PruneWeights | Factorize | Finetune | QuantizeAware
 """These work on the torch network, and come first in a chain."""
 OnnxTechnique = QuantizeDynamic | QuantizeStatic | QuantizeWeights | Half | OptimizeGraph
 """These work on the exported file, and end a chain."""
@@ -34,6 +35,7 @@ Technique = Annotated[NetworkTechnique | OnnxTechnique, Field(discriminator="kin
 APPLY_TO_NETWORK: dict[type, Callable[[Network, Any, CompressionData], Network]] = {
     PruneChannels: prune_channels,
     PruneWeights: prune_weights,
+    Factorize: factorize,
     Finetune: finetune,
     QuantizeAware: quantize_aware,
 }

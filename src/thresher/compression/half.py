@@ -51,7 +51,7 @@ def half(onnx_file: bytes, config: Half, data: CalibrationData) -> bytes:
             node_block_list=_preparation(model),
         )
     if not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in converted.graph.initializer):
-        raise nothing_to_quantize(config.kind, data)
+        raise nothing_to_quantize(config.kind, data.candidate)
     _join_casts(converted)
     if config.dtype == "bf16":
         _use_bfloat16(converted, onnx.load_from_string(onnx_file))

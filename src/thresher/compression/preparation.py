@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thresher.compression.data import CalibrationData, CompressionData
+from thresher.compression.data import CalibrationData
 from thresher.errors import CompressionError
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def check_quantized(model: ModelProto, technique: str, data: CalibrationData) ->
     """Raise a CompressionError if nothing in ``model``, which ``technique`` made, is quantized."""
     operators = {node.op_type.lower() for node in model.graph.node}
     if not any(part in operator for operator in operators for part in QUANTIZED):
-        raise nothing_to_quantize(technique, data)
+        raise nothing_to_quantize(technique, data.candidate)
 
 
-def nothing_to_quantize(technique: str, data: CalibrationData | CompressionData) -> CompressionError:
+def nothing_to_quantize(technique: str, candidate: str) -> CompressionError:
     """Return the error of a model in which ``technique`` has nothing to do."""
     return CompressionError(
-        f"{data.candidate}: {technique} finds nothing that it can quantize in this model. Remove the step."
+        f"{candidate}: {technique} finds nothing that it can quantize in this model. Remove the step."
     )

@@ -101,7 +101,7 @@ def _rounding(network: Network, inputs: torch.Tensor, config: QuantizeAware, dat
     rounded = copy.deepcopy(network).eval()
     spec = find_places(rounded, inputs[:1], 7 if seven else 8, few)
     if not spec.layers:
-        raise nothing_to_quantize(config.kind, data)
+        raise nothing_to_quantize(config.kind, data.candidate)
     _say_what_stays(rounded, spec, config)
     _check_folding(network, spec, inputs[:CALIBRATION_BATCH], data)
     fake_quantize(rounded.body, spec)

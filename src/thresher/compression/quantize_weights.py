@@ -61,7 +61,7 @@ def quantize_weights(onnx_file: bytes, config: QuantizeWeights, data: Calibratio
     else:
         count = store_weights(model, layers, Storage(config.bits, config.block_size, config.symmetric))
     if count == 0:
-        raise nothing_to_quantize(config.kind, data)
+        raise nothing_to_quantize(config.kind, data.candidate)
     return bytes(model.SerializeToString())
 
 

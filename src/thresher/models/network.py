@@ -13,6 +13,7 @@ from thresher.models import BUILD, Model
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.preparation import PREPARE
+from thresher.models.ranks import Ranks, apply_ranks
 
 
 class NetworkSpec(Config):
@@ -21,6 +22,8 @@ class NetworkSpec(Config):
     model: Model
     input: AnyInput
     output: AnyOutput
+    ranks: Ranks = Field(default_factory=dict)
+    """Layer name -> its rank, where `factorize` made two layers of it."""
     channel_plan: ChannelPlan = Field(default_factory=dict)
     """Layer name -> the widths that pruning left it, by torch's attribute names."""
     quantization: Quantization | None = None
@@ -38,6 +41,7 @@ class Network(nn.Module):
         self.spec = spec
         self.prepare = PREPARE[type(spec.input)](spec.input)
         self.body = BUILD[type(spec.model)](spec.model, spec.input, spec.output.width)
+        apply_ranks(self.body, spec.ranks)
         apply_channel_plan(self.body, spec.channel_plan)
         if spec.quantization is not None:
             fake_quantize(self.body, spec.quantization)

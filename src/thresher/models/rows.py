@@ -52,10 +52,11 @@ class RowLinear(nn.Module):
         for weight in self.weights:
             nn.init.zeros_(weight.weight)  # type: ignore[arg-type]  # an Embedding's own
         self.linear = nn.Linear(row.num_numeric, width)
+        self.has_numbers = row.num_numeric > 0
 
     def forward(self, numbers_BN: torch.Tensor, codes_BM: torch.Tensor) -> torch.Tensor:
         # A product over no numbers has no range that a quantization could calibrate.
-        out: torch.Tensor = self.linear(numbers_BN) if self.linear.in_features else self.linear.bias
+        out: torch.Tensor = self.linear(numbers_BN) if self.has_numbers else self.linear.bias
         for column, weight in enumerate(self.weights):
             out = out + weight(codes_BM[:, column])
         return out

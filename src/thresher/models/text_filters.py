@@ -31,6 +31,7 @@ class TextFilters(nn.Module):
             nn.Conv1d(config.dimension, config.num_filters, size) for size in config.filter_widths
         )
         self.relus = nn.ModuleList(nn.ReLU() for _ in config.filter_widths)
+        self.widths = config.filter_widths
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.num_filters * len(config.filter_widths), width)
 
@@ -39,12 +40,8 @@ class TextFilters(nn.Module):
         real_B1T = mark_steps(lengths_B, tokens_BT.shape[1])[:, None]
         # After the ReLU nothing is below zero, so that zero where there is no token never is the largest.
         largest = [
-            (relu(filter_(self._beyond(x_BDT, filter_))) * real_B1T).amax(dim=2)
-            for filter_, relu in zip(self.filters, self.relus, strict=True)
+            (relu(filter_(F.pad(x_BDT, (0, width - 1)))) * real_B1T).amax(dim=2)
+            for filter_, relu, width in zip(self.filters, self.relus, self.widths, strict=True)
         ]
         out: torch.Tensor = self.output(self.dropout(torch.cat(largest, dim=1)))
         return out
-
-    def _beyond(self, x_BDT: torch.Tensor, filter_: nn.Module) -> torch.Tensor:
-        assert isinstance(filter_, nn.Conv1d)
-        return F.pad(x_BDT, (0, filter_.kernel_size[0] - 1))

@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from thresher.errors import TrainingError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.network import Network
+from thresher.models.ranks import LowRank
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Teacher:
         self._attention: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {})
         self._hooks: list[RemovableHandle] = []
         if teaching.features:
-            shared = sorted(_convolutions(student).keys() & _convolutions(self._teacher).keys())
+            layers = [_convolutions(network, _folded(student, self._teacher)) for network in (student, self._teacher)]
+            shared = sorted(layers[0].keys() & layers[1].keys())
             if not shared:
                 raise TrainingError("distill.features needs convolutions that student and teacher share. Leave it out.")
-            for network, kept in zip((student, self._teacher), self._attention, strict=True):
-                self._hooks += _watch(network, shared, kept)
+            for found, kept in zip(layers, self._attention, strict=True):
+                self._hooks += [_watch(name, found[name], kept) for name in shared]
 
     def mix(self, loss: torch.Tensor, inputs: torch.Tensor, learned: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Return the loss to learn from, of a part of a batch of ``batch_size`` samples.
@@ -86,18 +88,39 @@ class Teacher:
         return torch.stack(differences).mean()
 
 
-def _convolutions(network: Network) -> dict[str, nn.Module]:
+def _convolutions(network: Network, folded: dict[str, str]) -> dict[str, nn.Module]:
+    """Return name -> what gives a convolution's outputs: itself, the two it was split into, or its batch norm.
+
+    Args:
+        folded: convolution -> its batch norm, where student or teacher have made one of both.
+    """
     layers = network.body.named_modules()
-    return {name: layer for name, layer in layers if isinstance(layer, nn.Conv1d | nn.Conv2d)}
+    found = {name: layer for name, layer in layers if isinstance(_first(layer), nn.Conv1d | nn.Conv2d)}
+    own = _folded(network)
+    norms = {name: norm for name, norm in folded.items() if name in found and name not in own}
+    return found | {name: network.body.get_submodule(norm) for name, norm in norms.items()}
 
 
-def _watch(network: Network, names: list[str], kept: dict[str, torch.Tensor]) -> list[RemovableHandle]:
-    """Keep at every call where the layers ``names`` look: mean squares over the channels, [P, H * W]."""
-    layers, hooks = _convolutions(network), []
-    for name in names:
+def _first(layer: nn.Module) -> nn.Module:
+    return layer[0] if isinstance(layer, LowRank) else layer
 
-        def keep(layer: nn.Module, given: object, output: torch.Tensor, name: str = name) -> None:
-            kept[name] = F.normalize(output.float().square().mean(dim=1).flatten(1), dim=1)
 
-        hooks.append(layers[name].register_forward_hook(keep))
-    return hooks
+def _folded(*networks: Network) -> dict[str, str]:
+    """Return convolution -> batch norm of all that ``networks`` have folded to imitate integers."""
+    found: dict[str, str] = {}
+    for network in networks:
+        if (quantization := network.spec.quantization) is not None:
+            for name, norm in quantization.folded.items():
+                owner = name.rpartition(".")[0]
+                is_split = isinstance(network.body.get_submodule(owner), LowRank)
+                found |= {name: norm, owner: norm} if is_split else {name: norm}
+    return found
+
+
+def _watch(name: str, layer: nn.Module, kept: dict[str, torch.Tensor]) -> RemovableHandle:
+    """Keep at every call where ``layer`` looks: mean squares over the channels, [P, H * W]."""
+
+    def keep(layer: nn.Module, given: object, output: torch.Tensor) -> None:
+        kept[name] = F.normalize(output.float().square().mean(dim=1).flatten(1), dim=1)
+
+    return layer.register_forward_hook(keep)

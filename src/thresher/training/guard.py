@@ -66,8 +66,9 @@ class Guard:
         checkpoint = self._last_checkpoint()
         return (
             f"{self._name}: {what}{self._say_samples(positions) if positions is not None else ''}. "
-            f"Last good checkpoint: {checkpoint or 'none'}. Fix: lower training.optimizer.lr or set "
-            "training.clip_norm, and look for extreme values in these samples (the contract's report lists them)."
+            f"Last good checkpoint: {checkpoint or 'none'}. Fix: lower training.optimizer.lr, or lr of the "
+            "step that trains on, or set training.clip_norm, and look for extreme values in these samples (the "
+            "contract's report lists them)."
         )
 
     def _say_samples(self, positions: Positions) -> str:
