@@ -25,8 +25,9 @@ ui: $(INSTALLED) ## Open MLflow on the runs of this project
 serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
 	$(BIN)/bentoml serve $(RECIPE):latest
 
-reproduce: $(INSTALLED) ## Train every recipe with three seeds and write docs/results.md (hours; goes on where it was)
+reproduce: $(INSTALLED) ## Train with three seeds, compress, and write docs/results.md (hours; goes on where it was)
 	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))
+	$(BIN)/python benchmarks/compressed.py $(if $(FROM),--from $(FROM))
 
 lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
 	scripts/lock.sh

@@ -1,4 +1,4 @@
-"""What the recipes reach on their official test data, the median of three seeds: makes the table of docs/results.md.
+"""What the recipes reach on their official test data, the median of three seeds: the first table of docs/results.md.
 
 Each training is done once: a run that was interrupted goes on with the next. `make reproduce` calls it.
 """
@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -77,22 +77,23 @@ def main() -> None:
     arguments = parser.parse_args()
     goals = [goal for goal in GOALS if not arguments.recipes or goal.recipe in arguments.recipes]
     for goal in goals:
-        fetch(goal, arguments.folder)
+        if goal.fetch is not None:
+            fetch(goal.fetch, arguments.folder)
         # The first seed last: what lies in data/ and in MLflow at the end is that of the recipe as it stands.
         for seed in sorted(arguments.seeds, reverse=True):
             file = RESULTS / goal.recipe / f"{seed}.json"
             if arguments.fresh or not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(reproduce(goal, seed)))
-    write_page()
+    put_between(BEGIN, END, [*rows(), "", describe_setting()])
 
 
-def fetch(goal: Goal, folder: Path | None) -> None:
-    """Get the raw data of ``goal``, where it is not there yet."""
-    if goal.fetch is None or (PROJECT / "data" / "01_raw" / goal.fetch).is_dir():
+def fetch(data: str, folder: Path | None) -> None:
+    """Get the raw data set ``data``, where it is not there yet."""
+    if (PROJECT / "data" / "01_raw" / data).is_dir():
         return
-    source = folder / goal.fetch if folder else None
-    run("thresher", "fetch", goal.fetch, *(["--from", str(source)] if source and source.is_dir() else []))
+    source = folder / data if folder else None
+    run("thresher", "fetch", data, *(["--from", str(source)] if source and source.is_dir() else []))
 
 
 def reproduce(goal: Goal, seed: int) -> dict[str, Any]:
@@ -145,18 +146,17 @@ def run(*command: str) -> None:
         sys.exit(code)
 
 
-def write_page() -> None:
-    """Put the table into the page, between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    table = "\n".join(rows())
-    PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}", encoding="utf-8")
+def put_between(begin: str, end: str, lines: Iterable[str]) -> None:
+    """Print ``lines``, and put them into the page between its marks."""
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    table = "\n".join(lines)
+    PAGE.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
     print(table)
 
 
 def rows() -> Iterator[str]:
-    """Yield the table's lines, and what it was measured on."""
+    """Yield the table's lines."""
     yield "| recipe | metric | goal | median | of the seeds | minutes, the longest | allowed | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for goal in GOALS:
@@ -171,11 +171,14 @@ def rows() -> Iterator[str]:
                 f"| {goal.recipe} | {goal.metric} | {sign} {goal.bound:g} | {goal.show(median)} | {shown} "
                 f"| {minutes:.1f} | {goal.minutes:g} | {met} |"
             )
+
+
+def describe_setting() -> str:
+    """Return what was measured on."""
     machine = describe_machine()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield ""
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"
-    yield f"{where}; Python {machine['python']}, {versions}."
+    return f"{where}; Python {machine['python']}, {versions}."
 
 
 if __name__ == "__main__":

@@ -85,3 +85,23 @@ def test_without_pruning_the_last_step_is_all_that_is_searched() -> None:
     )
     assert not search.prunes
     assert {key for first in first_trials(search, ()) for key in first} == {"last_step"}
+
+
+def test_layers_of_low_rank_follow_the_channels_that_stay() -> None:
+    search = CandidateSearch.model_validate(
+        {"budget": {"size_bytes": 9}, "techniques": ["prune_channels", "factorize"]}
+    )
+    groups = tuple(SENSITIVITY.curves)
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    kinds = set()
+    for first in first_trials(search, groups):
+        study.enqueue_trial(first)
+        trial = study.ask()
+        structure, _ = build_steps(suggest(trial, search, groups), search, SENSITIVITY)
+        assert trial.params == first
+        kinds.add(tuple(step.kind for step in structure))
+    assert {(), ("prune_channels",), ("factorize",)} <= kinds
+    both, _ = build_steps({**settings(0.4), "energy": 0.8}, search, SENSITIVITY)
+    assert [step.kind for step in both] == ["prune_channels", "factorize"]
+    whole, _ = build_steps({**settings(0.4), "energy": 0.995}, search, SENSITIVITY)
+    assert [step.kind for step in whole] == ["prune_channels"]

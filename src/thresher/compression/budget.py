@@ -11,10 +11,10 @@ from thresher.compression.importance import ImportanceKind
 from thresher.config import Config
 
 Searched = Literal[
-    "prune_channels", "quantize_aware", "quantize_dynamic", "quantize_static", "quantize_weights", "half"
+    "prune_channels", "factorize", "quantize_aware", "quantize_dynamic", "quantize_static", "quantize_weights", "half"
 ]
 """Kinds that a search can put into a chain. `prune_weights` is not one: it makes no file smaller and no call faster."""
-STRUCTURAL = ("prune_channels",)
+STRUCTURAL = ("prune_channels", "factorize")
 """These change the network; of the others a chain has one at most, at its end."""
 CostBudget = Literal["size_bytes", "latency_us"]
 COST_BUDGETS: tuple[CostBudget, ...] = get_args(CostBudget)
@@ -78,3 +78,8 @@ class CandidateSearch(Config):
     def prunes(self) -> bool:
         """Whether the chain may remove channels."""
         return "prune_channels" in self.techniques
+
+    @property
+    def factorizes(self) -> bool:
+        """Whether the chain may split layers in two of low rank."""
+        return "factorize" in self.techniques

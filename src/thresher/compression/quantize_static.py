@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from thresher.compression.calibration import choose_calibration_inputs, choose_held_inputs, write_trace
 from thresher.compression.data import CalibrationData
+from thresher.compression.float_layers import keep_in_float
 from thresher.compression.integer import Calibration, IntegerFormat, Quantizer, Sign, open_quantizer
 from thresher.compression.layers import FEW_CHANNELS, convolutions, match_layers, quantizable_layers
 from thresher.compression.preparation import check_quantized
@@ -101,6 +102,7 @@ def _quantize(quantizer: Quantizer, form: IntegerFormat, kept: Collection[str], 
     import onnx
 
     model = onnx.load_from_string(quantizer.quantize(form, {*kept, *unpacked}))
+    keep_in_float(model, {*kept, *unpacked})
     store_weights(model, set(unpacked) - set(kept), Storage(bits=8, block_size=None, symmetric=True))
     return bytes(model.SerializeToString())
 

@@ -19,7 +19,9 @@ MAX_SHIFT = 0.2
 """How far a layer's own ratio may lie from what its sensitivity asks for."""
 LEAST_RATIO = 0.02
 """Less than this is not worth a step."""
-SHARE, ALLOCATION, IMPORTANCE, LAST_STEP = "share", "allocation", "importance", "last_step"
+LEAST_ENERGY, MOST_ENERGY = 0.5, 0.99
+"""Of the singular values, which layers of low rank keep; above the second they stay whole."""
+SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
 NOTHING = "none"
 BY_SENSITIVITY, UNIFORM = "sensitivity", "uniform"
 Steps = tuple[Technique, ...]
@@ -38,12 +40,17 @@ def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> d
         settings[ALLOCATION] = trial.suggest_categorical(ALLOCATION, [BY_SENSITIVITY, UNIFORM])
         settings[IMPORTANCE] = trial.suggest_categorical(IMPORTANCE, list(config.importance))
         settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
+    if config.factorizes:
+        settings[ENERGY] = trial.suggest_float(ENERGY, LEAST_ENERGY, 1.0)
     settings[LAST_STEP] = trial.suggest_categorical(LAST_STEP, last_steps(config))
     return settings
 
 
 def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return what a search begins with: a few shares of both allocations, with each last step in turn."""
+    """Return what a search begins with: a few shares of both allocations, with each last step in turn.
+
+    Layers are whole at first, and of low rank in the last two.
+    """
     last, found = last_steps(config), []
     shares = (0.25, 0.5, 0.75) if groups else (0.0,)
     for number, share in enumerate((0.0, *shares, *shares)):
@@ -52,7 +59,10 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[
             settings = {SHARE: share, ALLOCATION: allocation, IMPORTANCE: config.importance[0], LAST_STEP: ends}
             settings |= {f"shift {group}": 0.0 for group in groups}
             found.append(settings if groups else {LAST_STEP: ends})
-    return found
+    if not config.factorizes:
+        return found
+    whole = [{**settings, ENERGY: 1.0} for settings in found]
+    return whole + [{**whole[0], ENERGY: energy} for energy in (0.9, 0.7)]
 
 
 def build_steps(settings: dict[str, Any], config: CandidateSearch, sensitivity: Sensitivity | None) -> list[Steps]:
@@ -70,6 +80,8 @@ def build_steps(settings: dict[str, Any], config: CandidateSearch, sensitivity: 
                     "round_to": config.round_to,
                 }
             )
+    if settings.get(ENERGY, 1.0) <= MOST_ENERGY:
+        structure.append({"kind": "factorize", "energy": round(settings[ENERGY], 3)})
     last = [] if settings[LAST_STEP] == NOTHING else [{"kind": settings[LAST_STEP]}]
     return [_STEPS.validate_python(tuple(part)) for part in (structure, last)]
 
