@@ -26,7 +26,8 @@ class Want:
 
     Attributes:
         smaller: float's file size over its own.
-        faster: float's median latency over its own, at ``batch_size`` and one thread; None where it may be slower.
+        faster: float's median latency over its own, at ``batch_size`` and one thread: the lower bound of its 95 %
+            interval must be above this; None where it may be slower.
         loss: the most that the 95 % upper bound of the accuracy drop may be.
     """
 
@@ -38,12 +39,13 @@ class Want:
     batch_size: int = 32
 
     def __str__(self) -> str:
-        speed = f" and {self.faster:g}x faster" if self.faster else ""
+        speeds = {None: "", 1: " and faster"}
+        speed = speeds.get(self.faster, f" and {self.faster}x as fast")
         return f"{self.smaller:g}x smaller{speed}, drop at most {self.loss:g}"
 
     def is_met(self, figures: Figures) -> bool:
         """Return whether a candidate with these figures reaches all of it."""
-        is_fast = self.faster is None or figures.faster[self.batch_size] >= self.faster
+        is_fast = self.faster is None or figures.faster_lower[self.batch_size] > self.faster
         return figures.smaller >= self.smaller and is_fast and figures.drop_upper <= self.loss
 
 
@@ -64,6 +66,7 @@ class Figures:
 
     Attributes:
         faster: batch size -> float's median latency over its own.
+        faster_lower: the lower bounds of their intervals.
     """
 
     candidate: str
@@ -73,6 +76,7 @@ class Figures:
     size_bytes: float
     smaller: float
     faster: dict[int, float]
+    faster_lower: dict[int, float]
     is_winner: bool
 
 
@@ -138,6 +142,7 @@ def _figures(
         size_bytes=size,
         smaller=base["size_bytes"]["value"] / size,
         faster={batch: metrics[f"speedup_batch{batch}"]["value"] for batch in sizes},
+        faster_lower={batch: metrics[f"speedup_batch{batch}"]["lower"] for batch in sizes},
         is_winner=name == verdict["winner"],
     )
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from thresher.evaluation.cost import Cost
+from thresher.evaluation.energy import EnergyUse
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.footprint import Footprint
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.quality import ClassificationQuality, Quality, measure_quality
 from thresher.evaluation.statistics import PairedCounts
@@ -22,7 +24,8 @@ BATCH_SIZES = (1, 32)
 def evaluation() -> Evaluate:
     """Make the evaluation of a candidate that takes ``ratio`` of the float model's time, give or take ``spread``.
 
-    It is one of a regression where it is said how much ``worse`` its errors are, as a share.
+    It is one of a regression where it is said how much ``worse`` its errors are, as a share. It takes ``load`` of the
+    float model's time to be opened, and ``energy`` of its joules, where these are counted.
     """
 
     def evaluation(
@@ -33,6 +36,9 @@ def evaluation() -> Evaluate:
         lost: int = 0,
         gained: int = 0,
         worse: float | None = None,
+        memory: int = 10_000_000,
+        load: float = 1.0,
+        energy: float | None = None,
         **cost: int,
     ) -> Evaluation:
         figures = {"size_bytes": 1000, "compressed_bytes": 900, "num_parameters": 100, "macs": 5000, **cost}
@@ -42,9 +48,14 @@ def evaluation() -> Evaluate:
             reference="float",
             quality=make_classification(lost, gained) if worse is None else make_regression(worse),
             cost=Cost(**figures),
+            footprint=Footprint(
+                peak_memory_bytes=memory, reference_peak_memory_bytes=10_000_000, load_ms=2 * load * clock,
+                reference_load_ms=2 * clock, load_ratios=(load,) * 5,
+            ),
             latencies=tuple(
-                Latency(batch_size=size, p50=0.1 * size * ratio * clock, p99=0.2 * size * ratio * clock,
-                        reference_p50=0.1 * size * clock, num_calls=50, round_ratios=ratios)
+                Latency(batch_size=size, p50=0.1 * size * ratio * clock, p90=0.15 * size * ratio * clock,
+                        p99=0.2 * size * ratio * clock, reference_p50=0.1 * size * clock, num_calls=50,
+                        round_ratios=ratios, energy=energy and EnergyUse(joules=1e-3 * energy, reference_joules=1e-3))
                 for size in BATCH_SIZES
             ),
             machine={"processor": "a processor", "vnni": "no"},

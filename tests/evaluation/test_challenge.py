@@ -75,6 +75,37 @@ def test_size_is_compared_where_size_is_minimized(
     assert (result.replaces, result.reason) == (replaces, reason)
 
 
+@pytest.mark.parametrize(
+    ("minimize", "figures", "reason"),
+    [
+        (
+            "peak_memory_bytes",
+            {"memory": 12_000_000},
+            "more memory than the champion: 12,000,000 bytes against",
+        ),
+        ("load_ms", {"load": 1.5}, "slower to load than the champion: 3.00 ms against 2.00 ms"),
+        ("energy_joules_batch32", {"energy": 1.5}, "more energy than the champion: 1.5 mJ against 1 mJ"),
+        ("energy_joules", {"energy": 1.5}, "more energy than the champion: 1.5 mJ against 1 mJ"),
+    ],
+)
+def test_what_a_session_takes_is_compared_where_it_is_minimized(
+    minimize: str, figures: dict[str, Any], reason: str, challenge: Callable[..., Challenge]
+) -> None:
+    worse = challenge({"minimize": minimize}, **figures)
+    assert not worse.replaces
+    assert worse.reason.startswith(reason)
+    ((name, value),) = figures.items()
+    equal = {name: value / 1.5 if value < 2 else 10_500_000}
+    assert challenge({"minimize": minimize}, **equal) == Challenge(replaces=True, reason=EQUAL, champion_version="7")
+
+
+def test_a_champion_that_takes_more_memory_than_is_allowed_is_replaced(challenge: Callable[..., Challenge]) -> None:
+    result = challenge({"require": {"peak_memory_bytes": {"at_most": 9e6}}}, memory=8_000_000, ratio=3.0)
+    assert (result.replaces, result.reason) == (
+        True, "the champion breaks the recipe's bound: peak_memory_bytes 10,000,000 bytes > 9,000,000 bytes"
+    )  # fmt: skip
+
+
 def test_a_champion_that_breaks_the_recipes_bound_cannot_defend_its_place(challenge: Callable[..., Challenge]) -> None:
     result = challenge({"require": {"size_bytes": {"at_most": 900}}}, size_bytes=800, ratio=3.0, lost=500)
     assert (result.replaces, result.reason) == (

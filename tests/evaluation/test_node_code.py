@@ -20,3 +20,8 @@ def test_an_edited_encoder_is_noticed(function: str, kind: str, encoder: str, ta
     reached = index.reach([f"thresher.pipelines.{function}"], frozenset({kind, "classification"})).definitions
     assert {f"thresher.modalities.{encoder}", f"thresher.modalities.{taken}"} <= reached.keys()
     assert "thresher.modalities.tabular.TabularEncoder" not in reached
+
+
+def test_an_edit_of_the_program_that_measures_memory_is_noticed(index: CodeIndex) -> None:
+    reached = index.reach(["thresher.pipelines.evaluate.nodes.evaluate_candidate"], frozenset({"image"})).definitions
+    assert {f"thresher.evaluation.runtime.{name}" for name in ("run_for_memory", "_peak_bytes")} <= reached.keys()

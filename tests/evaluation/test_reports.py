@@ -90,11 +90,37 @@ def test_the_card_says_what_was_done_to_each_candidate_and_to_the_winner_first(a
 def test_the_card_says_what_was_not_measured(account: Account) -> None:
     card = model_card(account)
     limits = card[card.index("## Limits") :]
-    assert "Energy was not measured." in limits
+    assert "Energy was not measured: this machine has no counter of it that can be read." in limits
+    assert not re.search("memory|load time", limits, re.IGNORECASE)
     assert "among 3 candidates" in limits
     assert "no bound on what may be lost in quality" in limits
     bounded = Selection.model_validate({"require": {"accuracy_drop": {"at_most": 0.1}, "rmse": {"at_most": 0.1}}})
     assert "no bound on" not in model_card(replace(account, selection=bounded))
+
+
+def test_energy_is_in_the_card_where_it_was_counted(evaluation: Callable[..., Evaluation]) -> None:
+    counted = {name: evaluation(name, energy=share) for name, share in (("float", 1.0), ("half", 0.5))}
+    account = make_account(evaluation, "classification")
+    verdict = judge("digits", dict(counted), account.selection)
+    card = model_card(replace(account, verdict=verdict, evaluations=counted))
+    assert "Energy was not" not in card
+    assert "| half | 10,000,000 bytes | 2.00 ms | 500 uJ |" in card
+
+
+def test_the_card_gives_the_spread_of_the_rounds_and_calls_nothing_faster_that_is_not(
+    evaluation: Callable[..., Evaluation],
+) -> None:
+    made = (evaluation(), evaluation("half", 0.5, 0.01), evaluation("same", 0.99, 0.05), evaluation("int8", 2))
+    account = make_account(evaluation, "classification")
+    evaluations = {one.candidate: one for one in made}
+    verdict = judge("digits", dict(evaluations), account.selection)
+    lines = model_card(replace(account, verdict=verdict, evaluations=evaluations)).splitlines()
+    cells = {line.split(" | ")[0].lstrip("| "): line.split(" | ") for line in lines if " | 32 | " in line}
+    assert {name: row[-1].rstrip(" |") for name, row in cells.items()} == {
+        "float": "the noise", "half": "faster", "same": "no difference measurable", "int8": "slower",
+    }  # fmt: skip
+    assert cells["half"][2:6] == ["1.60 ms", "2.40 ms", "3.20 ms", "20,000 samples/s"]
+    assert cells["half"][7] == f"{1 / 0.545:.2f}x to {1 / 0.455:.2f}x"
 
 
 def test_the_card_counts_the_answers_that_changed(account: Account, task: str) -> None:

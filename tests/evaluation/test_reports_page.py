@@ -134,6 +134,18 @@ def test_all_figures_are_those_of_the_verdict(text: str, account: Account) -> No
     assert rows.keys() - {""} == metrics.keys() - {name.partition("_batch")[0] for name in batched}
 
 
+def test_times_and_what_a_session_takes_have_tables(text: str, account: Account) -> None:
+    page = Page(text)
+    rows = page.table("Of one session")
+    assert [row[:2] for row in rows[1:]] == [[name, size] for name in account.evaluations for size in ("1", "32")]
+    assert {row[-1] for row in rows[1:]} == {"the noise", "faster", "slower"}
+    assert page.table("Peak memory is") == [
+        ["candidate", "peak memory", "load time"],
+        *([name, "10,000,000 bytes", "2.00 ms"] for name in account.evaluations),
+    ]
+    assert {"timings", "footprint"} <= set(page.ids)
+
+
 def test_every_table_is_named_and_every_plot_is_told_in_words(text: str) -> None:
     page = Page(text)
     assert all(caption.strip() for caption, _ in page.tables)

@@ -54,6 +54,53 @@ def test_float_wins_where_nothing_is_measurably_faster(evaluation: Evaluate) -> 
     }
 
 
+def test_the_winner_of_another_metric_is_not_called_faster_within_the_noise(evaluation: Evaluate) -> None:
+    same, slow = (evaluation("half", ratio, 0.05, size_bytes=500) for ratio in (0.99, 2.0))
+    assert reasons(verdict_over(evaluation(), same, minimize="size_bytes"))["half"] == (
+        "least size_bytes: not measurably faster or slower than float, 2.0x as small"
+    )
+    assert reasons(verdict_over(evaluation(), slow, minimize="size_bytes"))["half"] == (
+        "least size_bytes: 0.50x as fast as float, 2.0x as small"
+    )
+
+
+def test_of_two_within_the_noise_none_is_called_slower(evaluation: Evaluate) -> None:
+    verdict = verdict_over(evaluation(), evaluation("one", 0.5, 0.02), evaluation("two", 0.51, 0.02))
+    assert (verdict.winner, reasons(verdict)["two"]) == ("one", "no faster than one: 51 us against 50 us")
+    verdict = verdict_over(evaluation(), evaluation("one", 0.5, 0.002), evaluation("two", 0.6, 0.002))
+    assert reasons(verdict)["two"] == "slower than one: 60 us against 50 us"
+
+
+def test_the_winners_speed_is_that_at_the_batch_size_that_is_minimized(evaluation: Evaluate) -> None:
+    half = evaluation("half", 0.5)
+    faster = half.latencies[1].model_copy(update={"round_ratios": (0.25,) * 10})
+    half = half.model_copy(update={"latencies": (half.latencies[0], faster)})
+    verdict = verdict_over(evaluation(), half, minimize="latency_ms_p90_batch32")
+    assert reasons(verdict)["half"] == "least latency_ms_p90_batch32: 4.00x as fast as float, 1.0x as small"
+
+
+@pytest.mark.parametrize(
+    ("minimize", "figures", "reason"),
+    [
+        ("peak_memory_bytes", {"memory": 9_000_000}, "more memory than half: 10,000,000 bytes against 9,000,000 bytes"),
+        ("load_ms", {"load": 0.5}, "slower to load than half: 2.00 ms against 1.00 ms"),
+        ("energy_joules_batch32", {"energy": 0.5}, "more energy than half: 1 mJ against 500 uJ"),
+    ],
+)
+def test_what_a_session_takes_can_be_minimized(
+    minimize: str, figures: dict[str, Any], reason: str, evaluation: Evaluate
+) -> None:
+    verdict = verdict_over(evaluation(energy=1.0), evaluation("half", **({"energy": 1.0} | figures)), minimize=minimize)
+    assert (verdict.winner, reasons(verdict)["float"]) == ("half", reason)
+
+
+def test_nobody_qualifies_by_what_was_not_measured(evaluation: Evaluate) -> None:
+    for selection in ({"minimize": "energy_joules"}, {"require": {"energy_joules": {"at_most": 1}}}):
+        verdict = verdict_over(evaluation(), evaluation("half", 0.5), **selection)
+        assert verdict.winner is None
+        assert set(reasons(verdict).values()) == {"energy_joules was not measured"}
+
+
 def test_it_must_be_faster_at_the_batch_size_that_is_minimized(evaluation: Evaluate) -> None:
     half = evaluation("half", 0.5)
     slow_in_batches = half.latencies[1].model_copy(update={"p50": 6.4, "round_ratios": (2.0,) * 10})
@@ -72,6 +119,9 @@ def test_it_must_be_faster_at_the_batch_size_that_is_minimized(evaluation: Evalu
         ("accuracy_drop", {"at_most": 0.02, "confidence": 0.9}, "accuracy_drop 0.0200, upper bound 0.0280 > 0.0200"),
         ("accuracy", {"at_least": 0.9}, "accuracy 0.8800 < 0.9000"),
         ("size_bytes", {"at_most": 999}, "size_bytes 1,000 bytes > 999 bytes"),
+        ("peak_memory_bytes", {"at_most": 5e6}, "peak_memory_bytes 10,000,000 bytes > 5,000,000 bytes"),
+        ("load_ms", {"at_most": 1.5}, "load_ms 2.00 ms > 1.50 ms"),
+        ("throughput_batch32", {"at_least": 30_000}, "throughput_batch32 20,000 samples/s < 30,000 samples/s"),
         ("compressed_bytes", {"at_most": 899}, "compressed_bytes 900 bytes > 899 bytes"),
         ("num_parameters", {"at_most": 99}, "num_parameters 100 > 99"),
         ("macs", {"at_most": 4999}, "macs 5,000 > 4,999"),
@@ -155,7 +205,7 @@ def test_what_is_minimized_decides_and_then_slowness_is_no_fault(
 
 def test_of_equals_the_first_in_the_recipe_wins(evaluation: Evaluate) -> None:
     verdict = verdict_over(evaluation(), evaluation("one", 0.5), evaluation("two", 0.5))
-    assert (verdict.winner, reasons(verdict)["two"]) == ("one", "slower than one: 50 us against 50 us")
+    assert (verdict.winner, reasons(verdict)["two"]) == ("one", "no faster than one: 50 us against 50 us")
     assert verdict_over(evaluation(), evaluation("same"), minimize="macs").winner == "float"
 
 

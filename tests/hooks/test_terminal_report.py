@@ -18,6 +18,7 @@ from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.footprint import Footprint
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.statistics import Interval
@@ -187,15 +188,18 @@ def make_history() -> TrainingHistory:
     return TrainingHistory(device="cpu", metric="accuracy", epochs=tuple(epochs), best_epoch=2)
 
 
-def make_evaluation(quality: Quality) -> Evaluation:
+def make_evaluation(quality: Quality, ratios: tuple[float, ...] = (0.64,) * 10, candidate: str = "half") -> Evaluation:
     latency = Latency(
-        batch_size=1, p50=0.041, p99=0.1, reference_p50=0.064, num_calls=50, round_ratios=(0.64,) * 10
+        batch_size=1, p50=0.041, p90=0.05, p99=0.1, reference_p50=0.064, num_calls=50, round_ratios=ratios
     )  # fmt: skip
     return Evaluation(
-        candidate="half",
+        candidate=candidate,
         reference="float",
         quality=quality,
         cost=Cost(size_bytes=12_345, compressed_bytes=1, num_parameters=1, macs=1),
+        footprint=Footprint(
+            peak_memory_bytes=9, reference_peak_memory_bytes=9, load_ms=2, reference_load_ms=2, load_ratios=(1.0,) * 5
+        ),
         latencies=(latency,),
         machine={},
         onnxruntime_version="1",
@@ -203,6 +207,7 @@ def make_evaluation(quality: Quality) -> Evaluation:
     )
 
 
+ACCURATE = "accuracy 0.5000, 12.3 kB, 41 us"
 CLASSES = measure_quality(np.eye(2), np.eye(2), np.array([0, 0]))
 VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
 
@@ -210,8 +215,10 @@ VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (make_evaluation(CLASSES), "accuracy 0.5000, 12.3 kB, 41 us, 1.56x as fast as float"),
+        (make_evaluation(CLASSES), f"{ACCURATE}, 1.56x as fast as float"),
         (make_evaluation(VALUES), "RMSE 0.7071, R2 -1.0000, 12.3 kB, 41 us, 1.56x as fast as float"),
+        (make_evaluation(CLASSES, (0.9, 1.1) * 5), f"{ACCURATE}, not measurably faster or slower than float"),
+        (make_evaluation(CLASSES, candidate="float"), ACCURATE),
         (make_contract(True), "contract [green]holds[/]: 6/6 expectations on 70,000 samples"),
         (make_contract(False), "contract [red]is broken[/]: 2/6 expectations on 70,000 samples"),
         (make_history(), "validation accuracy 0.2000 in epoch 2 of 3 on cpu"),

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.footprint import Footprint
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.selection import Selection
@@ -51,7 +52,14 @@ def make_evaluation(quality: Quality) -> Evaluation:
         reference="float",
         quality=quality,
         cost=Cost(size_bytes=9, compressed_bytes=8, num_parameters=7, macs=6),
-        latencies=(Latency(batch_size=1, p50=0.1, p99=0.2, reference_p50=0.1, num_calls=50, round_ratios=(1.0,) * 10),),
+        footprint=Footprint(
+            peak_memory_bytes=9, reference_peak_memory_bytes=9, load_ms=2, reference_load_ms=2, load_ratios=(1.0,) * 5
+        ),
+        latencies=(
+            Latency(
+                batch_size=1, p50=0.1, p90=0.15, p99=0.2, reference_p50=0.1, num_calls=50, round_ratios=(1.0,) * 10
+            ),
+        ),
         machine={"processor": "x"},
         onnxruntime_version="1",
         measured_at="2026-01-01",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.report import facts
+from thresher.evaluation.report import facts, measured
 from thresher.evaluation.report.account import Account
 from thresher.evaluation.table import markdown_table, verdict_markdown
 
@@ -76,7 +76,12 @@ def _chains(account: Account) -> str:
 
 def _judged(account: Account) -> str:
     """Return the sections on what the table of the verdict has no room for."""
-    parts = []
+    timings = markdown_table(measured.TIMING_COLUMNS, measured.timing_rows(account))
+    footprints = markdown_table(measured.footprint_columns(account), measured.footprint_rows(account))
+    parts = [
+        *(f"## {measured.TIMING_TITLE}", measured.timing_caption(account), timings),
+        *(f"## {measured.FOOTPRINT_TITLE}", measured.FOOTPRINT_CAPTION, footprints),
+    ]
     if rows := facts.paired_rows(account):
         parts += [PAIRED, markdown_table(facts.paired_columns(), rows)]
     return "".join(f"{part}\n\n" for part in parts)

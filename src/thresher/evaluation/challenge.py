@@ -31,16 +31,18 @@ def decide(evaluation: Evaluation, champion_cost: Cost, selection: Selection, ch
         evaluation: of the winner, with the champion as the reference: both on today's test samples, in turns.
         champion_cost: of the champion's ONNX file.
     """
-    if broken := _broken_by_champion(champion_cost, selection):
+    ours, champion = evaluation.counted_costs
+    champion |= champion_cost.model_dump()
+    if broken := _broken_by_champion(champion, selection):
         return Challenge(replaces=True, reason=broken, champion_version=champion_version)
-    worse = _less_accurate(evaluation.quality, selection) or _costlier(evaluation, champion_cost, selection)
+    worse = _less_accurate(evaluation.quality, selection) or _costlier(evaluation, ours, champion, selection)
     reason = worse or "no worse than the champion on the same test data"
     return Challenge(replaces=not worse, reason=reason, champion_version=champion_version)
 
 
-def _broken_by_champion(cost: Cost, selection: Selection) -> str:
+def _broken_by_champion(costs: dict[str, float], selection: Selection) -> str:
     """Return which of the recipe's bounds the champion itself breaks: then it cannot defend its place."""
-    for metric, value in cost.model_dump().items():
+    for metric, value in costs.items():
         requirement = selection.require.get(metric)
         if requirement and requirement.at_most is not None and value > requirement.at_most:
             got, bound = format_value(metric, value), format_value(metric, requirement.at_most)
@@ -69,17 +71,20 @@ def _pair(quality: Quality) -> str:
     return f"RMSE {ours} against {theirs}"
 
 
-def _costlier(evaluation: Evaluation, champion_cost: Cost, selection: Selection) -> str:
+def _costlier(
+    evaluation: Evaluation, costs: dict[str, float], champion_costs: dict[str, float], selection: Selection
+) -> str:
     """Return in what the winner costs more of what the recipe minimizes."""
     metric = selection.minimize
-    costs, champion_costs = evaluation.cost.model_dump(), champion_cost.model_dump()
-    if metric in costs and costs[metric] > TOLERANCE * champion_costs[metric]:
-        ours, theirs = format_value(metric, costs[metric]), format_value(metric, champion_costs[metric])
-        return f"{find_metric(metric).worse_word} the champion: {ours} against {theirs}"
-    if metric.startswith("latency_ms"):
-        latency = evaluation.latency_of(metric)
-        ratio = median_interval(np.array(latency.round_ratios), selection.confidence)
-        if ratio.lower > TOLERANCE:
-            ours, theirs = (format_value(metric, value) for value in (latency.p50, latency.reference_p50))
-            return f"slower than the champion: {ours} against {theirs}"
-    return ""
+    if metric in costs:
+        pair, costlier = (costs[metric], champion_costs[metric]), costs[metric] > TOLERANCE * champion_costs[metric]
+    elif metric.startswith(("latency_ms", "load_ms")):
+        pair, ratios = evaluation.times_of(metric)
+        costlier = median_interval(np.array(ratios), selection.confidence).lower > TOLERANCE
+    else:
+        return ""
+    if not costlier:
+        return ""
+    ours, theirs = (format_value(metric, value) for value in pair)
+    word = "slower than" if metric.startswith("latency_ms") else find_metric(metric).worse_word
+    return f"{word} the champion: {ours} against {theirs}"

@@ -11,6 +11,7 @@ import onnxruntime
 from thresher.config import Config
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import Cost, measure_cost
+from thresher.evaluation.footprint import Footprint, measure_footprint
 from thresher.evaluation.latency import Latency, Timed, measure_latency
 from thresher.evaluation.quality import Quality, measure_quality
 
@@ -34,6 +35,7 @@ class Evaluation(Config):
     reference: str
     quality: Quality
     cost: Cost
+    footprint: Footprint
     latencies: tuple[Latency, ...]
     machine: dict[str, str]
     onnxruntime_version: str
@@ -43,6 +45,25 @@ class Evaluation(Config):
         """Return the latency at the batch size that ``metric`` names, the first one where it names none."""
         size = int(metric.partition("_batch")[2] or self.latencies[0].batch_size)
         return next(latency for latency in self.latencies if latency.batch_size == size)
+
+    @property
+    def counted_costs(self) -> tuple[dict[str, float], dict[str, float]]:
+        """What is counted and not timed, of the candidate and, as far as it is measured here, of the reference."""
+        memory, energies = self.footprint, {each.batch_size: each.energy for each in self.latencies if each.energy}
+        ours = {**self.cost.model_dump(), "peak_memory_bytes": memory.peak_memory_bytes}
+        reference: dict[str, float] = {"peak_memory_bytes": memory.reference_peak_memory_bytes}
+        for size, energy in energies.items():
+            names = [f"energy_joules_batch{size}"] + ["energy_joules"] * (size == self.latencies[0].batch_size)
+            ours |= dict.fromkeys(names, energy.joules)
+            reference |= dict.fromkeys(names, energy.reference_joules)
+        return ours, reference
+
+    def times_of(self, metric: str) -> tuple[tuple[float, float], tuple[float, ...]]:
+        """Return the medians that ``metric``, a latency or load_ms, is about, with the reference's, and the ratios."""
+        if metric == "load_ms":
+            return (self.footprint.load_ms, self.footprint.reference_load_ms), self.footprint.load_ratios
+        latency = self.latency_of(metric)
+        return (latency.p50, latency.reference_p50), latency.round_ratios
 
 
 def evaluate(
@@ -58,13 +79,14 @@ def evaluate(
         machine: what the figures are measured on, in words.
 
     Raises:
-        CompressionError: an output that is not a finite number.
+        CompressionError: an output that is not a finite number; a session whose memory cannot be measured.
     """
     return Evaluation(
         candidate=candidate.name,
         reference=reference.name,
         quality=measure_quality(candidate.outputs, reference.outputs, labels),
         cost=measure_cost(candidate.onnx_file, candidate.model_input),
+        footprint=measure_footprint(candidate, reference, config),
         latencies=measure_latency(candidate, reference, config),
         machine=machine,
         onnxruntime_version=onnxruntime.__version__,

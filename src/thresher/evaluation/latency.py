@@ -11,6 +11,7 @@ import onnxruntime
 
 from thresher.config import Config
 from thresher.evaluation import Measurement
+from thresher.evaluation.energy import EnergyMeter, EnergyUse, find_meter
 from thresher.evaluation.runtime import open_session
 from thresher.modalities.inputs import ModelInput
 
@@ -25,11 +26,14 @@ class Latency(Config):
 
     batch_size: int
     p50: float
+    p90: float
     p99: float
     reference_p50: float
     num_calls: int
     round_ratios: tuple[float, ...]
     """Median of the model over median of the reference, a round; below 1 is faster."""
+    energy: EnergyUse | None = None
+    """Of a sample; None where the machine has no counter that can be read."""
 
     @property
     def ratio(self) -> float:
@@ -60,29 +64,50 @@ class Timed:
         return time_calls
 
 
-def measure_latency(model: Timed, reference: Timed, config: Measurement) -> tuple[Latency, ...]:
-    """Time ``model`` against ``reference`` at each batch size of ``config``, both on the same samples."""
+def measure_latency(
+    model: Timed, reference: Timed, config: Measurement, meter: EnergyMeter | None = None
+) -> tuple[Latency, ...]:
+    """Time ``model`` against ``reference`` at each batch size of ``config``, both on the same samples.
+
+    Args:
+        meter: of energy; this machine's own where it is not given.
+    """
     assert len(model.inputs) == len(reference.inputs)
     pair = (model.open(config.threads), reference.open(config.threads))
-    return tuple(_measure_batch(pair, len(model.inputs), size, config) for size in config.batch_sizes)
+    meter = meter or find_meter()
+    return tuple(_measure_batch(pair, len(model.inputs), size, config, meter) for size in config.batch_sizes)
 
 
-def _measure_batch(pair: tuple[TimeCalls, TimeCalls], num_samples: int, size: int, config: Measurement) -> Latency:
+def _measure_batch(
+    pair: tuple[TimeCalls, TimeCalls], num_samples: int, size: int, config: Measurement, meter: EnergyMeter
+) -> Latency:
     calls = _calls_a_round(pair, num_samples, size, config)
     times: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    joules = [0.0, 0.0]
     for number in range(config.rounds):
         # Who goes first changes every round: whatever the first turn costs falls on both alike.
         for turn in (0, 1) if number % 2 == 0 else (1, 0):
-            times[turn].append(pair[turn](_places(number, num_samples, size, config.rounds), calls))
+            places, before = _places(number, num_samples, size, config.rounds), meter.read()
+            times[turn].append(pair[turn](places, calls))
+            joules[turn] += meter.joules_since(before)
     model, reference = np.stack(times[0]) * 1e3, np.stack(times[1]) * 1e3
     return Latency(
         batch_size=size,
         p50=float(np.median(model)),
+        p90=float(np.quantile(model, 0.9)),
         p99=float(np.quantile(model, 0.99)),
         reference_p50=float(np.median(reference)),
         num_calls=model.size,
         round_ratios=tuple(np.median(model, axis=1) / np.median(reference, axis=1)),
+        energy=_energy(joules, model.size * size),
     )
+
+
+def _energy(joules: list[float], num_samples: int) -> EnergyUse | None:
+    """Return the joules of a sample; None where the counters stood still, as in a virtual machine, or are none."""
+    if 0 in joules:
+        return None
+    return EnergyUse(joules=joules[0] / num_samples, reference_joules=joules[1] / num_samples)
 
 
 def _places(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:

@@ -47,22 +47,35 @@ COST_METRICS = {
     "num_parameters": Metric(True, False, "more parameters than"),
     "macs": Metric(True, False, "more multiply-accumulates than"),
 }
+FOOTPRINT_METRICS = {
+    "peak_memory_bytes": Metric(True, False, "more memory than"),
+    "load_ms": Metric(True, False, "slower to load than"),
+}
 LATENCY_METRICS = {
     "latency_ms_p50": Metric(True, False, "slower than"),
+    "latency_ms_p90": Metric(True, False, "slower in the tail than"),
     "latency_ms_p99": Metric(True, False, "slower in the tail than"),
     "speedup": Metric(False, True, "slower than"),
+    "throughput": Metric(False, False, "fewer samples a second than"),
 }
+ENERGY_METRICS = {"energy_joules": Metric(True, False, "more energy than")}
+"""Of a sample, at each batch size, on machines that count it."""
+_JOULES = ((1.0, "J"), (1e3, "mJ"), (1e6, "uJ"))
 _ALL_METRICS = {
     name: metric
-    for table in (*QUALITY_METRICS.values(), COST_METRICS, LATENCY_METRICS)
+    for table in (*QUALITY_METRICS.values(), COST_METRICS, FOOTPRINT_METRICS, LATENCY_METRICS, ENERGY_METRICS)
     for name, metric in table.items()
 }
 
 
 def available_metrics(batch_sizes: tuple[int, ...], task: str) -> dict[str, Metric]:
-    """Return every metric that is measured in this task with these batch sizes; `_batchN` names the batch size N."""
-    batched = {f"{name}_batch{size}": metric for name, metric in LATENCY_METRICS.items() for size in batch_sizes}
-    return QUALITY_METRICS[task] | COST_METRICS | LATENCY_METRICS | batched
+    """Return every metric that is measured in this task with these batch sizes; `_batchN` names the batch size N.
+
+    Energy is among them, though only some machines count it.
+    """
+    timed = LATENCY_METRICS | ENERGY_METRICS
+    batched = {f"{name}_batch{size}": metric for name, metric in timed.items() for size in batch_sizes}
+    return QUALITY_METRICS[task] | COST_METRICS | FOOTPRINT_METRICS | timed | batched
 
 
 def find_metric(name: str) -> Metric:
@@ -72,15 +85,33 @@ def find_metric(name: str) -> Metric:
 
 def format_value(metric: str, value: float) -> str:
     """Return ``value`` as a person reads it, with its unit."""
-    if metric.startswith("latency_ms"):
+    if metric.startswith(("latency_ms", "load_ms")):
         return f"{value * 1000:.3g} us" if value < 0.9995 else f"{value:.2f} ms"
     if metric.startswith("speedup"):
         return f"{value:.2f}x"
+    if metric.startswith("throughput"):
+        return f"{value:,.0f} samples/s" if value >= 100 else f"{value:.3g} samples/s"
+    if metric.startswith("energy_joules"):
+        factor, unit = next(pair for pair in _JOULES if value * pair[0] >= 1 or pair[1] == "uJ")
+        return f"{value * factor:,.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
     if metric in ("accuracy", "accuracy_drop", "r2"):
         return f"{value:.4f}"
     if metric in QUALITY_METRICS["regression"]:  # in the label's unit, whatever that is
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     return f"{value:,.0f}" + (" bytes" if metric.endswith("bytes") else "")
+
+
+def speedup_beside(metric: str) -> str:
+    """Return the metric `speedup` at the batch size that ``metric`` names, where it names one."""
+    _, batch, size = metric.partition("_batch")
+    return f"speedup{batch}{size}"
+
+
+def speed_words(speedup: Interval, reference: str) -> str:
+    """Return how fast a model is beside ``reference``; what may be the noise of the rounds is not called a speed."""
+    if speedup.lower > 1 or speedup.upper < 1:
+        return f"{speedup.value:.2f}x as fast as {reference}"
+    return f"not measurably faster or slower than {reference}"
 
 
 def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: float) -> dict[str, Interval]:
@@ -93,6 +124,7 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     exact = {**quality.figures, **evaluation.cost.model_dump()}
     metrics = {name: _exact(value, confidence) for name, value in exact.items()}
     metrics[LOSS[quality.kind]] = quality.loss(confidence)
+    metrics |= _footprint_metrics(evaluation, baseline, confidence)
     for index, latency in enumerate(evaluation.latencies):
         of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
         metrics |= {f"{name}_batch{latency.batch_size}": value for name, value in of_batch.items()}
@@ -105,10 +137,25 @@ def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> 
     # The median over rounds of the ratio, not the ratio of the medians: a machine that changes its speed halfway
     # moves the second but not the first.
     p50 = baseline.p50 * (1.0 if latency is baseline else latency.ratio)
+    exact = {
+        "latency_ms_p50": p50,
+        "latency_ms_p90": p50 * latency.p90 / latency.p50,
+        "latency_ms_p99": p50 * latency.p99 / latency.p50,
+        "throughput": 1000 * latency.batch_size / p50,
+    }
+    if latency.energy and baseline.energy:
+        exact["energy_joules"] = baseline.energy.joules * (1.0 if latency is baseline else latency.energy.ratio)
+    speedup = median_interval(1 / np.array(latency.round_ratios), confidence)
+    return {name: _exact(value, confidence) for name, value in exact.items()} | {"speedup": speedup}
+
+
+def _footprint_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: float) -> dict[str, Interval]:
+    ours = evaluation.footprint
+    ratio = 1.0 if evaluation is baseline else ours.load_ratio
+    load_ms = baseline.footprint.load_ms * ratio
     return {
-        "latency_ms_p50": _exact(p50, confidence),
-        "latency_ms_p99": _exact(p50 * latency.p99 / latency.p50, confidence),
-        "speedup": median_interval(1 / np.array(latency.round_ratios), confidence),
+        "peak_memory_bytes": _exact(ours.peak_memory_bytes, confidence),
+        "load_ms": _exact(load_ms, confidence),
     }
 
 

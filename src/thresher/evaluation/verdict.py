@@ -6,7 +6,7 @@ from typing import Literal
 
 from thresher.config import Config
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import LOSS, find_metric, format_value, measure_metrics
+from thresher.evaluation.metrics import LOSS, find_metric, format_value, measure_metrics, speed_words, speedup_beside
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.statistics import Interval
 from thresher.failed import Failed
@@ -94,12 +94,14 @@ def _failures(
     name: str, evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
 ) -> list[str]:
     broken = []
+    minimize = selection.minimize
+    if missing := [metric for metric in (minimize, *selection.require) if metric not in metrics[name]]:
+        return [f"{metric} was not measured" for metric in dict.fromkeys(missing)]
     for metric, bound in selection.require.items():
         at_confidence = metrics[name]
         if bound.confidence not in (None, selection.confidence):
             at_confidence = measure_metrics(evaluations[name], evaluations[FLOAT], bound.confidence)
         broken.append(_broken(metric, at_confidence[metric], bound))
-    minimize = selection.minimize
     if name != FLOAT and minimize.startswith("latency_ms"):
         broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))
     return [reason for reason in broken if reason]
@@ -121,7 +123,7 @@ def _broken(metric: str, got: Interval, requirement: Requirement) -> str:
 
 
 def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:
-    speedup = got[metric.replace("latency_ms_p50", "speedup").replace("latency_ms_p99", "speedup")]
+    speedup = got[speedup_beside(metric)]
     if speedup.lower > 1:
         return ""
     word = "slower than" if speedup.upper < 1 else "not measurably faster than"
@@ -133,10 +135,18 @@ def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interv
     """Return the sentence for a candidate that qualifies."""
     got = metrics[name]
     if name == winner:
-        speed = f"{got['speedup'].value:.2f}x as fast as float, " if name != FLOAT else ""
+        speed = f"{speed_words(got[speedup_beside(minimize)], FLOAT)}, " if name != FLOAT else ""
         size = f"{metrics[FLOAT]['size_bytes'].value / got['size_bytes'].value:.1f}x as small" if name != FLOAT else ""
         return f"least {minimize}" + (f": {speed}{size}" if name != FLOAT else "")
     assert winner is not None
     word = find_metric(minimize).worse_word
+    if minimize.startswith("latency_ms") and not _surely_slower(got, metrics[winner], minimize):
+        word = "no faster than"
     ours, theirs = format_value(minimize, got[minimize].value), format_value(minimize, metrics[winner][minimize].value)
     return f"{word} {winner}: {ours} against {theirs}"
+
+
+def _surely_slower(got: dict[str, Interval], winner: dict[str, Interval], metric: str) -> bool:
+    """Return whether the two were so far apart beside float that the noise of the rounds does not explain it."""
+    speedup = speedup_beside(metric)
+    return got[speedup].upper < winner[speedup].lower

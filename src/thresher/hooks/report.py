@@ -49,7 +49,7 @@ _SUMMARIES: dict[str, Any] = {
     ),
     "Evaluation": lambda value: (
         f"{_say_quality(value.quality)}, {value.cost.size_bytes / 1000:,.1f} kB, "
-        f"{value.latencies[0].p50 * 1000:.0f} us, {1 / value.latencies[0].ratio:.2f}x as fast as {value.reference}"
+        f"{value.latencies[0].p50 * 1000:.0f} us{_say_speed(value)}"
     ),
     "ChosenExecution": lambda value: (
         f"{value.threads} thread{'s' * (value.threads > 1)}"
@@ -80,6 +80,19 @@ def _say_budget(search: Any) -> str:
         f"best of {len(search.trials)} chains, {len(search.finalists)} finetuned: {steps}; "
         f"{search.metric} {best.metric:.4f}, {best.costs['size_bytes'] / 1000:,.1f} kB; {kept} the budget"
     )
+
+
+def _say_speed(evaluation: Any) -> str:
+    """Return how fast a candidate is beside another model, as far as the rounds show it."""
+    import numpy as np
+
+    from thresher.evaluation.metrics import CONFIDENCE, speed_words
+    from thresher.evaluation.statistics import median_interval
+
+    if evaluation.candidate == evaluation.reference:
+        return ""
+    speedup = median_interval(1 / np.array(evaluation.latencies[0].round_ratios), CONFIDENCE)
+    return f", {speed_words(speedup, evaluation.reference)}"
 
 
 def _say_quality(quality: Any) -> str:

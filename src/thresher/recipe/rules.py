@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from thresher.compression.candidate import find_chain_problems, find_circle
 from thresher.errors import nearest
-from thresher.evaluation.metrics import QUALITY_METRICS, available_metrics
+from thresher.evaluation.energy import find_meter
+from thresher.evaluation.metrics import ENERGY_METRICS, QUALITY_METRICS, available_metrics
 from thresher.models import FLOAT
 from thresher.recipe.parts import Found, Parts
 from thresher.recipe.training_rules import find_training_problems
@@ -47,6 +48,8 @@ def _teacher_problems(name: str, parts: Parts) -> Iterable[Found]:
 def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[Found]:
     task = parts.task if parts.task in QUALITY_METRICS else "classification"
     metrics = available_metrics(batch_sizes, task)
+    if not find_meter().zones:
+        metrics = {name: metric for name, metric in metrics.items() if not _is_energy(name)}
     minimizable = {name for name, metric in metrics.items() if metric.smaller_is_better}
     if parts.minimize not in minimizable:
         what = "is better the more there is of it" if parts.minimize in metrics else _not_measured(parts.minimize, task)
@@ -62,4 +65,10 @@ def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[
 
 def _not_measured(metric: str, task: str) -> str:
     of_others = {name for metrics in QUALITY_METRICS.values() for name in metrics} - QUALITY_METRICS[task].keys()
+    if _is_energy(metric):
+        return "is not measured: this machine has no counter of energy that can be read"
     return f"is not measured in a {task}" if metric in of_others else "is not measured"
+
+
+def _is_energy(metric: str) -> bool:
+    return metric.partition("_batch")[0] in ENERGY_METRICS

@@ -12,7 +12,7 @@ LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of
 MEASURED = {
     "peak_memory": "Peak memory was not measured.",
     "load_ms": "Load time was not measured.",
-    "energy": "Energy was not measured.",
+    "energy": "Energy was not measured: this machine has no counter of it that can be read.",
 }
 """How the name of a metric begins -> what is said where no candidate has one."""
 

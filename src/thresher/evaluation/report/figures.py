@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.metrics import LOSS, find_metric, format_value
+from thresher.evaluation.metrics import LOSS, find_metric, format_value, speed_words
 from thresher.evaluation.report.account import Account
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Verdict
@@ -27,7 +27,8 @@ def key_figures(account: Account) -> list[tuple[str, str, str]]:
         value, whole = ours[metric].value, base[metric].value
         shown = (f"{number / 1000:,.1f} kB" if metric == "size_bytes" else format_value(metric, number)
                  for number in (value, whole))  # fmt: skip
-        found.append((name, next(shown), f"float {next(shown)}: {whole / value:.2f}x"))
+        beside = f": {whole / value:.2f}x" if metric == "size_bytes" else f": {speed_words(ours['speedup'], FLOAT)}"
+        found.append((name, next(shown), f"float {next(shown)}{beside if verdict.winner != FLOAT else ''}"))
     found.append(("test samples", f"{verdict.num_test_samples:,}", ""))
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thresher.evaluation.report import facts
+from thresher.evaluation.report import facts, measured
 from thresher.evaluation.report.account import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.confusion import MAX_CLASSES, confused_pairs, matrices
 from thresher.evaluation.report.figures import figure_rows, key_figures
@@ -143,6 +143,10 @@ def _search(number: int, of: Searched) -> dict[str, Any]:
 
 
 def _tables(account: Account) -> Iterator[Table]:
+    caption = measured.timing_caption(account)
+    yield Table("timings", measured.TIMING_TITLE, caption, measured.TIMING_COLUMNS, measured.timing_rows(account))
+    columns, rows = measured.footprint_columns(account), measured.footprint_rows(account)
+    yield Table("footprint", measured.FOOTPRINT_TITLE, measured.FOOTPRINT_CAPTION, columns, rows)
     if rows := facts.paired_rows(account):
         caption = "Test samples that float classifies right and the candidate wrong (lost), and the reverse (gained)"
         yield Table("changed", "Answers that changed", caption, facts.paired_columns(), rows)
