@@ -74,3 +74,21 @@ def test_every_end_of_a_search_must_be_a_recipe(problems_with: Problems, space: 
 def test_places_that_cannot_be_searched_are_refused(problems_with: Problems) -> None:
     problems = problems_with(training=search(data__validation=[0.1, 0.2]))
     assert any("data.validation" in problem.where for problem in problems), problems
+
+
+def test_of_a_linear_model_no_channels_can_go(problems_with: Problems) -> None:
+    prune = [{"kind": "prune_channels", "ratio": 0.5}]
+    (problem,) = problems_with(model={"kind": "linear"}, candidates={"half": prune})
+    assert problem.where.endswith("candidates.half.steps.0")
+    assert problem.what == "a linear has no channels that can be pruned"
+    assert problem.fix == "Use prune_weights or quantize_dynamic."
+
+
+@pytest.mark.parametrize(("modality", "kind"), [("text", "lstm"), ("series", "gru"), ("text", "transformer")])
+def test_hidden_units_and_heads_can(modality: str, kind: str, problems_with: Problems) -> None:
+    candidates = {
+        "half": [{"kind": "prune_channels", "ratio": 0.5}],
+        "wrong": [{"kind": "quantize_dynamic"}, {"kind": "finetune"}],
+    }
+    (problem,) = problems_with(data={"modality": modality, **DATA}, model={"kind": kind}, candidates=candidates)
+    assert "wrong" in problem.where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,14 +15,30 @@ if TYPE_CHECKING:
 
     import torch
 
+    from thresher.compression.channel_group import ChannelGroup
     from thresher.models.network import Network
 
 ImportanceKind = Literal["l1", "l2", "taylor", "batch_norm", "random"]
 GRADIENT_SAMPLES, GRADIENT_BATCH = 1024, 128
 
 
-def build_importance(kind: ImportanceKind, network: Network, data: CompressionData) -> Callable[[Any], torch.Tensor]:
-    """Return a function (Torch-Pruning's group) -> importance of each of its channels [C].
+@dataclass(frozen=True)
+class Measure:
+    """One measure of importance, for both kinds of groups.
+
+    Attributes:
+        of_traced: Torch-Pruning's group -> importance of each of its channels [C], or None where it knows nothing.
+        of_weight: a parameter -> importance of each single weight, of the same shape.
+    """
+
+    of_traced: Callable[[Any], torch.Tensor | None]
+    of_weight: Callable[[torch.Tensor], torch.Tensor]
+
+
+def build_importance(
+    kind: ImportanceKind, network: Network, data: CompressionData
+) -> Callable[[ChannelGroup], torch.Tensor]:
+    """Return a function: a group of ``network`` -> `ChannelGroup.scores`.
 
     l1, l2: norm of a channel's weights over all layers that lose it together (Li et al. 2017). taylor: the first-order
     change of the training loss without it (Molchanov et al. 2019), whose gradients are left in ``network``.
@@ -31,33 +48,42 @@ def build_importance(kind: ImportanceKind, network: Network, data: CompressionDa
         CompressionError: batch_norm, of a network without batch norms.
     """
     import torch
-    from torch_pruning import importance as scores
 
     if kind == "random":
         generator = torch.Generator().manual_seed(data.training.seed)
-        return lambda group: torch.rand(len(group[0][1]), generator=generator)
+        return lambda group: torch.rand(group.num_sets, group.num_channels // group.parts, generator=generator)
     if kind == "taylor":
         _leave_gradients(network, data)
-        return _or_constant(scores.TaylorImportance())
-    if kind == "batch_norm":
-        if not any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.body.modules()):
-            raise CompressionError(
-                f"{data.candidate}: importance batch_norm needs batch norms, and a {network.spec.model.kind} has none. "
-                "Allowed: l1, l2, taylor, random."
-            )
-        return _or_constant(scores.BNScaleImportance())
-    return _or_constant(scores.MagnitudeImportance(p=1 if kind == "l1" else 2))
+    if kind == "batch_norm" and not _has_batch_norms(network):
+        raise CompressionError(
+            f"{data.candidate}: importance batch_norm needs batch norms, and a {network.spec.model.kind} has none. "
+            "Allowed: l1, l2, taylor, random."
+        )
+    measure = _build_measure(kind)
+    return lambda group: group.scores(measure)
 
 
-def _or_constant(score: Callable[[Any], torch.Tensor | None]) -> Callable[[Any], torch.Tensor]:
-    """Return ``score`` with equal importances for groups that it knows nothing of, such as those without a norm."""
+def _build_measure(kind: ImportanceKind) -> Measure:
     import torch
+    from torch_pruning import importance as scores
 
-    def scored(group: Any) -> torch.Tensor:
-        importance = score(group)
-        return torch.ones(len(group[0][1])) if importance is None else importance.detach().cpu()
+    if kind == "taylor":
+        return Measure(scores.TaylorImportance(), _change_without)
+    if kind == "batch_norm":
+        return Measure(scores.BNScaleImportance(), torch.zeros_like)
+    power = 1 if kind == "l1" else 2
+    return Measure(scores.MagnitudeImportance(p=power), lambda weight: weight.detach().abs() ** power)
 
-    return scored
+
+def _change_without(weight: torch.Tensor) -> torch.Tensor:
+    assert weight.grad is not None
+    return (weight.detach() * weight.grad).abs()
+
+
+def _has_batch_norms(network: Network) -> bool:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return any(isinstance(module, _BatchNorm) for module in network.body.modules())
 
 
 def _leave_gradients(network: Network, data: CompressionData) -> None:

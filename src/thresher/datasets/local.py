@@ -172,6 +172,7 @@ class DocumentDataset(LocalDataset[Config]):
         "candidate": ("thresher.compression.candidate", "NamedCandidate"),
         "budget_search": ("thresher.search.result", "BudgetSearch"),
         "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
+        "slices": ("thresher.evaluation.slices", "SliceComparison"),
         "verdict": ("thresher.evaluation.verdict", "Verdict"),
         "challenge": ("thresher.evaluation.challenge", "Challenge"),
     }

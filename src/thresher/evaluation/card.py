@@ -83,7 +83,10 @@ def _judged(account: Account) -> str:
         *(f"## {measured.FOOTPRINT_TITLE}", measured.FOOTPRINT_CAPTION, footprints),
     ]
     if rows := facts.paired_rows(account):
-        parts += [PAIRED, markdown_table(facts.paired_columns(), rows)]
+        parts += [PAIRED, facts.PAIRED_CAPTION, markdown_table(facts.paired_columns(), rows)]
+    if rows := facts.slice_rows(account):
+        slices = markdown_table(facts.slice_columns(account), rows)
+        parts += [f"## {facts.SLICES_TITLE}", f"{facts.SLICES_CAPTION}.", slices]
     return "".join(f"{part}\n\n" for part in parts)
 
 

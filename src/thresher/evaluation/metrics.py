@@ -30,6 +30,7 @@ QUALITY_METRICS = {
     "classification": {
         "accuracy": Metric(False, False, "less accurate than"),
         "accuracy_drop": Metric(True, True, "less accurate than"),
+        "mcnemar_p": Metric(False, False, "more surely different from float than"),
     },
     "regression": {
         "rmse": Metric(True, False, "less accurate than"),
@@ -96,6 +97,8 @@ def format_value(metric: str, value: float) -> str:
         return f"{value * factor:,.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
     if metric in ("accuracy", "accuracy_drop", "r2"):
         return f"{value:.4f}"
+    if metric == "mcnemar_p":
+        return f"{value:.3g}"
     if metric in QUALITY_METRICS["regression"]:  # in the label's unit, whatever that is
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     return f"{value:,.0f}" + (" bytes" if metric.endswith("bytes") else "")
@@ -123,7 +126,7 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     quality = evaluation.quality
     exact = {**quality.figures, **evaluation.cost.model_dump()}
     metrics = {name: _exact(value, confidence) for name, value in exact.items()}
-    metrics[LOSS[quality.kind]] = quality.loss(confidence)
+    metrics[LOSS[quality.kind]] = measure_loss(evaluation, confidence)
     metrics |= _footprint_metrics(evaluation, baseline, confidence)
     for index, latency in enumerate(evaluation.latencies):
         of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
@@ -131,6 +134,25 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
         if index == 0:
             metrics |= of_batch
     return metrics
+
+
+def measure_loss(evaluation: Evaluation, confidence: float) -> Interval:
+    """Return what is lost in quality; nothing, surely, by a model beside itself."""
+    if evaluation.candidate == evaluation.reference:
+        return _exact(0.0, confidence)
+    return evaluation.quality.loss(confidence)
+
+
+def measure_interval(evaluation: Evaluation, metric: str, confidence: float) -> Interval:
+    """Return one metric that has an interval at any confidence: what is lost in quality, or a speedup."""
+    if metric in LOSS.values():
+        return measure_loss(evaluation, confidence)
+    assert metric.startswith("speedup")
+    return _speedup(evaluation.latency_of(metric), confidence)
+
+
+def _speedup(latency: Latency, confidence: float) -> Interval:
+    return median_interval(1 / np.array(latency.round_ratios), confidence)
 
 
 def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> dict[str, Interval]:
@@ -145,8 +167,9 @@ def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> 
     }
     if latency.energy and baseline.energy:
         exact["energy_joules"] = baseline.energy.joules * (1.0 if latency is baseline else latency.energy.ratio)
-    speedup = median_interval(1 / np.array(latency.round_ratios), confidence)
-    return {name: _exact(value, confidence) for name, value in exact.items()} | {"speedup": speedup}
+    return {name: _exact(value, confidence) for name, value in exact.items()} | {
+        "speedup": _speedup(latency, confidence)
+    }
 
 
 def _footprint_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: float) -> dict[str, Interval]:

@@ -15,6 +15,7 @@ from thresher.evaluation.statistics import (
     Resampled,
     accuracy_drop,
     count_pairs,
+    mcnemar_p,
     resample_rmse_increase,
 )
 
@@ -37,7 +38,7 @@ class ClassificationQuality(Config):
     @property
     def figures(self) -> dict[str, float]:
         """By the names of their metrics."""
-        return {"accuracy": self.accuracy}
+        return {"accuracy": self.accuracy, "mcnemar_p": mcnemar_p(self.paired)}
 
     def loss(self, confidence: float) -> Interval:
         """Return how much worse than the reference it is: the metric `accuracy_drop`."""

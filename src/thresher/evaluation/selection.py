@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from thresher.config import Config
@@ -23,6 +25,39 @@ class Requirement(Config):
         return self
 
 
+class Slices(Config):
+    """Parts of the test split, none of which may lose more than a bound of its own."""
+
+    by: tuple[str, ...] = Field(min_length=1)
+    """Columns of the sample table, `label` for the classes. Of numbers with many values each quarter is a part."""
+    accuracy_drop: Requirement | None = None
+    """In a classification: of each part."""
+    rmse_increase: Requirement | None = None
+    """In a regression: of each part."""
+    min_samples: int = Field(default=30, ge=1)
+    """Smaller parts are reported as such and not judged."""
+
+    @model_validator(mode="after")
+    def _one_loss(self) -> Slices:
+        if (self.accuracy_drop is None) == (self.rmse_increase is None):
+            raise ValueError("give one of accuracy_drop (in a classification) and rmse_increase (in a regression)")
+        if self.bound.at_most is None:
+            raise ValueError(f"{self.loss} of a slice needs at_most")
+        return self
+
+    @property
+    def loss(self) -> str:
+        """The metric that is bound."""
+        return "accuracy_drop" if self.accuracy_drop is not None else "rmse_increase"
+
+    @property
+    def bound(self) -> Requirement:
+        """What each part must keep."""
+        bound = self.accuracy_drop or self.rmse_increase
+        assert bound is not None
+        return bound
+
+
 class Selection(Config):
     """Which candidate wins: the least of one metric among those that meet every requirement."""
 
@@ -30,6 +65,12 @@ class Selection(Config):
     """A metric of which less is better."""
     require: dict[str, Requirement] = Field(default_factory=dict)
     """Metric -> bound. A candidate that breaks one does not qualify."""
+
+    correction: Literal["holm", "none"] = "holm"
+    """holm: that all candidates which keep a requirement with a confidence truly do is as sure as it says; none: each
+    of them alone."""
+    slices: Slices | None = None
+    """Parts of the test split that are judged apart."""
 
     @property
     def confidence(self) -> float:

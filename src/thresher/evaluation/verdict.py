@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from thresher.config import Config
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import LOSS, find_metric, format_value, measure_metrics, speed_words, speedup_beside
+from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each
+from thresher.evaluation.metrics import (
+    LOSS,
+    find_metric,
+    format_value,
+    measure_interval,
+    measure_metrics,
+    speed_words,
+    speedup_beside,
+)
 from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.statistics import Interval
 from thresher.failed import Failed
 from thresher.models import FLOAT
@@ -53,19 +64,28 @@ class Verdict(Config):
         return next(judged for judged in self.candidates if judged.candidate == candidate)
 
 
-def judge(recipe: str, results: dict[str, Evaluation | Failed], selection: Selection) -> Verdict:
+def judge(
+    recipe: str,
+    results: dict[str, Evaluation | Failed],
+    selection: Selection,
+    slices: SliceComparison | None = None,
+) -> Verdict:
     """Return the verdict over ``results``, which name the float model and every candidate.
 
-    One that failed has its reason. Another candidate qualifies if it meets every requirement; the least of
-    ``selection.minimize`` wins. Where that is a latency, a candidate must also be faster than float beyond the noise
-    of the paired rounds, else it does not count.
+    One that failed has its reason. Another candidate qualifies if it meets every requirement, those with a confidence
+    together with all others, and the bound of every slice; the least of ``selection.minimize`` wins. Where that is a
+    latency, a candidate must also be faster than float beyond the noise of the paired rounds, else it does not count.
+
+    Args:
+        slices: where ``selection`` asks for them.
     """
     evaluations = {name: result for name, result in results.items() if isinstance(result, Evaluation)}
     baseline = evaluations[FLOAT]
     metrics = {
         name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
     }
-    failures = {name: _failures(name, evaluations, metrics, selection) for name in metrics}
+    held = _hold(evaluations, metrics, selection)
+    failures = {name: _failures(name, metrics, held, selection, slices) for name in metrics}
     qualified = [name for name in metrics if not failures[name]]
     minimize = selection.minimize
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
@@ -90,35 +110,54 @@ def judge(recipe: str, results: dict[str, Evaluation | Failed], selection: Selec
     )
 
 
+def _hold(
+    evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
+) -> dict[str, dict[str, Held]]:
+    """Return metric -> candidate -> whether it keeps the recipe's bound."""
+    held: dict[str, dict[str, Held]] = {}
+    for metric, bound in selection.require.items():
+        measured = [name for name in evaluations if metric in metrics[name]]
+        if not bound.confidence:
+            held[metric] = {name: hold_alone(metrics[name][metric], bound) for name in measured}
+            continue
+        at = {name: partial(measure_interval, evaluations[name], metric) for name in measured}
+        tried = {name: each for name, each in at.items() if name != FLOAT}
+        hold = hold_all if selection.correction == "holm" else hold_each
+        held[metric] = hold_each({FLOAT: at[FLOAT]}, bound) | hold(tried, bound)
+    return held
+
+
 def _failures(
-    name: str, evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
+    name: str,
+    metrics: dict[str, dict[str, Interval]],
+    held: dict[str, dict[str, Held]],
+    selection: Selection,
+    slices: SliceComparison | None,
 ) -> list[str]:
-    broken = []
     minimize = selection.minimize
     if missing := [metric for metric in (minimize, *selection.require) if metric not in metrics[name]]:
         return [f"{metric} was not measured" for metric in dict.fromkeys(missing)]
-    for metric, bound in selection.require.items():
-        at_confidence = metrics[name]
-        if bound.confidence not in (None, selection.confidence):
-            at_confidence = measure_metrics(evaluations[name], evaluations[FLOAT], bound.confidence)
-        broken.append(_broken(metric, at_confidence[metric], bound))
+    num_tried = len(metrics) - 1
+    broken = [_broken(metric, held[metric][name], bound, num_tried) for metric, bound in selection.require.items()]
+    if slices is not None and selection.slices is not None:
+        broken.append(slices.broken(name, selection.slices.bound))
     if name != FLOAT and minimize.startswith("latency_ms"):
         broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))
     return [reason for reason in broken if reason]
 
 
-def _broken(metric: str, got: Interval, requirement: Requirement) -> str:
+def _broken(metric: str, held: Held, requirement: Requirement, num_tried: int) -> str:
     """Return why ``requirement`` does not hold, or nothing; with a confidence it is the interval's bound that must."""
-    if requirement.at_most is not None:
-        allowed, bound, side, sign = requirement.at_most, got.upper, "upper", ">"
-    else:
-        assert requirement.at_least is not None
-        allowed, bound, side, sign = requirement.at_least, got.lower, "lower", "<"
-    judged = bound if requirement.confidence else got.value
-    holds = judged <= allowed if sign == ">" else judged >= allowed
-    if holds:
+    if held.holds:
         return ""
+    got = held.corrected or held.got
+    allowed, bound, side, sign = requirement.at_most, got.upper, "upper", ">"
+    if allowed is None:
+        allowed, bound, side, sign = requirement.at_least, got.lower, "lower", "<"
+    assert allowed is not None
     shown = f", {side} bound {format_value(metric, bound)}" if requirement.confidence else ""
+    if held.corrected:
+        shown += f" at {got.confidence:.4g} (Holm, {num_tried} candidates)"
     return f"{metric} {format_value(metric, got.value)}{shown} {sign} {format_value(metric, allowed)}"
 
 

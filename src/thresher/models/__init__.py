@@ -67,6 +67,5 @@ TAKES: dict[type, tuple[type[ModelInput], ...]] = {
 }
 """Config type -> the inputs that it can be built for."""
 
-CHANNELS_ARE_FIXED = (Linear, Lstm, Gru, Transformer)
-"""Of these no channels can be pruned: the first has none, and the widths of the others are bound to each other in ways
-that are not traced yet."""
+HAVE_NO_CHANNELS = (Linear,)
+"""Config types without anything between their inputs and their outputs that could be pruned."""

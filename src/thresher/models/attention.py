@@ -43,12 +43,15 @@ class TransformerEncoder(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x)), float [B, T, D]."""
+    """x + attention(norm(x)), then x + feed_forward(norm(x)), float [B, T, D].
+
+    It has as many heads as its query, key and value are wide: pruning leaves heads their width.
+    """
 
     def __init__(self, config: Transformer) -> None:
         super().__init__()
         dimension = config.dimension
-        self.num_heads = config.num_heads
+        self.head_width = dimension // config.num_heads
         self.attention_norm = nn.LayerNorm(dimension)
         self.query_key_value = nn.Linear(dimension, 3 * dimension)
         self.attention_output = nn.Linear(dimension, dimension)
@@ -65,7 +68,7 @@ class Block(nn.Module):
 
     def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
         parts = self.query_key_value(x_BTD).chunk(3, dim=2)
-        query, key, value = (part.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for part in parts)
+        query, key, value = (part.unflatten(2, (-1, self.head_width)).transpose(1, 2) for part in parts)
         mixed_BHTE = mix(query, key, value, attends_B11T)
         out: torch.Tensor = self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2))
         return out

@@ -7,7 +7,10 @@ from torch import nn
 
 ChannelPlan = dict[str, dict[str, int]]
 """Layer name -> torch's attribute name -> width."""
-WIDTHS = ("in_channels", "out_channels", "groups", "num_features", "in_features", "out_features")
+WIDTHS = (
+    "in_channels", "out_channels", "groups", "num_features", "in_features", "out_features", "input_size", "hidden_size",
+)  # fmt: skip
+NUM_GATES = {"LSTM": 4, "GRU": 3}
 
 
 def read_channel_plan(body: nn.Module) -> ChannelPlan:
@@ -41,4 +44,9 @@ def _shapes(layer: nn.Module) -> dict[str, tuple[int, ...]]:
         return {"weight": (layer.out_features, layer.in_features), "bias": (layer.out_features,)}
     if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         return dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (layer.num_features,))
+    if isinstance(layer, nn.RNNBase):
+        rows = NUM_GATES[layer.mode] * layer.hidden_size
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("bias_ih_l0", "bias_hh_l0"), (rows,))
+        shapes |= {"weight_ih_l0": (rows, layer.input_size), "weight_hh_l0": (rows, layer.hidden_size)}
+        return shapes | {f"{name}_reverse": shape for name, shape in shapes.items()}
     raise AssertionError(f"no channel plan for a layer of type {type(layer).__name__}")

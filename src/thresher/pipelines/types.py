@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.report.account import Account
+    from thresher.evaluation.slices import SliceComparison as Slices
     from thresher.evaluation.verdict import Verdict
     from thresher.models.external.imported import Imported
     from thresher.models.network import Network
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from thresher.training.search import SearchResult
 else:
     Account = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
-    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = object
+    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = Slices = object
 
 __all__ = [
     "Account",
@@ -42,6 +43,7 @@ __all__ = [
     "RangeTest",
     "SearchResult",
     "Sensitivity",
+    "Slices",
     "TrainingHistory",
     "Verdict",
 ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from thresher.compression.candidate import Candidate
 from thresher.evaluation import Measurement
-from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.selection import Requirement, Selection, Slices
 from thresher.models import ModelChoice
 from thresher.recipe.source import Place
 from thresher.training import Training
@@ -28,6 +28,7 @@ class Parts:
     candidates: dict[str, Candidate]
     minimize: str = Selection().minimize
     require: dict[str, Requirement] = field(default_factory=dict)
+    slices: Slices | None = None
     batch_sizes: tuple[int, ...] | None = None
     task: str | None = None
     modality: str | None = None
@@ -45,6 +46,7 @@ def read_parts(values: dict[str, Any]) -> Parts:
         candidates=_readable(Candidate, raw["candidates"]),
         minimize=minimize if isinstance(minimize, str) else Selection().minimize,
         require=_readable(Requirement, _mapping(raw["selection"].get("require"))),
+        slices=_try(Slices, raw["selection"].get("slices")),
         batch_sizes=measurement.batch_sizes if measurement else None,
         task=_text(values.get("task")),
         modality=_text(_mapping(values.get("data")).get("modality")),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from thresher.compression.candidate import find_chain_problems, find_circle
 from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
-from thresher.evaluation.metrics import ENERGY_METRICS, QUALITY_METRICS, available_metrics
+from thresher.evaluation.metrics import ENERGY_METRICS, LOSS, QUALITY_METRICS, available_metrics
 from thresher.models import FLOAT
 from thresher.recipe.parts import Found, Parts
 from thresher.recipe.training_rules import find_training_problems
@@ -61,6 +61,13 @@ def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[
             yield place, f"'{name}' {_not_measured(name, task)}", nearest(name, metrics)
         elif requirement.confidence and not metrics[name].has_interval:
             yield (*place, "confidence"), f"{name} has no interval", f"Only these have: {with_interval}."
+    yield from _slice_problems(parts, task)
+
+
+def _slice_problems(parts: Parts, task: str) -> Iterable[Found]:
+    if parts.slices is not None and parts.slices.loss != LOSS[task]:
+        place = ("selection", "slices", parts.slices.loss)
+        yield place, f"'{parts.slices.loss}' {_not_measured(parts.slices.loss, task)}", f"Use {LOSS[task]}."
 
 
 def _not_measured(metric: str, task: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from thresher.compression import PruneChannels
 from thresher.errors import nearest
-from thresher.models import CHANNELS_ARE_FIXED, TAKES, ModelChoice
+from thresher.models import HAVE_NO_CHANNELS, TAKES, ModelChoice
 from thresher.models.external.config import Checkpoint, ExternalModel
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.parts import Found, Parts
@@ -44,13 +44,13 @@ def _model_problems(parts: Parts) -> Iterable[Found]:
 
 
 def _pruning_problems(parts: Parts) -> Iterable[Found]:
-    if not isinstance(parts.model, CHANNELS_ARE_FIXED):
+    if not isinstance(parts.model, HAVE_NO_CHANNELS):
         return
     for name, candidate in parts.candidates.items():
         for index, step in enumerate(candidate.steps):
             if isinstance(step, PruneChannels):
-                what = f"the channels of a {parts.model.kind} cannot be pruned yet"
-                fix = "Use prune_weights, quantize_dynamic or a smaller model."
+                what = f"a {parts.model.kind} has no channels that can be pruned"
+                fix = "Use prune_weights or quantize_dynamic."
                 yield ("candidates", name, "steps", index), what, fix
 
 

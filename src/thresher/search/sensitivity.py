@@ -65,7 +65,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     curves = {}
     for number, group in enumerate(groups, 1):
         report(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
-        ratios = [ratio for ratio in RATIOS if round(groups[group] * (1 - ratio)) >= 1]
+        ratios = [ratio for ratio in RATIOS if 1 <= round(groups[group] * (1 - ratio)) < groups[group]]
         pruned = [PruneChannels(ratio=ratio, ratios={**dict.fromkeys(groups, 0.0), group: ratio}) for ratio in ratios]
         points = [_judge(prune_channels(network, step, data), samples, step.ratio) for step in pruned]
         curves[group] = (whole, *points)

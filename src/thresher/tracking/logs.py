@@ -16,6 +16,7 @@ from mlflow.tracking.fluent import log_metrics
 
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
+from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.verdict import Verdict
 from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
@@ -77,6 +78,11 @@ def _(value: Verdict, name: str) -> None:
     if value.winner:
         won = value.of(value.winner).metrics
         log_metrics({f"winner.{metric}": interval.value for metric, interval in won.items()}, run_id=run_id())
+
+
+@log.register
+def _(value: SliceComparison, name: str) -> None:
+    _client().log_text(run_id(), value.model_dump_json(indent=2), "verdict/slices.json")
 
 
 @log.register

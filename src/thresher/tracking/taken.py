@@ -14,9 +14,9 @@ from thresher.tracking.run import TAKEN_FROM, run_id
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
 LOGGED = (
-    "contract_report", "data_docs", "fingerprint", "evaluation", "verdict", "verdict_plot", ".report", "model_card",
-    "challenge", "bento", "execution", "imported", "range_test", "range_test_plot", "search_result", "search_plot",
-    "sensitivity", "budget_search", "budget_plot",
+    "contract_report", "data_docs", "fingerprint", "evaluation", "slice_comparison", "verdict", "verdict_plot",
+    ".report", "model_card", "challenge", "bento", "execution", "imported", "range_test", "range_test_plot",
+    "search_result", "search_plot", "sensitivity", "budget_search", "budget_plot",
 )  # fmt: skip
 NOTE = "mlflow.note.content"
 METRICS_A_CALL = logs.METRICS_A_CALL

@@ -11,6 +11,7 @@ import numpy as np
 from thresher.evaluation import Measurement
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models import FLOAT, ModelChoice
@@ -77,6 +78,7 @@ class Account:
         chains: candidate -> its steps in words, those before its own among them.
         evaluations: candidate -> its figures; candidates without a model are missing.
         calibration: candidate -> `sha256` and number of `samples` that it was calibrated on, where it was.
+        slices: how the candidates do on parts of the test split, where the recipe asks for that.
     """
 
     verdict: Verdict
@@ -90,6 +92,7 @@ class Account:
     chains: Mapping[str, tuple[str, ...]]
     evaluations: Mapping[str, Evaluation]
     calibration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    slices: SliceComparison | None = None
 
     @property
     def winner(self) -> str | None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.metrics import LOSS
+from thresher.evaluation.family import keeps
+from thresher.evaluation.metrics import LOSS, format_value
 from thresher.evaluation.report.account import Account
+from thresher.evaluation.report.figures import format_interval
+from thresher.evaluation.statistics import mcnemar_p
 from thresher.models import FLOAT
 from thresher.models.external.config import ExternalModel
 
 FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
 LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}
+PAIRED_CAPTION = (
+    "Test samples that float classifies right and the candidate wrong (lost), and the reverse (gained). McNemar's "
+    "exact test: how likely a difference so large is by chance where both are right equally often."
+)
+SLICES_TITLE = "Parts of the test split"
+SLICES_CAPTION = "Each candidate beside float on each part, its worst part first"
+INTERVALS = {
+    "classification": "paired bootstrap or Tango's score interval, whichever is wider",
+    "regression": "paired bootstrap",
+}
+FIGURE = {"accuracy_drop": "accuracy", "rmse_increase": "rmse"}
+"""What is lost -> of what."""
 MEASURED = {
     "peak_memory": "Peak memory was not measured.",
     "load_ms": "Load time was not measured.",
@@ -32,10 +47,21 @@ def conditions(account: Account) -> str:
     versions = sorted({evaluation.onnxruntime_version for evaluation in account.evaluations.values()})
     return (
         f"{LOSSES[verdict.task]} against the float model on the same {verdict.num_test_samples:,} test samples, by "
-        f"paired bootstrap; each bound holds one-sided at {verdict.confidence:.0%}. Latencies are those of ONNX "
+        f"{INTERVALS[verdict.task]}; each bound holds one-sided at {verdict.confidence:.0%}. "
+        f"{_family(account)}Latencies are those of ONNX "
         f"Runtime {', '.join(versions)} on {threads}, on the file that is served, timed in turns with the float "
         "model, at the float model's clock."
     )
+
+
+def _family(account: Account) -> str:
+    """Return how requirements with a confidence hold for many candidates, where there are many."""
+    tried = sum(bool(each.metrics) for each in account.verdict.candidates) - 1
+    if tried < 2 or not any(bound.confidence for bound in account.selection.require.values()):
+        return ""
+    if account.selection.correction == "none":
+        return f"No correction was made for {tried} candidates being tried. "
+    return f"Requirements with a confidence are stricter: they hold for all {tried} candidates together (Holm). "
 
 
 def requirements(account: Account) -> list[str]:
@@ -45,6 +71,10 @@ def requirements(account: Account) -> list[str]:
         side, value = ("at most", bound.at_most) if bound.at_most is not None else ("at least", bound.at_least)
         confidence = f", with {bound.confidence:.0%} confidence" if bound.confidence else ""
         lines.append(f"{metric}: {side} {value:,.12g}{confidence}")
+    if (slices := account.selection.slices) is not None:
+        confidence = f", with {slices.bound.confidence:.0%} confidence" if slices.bound.confidence else ""
+        of = f"each part by {', '.join(slices.by)}"
+        lines.append(f"{slices.loss} of {of}: at most {slices.bound.at_most:,.12g}{confidence}")
     return lines
 
 
@@ -93,7 +123,7 @@ def machine_rows(account: Account) -> list[tuple[str, str]]:
 
 def paired_columns() -> tuple[str, ...]:
     """Return the names of the columns of `paired_rows`."""
-    return ("candidate", "lost", "gained", "same class as float")
+    return ("candidate", "lost", "gained", "McNemar's p", "same class as float")
 
 
 def paired_rows(account: Account) -> list[tuple[str, ...]]:
@@ -106,7 +136,30 @@ def paired_rows(account: Account) -> list[tuple[str, ...]]:
         quality = evaluation.quality
         if quality.kind == "classification" and name != FLOAT:
             lost, gained = quality.paired.lost, quality.paired.gained
-            rows.append((name, f"{lost:,}", f"{gained:,}", f"{quality.agreement:.2%}"))
+            p = format_value("mcnemar_p", mcnemar_p(quality.paired))
+            rows.append((name, f"{lost:,}", f"{gained:,}", p, f"{quality.agreement:.2%}"))
+    return rows
+
+
+def slice_columns(account: Account) -> tuple[str, ...]:
+    """Return the names of the columns of `slice_rows`."""
+    figure = "accuracy" if account.verdict.task == "classification" else "RMSE"
+    return ("candidate", "slice", "samples", f"float's {figure}", figure, "lost [interval]", "")
+
+
+def slice_rows(account: Account) -> list[tuple[str, ...]]:
+    """Return how each candidate does on each part of the test split, its worst first; parts too small at the end."""
+    found, asked = account.slices, account.selection.slices
+    if found is None or asked is None:
+        return []
+    rows: list[tuple[str, ...]] = []
+    for name, parts in found.candidates.items():
+        for part in parts:
+            figures = (format_value(FIGURE[found.metric], value) for value in (part.reference_figure, part.figure))
+            lost = format_interval(found.metric, part.loss)
+            said = "" if keeps(part.loss, asked.bound) else "too much"
+            rows.append((name, str(part), f"{part.num_samples:,}", *figures, lost, said))
+    rows += [("all", part, f"{count:,}", "", "", "", "too few to judge") for part, count in found.too_small.items()]
     return rows
 
 
@@ -126,15 +179,10 @@ def limits(account: Account) -> list[str]:
     if not account.selection.require.keys() & {LOSS[verdict.task], *_QUALITY[verdict.task]}:
         said.append("The recipe has no bound on what may be lost in quality.")
     said += [sentence for name, sentence in MEASURED.items() if not any(key.startswith(name) for key in metrics)]
-    if not has_slices(account):
+    if account.slices is None:
         said.append("Parts of the test split, such as single classes or groups, were not judged apart.")
     said.append("Calibrated probabilities, fairness, robustness to noise and to attacks were not measured.")
     return said
-
-
-def has_slices(account: Account) -> bool:
-    """Return whether parts of the test split were judged apart."""
-    return any(getattr(evaluation, "slices", None) for evaluation in account.evaluations.values())
 
 
 _QUALITY = {"classification": ("accuracy",), "regression": ("rmse", "mae", "r2")}

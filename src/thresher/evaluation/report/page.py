@@ -148,8 +148,9 @@ def _tables(account: Account) -> Iterator[Table]:
     columns, rows = measured.footprint_columns(account), measured.footprint_rows(account)
     yield Table("footprint", measured.FOOTPRINT_TITLE, measured.FOOTPRINT_CAPTION, columns, rows)
     if rows := facts.paired_rows(account):
-        caption = "Test samples that float classifies right and the candidate wrong (lost), and the reverse (gained)"
-        yield Table("changed", "Answers that changed", caption, facts.paired_columns(), rows)
+        yield Table("changed", "Answers that changed", facts.PAIRED_CAPTION, facts.paired_columns(), rows)
+    if rows := facts.slice_rows(account):
+        yield Table("slices", facts.SLICES_TITLE, facts.SLICES_CAPTION, facts.slice_columns(account), rows)
 
 
 def _sections(tables: Sequence[Table], has_sensitivity: bool, has_search: bool) -> list[tuple[str, str]]:

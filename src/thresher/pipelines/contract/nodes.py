@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from thresher.contracts import ContractLines, ContractReport, check
+from thresher.evaluation.selection import Selection
 from thresher.modalities import EncodingChoice
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
 from thresher.modalities.samples import Samples
@@ -34,6 +35,18 @@ def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) ->
     require_agreement(train, test)
     tables = [describe(samples, split, encoding.root) for split, samples in (("train", train), ("test", test))]
     return pd.concat(tables, ignore_index=True)
+
+
+def cut_slices(sample_table: DataFrame, selection: Selection) -> DataFrame:
+    """Return the part of each test sample, a column for each of ``selection.slices.by``: before anything is trained.
+
+    Raises:
+        DataError: a column that the sample table has not, or that does not make parts.
+    """
+    from thresher.evaluation import slices
+
+    assert selection.slices is not None
+    return slices.cut_slices(sample_table, selection.slices)
 
 
 def check_contract(

@@ -12,16 +12,36 @@ from thresher.evaluation.selection import Selection
 from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
-from thresher.models import ModelChoice
-from thresher.pipelines.types import Account, BudgetSearch, Evaluation, Figure, Sensitivity, Verdict
+from thresher.models import FLOAT, ModelChoice
+from thresher.pipelines.types import Account, BudgetSearch, DataFrame, Evaluation, Figure, Sensitivity, Slices, Verdict
 from thresher.training import Training
 
 
-def judge_candidates(name: str, selection: Selection, *evaluations: Evaluation | Failed) -> Verdict:
-    """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too."""
+def compare_slices(selection: Selection, slices: DataFrame, test_samples: EncodedSamples, **results: Any) -> Slices:
+    """Return how every candidate does on each part of the test split, beside float.
+
+    Args:
+        slices: the part of each test sample, a column for each of ``selection.slices.by``.
+        results: `CANDIDATE.predictions` of all candidates.
+    """
+    from thresher.evaluation import slices as parts
+
+    assert selection.slices is not None
+    return parts.compare_slices(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
+
+
+def judge_candidates(name: str, selection: Selection, *results: Evaluation | Failed | Slices) -> Verdict:
+    """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
+
+    Args:
+        results: each candidate's evaluation; at the end how they do on slices, where the recipe asks for that.
+    """
+    from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import judge
 
-    return judge(name, {evaluation.candidate: evaluation for evaluation in evaluations}, selection)
+    evaluations = {each.candidate: each for each in results if not isinstance(each, SliceComparison)}
+    slices = next((each for each in results if isinstance(each, SliceComparison)), None)
+    return judge(name, evaluations, selection, slices)
 
 
 def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:
@@ -47,7 +67,8 @@ def write_model_card(
     Args:
         training: what the model was trained with.
         asked: what the recipe says, which may leave some of it to a search or a range test.
-        results: `CANDIDATE.chain`, `.evaluation` and `.onnx` of all candidates, of float without a chain.
+        results: `CANDIDATE.chain`, `.evaluation` and `.onnx` of all candidates, of float without a chain; `slices`
+            where the recipe asks for them.
     """
     from thresher.evaluation.card import model_card
 
@@ -119,6 +140,7 @@ def _account(
         chains={name: chain_words(name, candidates) for name in candidates},
         evaluations=evaluations,
         calibration={name: trace for name, trace in traces.items() if trace},
+        slices=results.get("slices"),
     )
 
 

@@ -1,4 +1,4 @@
-"""evaluations -> verdict -> plot, model card and report."""
+"""evaluations, and predictions by slices -> verdict -> plot, model card and report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from kedro.pipeline import Pipeline
 
 from thresher.models import FLOAT
 from thresher.pipelines.compress.pipeline import sensitivity_bases
-from thresher.pipelines.select.nodes import draw_verdict, judge_candidates, write_model_card, write_report
+from thresher.pipelines.select.nodes import (
+    compare_slices,
+    draw_verdict,
+    judge_candidates,
+    write_model_card,
+    write_report,
+)
 from thresher.pipelines.stage import stage_node
 from thresher.pipelines.train.pipeline import model_settings, training_settings
 from thresher.recipe import Recipe
@@ -19,10 +25,19 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     keys = (FLOAT, *recipe.candidates)
     verdict, selection = f"{name}.verdict", f"params:{name}.selection"
     judged = [f"params:{name}.name", selection, *(f"{name}.{key}.evaluation" for key in keys)]
+    predictions = _each(name, keys, "predictions")
     card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
-    page = card | _each(name, keys, "predictions") | _searched(name, recipe)
+    compare = []
+    if recipe.selection.slices is not None:
+        samples = {"slices": f"{name}.slices", "test_samples": f"{name}.test_samples"}
+        inputs = {"selection": selection, **samples, **predictions}
+        compare.append(stage_node(compare_slices, inputs, f"{name}.slice_comparison", TAGS))
+        judged.append(f"{name}.slice_comparison")
+        card["slices"] = f"{name}.slice_comparison"
+    page = card | predictions | _searched(name, recipe)
     return Pipeline(
         [
+            *compare,
             stage_node(judge_candidates, judged, verdict, TAGS),
             stage_node(draw_verdict, [verdict, selection], f"{name}.verdict_plot", TAGS),
             stage_node(write_model_card, card, f"{name}.model_card", TAGS),

@@ -1,0 +1,161 @@
+"""Parts of the test split, judged apart: an accuracy that holds on the whole may be gone for one class or group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thresher.config import Config
+from thresher.errors import DataError, nearest
+from thresher.evaluation.family import keeps
+from thresher.evaluation.metrics import CONFIDENCE, format_value
+from thresher.evaluation.quality import measure_quality
+from thresher.evaluation.selection import Requirement, Slices
+from thresher.evaluation.statistics import Interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+MAX_PARTS = 50
+"""Of one column; beyond that a column of numbers is cut, and another is no column of groups."""
+NUM_QUANTILES = 4
+MISSING = "missing"
+NAMES = {"label": "class_name"}
+"""Column -> the one that has its values in words, where there is one."""
+
+
+class Slice(Config):
+    """One part of the test split, for one candidate."""
+
+    column: str
+    value: str
+    num_samples: int
+    figure: float
+    """Accuracy or RMSE of the candidate."""
+    reference_figure: float
+    """Of the float model."""
+    loss: Interval
+
+    def __str__(self) -> str:
+        return f"{self.column}={self.value}"
+
+
+class SliceComparison(Config):
+    """All parts of the test split, for all candidates."""
+
+    metric: str
+    """accuracy_drop or rmse_increase."""
+    candidates: dict[str, tuple[Slice, ...]]
+    """Of those that were judged, the worst first."""
+    too_small: dict[str, int]
+    """Part -> test samples, of those that are too few to be judged."""
+
+    def broken(self, candidate: str, bound: Requirement) -> str:
+        """Return which part breaks ``bound``, the worst of them by name, or nothing."""
+        broken = [each for each in self.candidates.get(candidate, ()) if not keeps(each.loss, bound)]
+        if not broken:
+            return ""
+        assert bound.at_most is not None
+        worst, more = broken[0], f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        upper = f", upper bound {format_value(self.metric, worst.loss.upper)}" if bound.confidence else ""
+        value, allowed = format_value(self.metric, worst.loss.value), format_value(self.metric, bound.at_most)
+        return f"slice {worst}{more}: {self.metric} {value}{upper} > {allowed}"
+
+
+def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:
+    """Return for each test sample, in order, the part that it belongs to, as a word, a column for each of ``slices``.
+
+    Raises:
+        DataError: a column that the table has not, or one of words with too many values.
+    """
+    import pandas as pd
+
+    table = sample_table[sample_table["split"] == "test"].sort_values("index", ignore_index=True)
+    for column in slices.by:
+        if column not in table:
+            allowed = [str(name) for name in table.columns if name not in ("split", "index", "place", "content_hash")]
+            raise DataError(
+                f"selection.slices.by: the sample table has no column '{column}'. {nearest(column, allowed)}"
+            )
+    return pd.DataFrame({column: _parts(table, column) for column in slices.by})
+
+
+def compare_slices(
+    parts: DataFrame, slices: Slices, labels: np.ndarray, outputs: Mapping[str, np.ndarray], reference: str
+) -> SliceComparison:
+    """Return how each candidate does on each part beside ``reference``.
+
+    Args:
+        parts: those of `cut_slices`.
+        labels: of the test samples, [N].
+        outputs: candidate -> its answers, [N, K] or [N, 1].
+    """
+    assert len(parts) == len(labels)
+    masks = {
+        (str(column), str(value)): (parts[column] == value).to_numpy()
+        for column in parts
+        for value in sorted(parts[column].unique())
+    }
+    large = {part: mask for part, mask in masks.items() if mask.sum() >= slices.min_samples}
+    confidence = slices.bound.confidence or CONFIDENCE
+    found = {
+        name: tuple(_slice(part, mask, labels, answers, outputs[reference], confidence) for part, mask in large.items())
+        for name, answers in outputs.items()
+        if name != reference
+    }
+    worst_first = {
+        name: tuple(sorted(each, key=lambda one: (one.loss.upper, one.loss.value), reverse=True))
+        for name, each in found.items()
+    }
+    small = {
+        f"{column}={value}": int(mask.sum()) for (column, value), mask in masks.items() if (column, value) not in large
+    }
+    return SliceComparison(metric=slices.loss, candidates=worst_first, too_small=small)
+
+
+def _parts(table: DataFrame, column: str) -> Series:
+    import pandas as pd
+
+    words = NAMES.get(column, column)
+    values = table[words if words in table and table[words].notna().any() else column]
+    if values.nunique() <= MAX_PARTS:
+        return values.map(_word, na_action="ignore").astype("object").fillna(MISSING)
+    if not pd.api.types.is_numeric_dtype(values):
+        raise DataError(
+            f"selection.slices.by: column '{column}' has {values.nunique():,} values in the test split. Name a column "
+            f"of at most {MAX_PARTS}, or one of numbers, which is cut into quarters."
+        )
+    quarters = pd.qcut(values.astype("float64"), NUM_QUANTILES, duplicates="drop")
+    numbers = values.astype("float64").groupby(quarters, observed=True)
+    ranges = {quarter: f"{part.min():.6g} to {part.max():.6g}" for quarter, part in numbers}
+    return quarters.map(ranges).astype("object").fillna(MISSING)
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _slice(
+    part: tuple[str, str],
+    mask: np.ndarray,
+    labels: np.ndarray,
+    answers: np.ndarray,
+    reference: np.ndarray,
+    confidence: float,
+) -> Slice:
+    quality = measure_quality(answers[mask], reference[mask], labels[mask])
+    pair = (
+        (quality.accuracy, quality.reference_accuracy)
+        if quality.kind == "classification"
+        else (quality.rmse, quality.reference_rmse)
+    )
+    return Slice(
+        column=part[0],
+        value=part[1],
+        num_samples=quality.num_samples,
+        figure=pair[0],
+        reference_figure=pair[1],
+        loss=quality.loss(confidence),
+    )

@@ -1,0 +1,70 @@
+"""Networks over texts and series are searched as others are: their units and heads have curves, and go in trials."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thresher.compression.candidate import NamedCandidate
+from thresher.evaluation import Measurement
+from thresher.export import export_onnx
+from thresher.models.recurrent import Gru
+from thresher.models.transformer import Transformer
+from thresher.search.chain_search import SearchTask, search_chain
+from thresher.search.sensitivity import measure_sensitivity
+from thresher.training.checkpoints import Checkpoints
+
+sys.path.append(str(Path(__file__).parents[1] / "compression"))
+from sequences import build, build_trained, data_for  # lies beside the techniques' own tests
+
+SEARCH = {
+    "budget": {"accuracy_drop": 0.5}, "minimize": "size_bytes", "techniques": ["prune_channels", "quantize_dynamic"],
+    "trials": 4, "finalists": 1, "finetune": {"epochs": 1},
+}  # fmt: skip
+
+
+def test_heads_and_units_have_curves_where_any_can_go() -> None:
+    model = Transformer(dimension=12, num_heads=3, num_layers=2, feed_forward=16)
+    sensitivity = measure_sensitivity(build(model), data_for(model))
+    heads, units = ("blocks.0.query_key_value", "blocks.1.query_key_value"), ("blocks.0.expand", "blocks.1.expand")
+    assert sensitivity.num_channels == {heads[0]: 3, units[0]: 16, heads[1]: 3, units[1]: 16}
+    # Of three heads, a tenth cannot stay.
+    ratios = {group: tuple(point.ratio for point in curve) for group, curve in sensitivity.curves.items()}
+    few, all_of_them = (0, 0.25, 0.5, 0.75), (0, 0.25, 0.5, 0.75, 0.9)
+    assert ratios == {**dict.fromkeys(heads, few), **dict.fromkeys(units, all_of_them)}
+    whole = {curve[0].loss for curve in sensitivity.curves.values()}
+    assert len(whole) == 1 and all(curve[1].loss not in whole for curve in sensitivity.curves.values())
+
+
+@pytest.mark.parametrize(("num_heads", "ratios"), [(1, [0]), (2, [0, 0.5])])
+def test_shares_that_take_no_head_have_no_point(num_heads: int, ratios: list[float]) -> None:
+    model = Transformer(dimension=8, num_heads=num_heads, num_layers=1, feed_forward=4)
+    curve = measure_sensitivity(build(model), data_for(model)).curves["blocks.0.query_key_value"]
+    assert [point.ratio for point in curve] == ratios
+
+
+@pytest.mark.slow
+def test_a_search_finds_a_smaller_gru_within_its_budget(tmp_path: Path) -> None:
+    model = Gru(hidden=16)
+    network, data = build_trained(model), dataclasses.replace(data_for(model), checkpoints=Checkpoints(tmp_path))
+    task = SearchTask(
+        candidate=NamedCandidate.model_validate({"name": "best", "search": SEARCH}),
+        base=network,
+        float_onnx_file=export_onnx(network),
+        data=data,
+        measurement=Measurement(batch_sizes=(8,)),
+        sensitivity=measure_sensitivity(network, data),
+    )
+    assert task.sensitivity is not None and task.sensitivity.num_channels == {"layers.0": 16}
+    candidate, found = search_chain(task)
+    assert not any(trial.reason for trial in found.trials)
+    pruned = [trial for trial in found.trials if trial.steps and trial.steps[0].kind == "prune_channels"]
+    macs = [trial.costs["macs"] for trial in pruned]
+    assert len(pruned) == 2 and max(macs) < 0.8 * found.baseline.costs["macs"]
+    assert found.keeps_budget and np.isfinite(found.winner.loss)
+    assert found.winner.costs["size_bytes"] < 0.7 * found.baseline.costs["size_bytes"]
+    assert candidate.steps == found.winner.steps
