@@ -21,6 +21,10 @@ COMPRESSED: dict[str, Any] = {
         "after_empty": {"from": "empty", "steps": [{"kind": "quantize_dynamic"}]},
         "taught": [PRUNE, {"kind": "finetune", "epochs": 1, "distill": {"from": "best"}}],
     },
+    "selection": {
+        **TINY["selection"],
+        "slices": {"by": ["label", "pixel_mean"], "accuracy_drop": {"at_most": 1}, "min_samples": 20},
+    },
 }
 EMPTY = "prune_channels would leave fc1 none of its 16 channels"
 
@@ -66,12 +70,27 @@ def test_a_candidate_that_cannot_be_made_has_its_reason_and_the_others_go_on(com
     assert EMPTY in page and "Searches" in page and "Sensitivity per layer" in page
 
 
+def test_parts_of_the_test_split_are_judged_apart(compressed: Compressed) -> None:
+    slices = compressed.read("08_reporting/small/slices.json")["candidates"]
+    assert set(slices) == {"best", "taught"}
+    columns = [part["column"] for part in slices["best"]]
+    assert (columns.count("label"), columns.count("pixel_mean")) == (10, 4)
+    drops = [part["loss"]["upper"] for part in slices["best"]]
+    assert drops == sorted(drops, reverse=True)
+    by_label = [part for part in slices["best"] if part["column"] == "label"]
+    total = sum(part["num_samples"] for part in by_label)
+    right = sum(part["figure"] * part["num_samples"] for part in by_label)
+    assert right / total == pytest.approx(compressed.judged("best")["metrics"]["accuracy"]["value"])
+    assert "Parts of the test split" in (compressed.project.folder / "data/08_reporting/small/report.html").read_text()
+
+
 def test_trials_figures_and_failures_are_in_mlflow(compressed: Compressed) -> None:
     runs = compressed.project.mlflow_runs("small")
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     nested = {run.info.run_name: run for run in runs if run is not parent}
     assert {f"best trial {number}" for number in range(6)} <= set(nested)
     assert {"metric", "loss", "size_bytes", "macs"} <= set(nested["best trial 0"].data.metrics)
+    assert {"slices.json", "verdict.json"} <= compressed.project.artifacts(parent, "verdict")
     assert {"empty_failed.txt", "best_search.json", "best_budget_plot.png", "float_sensitivity.json"} <= (
         compressed.project.artifacts(parent, "compression")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -68,11 +69,9 @@ def accuracy_drop(counts: PairedCounts, confidence: float, seed: int = 0) -> Int
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Tango, "Equivalence test and confidence
     interval for the difference in proportions for the paired-sample design", Statistics in Medicine 17, 1998.
     """
-    n = counts.num_samples
-    shares = np.array([counts.lost, counts.gained, n - counts.lost - counts.gained]) / n
-    draws = np.random.default_rng(seed).multinomial(n, shares, size=RESAMPLES)
-    resampled = _interval((counts.lost - counts.gained) / n, (draws[:, 0] - draws[:, 1]) / n, confidence)
-    swapped = PairedCounts(num_samples=n, lost=counts.gained, gained=counts.lost)
+    n, lost, gained = counts.num_samples, counts.lost, counts.gained
+    resampled = _interval((lost - gained) / n, _resample_drops(n, lost, gained, seed), confidence)
+    swapped = PairedCounts(num_samples=n, lost=gained, gained=lost)
     return Interval(
         value=resampled.value,
         lower=min(resampled.lower, -_score_bound(swapped, confidence)),
@@ -91,6 +90,14 @@ def mcnemar_p(counts: PairedCounts) -> float:
 
     differing = counts.lost + counts.gained
     return min(1.0, 2 * float(bdtr(min(counts.lost, counts.gained), differing, 0.5))) if differing else 1.0
+
+
+@lru_cache(maxsize=64)  # asked for at several confidences
+def _resample_drops(num_samples: int, lost: int, gained: int, seed: int) -> np.ndarray:
+    shares = np.array([lost, gained, num_samples - lost - gained]) / num_samples
+    draws = np.random.default_rng(seed).multinomial(num_samples, shares, size=RESAMPLES)
+    drops: np.ndarray = (draws[:, 0] - draws[:, 1]) / num_samples
+    return drops
 
 
 def _score_bound(counts: PairedCounts, confidence: float) -> float:
