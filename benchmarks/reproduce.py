@@ -146,12 +146,12 @@ def run(*command: str) -> None:
         sys.exit(code)
 
 
-def put_between(begin: str, end: str, lines: Iterable[str]) -> None:
-    """Print ``lines``, and put them into the page between its marks."""
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+def put_between(begin: str, end: str, lines: Iterable[str], page: Path = PAGE) -> None:
+    """Print ``lines``, and put them into ``page`` between its marks."""
+    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, _, tail = rest.partition(end)
     table = "\n".join(lines)
-    PAGE.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
+    page.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
     print(table)
 
 

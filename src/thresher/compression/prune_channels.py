@@ -33,8 +33,8 @@ class PruneChannels(Config):
     """
 
     kind: Literal["prune_channels"] = "prune_channels"
-    ratio: float = Field(gt=0, lt=1)
-    """Share of each layer's channels to remove, rounded to whole ones."""
+    ratio: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each layer's channels to remove, rounded to whole ones; 0: only `ratios` counts."""
     ratios: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     """Layer -> its own share in place of `ratio`; 0 leaves it alone."""
     importance: ImportanceKind = "l2"
@@ -52,6 +52,8 @@ class PruneChannels(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> PruneChannels:
+        if not any((self.ratio, *self.ratios.values())):
+            raise ValueError("give ratio, or ratios of single layers: nothing would be removed")
         if self.between is not None and self.iterations == 1:
             raise ValueError("between needs iterations of 2 or more")
         if self.ratios and self.scope == "global":
