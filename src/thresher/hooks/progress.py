@@ -83,7 +83,9 @@ class ProgressHooks:
             )
 
     def _show_trial(self, trial: progress.Trial) -> None:
-        settings = ", ".join(f"{place.removeprefix('training.')} {value}" for place, value in trial.settings.items())
+        settings = ", ".join(
+            f"{place.removeprefix('training.')} {_short(value)}" for place, value in trial.settings.items()
+        )
         loss = "" if trial.validation_loss is None else f", validation loss {trial.validation_loss:.4f}"
         figures = "".join(f", {name} {value:,.4g}" for name, value in trial.figures.items())
         text = f"{trial.search} trial {trial.number + 1}/{trial.trials} {trial.state}{loss}{figures}: {settings}"
@@ -102,3 +104,7 @@ class ProgressHooks:
             self._bar.stop()
             self._unsubscribe()
             self._bar = None
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
