@@ -92,3 +92,9 @@ def test_hidden_units_and_heads_can(modality: str, kind: str, problems_with: Pro
     }
     (problem,) = problems_with(data={"modality": modality, **DATA}, model={"kind": kind}, candidates=candidates)
     assert "wrong" in problem.where
+
+
+def test_a_search_over_a_linear_model_is_not_to_prune_channels(problems_with: Problems) -> None:
+    search = {"budget": {"size_bytes": 1000}, "techniques": ["prune_channels", "quantize_dynamic"]}
+    (problem,) = problems_with(model={"kind": "linear"}, candidates={"best": {"search": search}})
+    assert problem.where.endswith("candidates.best.search.techniques")

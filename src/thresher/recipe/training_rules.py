@@ -46,12 +46,13 @@ def _model_problems(parts: Parts) -> Iterable[Found]:
 def _pruning_problems(parts: Parts) -> Iterable[Found]:
     if not isinstance(parts.model, HAVE_NO_CHANNELS):
         return
+    what, fix = f"a {parts.model.kind} has no channels that can be pruned", "Use prune_weights or quantize_dynamic."
     for name, candidate in parts.candidates.items():
         for index, step in enumerate(candidate.steps):
             if isinstance(step, PruneChannels):
-                what = f"a {parts.model.kind} has no channels that can be pruned"
-                fix = "Use prune_weights or quantize_dynamic."
                 yield ("candidates", name, "steps", index), what, fix
+        if candidate.search is not None and candidate.search.prunes:
+            yield ("candidates", name, "search", "techniques"), what, "Leave prune_channels out of them."
 
 
 def _kinds(classes: Iterable[Any]) -> list[str]:
