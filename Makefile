@@ -11,7 +11,7 @@ run: $(INSTALLED) ## Set up, then run the main job on the default recipe (RECIPE
 	$(BIN)/kedro run --pipeline $(RECIPE)
 
 test: $(INSTALLED) ## Set up, then run all tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(INSTALLED) ## The tests that take seconds
 	$(BIN)/pytest -m "not slow and not end_to_end"

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 SELECTION = ("--to-nodes", "draw_verdict,write_model_card,write_report")
 PREDICTIONS = ["float.predict_test", "half.predict_test", "int8.predict_test"]
 PRUNING = ["float.measure_sensitivity", "half.compress_network"]
-CALL = "    _check_prunable(network, data)\n"
+CALL = "    _check_names(network, config, first, data)\n"
 SIGN_OF_LIFE = "the copy prunes"
 
 
@@ -46,7 +46,7 @@ def commented(project: Project, package: Path) -> Done:
     edit(
         package / "compression" / "prune_channels.py",
         ('"""Return a smaller copy of', '"""Return a much smaller copy of'),
-        (CALL, "    # A comment.\n\n    _check_prunable(network,data)  # another\n"),
+        (CALL, "    # A comment.\n\n    _check_names(network, config,first, data)  # another\n"),
         ("def prune_channels(network: Network,", 'def prune_channels(\n    network: "Network",'),
     )
     return project.run(*SELECTION).succeeded()
