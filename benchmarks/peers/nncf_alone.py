@@ -3,35 +3,68 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import nncf
 import numpy as np
 import onnx
+import onnxruntime
+from making import Task
+
+NUM_VALIDATION = 2000
+"""Samples by which the accuracy control decides."""
 
 
-def main(folder: Path, name: str) -> None:
-    """Write `nncf_*.onnx` beside `float.onnx`; what does not work is said, and left out."""
-    inputs = np.load(folder / "calibration.npy")
-    samples = nncf.Dataset([{name: inputs[place : place + 1]} for place in range(len(inputs))])
-    count = len(inputs)
-    ways: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
-        "int8": lambda model: nncf.quantize(model, samples, subset_size=count),
-        "int8_mixed": lambda model: nncf.quantize(
-            model, samples, subset_size=count, preset=nncf.QuantizationPreset.MIXED
-        ),
-        "weights_int8": lambda model: nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM),
-        "weights_int4": lambda model: nncf.compress_weights(
-            model, mode=nncf.CompressWeightsMode.INT4_SYM, group_size=-1, all_layers=True
-        ),
-    }
-    for kind, make in ways.items():
-        try:
-            onnx.save(make(onnx.load(folder / "float.onnx")), folder / f"nncf_{kind}.onnx")
-        except Exception as error:
-            (folder / f"nncf_{kind}.failed").write_text(f"{type(error).__name__}: {error}".splitlines()[0])
+def main(folder: Path) -> None:
+    """Write `nncf_*.onnx` beside `float.onnx`."""
+    task = Task(folder)
+    samples = as_dataset(task, task.calibration())
+    count, int4 = len(task.calibration()), nncf.CompressWeightsMode.INT4_SYM
+
+    def load() -> onnx.ModelProto:
+        return onnx.load(task.float_file)
+
+    mixed = nncf.QuantizationPreset.MIXED
+    task.make_each(
+        "nncf",
+        {
+            "int8": lambda target: onnx.save(nncf.quantize(load(), samples, subset_size=count), target),
+            "int8_mixed": lambda target: onnx.save(
+                nncf.quantize(load(), samples, subset_size=count, preset=mixed), target
+            ),
+            "int8_controlled": lambda target: onnx.save(quantize_controlled(task, load(), samples), target),
+            "weights_int8": lambda target: onnx.save(
+                nncf.compress_weights(load(), mode=nncf.CompressWeightsMode.INT8_ASYM), target
+            ),
+            "weights_int4": lambda target: onnx.save(
+                nncf.compress_weights(load(), mode=int4, group_size=-1, all_layers=True), target
+            ),
+        },
+    )
+
+
+def as_dataset(task: Task, inputs: np.ndarray) -> nncf.Dataset:
+    """Return ``inputs`` one by one."""
+    return nncf.Dataset([{task.name: inputs[place : place + 1]} for place in range(len(inputs))])
+
+
+def quantize_controlled(task: Task, model: onnx.ModelProto, samples: nncf.Dataset) -> onnx.ModelProto:
+    """Return ``model`` in int8, with as many layers in float as the recipe's bound on the accuracy drop needs."""
+    inputs, labels = task.split("validation")
+    few = as_dataset(task, np.asarray(inputs[:NUM_VALIDATION]))
+
+    def validate(changed: onnx.ModelProto, data: Iterable[dict[str, Any]]) -> tuple[float, list[float]]:
+        session = onnxruntime.InferenceSession(changed.SerializeToString(), providers=["CPUExecutionProvider"])
+        classes = [int(session.run(None, sample)[0].argmax()) for sample in data]
+        right = [float(one == label) for one, label in zip(classes, labels, strict=False)]
+        return float(np.mean(right)), right
+
+    return nncf.quantize_with_accuracy_control(
+        model, samples, few, validate, max_drop=task.settings["at_most"] or 0.01, subset_size=len(task.calibration())
+    )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

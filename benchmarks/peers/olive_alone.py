@@ -1,22 +1,39 @@
-"""Olive's passes on the ONNX file. Run by `compression.py`, in the peers' environment."""
+"""Olive's passes on the ONNX file, each alone, by `olive.run`. Run by `compression.py`, in the peers' environment."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import olive
+from making import Task
 from olive.data.registry import Registry
+
+PASSES: dict[str, dict[str, Any]] = {
+    "peephole": {"type": "OnnxPeepholeOptimizer"},
+    "ort_transformers": {"type": "OrtTransformersOptimization", "only_onnxruntime": True, "opt_level": 2},
+    "dynamic": {"type": "OnnxDynamicQuantization"},
+    "static": {"type": "OnnxStaticQuantization", "data_config": "calibration"},
+    "static_uint8": {
+        "type": "OnnxStaticQuantization",
+        "data_config": "calibration",
+        "precision": "uint8",
+        "activation_type": "uint8",
+    },
+    "weights_int4": {"type": "OnnxBlockWiseRtnQuantization"},
+}
 
 
 class Samples:
     """Calibration samples as Olive's data loaders take them: (inputs, label)."""
 
-    def __init__(self, folder: str, name: str) -> None:
-        self._inputs, self._name = np.load(Path(folder) / "calibration.npy"), name
+    def __init__(self, folder: Path) -> None:
+        task = Task(folder)
+        self._inputs, self._name = task.calibration(), task.name
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -26,41 +43,45 @@ class Samples:
 
 
 @Registry.register_dataset("calibration_samples")
-def calibration_samples(data_dir: str, name: str, **others: Any) -> Samples:
+def calibration_samples(data_dir: str, **others: Any) -> Samples:
     """Return the samples in ``data_dir``."""
-    return Samples(data_dir, name)
+    return Samples(Path(data_dir))
 
 
-def main(folder: Path, name: str) -> None:
-    """Write `olive_*.onnx` beside `float.onnx`; what does not work is said, and left out."""
-    data = {
+def main(folder: Path) -> None:
+    """Write `olive_*.onnx` beside `float.onnx`."""
+    task = Task(folder)
+    task.make_each("olive", {way: partial(run_pass, task, one) for way, one in PASSES.items()})
+
+
+def run_pass(task: Task, one: dict[str, Any], target: Path) -> None:
+    """Write what the pass ``one`` makes of the float model."""
+    output = task.folder / "making" / f"{target.stem}_output"
+    olive.run(
+        {
+            "input_model": {"type": "ONNXModel", "model_path": str(task.float_file)},
+            "data_configs": [data_config(task.folder)],
+            "passes": {"only": one},
+            "output_dir": str(output),
+            "cache_dir": str(task.folder / "making" / "olive_cache"),
+        }
+    )
+    made = sorted(output.rglob("*.onnx"))
+    if not made:
+        raise RuntimeError("olive.run made no file and raised nothing: the reason is in its log")
+    shutil.copyfile(made[0], target)
+
+
+def data_config(folder: Path) -> dict[str, Any]:
+    """Return where the calibration samples come from."""
+    return {
         "name": "calibration",
-        "load_dataset_config": {"type": "calibration_samples", "params": {"data_dir": str(folder), "name": name}},
+        "load_dataset_config": {"type": "calibration_samples", "params": {"data_dir": str(folder)}},
         "pre_process_data_config": {"type": "skip_pre_process"},
         "post_process_data_config": {"type": "skip_post_process"},
         "dataloader_config": {"type": "default_dataloader", "params": {"batch_size": 1}},
     }
-    ways: dict[str, list[dict[str, Any]]] = {
-        "peephole": [{"type": "OnnxPeepholeOptimizer"}],
-        "dynamic": [{"type": "OnnxDynamicQuantization"}],
-        "static": [{"type": "OnnxStaticQuantization", "data_config": "calibration", "quant_format": "QDQ"}],
-    }
-    for kind, passes in ways.items():
-        output = folder / f"olive_{kind}.tmp"
-        config = {
-            "input_model": {"type": "ONNXModel", "model_path": str(folder / "float.onnx")},
-            "data_configs": [data],
-            "passes": {f"pass{number}": each for number, each in enumerate(passes)},
-            "output_dir": str(output),
-            "cache_dir": str(folder / "olive_cache.tmp"),
-        }
-        try:
-            olive.run(config)
-            made = sorted(output.rglob("*.onnx"))
-            shutil.copyfile(made[0], folder / f"olive_{kind}.onnx")
-        except Exception as error:
-            (folder / f"olive_{kind}.failed").write_text(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

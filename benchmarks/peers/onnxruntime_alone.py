@@ -1,13 +1,21 @@
-"""ONNX Runtime's own quantizer, as its documentation shows it. Run by `compression.py`, in the peers' environment."""
+"""ONNX Runtime's own quantizer and optimizer, as its documentation shows them.
+
+Run by `compression.py`, in the peers' environment.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_dynamic, quantize_static
+import onnx
+import onnxruntime
+from making import Task
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 
@@ -24,18 +32,46 @@ class Reader(CalibrationDataReader):
         return next(self._batches, None)
 
 
-def main(folder: Path, name: str) -> None:
+def main(folder: Path) -> None:
     """Write `onnxruntime_*.onnx` beside `float.onnx`."""
-    source, prepared = folder / "float.onnx", folder / "prepared.tmp"
-    inputs = np.load(folder / "calibration.npy")
-    quantize_dynamic(source, folder / "onnxruntime_dynamic.onnx")
+    task = Task(folder)
+    source = task.float_file
+    task.make_each(
+        "onnxruntime",
+        {
+            "optimized": lambda target: optimize(source, target),
+            "dynamic": lambda target: quantize_dynamic(source, target),
+            "static": lambda target: quantize(task, source, target),
+            "static_per_channel": lambda target: quantize(task, source, target, per_channel=True),
+            "static_unsigned": lambda target: quantize(task, source, target, activation_type=QuantType.QUInt8),
+            "weights_int4": lambda target: quantize_weights(source, target),
+        },
+    )
+
+
+def optimize(source: Path, target: Path) -> None:
+    """Write what a session makes of ``source`` when it is opened, without what fits this processor alone."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(target)
+    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+
+
+def quantize(task: Task, source: Path, target: Path, **options: Any) -> None:
+    """Write ``source`` in int8, its activations' ranges read from the calibration samples."""
+    prepared = target.with_name("prepared.onnx")
     quant_pre_process(source, prepared, skip_symbolic_shape=True)
-    for kind, per_channel in (("static", False), ("static_per_channel", True)):
-        target = folder / f"onnxruntime_{kind}.onnx"
-        reader = Reader(name, inputs)
-        quantize_static(prepared, target, reader, quant_format=QuantFormat.QDQ, per_channel=per_channel)
+    reader = Reader(task.name, task.calibration())
+    quantize_static(prepared, target, reader, quant_format=QuantFormat.QDQ, **options)
     prepared.unlink()
 
 
+def quantize_weights(source: Path, target: Path) -> None:
+    """Write ``source`` with the constants of its MatMuls in 4 bits; other operators stay as they are."""
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=32)
+    quantizer.process()
+    onnx.save(quantizer.model.model, target)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

@@ -1,0 +1,58 @@
+"""What the peers' scripts share: their task, and that a file is made once."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Make = Callable[[Path], object]
+"""Writes one ONNX file."""
+
+
+class Task:
+    """What `compression.py` has written into ``folder`` for all peers.
+
+    Attributes:
+        float_file: the model to begin with.
+        name: of its input.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+        self.float_file, self.name = folder / "float.onnx", str(self.settings["input"])
+
+    def calibration(self) -> np.ndarray:
+        """Return training samples [N, ...]."""
+        inputs: np.ndarray = np.load(self.folder / "calibration.npy")
+        return inputs
+
+    def split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inputs and labels of training or validation."""
+        folder = Path(self.settings[split])
+        return np.load(folder / "inputs.npy", mmap_mode="r"), np.load(folder / "labels.npy")
+
+    def make_each(self, peer: str, ways: dict[str, Make]) -> None:
+        """Write `PEER_WAY.onnx` for each of ``ways`` that was not tried before, or `PEER_WAY.failed` with the reason.
+
+        Whatever a tool raises is a finding: the others go on.
+        """
+        making = self.folder / "making"
+        making.mkdir(exist_ok=True)
+        for way, make in ways.items():
+            target, failed = (self.folder / f"{peer}_{way}.{ending}" for ending in ("onnx", "failed"))
+            if target.exists() or failed.exists():
+                continue
+            print(f"{peer}_{way}", flush=True)
+            try:
+                make(making / target.name)
+                (making / target.name).rename(target)
+            except Exception as error:
+                traceback.print_exc()
+                first_line = str(error).strip().partition("\n")[0]
+                failed.write_text(f"{type(error).__name__}: {first_line}", encoding="utf-8")
