@@ -23,6 +23,7 @@ import yaml
 from peer_task import DATA, bound_of, encoder_of, prepare, winner_of
 from reproduce import PROJECT, put_between
 from side_by_side import Entry, Point, conclusion, judge, table
+from side_by_side_plot import plot
 
 from thresher.datasets.local import SamplesDataset
 from thresher.evaluation import Measurement
@@ -44,6 +45,8 @@ TOOLS = {
 """How the name of a file begins -> who has made it."""
 PAGE = PROJECT / "docs" / "benchmarks.md"
 ROUNDS = 60
+PROGRESS = ":: "
+"""How a line of a peer's script begins that is for the reader; it stands in peers/making.py, too."""
 
 
 def main() -> None:
@@ -103,17 +106,36 @@ def install() -> None:
 def run_peer(script: str, folder: Path) -> None:
     """Let ``script`` make what it has not made yet; where it breaks off, the reason is kept beside its files."""
     print(f"{script} ...", flush=True)
-    quiet = {"CI": "true", "OLIVE_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "true", "HF_HUB_OFFLINE": "1"}
-    env = {**os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src")}
     log, failed = folder / f"{script}.log", folder / f"{script}.failed"
     failed.unlink(missing_ok=True)
-    command = [str(ENVIRONMENT / "bin" / "python"), str(HERE / "peers" / f"{script}.py"), str(folder)]
-    with log.open("a", encoding="utf-8") as written:
-        code = subprocess.run(command, stdout=written, stderr=written, env=env, cwd=folder).returncode
+    code = follow([str(ENVIRONMENT / "bin" / "python"), str(HERE / "peers" / f"{script}.py"), str(folder)], log)
     if code:
         last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
         failed.write_text(f"ended with exit code {code}: {last}", encoding="utf-8")
         print(f"{script} broke off, the others go on; see {log}", flush=True)
+
+
+def follow(command: list[str], log: Path) -> int:
+    """Run ``command`` and return its exit code; all that it prints goes to ``log``, and its progress to the reader."""
+    quiet = {"CI": "true", "OLIVE_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "true", "HF_HUB_OFFLINE": "1"}
+    env = {**os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src")}
+    with (
+        log.open("a", encoding="utf-8") as written,
+        subprocess.Popen(
+            command,
+            env=env,
+            cwd=log.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as peer,
+    ):
+        for line in peer.stdout or ():
+            written.write(line)
+            if line.startswith(PROGRESS):
+                print(f"  {line.removeprefix(PROGRESS)}", end="", flush=True)
+    return peer.returncode
 
 
 def compare(name: str, folder: Path, bound: float | None, measurement: Measurement) -> Iterator[str]:
@@ -123,9 +145,12 @@ def compare(name: str, folder: Path, bound: float | None, measurement: Measureme
     yield f"`{name}`, {len(test.labels):,} test samples{allowance(bound)}:\n"
     yield from table(points, FLOAT, winner, bound)
     yield "\n" + conclusion(points, winner, OWN, bound)
+    picture = (PAGE.parent / "images" if has_place(name) else folder) / f"compression_{name}.png"
+    plot(points, FLOAT, winner, bound, picture)
+    yield f"\n![A point a file: accuracy lost over size, over speed]({os.path.relpath(picture, PAGE.parent)})"
     failed = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.failed"))}
     for what, reason in (failed | broken).items():
-        yield f"\n`{what}` could not be made: {reason}" if what in failed else f"\n`{what}` {reason}"
+        yield f"\n`{what}` {'failed: ' if what in failed else ''}{reason}"
     yield "\n" + setting(folder, points, measurement)
 
 
@@ -167,12 +192,23 @@ def setting(folder: Path, points: list[Point], measurement: Measurement) -> str:
 
 def write(name: str, lines: list[str]) -> None:
     """Put ``lines`` into the page where it has a place for this recipe, else print them alone."""
-    begin, end = (f"<!-- compression {name}: {edge} -->" for edge in ("begin", "end"))
-    if begin in PAGE.read_text(encoding="utf-8"):
+    begin, end = marks(name)
+    if has_place(name):
         put_between(begin, end, lines, PAGE)
     else:
         print("\n".join(lines))
         print(f"\nNot written: {PAGE.name} has no place for {name}. Add these two lines to it:\n{begin}\n{end}")
+
+
+def has_place(name: str) -> bool:
+    """Return whether the page has the marks of this recipe."""
+    text = PAGE.read_text(encoding="utf-8")
+    return all(mark in text for mark in marks(name))
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after a recipe's table on the page."""
+    return f"<!-- compression {name}: begin -->", f"<!-- compression {name}: end -->"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from reproduce import PROJECT
 
+from thresher.compression import QuantizeAware
 from thresher.compression.candidate import Candidate
 from thresher.compression.finetune import Distill, Finetune
 from thresher.modalities import read_encoder
@@ -74,10 +75,10 @@ def finetuning(name: str, recipe: dict[str, Any]) -> dict[str, Any]:
     candidates = {key: read_candidate(name, key, value) for key, value in recipe.get("candidates", {}).items()}
     chains = {key: finetunings(key, candidates) for key in candidates}
     chain = chains.get(winner_of(name)) or max(chains.values(), key=num_epochs, default=[])
-    last = chain[-1] if chain else Finetune(epochs=EPOCHS)
-    distill = last.distill or Distill()
+    first = chain[0] if chain else Finetune(epochs=EPOCHS)
+    distill = first.distill or Distill()
     settings = training.model_dump(mode="json", include={"optimizer", "schedule", "augmentation", "keep"})
-    settings["optimizer"]["lr"] = last.lr or settings["optimizer"]["lr"]
+    settings["optimizer"]["lr"] = first.lr or settings["optimizer"]["lr"]
     batch_size = training.batch_size if isinstance(training.batch_size, int) else 128
     taught = {"temperature": distill.temperature, "weight": distill.weight}
     return {**settings, **taught, "batch_size": batch_size, "epochs": num_epochs(chain) or EPOCHS}
@@ -93,13 +94,15 @@ def read_candidate(recipe: str, name: str, value: Any) -> Candidate:
 
 
 def finetunings(name: str, candidates: dict[str, Candidate]) -> list[Finetune]:
-    """Return all finetuning in the chain that makes ``name``, in order, with that between steps of pruning."""
+    """Return all training in the chain that makes ``name``, in order, with that between steps of pruning."""
     if name not in candidates:
         return []
     found = finetunings(candidates[name].from_, candidates)
     for step in candidates[name].steps:
         if isinstance(step, Finetune):
             found.append(step)
+        elif isinstance(step, QuantizeAware):
+            found.append(Finetune(epochs=step.epochs, distill=step.distill))
         elif (between := getattr(step, "between", None)) is not None:
             found.extend([between] * (getattr(step, "iterations", 1) - 1))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,7 +138,7 @@ def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dic
 
 def turns(names: list[str], number: int) -> list[str]:
     """Return the order of the round ``number``."""
-    first = number * max(1, len(names) // 3) % len(names)
+    first = number // 2 % len(names)
     order = names[first:] + names[:first]
     return order if number % 2 == 0 else order[::-1]
 
@@ -146,7 +146,7 @@ def turns(names: list[str], number: int) -> list[str]:
 def table(points: list[Point], reference: str, winner: str, bound: float | None) -> Iterator[str]:
     """Yield the table's lines, the largest file first; the winner is bold."""
     base = next(point for point in points if point.name == reference)
-    sizes = list(base.medians)
+    sizes, above = list(base.medians), dominators(points, bound)
     yield (
         "| file | by | accuracy | drop, at most | kB | smaller |"
         + "".join(f" batch {s} |" for s in sizes)
@@ -156,23 +156,22 @@ def table(points: list[Point], reference: str, winner: str, bound: float | None)
     for point in sorted(points, key=lambda each: -each.size_bytes):
         name = f"**{point.name}**" if point.name == winner else point.name
         speeds = "".join(f" {show(point.speed_beside(base, size))} |" for size in sizes)
+        standing = ", ".join(above[point.name]) or "-" if point.keeps(bound) else "loses too much"
         yield (
             f"| {name} | {point.tool} | {point.accuracy:.4f} | {point.loss.value:+.4f}, {point.loss.upper:+.4f} "
-            f"| {point.size_bytes / 1000:.1f} | {base.size_bytes / point.size_bytes:.2f}x |{speeds} "
-            f"{standing(point, points, bound)} |"
+            f"| {point.size_bytes / 1000:.1f} | {base.size_bytes / point.size_bytes:.2f}x |{speeds} {standing} |"
         )
+
+
+def dominators(points: list[Point], bound: float | None) -> dict[str, list[str]]:
+    """Return name -> who dominates it, without those whom another dominates in turn, where that leaves any."""
+    found = {point.name: [other.name for other in points if other.dominates(point, bound)] for point in points}
+    return {name: [each for each in above if not found[each]] or above for name, above in found.items()}
 
 
 def show(speed: Interval) -> str:
     """Return the speed with its bounds."""
     return f"{speed.value:.2f}x [{speed.lower:.2f}, {speed.upper:.2f}]"
-
-
-def standing(point: Point, points: Iterable[Point], bound: float | None) -> str:
-    """Return who dominates ``point``; that it loses more than allowed, where it does."""
-    if not point.keeps(bound):
-        return "loses too much"
-    return ", ".join(other.name for other in points if other is not point and other.dominates(point, bound)) or "-"
 
 
 def conclusion(points: list[Point], winner: str, own_tool: str, bound: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from making import Task
+from making import Task, say
 from torch import nn
 
 OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam"}
@@ -35,7 +35,7 @@ def finetune(student: nn.Module, teacher: nn.Module, prepare: nn.Module, task: T
             optimizer.step()
             schedule.step()
         loss = validation_loss(student, prepare, task)
-        print(f"epoch {epoch + 1}/{settings['epochs']}: validation loss {loss:.4f}", flush=True)
+        say(f"epoch {epoch + 1}/{settings['epochs']}: validation loss {loss:.4f}")
         if loss < least or settings["keep"] == "last":
             best, least = copy.deepcopy(student.state_dict()), loss
     student.load_state_dict(best)

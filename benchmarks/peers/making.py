@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+PROGRESS = ":: "
 Make = Callable[[Path], object]
 """Writes one ONNX file."""
 
@@ -48,7 +49,7 @@ class Task:
             target, failed = (self.folder / f"{peer}_{way}.{ending}" for ending in ("onnx", "failed"))
             if target.exists() or failed.exists():
                 continue
-            print(f"{peer}_{way}", flush=True)
+            say(f"{peer}_{way}")
             try:
                 make(making / target.name)
                 (making / target.name).rename(target)
@@ -56,3 +57,8 @@ class Task:
                 traceback.print_exc()
                 first_line = str(error).strip().partition("\n")[0]
                 failed.write_text(f"{type(error).__name__}: {first_line}", encoding="utf-8")
+
+
+def say(what: str) -> None:
+    """Print ``what`` so that `compression.py` passes it on: all else that the tools print goes to a log alone."""
+    print(f"{PROGRESS}{what}", flush=True)

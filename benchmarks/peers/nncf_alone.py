@@ -10,9 +10,12 @@ from typing import Any
 import nncf
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime
 from making import Task
 
+INT8, INT4 = nncf.CompressWeightsMode.INT8_ASYM, nncf.CompressWeightsMode.INT4_SYM
+INT4_OPSET = 21
 NUM_VALIDATION = 2000
 """Samples by which the accuracy control decides."""
 
@@ -21,28 +24,36 @@ def main(folder: Path) -> None:
     """Write `nncf_*.onnx` beside `float.onnx`."""
     task = Task(folder)
     samples = as_dataset(task, task.calibration())
-    count, int4 = len(task.calibration()), nncf.CompressWeightsMode.INT4_SYM
-
-    def load() -> onnx.ModelProto:
-        return onnx.load(task.float_file)
-
-    mixed = nncf.QuantizationPreset.MIXED
+    count, mixed = len(task.calibration()), nncf.QuantizationPreset.MIXED
     task.make_each(
         "nncf",
         {
-            "int8": lambda target: onnx.save(nncf.quantize(load(), samples, subset_size=count), target),
+            "int8": lambda target: onnx.save(nncf.quantize(load(task), samples, subset_size=count), target),
             "int8_mixed": lambda target: onnx.save(
-                nncf.quantize(load(), samples, subset_size=count, preset=mixed), target
+                nncf.quantize(load(task), samples, subset_size=count, preset=mixed), target
             ),
-            "int8_controlled": lambda target: onnx.save(quantize_controlled(task, load(), samples), target),
-            "weights_int8": lambda target: onnx.save(
-                nncf.compress_weights(load(), mode=nncf.CompressWeightsMode.INT8_ASYM), target
-            ),
-            "weights_int4": lambda target: onnx.save(
-                nncf.compress_weights(load(), mode=int4, group_size=-1, all_layers=True), target
+            "int8_controlled": lambda target: onnx.save(quantize_controlled(task, samples), target),
+            "weights_int8": lambda target: onnx.save(nncf.compress_weights(load(task)), target),
+            "linear_weights_int8": lambda target: onnx.save(compress_linear(task, INT8), target),
+            "linear_weights_int4": lambda target: onnx.save(
+                compress_linear(task, INT4, group_size=-1, all_layers=True), target
             ),
         },
     )
+
+
+def load(task: Task) -> onnx.ModelProto:
+    """Return the float model anew: NNCF changes what it is given."""
+    return onnx.load(task.float_file)
+
+
+def compress_linear(task: Task, mode: nncf.CompressWeightsMode, **options: Any) -> onnx.ModelProto:
+    """Return the model with the weights of its linear layers compressed.
+
+    Not of convolutions, since ONNX Runtime refuses what NNCF writes for those; and by opset 21, the first with int4.
+    """
+    newer = onnx.version_converter.convert_version(load(task), INT4_OPSET)
+    return nncf.compress_weights(newer, mode=mode, ignored_scope=nncf.IgnoredScope(types=["Conv"]), **options)
 
 
 def as_dataset(task: Task, inputs: np.ndarray) -> nncf.Dataset:
@@ -50,8 +61,8 @@ def as_dataset(task: Task, inputs: np.ndarray) -> nncf.Dataset:
     return nncf.Dataset([{task.name: inputs[place : place + 1]} for place in range(len(inputs))])
 
 
-def quantize_controlled(task: Task, model: onnx.ModelProto, samples: nncf.Dataset) -> onnx.ModelProto:
-    """Return ``model`` in int8, with as many layers in float as the recipe's bound on the accuracy drop needs."""
+def quantize_controlled(task: Task, samples: nncf.Dataset) -> onnx.ModelProto:
+    """Return the model in int8, with as many layers in float as the recipe's bound on the accuracy drop needs."""
     inputs, labels = task.split("validation")
     few = as_dataset(task, np.asarray(inputs[:NUM_VALIDATION]))
 
@@ -62,7 +73,12 @@ def quantize_controlled(task: Task, model: onnx.ModelProto, samples: nncf.Datase
         return float(np.mean(right)), right
 
     return nncf.quantize_with_accuracy_control(
-        model, samples, few, validate, max_drop=task.settings["at_most"] or 0.01, subset_size=len(task.calibration())
+        load(task),
+        samples,
+        few,
+        validate,
+        max_drop=task.settings["at_most"] or 0.01,
+        subset_size=len(task.calibration()),
     )
 
 

@@ -100,3 +100,12 @@ def test_an_ended_run_has_the_whole_of_its_curves(tracked: None) -> None:
     end_run("KILLED")
     assert [metric.step for metric in MlflowClient().get_metric_history(run, "float.loss")] == [1, 2, 3]
     assert MlflowClient().get_run(run).info.status == "KILLED"
+
+
+def test_a_long_model_card_is_cut_between_sections() -> None:
+    section = "\n## Part {}\n\n" + 100 * "ten letters" + "\n"
+    card = "# digits\n" + "".join(section.format(number) for number in range(9))
+    note = logs.shorten_note(card)
+    assert len(note) <= logs.NOTE_CHARACTERS and note.endswith(logs.NOTE_END)
+    assert card.startswith(note.removesuffix(logs.NOTE_END) + "\n## Part")
+    assert logs.shorten_note("# digits\n") == "# digits\n"

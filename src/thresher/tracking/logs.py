@@ -42,6 +42,9 @@ FIGURES = {
 }
 """Dataset -> the folder among the artifacts of the run."""
 SECONDS_A_CALL = 1.0
+NOTE_CHARACTERS = 7000
+"""A tag of MLflow may have 8000; links to the runs that results were taken from are to come."""
+NOTE_END = "\n\nMore of it: `verdict/model_card.md` among the artifacts.\n"
 METRICS_A_CALL = 1000  # MLflow's own limit
 _CURVES_LOCK = threading.Lock()
 _WAITING: list[Metric] = []
@@ -94,11 +97,19 @@ def _(value: Challenge, name: str) -> None:
 def _(value: str, name: str) -> None:
     if name.endswith(".model_card"):
         _client().log_text(run_id(), value, "verdict/model_card.md")
-        _client().set_tag(run_id(), "mlflow.note.content", value)
+        _client().set_tag(run_id(), "mlflow.note.content", shorten_note(value))
     if name.endswith(".report"):
         _client().log_text(run_id(), value, "report/report.html")
     if name.endswith(".bento"):
         _client().set_tag(run_id(), "bento", value)
+
+
+def shorten_note(card: str) -> str:
+    """Return as many sections of a model card as MLflow takes as the description of a run."""
+    if len(card) <= NOTE_CHARACTERS:
+        return card
+    whole = card[: NOTE_CHARACTERS - len(NOTE_END)]
+    return whole[: whole.rfind("\n## ")] + NOTE_END
 
 
 @log.register
