@@ -78,9 +78,21 @@ def read_recipe(name: str) -> dict[str, Any]:
     recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     if recipe.get("task") != "classification":
         sys.exit(f"{name} is no classification: the peers' finetuning and this table are of classes. Name another.")
-    if not (DATA / "08_reporting" / name / "verdict.json").exists():
-        sys.exit(f"{name} was not run yet in {PROJECT}. Run: kedro run --pipeline {name}")
+    if missing := [str(path) for path in needed(name) if not path.exists()]:
+        sys.exit(f"{name} was not run to its verdict: there is no {missing[0]}. Run: kedro run --pipeline {name}")
     return recipe
+
+
+def needed(name: str) -> list[Path]:
+    """Return what a run of the recipe leaves that is used here."""
+    splits = [DATA / "05_model_input" / name / f"{split}_samples" for split in ("training", "validation", "test")]
+    float_file = DATA / "06_models" / name / FLOAT / "model.onnx"
+    return [
+        DATA / "08_reporting" / name / "verdict.json",
+        DATA / "04_feature" / name / "encoder.json",
+        float_file,
+        *splits,
+    ]
 
 
 def install() -> None:
@@ -88,7 +100,9 @@ def install() -> None:
     if (ENVIRONMENT / "ready").exists():
         return
     print(f"Installing {', '.join(PACKAGES)} into {ENVIRONMENT}", flush=True)
-    uv = str(Path(sys.executable).parent / "uv")
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or shutil.which("uv")
+    if uv is None:
+        sys.exit("There is no uv here, which installs the peers. Run: pip install uv")
     subprocess.run([uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
     torch, *others = (f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "onnx", "onnxruntime"))
     command = [uv, "pip", "install", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python")]
@@ -118,9 +132,11 @@ def run_peer(script: str, folder: Path) -> None:
 def follow(command: list[str], log: Path) -> int:
     """Run ``command`` and return its exit code; all that it prints goes to ``log``, and its progress to the reader."""
     quiet = {"CI": "true", "OLIVE_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "true", "HF_HUB_OFFLINE": "1"}
-    env = {**os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src")}
+    # As Thresher's own runs have it: threads that wait without end bring training on shared cores to a standstill.
+    waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": "1000"}
+    env = {**waiting, **os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src")}
     with (
-        log.open("a", encoding="utf-8") as written,
+        log.open("a", encoding="utf-8", buffering=1) as written,
         subprocess.Popen(
             command,
             env=env,

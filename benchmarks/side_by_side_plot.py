@@ -15,7 +15,10 @@ COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#7f7f7f")
 
 
 def plot(points: list[Point], reference: str, winner: str, bound: float | None, file: Path) -> None:
-    """Write the picture to ``file``; the winner is a star, and what lies above the dashed line loses too much."""
+    """Write the picture to ``file``; the winner is a star, and what lies above the dashed line loses too much.
+
+    What loses more than twice the bound lies outside.
+    """
     import matplotlib
 
     matplotlib.use("agg")
@@ -23,20 +26,19 @@ def plot(points: list[Point], reference: str, winner: str, bound: float | None, 
 
     base = next(point for point in points if point.name == reference)
     size = next(iter(base.medians))
-    kilobytes = {point.name: point.size_bytes / 1000 for point in points}
+    smaller = {point.name: base.size_bytes / point.size_bytes for point in points}
     speeds = {point.name: point.speed_beside(base, size).value for point in points}
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    draw(left, points, kilobytes, winner)
+    draw(left, points, smaller, winner)
     draw(right, points, speeds, winner)
-    left.set(xlabel="kB", xscale="log", ylabel="accuracy lost, upper bound")
+    left.set(xlabel="times as small as float", ylabel="accuracy lost, upper bound")
     right.set(xlabel=f"times as fast as float, batch {size}")
     for axes in (left, right):
-        axes.set_ylim(top=None if bound is None else 5 * bound)
+        axes.set_ylim(top=None if bound is None else 2 * bound)
         axes.grid(alpha=0.3)
         if bound is not None:
             axes.axhline(bound, color="black", linestyle="--", linewidth=0.8)
-    left.invert_xaxis()
-    left.legend(fontsize="small")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="small")
     figure.savefig(file, dpi=80)
     pyplot.close(figure)
 

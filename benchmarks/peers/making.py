@@ -39,16 +39,18 @@ class Task:
         return np.load(folder / "inputs.npy", mmap_mode="r"), np.load(folder / "labels.npy")
 
     def make_each(self, peer: str, ways: dict[str, Make]) -> None:
-        """Write `PEER_WAY.onnx` for each of ``ways`` that was not tried before, or `PEER_WAY.failed` with the reason.
+        """Write `PEER_WAY.onnx` for each of ``ways`` that is not there yet, or `PEER_WAY.failed` with the reason.
 
-        Whatever a tool raises is a finding: the others go on.
+        Whatever a tool raises is a finding: the others go on. It is tried anew by the next run, since the reason may
+        have been this machine's.
         """
         making = self.folder / "making"
         making.mkdir(exist_ok=True)
         for way, make in ways.items():
             target, failed = (self.folder / f"{peer}_{way}.{ending}" for ending in ("onnx", "failed"))
-            if target.exists() or failed.exists():
+            if target.exists():
                 continue
+            failed.unlink(missing_ok=True)
             say(f"{peer}_{way}")
             try:
                 make(making / target.name)
