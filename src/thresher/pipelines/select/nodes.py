@@ -127,7 +127,9 @@ def _account(
 
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
-    traces = {name: read_trace(onnx_file) for name, onnx_file in _each("onnx", results).items()}
+    # A file that could not be run may not be readable either.
+    files = {name: onnx_file for name, onnx_file in _each("onnx", results).items() if name in evaluations}
+    traces = {name: read_trace(onnx_file) for name, onnx_file in files.items()}
     return Account(
         verdict=verdict,
         selection=selection,
