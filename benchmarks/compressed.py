@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 from reproduce import PROJECT, describe_setting, fetch, put_between, run
 
+from thresher.models import FLOAT
+
 BEGIN, END = "<!-- compression: begin -->", "<!-- compression: end -->"
 REPORTS = PROJECT / "data" / "08_reporting"
-FLOAT = "float"
 
 
 @dataclass(frozen=True)

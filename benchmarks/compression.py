@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 from peer_task import DATA, bound_of, encoder_of, prepare, winner_of
+from peers.making import PROGRESS
 from reproduce import PROJECT, put_between
 from side_by_side import Entry, Point, conclusion, judge, table
 from side_by_side_plot import plot
@@ -45,8 +46,6 @@ TOOLS = {
 """How the name of a file begins -> who has made it."""
 PAGE = PROJECT / "docs" / "benchmarks.md"
 ROUNDS = 60
-PROGRESS = ":: "
-"""How a line of a peer's script begins that is for the reader; it stands in peers/making.py, too."""
 
 
 def main() -> None:

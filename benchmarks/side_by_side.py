@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.evaluation import Measurement
-from thresher.evaluation.latency import WARMUP_CALLS, Timed
+from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, Timed, places_of
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.runtime import open_session, predict
-from thresher.evaluation.statistics import Interval, median_interval
+from thresher.evaluation.statistics import Interval, exactly, median_interval
 from thresher.modalities.inputs import ModelInput
 from thresher.modalities.samples import EncodedSamples
 
 CONFIDENCE = 0.95
-MIN_CALLS = 5
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def judge(
 def loss_of(name: str, reference: str, qualities: dict[str, Quality]) -> Interval:
     """Return the loss in quality; none, surely, of the reference beside itself."""
     if name == reference:
-        return Interval(value=0.0, lower=0.0, upper=0.0, confidence=CONFIDENCE)
+        return exactly(0.0, CONFIDENCE)
     return qualities[name].loss(CONFIDENCE)
 
 
@@ -125,10 +124,10 @@ def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dic
         print(f"Timing {len(names)} files at batch {size}", flush=True)
         some = np.arange(size) % num_samples
         seconds = {name: float(np.median(calls[name](some, WARMUP_CALLS))) for name in names}
-        counts = {name: max(MIN_CALLS, int(config.seconds / config.rounds / seconds[name])) for name in names}
+        counts = {name: max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds[name])) for name in names}
         rounds = {name: np.empty(config.rounds) for name in names}
         for number in range(config.rounds):
-            places = (number * num_samples // config.rounds + np.arange(size)) % num_samples
+            places = places_of(number, num_samples, size, config.rounds)
             for name in turns(names, number):
                 rounds[name][number] = 1000 * float(np.median(calls[name](places, counts[name])))
         for name in names:

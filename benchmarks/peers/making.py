@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 PROGRESS = ":: "
+"""How a line begins that is for the reader."""
 Make = Callable[[Path], object]
 """Writes one ONNX file."""
 

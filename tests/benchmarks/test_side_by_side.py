@@ -162,7 +162,7 @@ def test_peers_train_for_as_many_epochs_as_the_whole_chain_of_the_winner(benchma
     ],
 )
 def test_the_command_says_what_to_do(project: Path, tmp_path: Path, recipe: str, said: str) -> None:
-    for folder in ("benchmarks", "pipelines"):
+    for folder in ("benchmarks", "benchmarks/peers", "pipelines"):
         (tmp_path / folder).mkdir()
         for file in (project / folder).glob("*.*"):
             (tmp_path / folder / file.name).write_bytes(file.read_bytes())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from untrained import untrained
 
 from thresher.compression.data import CompressionData
 from thresher.compression.decomposition import Decomposition
@@ -23,31 +23,16 @@ from thresher.compression.quantize_aware import QuantizeAware, quantize_aware
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.outputs import ClassOutput
-from thresher.models.network import Network, NetworkSpec
+from thresher.models.network import Network
 from thresher.models.ranks import LowRank, as_matrix
 from thresher.models.storage import load_network, save_network
 from thresher.progress import Event, Step
-from thresher.training import Training
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.loop import evaluate_network
-
-sys.path.append(str(Path(__file__).parents[1] / "models"))
-from any_family import FAMILIES  # lies beside the models' own tests
-from learnable import draw_learnable
 
 QUARTER = Factorize(rank_share=0.25)
 SPLIT = {"mlp row": 2, "resnet": 9, "textcnn": 3, "transformer": 8, "cnn1d": 2}
 """Family -> layers that a quarter of the full rank makes smaller."""
-
-
-def untrained(family: str) -> tuple[Network, CompressionData]:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model, taken = FAMILIES[family]
-    network = Network(NetworkSpec(model=model, input=taken, output=ClassOutput(num_classes=4))).eval()
-    samples = draw_learnable(taken, 64, seed=1)
-    return network, CompressionData("candidate", taken, samples, samples, Training(epochs=1, batch_size=32))
 
 
 def split_layers(network: Network) -> dict[str, LowRank]:

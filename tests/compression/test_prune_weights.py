@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 from pydantic import ValidationError
+from untrained import untrained
 
 from thresher.compression.data import CompressionData
 from thresher.compression.finetune import Finetune, finetune
@@ -23,14 +23,8 @@ from thresher.compression.prune_weights import PruneWeights, prune_weights
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
-from thresher.modalities.outputs import ClassOutput
-from thresher.models.network import Network, NetworkSpec
+from thresher.models.network import Network
 from thresher.progress import Event, Step, TrainingEpoch
-from thresher.training import Training
-
-sys.path.append(str(Path(__file__).parents[1] / "models"))
-from any_family import FAMILIES  # lies beside the models' own tests
-from learnable import draw_learnable
 
 MODULE = sys.modules[prune_weights.__module__]
 TWO_OF_FOUR = PruneWeights(pattern="2:4")
@@ -61,15 +55,6 @@ def stored_weights(onnx_file: bytes) -> dict[str, list[np.ndarray]]:
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     found = {node.name: [stored[name] for name in node.input if name in stored] for node in model.graph.node}
     return {name: [array for array in arrays if array.ndim > 1] for name, arrays in found.items()}
-
-
-def untrained(family: str) -> tuple[Network, CompressionData]:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model, taken = FAMILIES[family]
-    network = Network(NetworkSpec(model=model, input=taken, output=ClassOutput(num_classes=4))).eval()
-    samples = draw_learnable(taken, 64, seed=1)
-    return network, CompressionData("candidate", taken, samples, samples, Training(epochs=1, batch_size=32))
 
 
 @pytest.fixture(scope="module")

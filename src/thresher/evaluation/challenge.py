@@ -7,10 +7,11 @@ import numpy as np
 from thresher.config import Config
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.family import keeps
 from thresher.evaluation.metrics import LOSS, find_metric, format_value
 from thresher.evaluation.quality import Quality
-from thresher.evaluation.selection import Selection
-from thresher.evaluation.statistics import median_interval
+from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.statistics import Interval, median_interval
 
 TOLERANCE = 1.05
 """How much more of the minimized metric still counts as equal, so that noise does not freeze the champion."""
@@ -53,15 +54,17 @@ def _broken_by_champion(costs: dict[str, float], selection: Selection) -> str:
 def _less_accurate(quality: Quality, selection: Selection) -> str:
     """Return in what the winner is less accurate, by the measure that the recipe holds candidates to."""
     metric = LOSS[quality.kind]
-    loss, requirement = quality.loss(selection.confidence), selection.require.get(metric)
-    if requirement is None or requirement.at_most is None:
-        worse = loss.lower > 0
-    else:
-        worse = (loss.upper if requirement.confidence else loss.value) > requirement.at_most
-    if not worse:
+    loss = quality.loss(selection.confidence)
+    if not _is_too_much(loss, selection.require.get(metric)):
         return ""
     bound = format_value(metric, loss.upper)
     return f"less accurate than the champion: {_pair(quality)}, the {metric.split('_')[1]}'s upper bound {bound}"
+
+
+def _is_too_much(loss: Interval, requirement: Requirement | None) -> bool:
+    if requirement is None or requirement.at_most is None:
+        return loss.lower > 0
+    return not keeps(loss, requirement)
 
 
 def _pair(quality: Quality) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from thresher.evaluation.metrics import format_value
 from thresher.evaluation.selection import Requirement
 from thresher.evaluation.statistics import Interval
 
@@ -33,6 +34,20 @@ def keeps(interval: Interval, requirement: Requirement) -> bool:
         return upper <= requirement.at_most
     assert requirement.at_least is not None
     return lower >= requirement.at_least
+
+
+def say_broken(metric: str, interval: Interval, requirement: Requirement, at: str = "") -> str:
+    """Return how ``interval`` breaks ``requirement``.
+
+    Args:
+        at: said of the interval's end, where that is not the one at the requirement's own confidence.
+    """
+    allowed, bound, side, sign = requirement.at_most, interval.upper, "upper", ">"
+    if allowed is None:
+        allowed, bound, side, sign = requirement.at_least, interval.lower, "lower", "<"
+    assert allowed is not None
+    shown = f", {side} bound {format_value(metric, bound)}{at}" if requirement.confidence else ""
+    return f"{metric} {format_value(metric, interval.value)}{shown} {sign} {format_value(metric, allowed)}"
 
 
 def hold_alone(interval: Interval, requirement: Requirement) -> Held:

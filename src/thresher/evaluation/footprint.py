@@ -17,7 +17,7 @@ import numpy as np
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
-from thresher.evaluation.latency import Timed
+from thresher.evaluation.latency import Timed, turns
 from thresher.evaluation.runtime import INPUTS_FILE, MODEL_FILE, open_session, run_for_memory
 
 LOAD_ROUNDS = (5, 21)
@@ -115,7 +115,7 @@ def _time_loading(files: tuple[bytes, bytes], threads: int) -> np.ndarray:
     rounds = min(most, max(least, int(LOAD_SECONDS / pair_seconds)))
     seconds = np.empty((rounds, 2))
     for number in range(rounds):
-        for turn in (0, 1) if number % 2 == 0 else (1, 0):
+        for turn in turns(number):
             seconds[number, turn] = _time_opening(files[turn], threads)
     return seconds
 

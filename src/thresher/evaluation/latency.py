@@ -85,9 +85,8 @@ def _measure_batch(
     times: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     joules = [0.0, 0.0]
     for number in range(config.rounds):
-        # Who goes first changes every round: whatever the first turn costs falls on both alike.
-        for turn in (0, 1) if number % 2 == 0 else (1, 0):
-            places, before = _places(number, num_samples, size, config.rounds), meter.read()
+        for turn in turns(number):
+            places, before = places_of(number, num_samples, size, config.rounds), meter.read()
             times[turn].append(pair[turn](places, calls))
             joules[turn] += meter.joules_since(before)
     model, reference = np.stack(times[0]) * 1e3, np.stack(times[1]) * 1e3
@@ -110,7 +109,12 @@ def _energy(joules: list[float], num_samples: int) -> EnergyUse | None:
     return EnergyUse(joules=joules[0] / num_samples, reference_joules=joules[1] / num_samples)
 
 
-def _places(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:
+def turns(number: int) -> tuple[int, int]:
+    """Return the order of two models in the round ``number``: whatever the first turn costs falls on both alike."""
+    return (0, 1) if number % 2 == 0 else (1, 0)
+
+
+def places_of(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:
     """Return which samples the round ``number`` takes, int64 [size].
 
     The rounds begin all over the test split, since samples that stand together may be alike in length.
@@ -121,7 +125,7 @@ def _places(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray
 
 def _calls_a_round(pair: tuple[TimeCalls, TimeCalls], num_samples: int, size: int, config: Measurement) -> int:
     """Warm up, and return how many calls a turn fill the time that was given."""
-    middle = _places(config.rounds // 2, num_samples, size, config.rounds)
+    middle = places_of(config.rounds // 2, num_samples, size, config.rounds)
     seconds_a_pair = sum(float(np.median(time_calls(middle, WARMUP_CALLS))) for time_calls in pair)
     return max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds_a_pair))
 

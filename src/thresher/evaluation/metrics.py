@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thresher.evaluation.statistics import Interval, median_interval
+from thresher.evaluation.statistics import Interval, exactly, median_interval
 
 if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Evaluation
@@ -125,7 +125,7 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     """
     quality = evaluation.quality
     exact = {**quality.figures, **evaluation.cost.model_dump()}
-    metrics = {name: _exact(value, confidence) for name, value in exact.items()}
+    metrics = {name: exactly(value, confidence) for name, value in exact.items()}
     metrics[LOSS[quality.kind]] = measure_loss(evaluation, confidence)
     metrics |= _footprint_metrics(evaluation, baseline, confidence)
     for index, latency in enumerate(evaluation.latencies):
@@ -139,7 +139,7 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
 def measure_loss(evaluation: Evaluation, confidence: float) -> Interval:
     """Return what is lost in quality; nothing, surely, by a model beside itself."""
     if evaluation.candidate == evaluation.reference:
-        return _exact(0.0, confidence)
+        return exactly(0.0, confidence)
     return evaluation.quality.loss(confidence)
 
 
@@ -167,7 +167,7 @@ def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> 
     }
     if latency.energy and baseline.energy:
         exact["energy_joules"] = baseline.energy.joules * (1.0 if latency is baseline else latency.energy.ratio)
-    return {name: _exact(value, confidence) for name, value in exact.items()} | {
+    return {name: exactly(value, confidence) for name, value in exact.items()} | {
         "speedup": _speedup(latency, confidence)
     }
 
@@ -177,10 +177,6 @@ def _footprint_metrics(evaluation: Evaluation, baseline: Evaluation, confidence:
     ratio = 1.0 if evaluation is baseline else ours.load_ratio
     load_ms = baseline.footprint.load_ms * ratio
     return {
-        "peak_memory_bytes": _exact(ours.peak_memory_bytes, confidence),
-        "load_ms": _exact(load_ms, confidence),
+        "peak_memory_bytes": exactly(ours.peak_memory_bytes, confidence),
+        "load_ms": exactly(load_ms, confidence),
     }
-
-
-def _exact(value: float, confidence: float) -> Interval:
-    return Interval(value=value, lower=value, upper=value, confidence=confidence)

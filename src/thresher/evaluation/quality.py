@@ -36,6 +36,16 @@ class ClassificationQuality(Config):
         return self.paired.num_samples
 
     @property
+    def figure(self) -> float:
+        """What of it is lost: the accuracy."""
+        return self.accuracy
+
+    @property
+    def reference_figure(self) -> float:
+        """The reference's accuracy."""
+        return self.reference_accuracy
+
+    @property
     def figures(self) -> dict[str, float]:
         """By the names of their metrics."""
         return {"accuracy": self.accuracy, "mcnemar_p": mcnemar_p(self.paired)}
@@ -61,6 +71,16 @@ class RegressionQuality(Config):
     reference_r2: float
     increase: Resampled
     """Of the RMSE over the reference's."""
+
+    @property
+    def figure(self) -> float:
+        """What of it grows: the RMSE."""
+        return self.rmse
+
+    @property
+    def reference_figure(self) -> float:
+        """The reference's RMSE."""
+        return self.reference_rmse
 
     @property
     def figures(self) -> dict[str, float]:

@@ -65,7 +65,6 @@ class Selection(Config):
     """A metric of which less is better."""
     require: dict[str, Requirement] = Field(default_factory=dict)
     """Metric -> bound. A candidate that breaks one does not qualify."""
-
     correction: Literal["holm", "none"] = "holm"
     """holm: that all candidates which keep a requirement with a confidence truly do is as sure as it says; none: each
     of them alone."""

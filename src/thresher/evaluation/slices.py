@@ -9,8 +9,8 @@ import numpy as np
 
 from thresher.config import Config
 from thresher.errors import DataError, nearest
-from thresher.evaluation.family import keeps
-from thresher.evaluation.metrics import CONFIDENCE, format_value
+from thresher.evaluation.family import keeps, say_broken
+from thresher.evaluation.metrics import CONFIDENCE
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Slices
 from thresher.evaluation.statistics import Interval
@@ -57,11 +57,8 @@ class SliceComparison(Config):
         broken = [each for each in self.candidates.get(candidate, ()) if not keeps(each.loss, bound)]
         if not broken:
             return ""
-        assert bound.at_most is not None
         worst, more = broken[0], f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        upper = f", upper bound {format_value(self.metric, worst.loss.upper)}" if bound.confidence else ""
-        value, allowed = format_value(self.metric, worst.loss.value), format_value(self.metric, bound.at_most)
-        return f"slice {worst}{more}: {self.metric} {value}{upper} > {allowed}"
+        return f"slice {worst}{more}: {say_broken(self.metric, worst.loss, bound)}"
 
 
 def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:
@@ -100,19 +97,15 @@ def compare_slices(
     }
     large = {part: mask for part, mask in masks.items() if mask.sum() >= slices.min_samples}
     confidence = slices.bound.confidence or CONFIDENCE
-    found = {
-        name: tuple(_slice(part, mask, labels, answers, outputs[reference], confidence) for part, mask in large.items())
-        for name, answers in outputs.items()
-        if name != reference
-    }
-    worst_first = {
-        name: tuple(sorted(each, key=lambda one: (one.loss.upper, one.loss.value), reverse=True))
-        for name, each in found.items()
-    }
+    found: dict[str, tuple[Slice, ...]] = {}
+    for name, answers in outputs.items():
+        if name != reference:
+            each = [_slice(part, mask, labels, answers, outputs[reference], confidence) for part, mask in large.items()]
+            found[name] = tuple(sorted(each, key=lambda one: (one.loss.upper, one.loss.value), reverse=True))
     small = {
         f"{column}={value}": int(mask.sum()) for (column, value), mask in masks.items() if (column, value) not in large
     }
-    return SliceComparison(metric=slices.loss, candidates=worst_first, too_small=small)
+    return SliceComparison(metric=slices.loss, candidates=found, too_small=small)
 
 
 def _parts(table: DataFrame, column: str) -> Series:
@@ -146,16 +139,11 @@ def _slice(
     confidence: float,
 ) -> Slice:
     quality = measure_quality(answers[mask], reference[mask], labels[mask])
-    pair = (
-        (quality.accuracy, quality.reference_accuracy)
-        if quality.kind == "classification"
-        else (quality.rmse, quality.reference_rmse)
-    )
     return Slice(
         column=part[0],
         value=part[1],
         num_samples=quality.num_samples,
-        figure=pair[0],
-        reference_figure=pair[1],
+        figure=quality.figure,
+        reference_figure=quality.reference_figure,
         loss=quality.loss(confidence),
     )

@@ -26,6 +26,11 @@ class Interval(Config):
     confidence: float
 
 
+def exactly(value: float, confidence: float) -> Interval:
+    """Return the interval of what has none: its bounds are the value."""
+    return Interval(value=value, lower=value, upper=value, confidence=confidence)
+
+
 class PairedCounts(Config):
     """How two models differ on the same test samples; all that the bootstrap of their difference needs."""
 
@@ -107,11 +112,8 @@ def _score_bound(counts: PairedCounts, confidence: float) -> float:
 
     def is_rejected(drop: float) -> bool:
         # The share of gained pairs that is likeliest if the drop is this one, and the statistic's variance with it.
-        half, constant = (
-            ((2 * n - lost + gained) * drop - lost - gained) / (4 * n),
-            gained * drop * (1 - drop) / (2 * n),
-        )
-        share = math.sqrt(half**2 + constant) - half
+        half = ((2 * n - lost + gained) * drop - lost - gained) / (4 * n)
+        share = math.sqrt(half**2 + gained * drop * (1 - drop) / (2 * n)) - half
         return n * drop - lost + gained > critical * math.sqrt(n * max(0.0, 2 * share + drop * (1 - drop)))
 
     low, high = (lost - gained) / n, 1.0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from thresher.config import Config
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each
+from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each, say_broken
 from thresher.evaluation.metrics import (
     LOSS,
     find_metric,
@@ -150,15 +150,10 @@ def _broken(metric: str, held: Held, requirement: Requirement, num_tried: int) -
     """Return why ``requirement`` does not hold, or nothing; with a confidence it is the interval's bound that must."""
     if held.holds:
         return ""
-    got = held.corrected or held.got
-    allowed, bound, side, sign = requirement.at_most, got.upper, "upper", ">"
-    if allowed is None:
-        allowed, bound, side, sign = requirement.at_least, got.lower, "lower", "<"
-    assert allowed is not None
-    shown = f", {side} bound {format_value(metric, bound)}" if requirement.confidence else ""
-    if held.corrected:
-        shown += f" at {got.confidence:.4g} (Holm, {num_tried} candidates)"
-    return f"{metric} {format_value(metric, got.value)}{shown} {sign} {format_value(metric, allowed)}"
+    if held.corrected is None:
+        return say_broken(metric, held.got, requirement)
+    at = f" at {held.corrected.confidence:.4g} (Holm, {num_tried} candidates)"
+    return say_broken(metric, held.corrected, requirement, at)
 
 
 def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:

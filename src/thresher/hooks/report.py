@@ -84,15 +84,11 @@ def _say_budget(search: Any) -> str:
 
 def _say_speed(evaluation: Any) -> str:
     """Return how fast a candidate is beside another model, as far as the rounds show it."""
-    import numpy as np
-
-    from thresher.evaluation.metrics import CONFIDENCE, speed_words
-    from thresher.evaluation.statistics import median_interval
+    from thresher.evaluation.metrics import CONFIDENCE, measure_interval, speed_words
 
     if evaluation.candidate == evaluation.reference:
         return ""
-    speedup = median_interval(1 / np.array(evaluation.latencies[0].round_ratios), CONFIDENCE)
-    return f", {speed_words(speedup, evaluation.reference)}"
+    return f", {speed_words(measure_interval(evaluation, 'speedup', CONFIDENCE), evaluation.reference)}"
 
 
 def _say_quality(quality: Any) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.report.account import Account
-    from thresher.evaluation.slices import SliceComparison as Slices
+    from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import Verdict
     from thresher.models.external.imported import Imported
     from thresher.models.network import Network
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from thresher.training.search import SearchResult
 else:
     Account = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
-    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = Slices = object
+    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = SliceComparison = object
 
 __all__ = [
     "Account",
@@ -43,7 +43,7 @@ __all__ = [
     "RangeTest",
     "SearchResult",
     "Sensitivity",
-    "Slices",
+    "SliceComparison",
     "TrainingHistory",
     "Verdict",
 ]

@@ -106,8 +106,7 @@ class Assessor:
         costs = {"size_bytes": float(cost.size_bytes), "macs": float(cost.macs)}
         if timed:
             costs["latency_us"] = 1000 * reference.p50 * self._ratio(onnx_file, reference)
-        metric = quality.accuracy if quality.kind == "classification" else quality.rmse
-        return trial.assessed(metric=metric, loss=loss.value, loss_upper=loss.upper, costs=costs)
+        return trial.assessed(metric=quality.figure, loss=loss.value, loss_upper=loss.upper, costs=costs)
 
     def _ratio(self, onnx_file: bytes, reference: Reference) -> float:
         """Return the time of a call over float's, in turns."""

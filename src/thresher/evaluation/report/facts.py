@@ -6,7 +6,7 @@ from thresher.evaluation.family import keeps
 from thresher.evaluation.metrics import LOSS, format_value
 from thresher.evaluation.report.account import Account
 from thresher.evaluation.report.figures import format_interval
-from thresher.evaluation.statistics import mcnemar_p
+from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT
 from thresher.models.external.config import ExternalModel
 
@@ -66,16 +66,16 @@ def _family(account: Account) -> str:
 
 def requirements(account: Account) -> list[str]:
     """Return the recipe's bounds, a line each."""
-    lines = []
-    for metric, bound in account.selection.require.items():
-        side, value = ("at most", bound.at_most) if bound.at_most is not None else ("at least", bound.at_least)
-        confidence = f", with {bound.confidence:.0%} confidence" if bound.confidence else ""
-        lines.append(f"{metric}: {side} {value:,.12g}{confidence}")
+    bounds = dict(account.selection.require)
     if (slices := account.selection.slices) is not None:
-        confidence = f", with {slices.bound.confidence:.0%} confidence" if slices.bound.confidence else ""
-        of = f"each part by {', '.join(slices.by)}"
-        lines.append(f"{slices.loss} of {of}: at most {slices.bound.at_most:,.12g}{confidence}")
-    return lines
+        bounds[f"{slices.loss} of each part by {', '.join(slices.by)}"] = slices.bound
+    return [f"{what}: {_bound_words(bound)}" for what, bound in bounds.items()]
+
+
+def _bound_words(bound: Requirement) -> str:
+    side, value = ("at most", bound.at_most) if bound.at_most is not None else ("at least", bound.at_least)
+    confidence = f", with {bound.confidence:.0%} confidence" if bound.confidence else ""
+    return f"{side} {value:,.12g}{confidence}"
 
 
 def data_rows(account: Account) -> list[tuple[str, str, str]]:
@@ -136,7 +136,7 @@ def paired_rows(account: Account) -> list[tuple[str, ...]]:
         quality = evaluation.quality
         if quality.kind == "classification" and name != FLOAT:
             lost, gained = quality.paired.lost, quality.paired.gained
-            p = format_value("mcnemar_p", mcnemar_p(quality.paired))
+            p = format_value("mcnemar_p", quality.figures["mcnemar_p"])
             rows.append((name, f"{lost:,}", f"{gained:,}", p, f"{quality.agreement:.2%}"))
     return rows
 

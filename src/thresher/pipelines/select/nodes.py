@@ -13,11 +13,22 @@ from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
-from thresher.pipelines.types import Account, BudgetSearch, DataFrame, Evaluation, Figure, Sensitivity, Slices, Verdict
+from thresher.pipelines.types import (
+    Account,
+    BudgetSearch,
+    DataFrame,
+    Evaluation,
+    Figure,
+    Sensitivity,
+    SliceComparison,
+    Verdict,
+)
 from thresher.training import Training
 
 
-def compare_slices(selection: Selection, slices: DataFrame, test_samples: EncodedSamples, **results: Any) -> Slices:
+def compare_slices(
+    selection: Selection, slices: DataFrame, test_samples: EncodedSamples, **results: Any
+) -> SliceComparison:
     """Return how every candidate does on each part of the test split, beside float.
 
     Args:
@@ -30,7 +41,7 @@ def compare_slices(selection: Selection, slices: DataFrame, test_samples: Encode
     return parts.compare_slices(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
 
 
-def judge_candidates(name: str, selection: Selection, *results: Evaluation | Failed | Slices) -> Verdict:
+def judge_candidates(name: str, selection: Selection, *results: Evaluation | Failed | SliceComparison) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
     Args:
