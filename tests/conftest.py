@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,23 @@ def calibration_data(compression_data: CompressionData) -> CalibrationData:
     from thresher.compression.data import CalibrationData
 
     return CalibrationData("candidate", compression_data.input, compression_data.training_samples, seed=1)
+
+
+@pytest.fixture
+def own_mlflow() -> Iterator[None]:
+    """An MLflow that knows of no store: it keeps the last one's address in the process and in the environment."""
+    import mlflow
+
+    from thresher.tracking.run import EXPERIMENT_ID, RUN_ID, TRACKING_URI
+
+    before = dict(os.environ)
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # it is how MLflow forgets
+    for name in (RUN_ID, EXPERIMENT_ID, TRACKING_URI):
+        os.environ.pop(name, None)
+    yield
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle, ModelInfo
 from thresher.tracking.models import find_champion, provide_candidate
-from thresher.tracking.run import RUN_ID, TRACKING_URI, end_run, run_id, start_run
+from thresher.tracking.run import TRACKING_URI, end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
 
 pytestmark = pytest.mark.slow
@@ -29,11 +29,8 @@ ENCODER = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=8, c
 
 
 @pytest.fixture
-def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def tracked(tmp_path: Path, own_mlflow: None) -> Iterator[Path]:
     """A run that goes on, in an MLflow of its own."""
-    before = mlflow.get_tracking_uri()
-    for name in (RUN_ID, TRACKING_URI):
-        monkeypatch.delenv(name, raising=False)
     settings = TrackingSettings(
         tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
         artifact_folder=(tmp_path / "files").as_uri(),
@@ -42,7 +39,6 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     start_run(settings, "small", {"training": {"epochs": 1}}, {"recipe": "small"})
     yield tmp_path
     end_run("FINISHED")
-    mlflow.set_tracking_uri(before)
 
 
 def make_bundle(onnx_file: bytes, candidate: str = "half", version: str = "") -> Bundle:

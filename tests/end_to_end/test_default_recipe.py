@@ -192,7 +192,7 @@ def test_every_candidate_is_a_logged_model_with_its_figures_on_the_test_data(def
 
 
 def test_champion_is_registered_with_signature_and_example(
-    default: DefaultRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    default: DefaultRun, own_mlflow: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import mlflow
 
@@ -201,14 +201,10 @@ def test_champion_is_registered_with_signature_and_example(
     assert champion.run_id == default.mlflow_run.info.run_id
     assert champion.tags["candidate"] == default.verdict["winner"]
     monkeypatch.chdir(tmp_path)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(default.project.tracking_uri)
-    try:
-        info = mlflow.models.get_model_info("models:/digits@champion")
-        loaded = mlflow.pyfunc.load_model("models:/digits@champion")
-        answer = loaded.predict({"image": default.test_inputs})
-    finally:
-        mlflow.set_tracking_uri(before)
+    info = mlflow.models.get_model_info("models:/digits@champion")
+    loaded = mlflow.pyfunc.load_model("models:/digits@champion")
+    answer = loaded.predict({"image": default.test_inputs})
     assert info.signature.inputs.input_names() == ["image"]
     assert info.signature.inputs.inputs[0].shape == (-1, 1, 8, 8)
     assert info.signature.outputs.inputs[0].shape == (-1, 10)

@@ -17,7 +17,7 @@ from thresher.tracking.models import find_champion
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> str:
+def experiment(tmp_path: Path, own_mlflow: None) -> str:
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     return mlflow.create_experiment("killed", tmp_path.as_uri())
 
@@ -44,7 +44,9 @@ def test_only_a_dead_process_of_this_machine_is_ended(experiment: str, dead_proc
     assert status_after_sweep(experiment, {}) == "RUNNING"
 
 
-def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(
+    own_mlflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:1")
     with pytest.raises(mlflow.MlflowException):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pytest
 from helpers.any_modality import make_encoder
@@ -22,7 +21,7 @@ from thresher.evaluation.verdict import judge
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.progress import TrainingStep
 from thresher.tracking import logs, models
-from thresher.tracking.run import RUN_ID, TRACKING_URI, end_run, run_id, start_run
+from thresher.tracking.run import end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
 
 pytestmark = pytest.mark.slow
@@ -32,10 +31,7 @@ VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.
 
 
 @pytest.fixture
-def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = mlflow.get_tracking_uri()
-    for name in (RUN_ID, TRACKING_URI):
-        monkeypatch.delenv(name, raising=False)
+def tracked(tmp_path: Path, own_mlflow: None) -> Iterator[None]:
     files = (tmp_path / "files").as_uri()
     settings = TrackingSettings(
         tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_folder=files, system_metrics=False
@@ -43,7 +39,6 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     start_run(settings, "small", {"seed": 1}, {"recipe": "small"})
     yield
     end_run("FINISHED")
-    mlflow.set_tracking_uri(before)
 
 
 def make_evaluation(quality: Quality, candidate: str = "half") -> Evaluation:
