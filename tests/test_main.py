@@ -54,6 +54,11 @@ def test_all_recipes_are_checked_where_none_is_named(recipes: Path) -> None:
     )
 
 
+def test_float_alone_is_one_candidate(recipes: Path, project: Path) -> None:
+    shutil.copy(project / "pipelines/adam.yml", recipes)
+    assert CliRunner().invoke(thresher, ["check", "adam"]).output == "adam: sound, 1 candidate\n"
+
+
 def test_a_broken_recipe_hides_no_other_and_ends_with_1(recipes: Path) -> None:
     (recipes / "broken.yml").write_text("task: classification\n")
     result = CliRunner().invoke(thresher, ["check"])

@@ -42,7 +42,8 @@ def check(recipes: tuple[str, ...]) -> None:
     for path in paths:
         try:
             recipe = read_recipe(path)
-            click.echo(f"{path.stem}: sound, {len(recipe.candidates) + 1} candidates")
+            count = len(recipe.candidates) + 1
+            click.echo(f"{path.stem}: sound, {count} candidate{'s' * (count > 1)}")
         except RecipeError as error:
             broken += 1
             click.secho(str(error), fg="red", err=True)
@@ -107,6 +108,74 @@ def clean(
     from thresher.cleaning.command import clean as clean_recipes
 
     clean_recipes(recipes, older_than, keep_at_most, env, yes)
+
+
+@thresher.command()
+@click.argument("recipe", required=False)
+@click.option("-t", "--tag", metavar="NAME:TAG", help="Of the image; by default the Bento's.")
+@click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="By default the first that works.")
+@click.option("--gpu", is_flag=True, help="An image that runs the model by CUDA (onnxruntime-gpu, some GB more).")
+@click.option("--opt", "options", multiple=True, metavar="NAME=VALUE", help="For the builder, such as network=host.")
+def containerize(recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...]) -> None:
+    """Build the container image of a champion: no torch, no compiler, not root.
+
+    RECIPE is the name of a recipe that has been run; without one, the newest Bento is taken.
+    """
+    from rich.console import Console
+
+    from thresher.containers.command import Wanted, next_steps
+    from thresher.containers.command import containerize as build_image
+
+    console = Console(highlight=False)
+    image = build_image(Wanted(recipe, tag, builder, gpu, options), console)
+    console.print(f"Built {image}. {next_steps(image)}", soft_wrap=True)
+
+
+ENVIRONMENT = click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
+REASON = click.option("--reason", metavar="TEXT", required=True, help="Why, for those who read the history.")
+NO_BENTO = click.option("--no-bento", is_flag=True, help="Move the alias alone; build no Bento.")
+
+
+@thresher.command()
+@click.argument("recipe")
+@click.argument("version", required=False)
+@REASON
+@ENVIRONMENT
+@NO_BENTO
+def promote(recipe: str, version: str | None, reason: str, env: str | None, no_bento: bool) -> None:
+    """Make another registered version the champion.
+
+    VERSION is a number or an alias in MLflow's registry; without one, the challenger is meant. Its Bento is built, so
+    that `bentoml serve RECIPE:latest` serves it.
+    """
+    from thresher.registry.command import promote as promote_version
+
+    promote_version(recipe, version, reason, env, not no_bento)
+
+
+@thresher.command()
+@click.argument("recipe")
+@REASON
+@ENVIRONMENT
+@NO_BENTO
+def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
+    """Make the former champion the champion again.
+
+    The model that is rolled back from does not come back by a run; `thresher promote` brings it back.
+    """
+    from thresher.registry.command import rollback as roll_back
+
+    roll_back(recipe, reason, env, not no_bento)
+
+
+@thresher.command()
+@click.argument("recipe")
+@ENVIRONMENT
+def history(recipe: str, env: str | None) -> None:
+    """Show who was champion when, by which move and why."""
+    from thresher.registry.command import history as show_history
+
+    show_history(recipe, env)
 
 
 def main() -> None:

@@ -137,4 +137,6 @@ def _as_parameters(name: str, recipe: Recipe) -> dict[str, Any]:
     """Return ``recipe`` as plain data in which it and its candidates know their names."""
     values = dump(recipe)
     candidates = {key: {**candidate, "name": key} for key, candidate in values["candidates"].items()}
-    return {**values, "name": name, "candidates": candidates}
+    # Apart from what the champion is registered with: another challenger is no other champion.
+    shadow = values["serving"].pop("shadow")
+    return {**values, "name": name, "candidates": candidates, "shadow": shadow}

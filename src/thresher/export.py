@@ -79,7 +79,8 @@ def export_onnx(network: Network) -> bytes:
     _strip_debug_text(model)
     content = optimize_portably(model.SerializeToString())
     if spec.quantization is not None:
-        content = finish_integers(content, [name for name, place in spec.quantization.layers.items() if place is None])
+        in_float = [name for name, place in spec.quantization.layers.items() if place is None]
+        content = finish_integers(content, in_float, spec.quantization.calibration)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     return content
 

@@ -32,7 +32,7 @@ class Failed(Config):
         return bool(self.traceback)
 
 
-def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs: Any) -> Made | Failed:
+def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs: Any, tries: int = 2) -> Made | Failed:
     """Return what ``make`` gives, or why it gives nothing.
 
     What a candidate is made of may be failed itself: then nothing is tried. Any exception is the candidate's own
@@ -43,6 +43,7 @@ def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs:
     Args:
         candidate: None of the float model: its failure is the run's, and is raised.
         inputs: what ``make`` uses that may have failed before.
+        tries: 1 where there are others to go on with, and trying again takes long.
     """
     if candidate is None:
         return make()
@@ -54,11 +55,10 @@ def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs:
     except ThresherError as error:
         return Failed(candidate=candidate, step=step, reason=_without_name(candidate, str(error)))
     except Exception as error:
+        if tries == 1:
+            return Failed(candidate=candidate, step=step, reason=_describe(error), traceback=traceback.format_exc())
         logging.getLogger(__name__).warning("%s: %s: %s. Trying once more.", candidate, step, _describe(error))
-    try:
-        return make()
-    except Exception as error:
-        return Failed(candidate=candidate, step=step, reason=_describe(error), traceback=traceback.format_exc())
+    return attempt(candidate, step, make, *inputs, tries=tries - 1)
 
 
 def _describe(error: Exception) -> str:

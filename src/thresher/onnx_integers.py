@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
 CODES, SCALE = ".codes", ".scale"
+CALIBRATION = "thresher.calibration."
+"""Begins the keys of a file's metadata that tell what it was calibrated on: sha256, samples and seed."""
 BODY, WEIGHT = "network.body.", ".parametrizations.weight.0"
 """How torch's exporter begins names of tensors, and what it calls a layer's weight that is computed."""
 
@@ -42,7 +44,13 @@ def _short(name: str) -> str:
     return name.removeprefix(BODY).replace(WEIGHT, ".weight")
 
 
-def finish_integers(onnx_file: bytes, float_layers: Collection[str]) -> bytes:
+def write_calibration(model: ModelProto, calibration: Mapping[str, str]) -> None:
+    """Write into the metadata of ``model`` what it was calibrated on."""
+    for key, value in calibration.items():
+        model.metadata_props.add(key=CALIBRATION + key, value=value)
+
+
+def finish_integers(onnx_file: bytes, float_layers: Collection[str], calibration: Mapping[str, str]) -> bytes:
     """Return ``onnx_file``, already optimized, as ONNX Runtime runs it fastest.
 
     ONNX Runtime gives int32 biases to operators whose output is integer; the others, such as the last layer, get theirs
@@ -51,12 +59,14 @@ def finish_integers(onnx_file: bytes, float_layers: Collection[str]) -> bytes:
     Args:
         float_layers: layers that are computed in float. `DequantizeLinear` would be run for them at every call;
             `Cast` and `Mul` of constants are computed once, at load.
+        calibration: what goes into the metadata of it.
     """
     import onnx
 
     model = onnx.load_from_string(onnx_file)
     _round_biases(model)
     _unpack_at_load(model, float_layers)
+    write_calibration(model, calibration)
     return bytes(model.SerializeToString())
 
 

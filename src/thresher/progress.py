@@ -62,7 +62,14 @@ class Trial:
     """What a chain came to on the validation split, by the names of the metrics."""
 
 
-Event = Trial | TrainingStep | TrainingEpoch | Step
+@dataclass(frozen=True)
+class Notice:
+    """What a person should know of a result, in words."""
+
+    text: str
+
+
+Event = Trial | TrainingStep | TrainingEpoch | Step | Notice
 Observer = Callable[[Event], None]
 
 TRIAL = "trial "

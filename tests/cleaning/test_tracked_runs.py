@@ -17,6 +17,7 @@ from thresher.cleaning.outputs import OutputsItem
 from thresher.cleaning.runs import find_runs
 from thresher.cleaning.tracked import CleaningError, Tracked, read_tracked, tracked_recipes
 from thresher.progress import Trial
+from thresher.tracking.history import move_alias
 from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, RUN_ID, TRACKING_URI
 from thresher.tracking.trials import log_trial
 
@@ -125,6 +126,23 @@ def test_a_version_without_an_alias_keeps_nothing_and_one_with_another_alias_doe
         second: "the version 2, alias staging, descends from it",
         third: "the champion, version 3, descends from it",
     }
+
+
+def test_the_champion_that_a_rollback_returns_to_stays_with_its_model(small: Experiment) -> None:
+    first, second, third = (small.run() for _ in range(3))
+    models = [small.model(run_id) for run_id in (first, second, third)]
+    for model, run_id in zip(models, (first, second, third), strict=True):
+        move_alias(small.recipe, small.register(model, run_id), "run", "no worse")
+    assert small.kept() == {
+        second: "the former champion, version 2, descends from it",
+        third: "the champion, version 3, descends from it",
+    }
+    move_alias(small.recipe, "1", "promote", "the oldest was best")
+    assert small.kept() == {
+        third: "the former champion, version 3, descends from it",
+        first: "the champion, version 1, descends from it",
+    }
+    assert small.read().registered_models == {models[0], models[2]}
 
 
 def test_a_run_that_goes_on_stays(small: Experiment) -> None:

@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from thresher.compression import APPLY_TO_NETWORK
-from thresher.compression.candidate import Candidate, find_chain_problems
+from thresher.compression.calibration import choose_calibration_inputs, read_trace, trace_of
+from thresher.compression.candidate import Candidate
+from thresher.compression.chain import find_chain_problems
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.finetune import Distill
 from thresher.compression.optimize_graph import OptimizeGraph, optimize_graph
@@ -84,6 +86,19 @@ def aware(trained: Network, compression_data: CompressionData) -> Network:
 @pytest.fixture(scope="module")
 def aware_onnx(aware: Network) -> bytes:
     return export_onnx(aware)
+
+
+def test_the_file_says_which_samples_its_ranges_started_from(
+    aware: Network, aware_onnx: bytes, compression_data: CompressionData, tmp_path: Path
+) -> None:
+    seed = compression_data.training.seed
+    data = CalibrationData("other", compression_data.input, compression_data.training_samples, seed)
+    trace = trace_of(choose_calibration_inputs(ONE_EPOCH.calibration_samples, data), data)
+    assert (trace["samples"], trace["seed"], len(trace["sha256"])) == ("512", str(seed), 64)
+    assert read_trace(aware_onnx) == trace
+    save_network(aware, tmp_path)  # a candidate that starts from it reads it again
+    optimized = optimize_graph(export_onnx(load_network(tmp_path)), OptimizeGraph(level="extended"), data)
+    assert read_trace(optimized) == trace
 
 
 def test_it_is_as_accurate_as_static_quantization_and_nearly_as_float(
@@ -352,4 +367,4 @@ def test_nothing_but_a_clean_up_follows_in_a_chain(step: str) -> None:
         "two": Candidate.model_validate({"from": "one", "steps": [next_step]}),
     }
     (problem,) = find_chain_problems(chains)
-    assert problem == (("two", "steps", 0), f"{step} cannot follow quantize_aware of 'one'")
+    assert problem[:2] == (("two", "steps", 0), f"{step} cannot follow quantize_aware of 'one'")

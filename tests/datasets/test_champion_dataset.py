@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,6 +82,21 @@ def test_round_trip_through_the_registry(tracked: Path, float_onnx: bytes) -> No
         onnxruntime.InferenceSession(file).run(None, {"image": images})[0] for file in (float_onnx, loaded.onnx_bytes)
     ]
     np.testing.assert_array_equal(*answers)
+
+
+def test_attachments_belong_to_the_version_and_not_to_the_model(tracked: Path, float_onnx: bytes) -> None:
+    dataset, client = ChampionDataset("small"), MlflowClient()
+    bundle = make_bundle(float_onnx)
+    cards = ({"card.md": b"# First", "verdict.json": b"{}"}, {"card.md": b"# Second"}, {})
+    for card in cards:
+        dataset.save(replace(bundle, attachments=card))
+    versions = sorted(client.search_model_versions("name = 'small'"), key=lambda version: int(version.version))
+    assert len({version.source for version in versions}) == 1
+    for version, card in zip(versions, cards, strict=True):
+        client.set_registered_model_alias("small", "champion", version.version)
+        loaded = dataset.load()
+        assert loaded is not None
+        assert loaded.attachments == card
 
 
 def test_reigning_champion_saved_again_changes_nothing(tracked: Path, float_onnx: bytes) -> None:

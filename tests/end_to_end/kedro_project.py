@@ -79,7 +79,7 @@ class Done:
     @property
     def nodes(self) -> list[str]:
         """The nodes that ran, in their order."""
-        return re.findall(r"^✓ (\S+)", self.text, re.MULTILINE)
+        return re.findall(r"^[✓✗–] (\S+)", self.text, re.MULTILINE)
 
     @property
     def plan(self) -> list[tuple[str, str, list[str]]]:

@@ -26,7 +26,8 @@ HALF = {"half": TINY["candidates"]["half"]}
 WITH_INT8: dict[str, Any] = {**TINY, "selection": SMALL["selection"]}
 WITHOUT_INT8: dict[str, Any] = {**WITH_INT8, "candidates": HALF}
 WORSE = ("--params", "small.training.epochs=1,small.training.optimizer.lr=0.0000001")
-PLOTS = ["float.measure_sensitivity", "draw_verdict", "write_model_card", "write_report"]
+# The model card is none of them: it travels with the champion.
+PLOTS = ["float.measure_sensitivity", "draw_verdict", "write_report"]
 ALL = ("--keep-at-most", "0MB")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,9 @@ def test_a_candidate_that_cannot_be_made_has_its_reason_and_the_others_go_on(com
     assert compressed.judged("after_empty")["reason"].startswith(f"empty failed: {EMPTY}")
     assert compressed.judged("empty")["metrics"] == compressed.judged("after_empty")["metrics"] == {}
     assert compressed.judged("taught")["metrics"]["accuracy"]["value"] > 0.5
+    assert re.findall(r"^✗ (\S+)", compressed.done.text, re.MULTILINE) == ["empty.compress_network"]
+    passed_on = re.findall(r"^– (\S+)", compressed.done.text, re.MULTILINE)
+    assert {name.partition(".")[0] for name in passed_on} == {"empty", "after_empty"}
     page = (compressed.project.folder / "data/08_reporting/small/report.html").read_text()
     assert EMPTY in page and "Searches" in page and "Sensitivity per layer" in page
 

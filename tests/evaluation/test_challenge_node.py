@@ -20,7 +20,7 @@ from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
 from thresher.pipelines.package.nodes import challenge_champion
-from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.serving.bundle import Bundle, ModelInfo, hash_content
 
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1,))
 INFO = ModelInfo.model_validate(
@@ -52,7 +52,7 @@ def challenge(winner: Encoder, champion: Encoder | None, modality: str, task: st
     reigning = champion and Bundle(model_of(champion), champion, INFO)
     verdict = verdict_of(winner, test, {})
     selection = Selection(minimize="size_bytes")
-    return challenge_champion(verdict, reigning, winner, test, QUICK, selection, model_of(winner))
+    return challenge_champion(verdict, reigning, {}, winner, test, QUICK, selection, model_of(winner))
 
 
 def test_without_a_champion_the_winner_reigns() -> None:
@@ -104,7 +104,7 @@ def test_a_champion_with_another_vocabulary_gets_its_own_tokens(task: str) -> No
     assert theirs != ours
     champion = Bundle(model_of(theirs), theirs, INFO)
     selection = Selection.model_validate({"minimize": "size_bytes"})
-    result = challenge_champion(verdict_of(ours, test, {}), champion, ours, test, QUICK, selection, model_of(ours))
+    result = challenge_champion(verdict_of(ours, test, {}), champion, {}, ours, test, QUICK, selection, model_of(ours))
     values = predict(open_session(model_of(theirs), 1), theirs.encode(test.inputs), theirs.model_input)
     others = predict(open_session(model_of(ours), 1), ours.encode(test.inputs), ours.model_input)
     assert not np.array_equal(values, others)
@@ -116,7 +116,7 @@ def test_nobody_wins_without_a_requirement_kept() -> None:
     test, encoder = make_samples("image"), make_encoder("image")
     verdict = verdict_of(encoder, test, {"macs": {"at_least": 10**9}})
     with pytest.raises(NoCandidateQualifiesError):
-        challenge_champion(verdict, None, encoder, test, QUICK, Selection(), b"")
+        challenge_champion(verdict, None, {}, encoder, test, QUICK, Selection(), b"")
 
 
 def _config(modality: str) -> Any:
@@ -131,3 +131,15 @@ def _with_columns(table: Any, names: dict[str, str]) -> Samples:
     renamed = Table({names.get(name, name): column for name, column in table.columns.items()})
     samples = make_samples("tabular")
     return Samples(renamed, samples.labels, samples.class_names)
+
+
+def test_a_model_that_was_rolled_back_does_not_come_back_by_a_run() -> None:
+    encoder = make_encoder("image")
+    test, onnx_file = make_samples("image", seed=3), model_of(encoder)
+    reigning, verdict = Bundle(onnx_file, encoder, INFO), verdict_of(encoder, test, {})
+    rolled_back = {hash_content(onnx_file, encoder): "it was rolled back from as version 8: slow at night"}
+    arguments = (encoder, test, QUICK, Selection(minimize="size_bytes"), onnx_file)
+    result = challenge_champion(verdict, reigning, rolled_back, *arguments)
+    assert result == Challenge(replaces=False, reason=rolled_back.popitem()[1], champion_version="7")
+    assert challenge_champion(verdict, reigning, rolled_back, *arguments).replaces
+    assert challenge_champion(verdict, None, {hash_content(onnx_file, encoder): "it was"}, *arguments).replaces

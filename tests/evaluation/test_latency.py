@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby, product
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from thresher.evaluation import Measurement, latency
 from thresher.evaluation.evaluation import Contender, evaluate
-from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, Timed, measure_latency
+from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMUP_CALLS, Timed, measure_latency
 from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.image import ImageEncoder, ImageEncoding
@@ -34,23 +37,36 @@ class Recorded:
     def __init__(self, session: onnxruntime.InferenceSession, calls: list[tuple[int, int]], number: int) -> None:
         self.session, self.calls, self.number = session, calls, number
 
-    def get_inputs(self) -> Any:
-        return self.session.get_inputs()
-
     def run(self, names: None, feed: dict[str, np.ndarray]) -> Any:
         self.calls.append((self.number, len(feed["image"])))
         return self.session.run(names, feed)
 
 
+@dataclass
+class Noted:
+    """What was done while models were timed.
+
+    Attributes:
+        calls: (session, batch) of each; sessions are numbered as they are opened.
+        models: of each session, by the bytes of its file.
+        still_open: when a session was opened, the numbers of those that had not been closed.
+    """
+
+    calls: list[tuple[int, int]]
+    models: list[bytes]
+    still_open: list[list[int]]
+
+
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Every call as (session, batch): session 0 is the model's, 1 the reference's."""
-    noted: list[tuple[int, int]] = []
-    opened: list[Recorded] = []
+def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
+    noted, living = Noted([], [], []), WeakSet[Recorded]()
 
     def open_recorded(onnx_file: bytes, threads: int) -> Recorded:
-        opened.append(Recorded(open_session(onnx_file, threads), noted, len(opened)))
-        return opened[-1]
+        noted.still_open.append(sorted(recorded.number for recorded in living))
+        recorded = Recorded(open_session(onnx_file, threads), noted.calls, len(noted.models))
+        noted.models.append(onnx_file)
+        living.add(recorded)
+        return recorded
 
     monkeypatch.setattr(latency, "open_session", open_recorded)
     return noted
@@ -68,16 +84,36 @@ def test_every_batch_size_has_its_figures(float_onnx: bytes, digits) -> None:  #
         assert min(result.round_ratios) <= result.ratio <= max(result.round_ratios)
 
 
-def test_both_models_take_turns_and_who_begins_alternates(
-    calls: list[tuple[int, int]], float_onnx: bytes, digits  # type: ignore[no-untyped-def]
+def test_both_models_take_turns_in_new_sessions_and_who_begins_alternates(
+    noted: Noted, float_onnx: bytes, digits  # type: ignore[no-untyped-def]
 ) -> None:  # fmt: skip
-    pair = as_pair(float_onnx, digits.test.inputs)
+    same = onnx.load_from_string(float_onnx)
+    same.producer_name = "another"
+    inputs, other = digits.test.inputs, bytes(same.SerializeToString())
+    pair = Timed(float_onnx, inputs, IMAGE), Timed(other, inputs, IMAGE)
     (result,) = measure_latency(*pair, QUICK.model_copy(update={"batch_sizes": (2,)}))
-    a_turn = result.num_calls // QUICK.rounds
-    timed = calls[2 * WARMUP_CALLS :]
-    turns = [{session for session, _ in timed[start : start + a_turn]} for start in range(0, len(timed), a_turn)]
-    assert turns == [{0}, {1}, {1}, {0}] * (QUICK.rounds // 2)
-    assert {batch for _, batch in calls} == {2}
+    runs = [(session, len(list(calls))) for session, calls in groupby(session for session, _ in noted.calls)]
+    assert runs[:2] == [(0, WARMUP_CALLS), (1, WARMUP_CALLS)]
+    assert {calls for _, calls in runs[2:]} == {SETTLING_CALLS + result.num_calls // QUICK.rounds}
+    names = {float_onnx: "model", other: "reference"}
+    turns = [names[noted.models[session]] for session, _ in runs[2:]]
+    assert turns == ["model", "reference", "reference", "model"] * (QUICK.rounds // 2)
+    sessions = [session for session, _ in runs[2:]]
+    assert sorted(sessions) == list(range(2, 2 + 2 * QUICK.rounds))
+    # Who is opened first is independent of who runs first: each pairing comes up.
+    first = [names[file] for file in noted.models[2::2]]
+    assert set(zip(first, turns[::2], strict=True)) == set(product(names.values(), repeat=2))
+    assert {batch for _, batch in noted.calls} == {2}
+
+
+def test_a_session_is_closed_when_those_of_the_next_round_are_open(
+    noted: Noted, float_onnx: bytes, digits  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    measure_latency(*as_pair(float_onnx, digits.test.inputs), QUICK)
+    assert noted.still_open[:2] == [[], [0]]
+    for number, still_open in enumerate(noted.still_open[2:], 2):  # two sessions a round
+        pair = number - number % 2
+        assert still_open == list(range(pair - 2, number))
 
 
 def test_an_evaluation_compares_both_models_on_the_same_samples(float_onnx: bytes, digits) -> None:  # type: ignore[no-untyped-def]

@@ -21,6 +21,7 @@ from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_ve
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict, judge
+from thresher.failed import Failed
 from thresher.modalities.fingerprint import fingerprint
 
 DROPPED = str.maketrans("", "", "[],")
@@ -51,6 +52,27 @@ def test_the_table_has_one_row_a_candidate_with_its_reason(verdict: Verdict) -> 
     states = ["qualifies", "WINS", "fails"] if verdict.winner else ["fails"] * 3
     states.append("failed")
     assert [row[columns.index("verdict")] for row in rows] == states
+
+
+@pytest.mark.parametrize(
+    ("minimize", "column", "cells"),
+    [
+        ("compressed_bytes", "compressed_bytes", ["900 bytes", "300 bytes", "-"]),
+        ("latency_ms_p50_batch32", "latency_ms_p50_batch32", ["3.20 ms", "1.60 ms", "-"]),
+        ("size_bytes", "size", ["1.0 kB", "0.4 kB", "-"]),
+    ],
+)
+def test_what_is_minimized_is_a_column_once(
+    minimize: str, column: str, cells: list[str], evaluation: Callable[..., Evaluation]
+) -> None:
+    half = evaluation("half", 0.5, size_bytes=400, compressed_bytes=300)
+    results = {"float": evaluation(), "half": half, "broken": Failed(candidate="broken", step="", reason=REASON)}
+    verdict = judge("digits", results, Selection(minimize=minimize))
+    columns, rows = verdict_columns(verdict), verdict_rows(verdict)
+    usual = 9
+    assert len(columns) == len(rows[0]) == len(rows[2]) == usual + (column == minimize)
+    assert [row[columns.index(column)] for row in rows] == cells
+    assert columns[-2:] == ("verdict", "reason")
 
 
 def test_the_markdown_table_is_whole(verdict: Verdict) -> None:

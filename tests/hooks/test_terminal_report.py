@@ -223,6 +223,10 @@ VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.
         (make_contract(False), "contract [red]is broken[/]: 2/6 expectations on 70,000 samples"),
         (make_history(), "validation accuracy 0.2000 in epoch 2 of 3 on cpu"),
         (Challenge(replaces=True, reason="there was no champion"), "there was no champion"),
+        (
+            Challenge(replaces=False, reason="slower than the champion", champion_version="3"),
+            "the champion, version 3, stays: slower than the champion",
+        ),
         (b"a file", ""),
         ("text", ""),
     ],

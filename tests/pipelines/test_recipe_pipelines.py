@@ -36,7 +36,7 @@ def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
     assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
-    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "bentofile"}
+    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "r.rolled_back", "bentofile"}
     assert "r.bento" in pipeline.outputs()
 
 
@@ -108,3 +108,26 @@ def test_shipped_recipe_builds(name: str, project: Path) -> None:
     pipeline = build_pipeline(name, read_recipe(find_recipe_files(project)[name]))
     prefixes = {node.name: f"{node.namespace}." if node.namespace else "" for node in pipeline.nodes}
     assert all(node.name == prefixes[node.name] + node.func.__name__ for node in pipeline.nodes)
+
+
+@pytest.mark.parametrize(
+    ("shadow", "more"),
+    [
+        (None, []),
+        ({}, ["params:r.shadow", "r.version_challenger", "r.entered_challenger"]),
+        ({"version": 3, "register": False}, ["params:r.shadow", "r.version_3"]),
+    ],
+)
+def test_a_challenger_is_read_once_this_runs_own_is_registered(shadow: dict[str, Any] | None, more: list[str]) -> None:
+    recipe = {
+        "task": "classification",
+        "data": {"modality": "image", "train": "raw.train", "test": "raw.test"},
+        "model": {"kind": "lenet"},
+        "serving": {"shadow": shadow},
+    }
+    pipeline = build_pipeline("r", Recipe.model_validate(recipe))
+    inputs = {node.name: node.inputs for node in pipeline.nodes}
+    assert inputs["build_champion_bento"] == ["r.champion", "bentofile", *more]
+    assert ("enter_challenger" in inputs) == ("r.entered_challenger" in more)
+    # Who is shadowed is no part of what the champion is registered with.
+    assert "params:r.shadow" not in inputs["crown_champion"]

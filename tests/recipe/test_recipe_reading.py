@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.errors import DataError, Problem, RecipeError
+from thresher.models import AnyModel
 from thresher.recipe.reading import find_recipe, find_recipe_files, read_recipe
 
 ALL_WRONG = """\
@@ -62,12 +64,15 @@ selection:
     accuracy_drop: {at_most: 1, at_least: 0}
 serving: {max_batch: 3}
 """
-MODEL_KINDS = "checkpoint, cnn, cnn1d, exported, gru, lenet, linear, lstm, mlp, onnx, resnet, textcnn, transformer"
-CANDIDATE_KINDS = (
-    "factorize, finetune, half, optimize_graph, prune_channels, prune_weights, quantize_aware, quantize_dynamic, "
-    "quantize_static, quantize_weights"
-)
-CHAIN_RULE = "Prune and finetune first, quantize once and last."
+
+
+def kinds_of(types: Iterable[Any]) -> str:
+    """Return what an error lists as allowed."""
+    return ", ".join(sorted(each.model_fields["kind"].default for each in types))
+
+
+MODEL_KINDS = kinds_of(get_args(get_args(AnyModel)[0]))
+CANDIDATE_KINDS = kinds_of([*APPLY_TO_NETWORK, *APPLY_TO_ONNX])
 NAME_RULE = "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
 FINETUNE = {"kind": "finetune"}
 EXPECTED = {
@@ -90,8 +95,14 @@ EXPECTED = {
     ),
     ":17 candidates.float": ("this name is taken by the unpruned model", "Rename it."),
     ":18 candidates.Half": ("'Half' is not a name", NAME_RULE),
-    ":22 candidates.int8.steps.1": ("finetune cannot follow quantize_static", CHAIN_RULE),
-    ":26 candidates.late.steps.0": ("prune_weights cannot follow quantize_static of 'int8'", CHAIN_RULE),
+    ":22 candidates.int8.steps.1": (
+        "finetune cannot follow quantize_static",
+        "quantize_static ends a chain: put finetune before quantize_static.",
+    ),
+    ":26 candidates.late.steps.0": (
+        "prune_weights cannot follow quantize_static of 'int8'",
+        "quantize_static ends a chain: put prune_weights before quantize_static of 'int8'.",
+    ),
     ":28 candidates.lost.from": (
         "there is no candidate 'lat'",
         "Did you mean 'late'? Allowed: Half, broken, egg, empty, float, hen, int8, late.",
@@ -120,7 +131,7 @@ EXPECTED = {
     ":48 selection.require.accuracy_drop": ("give one of at_most and at_least", ""),
     ":49 serving.max_batch": (
         "unknown key 'max_batch'",
-        "Did you mean 'max_batch_size'? Allowed: max_batch_size, max_latency_ms.",
+        "Did you mean 'max_batch_size'? Allowed: max_batch_size, max_latency_ms, shadow, timeout_ms, workers.",
     ),
 }
 

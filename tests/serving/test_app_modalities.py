@@ -116,6 +116,7 @@ def test_predictions_are_counted(served: tuple[str, Caller]) -> None:
     _, many = encoder_of(call).NAMES
 
     def count() -> float:
+        call.predictor.metrics.flush()
         return float(sum(sample.value for metric in call.registry.collect() for sample in metric.samples
                          if sample.name == "thresher_predictions_total"))  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thresher.serving.batcher import Batcher, OverloadedError
+from thresher.serving.batcher import Batcher, DeadlineError, OverloadedError
 
 
 class Model:
@@ -168,5 +168,89 @@ def test_failed_batch_is_the_answer_of_its_requests_alone() -> None:
             await bad
         np.testing.assert_array_equal(await good, numbers(10, 12))
         assert batcher.num_waiting == 0
+
+    run(work())
+
+
+def test_on_the_event_loop_the_same_is_true() -> None:
+    async def work() -> None:
+        model = Model()
+        batcher = Batcher(model, max_batch_size=16, max_waiting=10**6, inline=True)
+        requests = [np.arange(n * 100, n * 100 + n % 40 + 1)[:, None] for n in range(2000)]
+        answers = await asyncio.gather(*map(batcher.submit, requests))
+        for request, answer in zip(requests, answers, strict=True):
+            np.testing.assert_array_equal(answer, request * 2)
+        assert max(model.batch_sizes) == 16
+        with pytest.raises(ZeroDivisionError):
+            await batcher.submit(numbers(-1))
+        np.testing.assert_array_equal(await batcher.submit(numbers(3)), numbers(6))
+
+    run(work())
+
+
+def test_a_request_whose_turn_comes_too_late_is_not_run() -> None:
+    async def work() -> None:
+        model = Model()
+        batcher = Batcher(model, max_batch_size=4, max_waiting=100)
+        busy = await run_busy(model, batcher)
+        late = asyncio.create_task(batcher.submit(numbers(1), timeout=0.01))
+        patient = asyncio.create_task(batcher.submit(numbers(2), timeout=30))
+        await asyncio.sleep(0.05)
+        model.free.set()
+        await busy
+        with pytest.raises(DeadlineError):
+            await late
+        np.testing.assert_array_equal(await patient, numbers(4))
+        assert model.batch_sizes == [1, 1]
+
+    run(work())
+
+
+def test_a_request_that_would_wait_too_long_is_refused_at_once() -> None:
+    """By how long samples took until now."""
+
+    async def work() -> None:
+        model = Model()
+        batcher = Batcher(model, max_batch_size=1, max_waiting=1000)
+        model.free.clear()
+        first = asyncio.create_task(batcher.submit(numbers(0)))
+        await asyncio.sleep(0.1)  # that one sample takes
+        model.free.set()
+        await first
+        busy = await run_busy(model, batcher)
+        waiting = [asyncio.create_task(batcher.submit(numbers(n))) for n in range(20)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match=r"20 samples wait, for about .* s; the request has 0.5 s"):
+            await batcher.submit(numbers(1), timeout=0.5)
+        model.free.set()
+        await asyncio.gather(busy, *waiting, batcher.submit(numbers(1), timeout=60))
+
+    run(work())
+
+
+def test_each_batch_is_told_of() -> None:
+    async def work() -> None:
+        seen: list[tuple[int, int, float, float]] = []
+
+        def observe(samples: np.ndarray, outputs: np.ndarray, queued: float, ran: float) -> None:
+            seen.append((len(samples), len(outputs), queued, ran))
+
+        batcher = Batcher(Model(), max_batch_size=2, max_waiting=100, on_batch=observe)
+        await batcher.submit(numbers(1, 2, 3))
+        assert [(samples, outputs) for samples, outputs, _, _ in seen] == [(2, 2), (1, 1)]
+        assert all(0 <= queued < 5 and 0 <= ran < 5 for _, _, queued, ran in seen)
+
+    run(work())
+
+
+def test_an_answer_that_cannot_be_delivered_costs_nobody_else_theirs() -> None:
+    async def work() -> None:
+        batcher = Batcher(Model(), max_batch_size=8, max_waiting=100)
+
+        def broken(result: Any) -> None:
+            raise ConnectionResetError
+
+        batcher.put(numbers(1), broken)
+        np.testing.assert_array_equal(await batcher.submit(numbers(2)), numbers(4))
 
     run(work())

@@ -22,6 +22,13 @@ def test_round_trip(bundle: Bundle, folder: Path) -> None:
     assert read_bundle(folder) == bundle
 
 
+def test_attachments_come_back_and_other_files_are_none(bundle: Bundle, tmp_path: Path) -> None:
+    attachments = {"card.md": "# Größe\n".encode(), "verdict.json": b"{}"}
+    write_bundle(tmp_path / "bundle", bundle.onnx_bytes, bundle.encoder, bundle.info, attachments)
+    (tmp_path / "bundle" / "model.yaml").write_text("what BentoML puts there")
+    assert read_bundle(tmp_path / "bundle") == replace(bundle, attachments=attachments)
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "model.json"])
 def test_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

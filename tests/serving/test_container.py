@@ -44,16 +44,35 @@ def test_pins_are_the_installed_versions() -> None:
 
 def test_whatever_the_bento_imports_is_required() -> None:
     owners = packages_distributions()
-    imported = {owners[name][0].lower() for name in bento_imports() - {"pandas"}}  # pandas describes, which is training
+    imported = bento_imports() - {"pandas"}  # pandas describes, which is training
     of_encoders = {name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}
     needed_by_bentoml = {"prometheus_client", "packaging"}
-    assert imported <= {*REQUIREMENTS} | of_encoders | needed_by_bentoml
+    required = {*REQUIREMENTS} | of_encoders | needed_by_bentoml
+    assert [name for name in imported if not {owner.lower() for owner in owners[name]} & required] == []
 
 
 def test_image_installs_no_system_package(bundle: Bundle) -> None:
-    image = container_image(bundle.encoder)
+    image = container_image(bundle.encoder, bundle.info)
     assert image.base_image == f"python:3.{sys.version_info.minor}-slim-bookworm"
     assert image.commands == []
+
+
+def test_the_image_ends_with_a_stage_that_has_the_packages_alone(bundle: Bundle) -> None:
+    (command,) = container_image(bundle.encoder, bundle.info).post_commands
+    lines = command.split("\n")
+    stage = lines[lines.index(f"FROM python:3.{sys.version_info.minor}-slim-bookworm") :]
+    assert "COPY --from=base-container /app/.venv /app/.venv" in stage
+    assert "EXPOSE 3000 3001 3002" in stage
+    assert any(line.startswith("HEALTHCHECK ") for line in stage)
+    (label,) = [line for line in stage if line.startswith("LABEL ")]
+    assert 'thresher.recipe="shapes"' in label
+    assert f'org.opencontainers.image.revision="{bundle.info.git_commit}"' in label
+
+
+def test_with_cuda_the_image_has_another_onnx_runtime(bundle: Bundle) -> None:
+    packages = container_image(bundle.encoder, bundle.info, gpu=True).python_requirements.split()
+    assert f"onnxruntime-gpu[cuda,cudnn]=={version('onnxruntime')}" in packages
+    assert not [name for name in packages if name.startswith("onnxruntime==")]
 
 
 def test_bento_reports_nothing_and_keeps_no_downloads() -> None:

@@ -133,7 +133,7 @@ def test_health_metrics_and_page(service: httpx.Client) -> None:
     service.post("/predict", json={"images": [[[0] * 6] * 8] * 5})
     assert count_predictions(service) == before + 5
     metrics = service.get("/metrics").text
-    assert 'thresher_request_seconds_bucket{le="0.02",model_version="7",recipe="shapes"}' in metrics
+    assert 'thresher_request_seconds_bucket{le="0.02",model_version="7",protocol="rest",recipe="shapes"}' in metrics
     assert "bentoml_service_request_total" in metrics
     assert service.get("/livez").status_code == service.get("/readyz").status_code == 200
     assert service.get("/").json()["model"] == "shapes"

@@ -19,6 +19,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from thresher.serving.container import pinned_packages
+from thresher.serving.listening import GRPC_PORT, HTTP_PORT
 from thresher.serving.packaging import PROJECT
 
 STORE = """
@@ -51,23 +52,37 @@ def store_bundle(folder: Path) -> str:
     return run("-c", STORE, str(folder)).strip()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
 @contextmanager
-def serve(bento: str, packages: tuple[str, ...], folder: Path) -> Iterator[httpx.Client]:
-    """Serve ``bento`` where only what it pins can be imported, ``packages`` for its encoder among it."""
+def serve(bento: str, packages: tuple[str, ...], folder: Path, **more: str) -> Iterator[httpx.Client]:
+    """Serve ``bento`` where only what it pins can be imported, ``packages`` for its encoder among it.
+
+    ``more`` is what else stands in the environment.
+    """
     pinned = {pin.split("==")[0] for pin in pinned_packages(packages)} | {"bentoml"}
     owners = packages_distributions().items()
     blocked = {name for name, owned in owners if not pinned & {canonicalize_name(one) for one in owned}} - {"thresher"}
     assert {"torch", "kedro", "mlflow", "pandas", "sklearn", "onnx"} <= blocked
     (folder / "sitecustomize.py").write_text(SHIM.format(blocked=blocked, source=str(PROJECT / "src")))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, grpc_port, http_port = free_ports(3)
+    more = {GRPC_PORT: str(grpc_port), HTTP_PORT: str(http_port), "THRESHER_WORKERS": "1", **more}
     command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder)},
+            env={**os.environ, "PYTHONPATH": str(folder), **more},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -111,8 +111,14 @@ def _as_item(one: _TrackedRun, reason: str) -> RunItem:
 
 
 def _reasons(tracked: Tracked) -> dict[str, str]:
-    """Return run -> why it is kept: versions with an alias descend from it, most of all the champion."""
+    """Return run -> why it is kept: versions with an alias descend from it, most of all the champion.
+
+    Or the one that was champion before: `thresher rollback` returns to it.
+    """
     reasons: dict[str, str] = {}
+    if former := tracked.versions.get(tracked.former):
+        what = f"the former champion, version {former.version}, descends from it"
+        reasons |= dict.fromkeys(tracked.runs_behind(former), what)
     for alias, number in sorted(tracked.aliases.items(), key=lambda pair: pair[0] == CHAMPION):
         name = f"champion, version {number}," if alias == CHAMPION else f"version {number}, alias {alias},"
         behind = tracked.runs_behind(tracked.versions[number])

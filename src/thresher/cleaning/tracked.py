@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from thresher.cleaning.items import CleaningError
+from thresher.tracking.history import CHAMPION, find_former, read_moves
 from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, TAKEN_FROM, TRACKING_URI, registry_is_empty
 from thresher.tracking.settings import SQLITE
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
-CHAMPION = "champion"
 MODEL = "models:/"
 
 
@@ -38,6 +38,8 @@ class Tracked:
     models: dict[str, LoggedModel] = field(default_factory=dict)
     versions: dict[str, ModelVersion] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    former: str = ""
+    """The number of the version that `thresher rollback` would return to."""
     models_folder: str = ""
     """Where the experiment keeps logged models, as an address."""
 
@@ -92,8 +94,9 @@ class Tracked:
 
     @property
     def registered_models(self) -> set[str]:
-        """The ids of the models that versions with an alias are made of."""
-        versions = [version for number, version in self.versions.items() if number in self.aliases.values()]
+        """The ids of the models that versions with an alias, and the one to roll back to, are made of."""
+        needed = {*self.aliases.values(), self.former}
+        versions = [version for number, version in self.versions.items() if number in needed]
         return {(version.source or "").removeprefix(MODEL) for version in versions}
 
     def linked_models(self, run_id: str) -> list[str]:
@@ -169,6 +172,7 @@ def _read(recipe: str) -> Tracked:
     versions = mlflow.search_model_versions(filter_string=f"name = '{recipe}'")
     registered = client.get_registered_model(recipe) if versions else None
     aliases = {alias: str(number) for alias, number in registered.aliases.items()} if registered else {}
+    former = find_former(read_moves(registered.tags), aliases.get(CHAMPION, "")) if registered else ""
     experiment = client.get_experiment_by_name(recipe)
     ids = [experiment.experiment_id] if experiment else []
     runs = mlflow.search_runs(ids, run_view_type=ViewType.ALL, output_format="list") if ids else []
@@ -179,6 +183,7 @@ def _read(recipe: str) -> Tracked:
         {model.model_id: model for model in models},
         {str(version.version): version for version in versions},
         aliases,
+        former,
         f"{experiment.artifact_location}/models" if experiment else "",
     )
 

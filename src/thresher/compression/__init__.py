@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from thresher.compression.quantize_aware import QuantizeAware, quantize_aware
 from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.quantize_static import QuantizeStatic, quantize_static
 from thresher.compression.quantize_weights import QuantizeWeights, quantize_weights
+from thresher.config import Config
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
@@ -28,7 +29,7 @@ OnnxTechnique = QuantizeDynamic | QuantizeStatic | QuantizeWeights | Half | Opti
 """These work on the exported file, and end a chain."""
 LAST: tuple[type, ...] = (QuantizeAware, QuantizeDynamic, QuantizeStatic, QuantizeWeights, Half)
 """These end a chain: nothing follows but what `FOLLOWS_ALL` names."""
-FOLLOWS_ALL: tuple[type, ...] = (OptimizeGraph,)
+FOLLOWS_ALL: tuple[type[Config], ...] = (OptimizeGraph,)
 """These may stand anywhere among the steps on the ONNX file."""
 Technique = Annotated[NetworkTechnique | OnnxTechnique, Field(discriminator="kind")]
 
@@ -49,3 +50,11 @@ APPLY_TO_ONNX: dict[type, Callable[[bytes, Any, CalibrationData], bytes]] = {
     OptimizeGraph: optimize_graph,
 }
 """Config type -> function (float ONNX file, config, CalibrationData) -> ONNX file, both as bytes."""
+
+
+def check_tables() -> None:
+    """Assert that every technique of a union is in that union's table, and no other: called when recipes are read."""
+    # A function, since what a module does when it is imported counts as code of every node that uses any of its names.
+    for union, table in ((NetworkTechnique, APPLY_TO_NETWORK), (OnnxTechnique, APPLY_TO_ONNX)):
+        odd = sorted(technique.__name__ for technique in set(get_args(union)) ^ table.keys())
+        assert not odd, f"thresher/compression/__init__.py: in a union or in its table alone: {', '.join(odd)}"

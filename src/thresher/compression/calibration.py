@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from thresher.compression.data import CalibrationData
 from thresher.errors import CompressionError
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
+from thresher.onnx_integers import CALIBRATION
 
 CALIBRATION_BATCH = 64
 """The most samples in one call."""
-PREFIX = "thresher.calibration."
-"""Of the keys in an ONNX file's metadata: sha256, samples and seed."""
 
 
 def choose_calibration_inputs(count: int, data: CalibrationData) -> np.ndarray:
@@ -53,13 +48,11 @@ def _drawn(count: int, data: CalibrationData) -> np.ndarray:
     return np.sort(np.random.default_rng(data.seed).choice(total, min(count, total), replace=False))
 
 
-def write_trace(model: ModelProto, inputs: np.ndarray, data: CalibrationData) -> None:
-    """Write into ``model`` which calibration ``inputs`` it was made with: their SHA-256 and number, and the seed."""
+def trace_of(inputs: np.ndarray, data: CalibrationData) -> dict[str, str]:
+    """Return what a file's metadata tells of its calibration ``inputs``: their SHA-256, their number and the seed."""
     digest = hashlib.sha256(repr((inputs.shape, inputs.dtype.str)).encode())
     digest.update(np.ascontiguousarray(inputs).data)
-    trace = {"sha256": digest.hexdigest(), "samples": str(len(inputs)), "seed": str(data.seed)}
-    for key, value in trace.items():
-        model.metadata_props.add(key=PREFIX + key, value=value)
+    return {"sha256": digest.hexdigest(), "samples": str(len(inputs)), "seed": str(data.seed)}
 
 
 def read_trace(onnx_file: bytes) -> dict[str, str]:
@@ -67,7 +60,9 @@ def read_trace(onnx_file: bytes) -> dict[str, str]:
     import onnx
 
     properties = onnx.load_from_string(onnx_file).metadata_props
-    return {entry.key.removeprefix(PREFIX): entry.value for entry in properties if entry.key.startswith(PREFIX)}
+    return {
+        entry.key.removeprefix(CALIBRATION): entry.value for entry in properties if entry.key.startswith(CALIBRATION)
+    }
 
 
 class CalibrationBatches:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from thresher.compression.calibration import CALIBRATION_BATCH, choose_calibration_inputs
+from thresher.compression.calibration import CALIBRATION_BATCH, choose_calibration_inputs, trace_of
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.finetune import Distill, Finetune, finetune
 from thresher.compression.layers import FEW_CHANNELS
@@ -65,10 +65,14 @@ def quantize_aware(network: Network, config: QuantizeAware, data: CompressionDat
             batch norms that cannot be folded.
         TrainingError: a loss that is not finite.
     """
+    import torch
+
     from thresher.models.fake_quantization import round_biases
 
-    inputs = _choose_inputs(config, data)
-    rounded = _rounding(network, inputs, config, data)
+    sources = CalibrationData(data.candidate, data.input, data.training_samples, data.training.seed)
+    chosen = choose_calibration_inputs(config.calibration_samples, sources)
+    inputs = torch.from_numpy(chosen)
+    rounded = _rounding(network, inputs, trace_of(chosen, sources), config, data)
     _calibrate(rounded, inputs)
     _let_ranges_move(rounded, _num_moving_batches(config, data))
     if data.training.activation_checkpointing:
@@ -82,14 +86,9 @@ def quantize_aware(network: Network, config: QuantizeAware, data: CompressionDat
     return trained
 
 
-def _choose_inputs(config: QuantizeAware, data: CompressionData) -> torch.Tensor:
-    import torch
-
-    sources = CalibrationData(data.candidate, data.input, data.training_samples, data.training.seed)
-    return torch.from_numpy(choose_calibration_inputs(config.calibration_samples, sources))
-
-
-def _rounding(network: Network, inputs: torch.Tensor, config: QuantizeAware, data: CompressionData) -> Network:
+def _rounding(
+    network: Network, inputs: torch.Tensor, trace: dict[str, str], config: QuantizeAware, data: CompressionData
+) -> Network:
     """Return a copy of ``network`` with batch norms folded, that rounds by ranges still to be filled."""
     from thresher.compression.quantization_places import find_places
     from thresher.models.fake_quantization import fake_quantize
@@ -105,7 +104,8 @@ def _rounding(network: Network, inputs: torch.Tensor, config: QuantizeAware, dat
     _say_what_stays(rounded, spec, config)
     _check_folding(network, spec, inputs[:CALIBRATION_BATCH], data)
     fake_quantize(rounded.body, spec)
-    rounded.spec = network.spec.model_copy(update={"quantization": spec})
+    quantization = spec.model_copy(update={"calibration": trace})
+    rounded.spec = network.spec.model_copy(update={"quantization": quantization})
     return rounded
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import Field, model_validator
 
-from thresher.compression.calibration import choose_calibration_inputs, choose_held_inputs, write_trace
+from thresher.compression.calibration import choose_calibration_inputs, choose_held_inputs, trace_of
 from thresher.compression.data import CalibrationData
 from thresher.compression.float_layers import keep_in_float
 from thresher.compression.integer import Calibration, IntegerFormat, Quantizer, Sign, open_quantizer
@@ -20,6 +20,7 @@ from thresher.compression.running import compare_times
 from thresher.compression.sensitivity import HELD_SAMPLES, choose_float_layers, damage_on
 from thresher.compression.stored import Storage, store_weights
 from thresher.config import Config
+from thresher.onnx_integers import write_calibration
 from thresher.progress import Step, report
 
 FloatConvolutions = Literal["none", "few_channels", "all"]
@@ -93,7 +94,7 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationD
             kept = _most_harmful(config, quantizer, form, unpacked, onnx_file, data)
         model = onnx.load_from_string(_quantize(quantizer, form, kept, unpacked))
     check_quantized(model, config.kind, data)
-    write_trace(model, inputs, data)
+    write_calibration(model, trace_of(inputs, data))
     return bytes(model.SerializeToString())
 
 

@@ -1,107 +1,148 @@
-"""The registered champion of a recipe as a Kedro dataset."""
+"""Registered versions of a recipe as Kedro datasets: its champion, and who stands beside it."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset
-from pydantic import ValidationError
+from kedro.io import AbstractDataset, DatasetError
 
-from thresher.errors import DataError
-from thresher.modalities import read_encoder
-from thresher.modalities.encoder import Encoder
-from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.datasets.registered import NOBODY, asking_registry, load_bundle, name_version, register_bundle
+from thresher.serving.bundle import Bundle, hash_content
+from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_rolled_back, read_moves
+from thresher.tracking.run import registry_is_empty
 
-INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
-METRIC = "metric."
-NOBODY = "nobody"
+HashOf = Callable[[Path], str | None]
 
 
-class ChampionDataset(AbstractDataset[Bundle, "Bundle | None"]):
+class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
+    """Loads the version with a number or an alias, None where there is none."""
+
+    def __init__(self, recipe: str, name: str) -> None:  # `version` is Kedro's own word in a catalog
+        self._recipe, self._name = recipe, str(name)
+
+    def load(self) -> Bundle | None:
+        """Return the version.
+
+        Raises:
+            DataError: it was not registered by a Thresher that knows this one's encoders.
+        """
+        version = self._find()
+        return load_bundle(version) if version else None
+
+    def save(self, data: Bundle) -> None:
+        raise DatasetError("A version is registered as a champion or as a challenger.")
+
+    def fingerprint(self, hash_of: HashOf) -> str:
+        """Return which version it is: what a version holds never changes.
+
+        Raises:
+            TrackingError: the registry cannot be asked.
+        """
+        if registry_is_empty():
+            return NOBODY
+        with asking_registry():
+            return name_version(self._find())
+
+    def _find(self) -> Any | None:
+        from thresher.tracking import models
+
+        return models.find_version(self._recipe, self._name)
+
+    def _exists(self) -> bool:
+        return self._find() is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"recipe": self._recipe, "name": self._name}
+
+
+class ChampionDataset(VersionDataset):
     """Loads the version with the alias `champion`, None where there is none; saving registers and moves the alias.
 
     A bundle that already has a version is the reigning champion: saving it changes nothing.
     """
 
     def __init__(self, recipe: str) -> None:
-        self._recipe = recipe
-
-    def load(self) -> Bundle | None:
-        """Return the champion.
-
-        Raises:
-            DataError: the version was not registered by a Thresher that knows this one's encoders.
-        """
-        from thresher.tracking import models
-
-        version = models.find_champion(self._recipe)
-        if version is None:
-            return None
-        onnx_file, metadata = models.load_champion(version)
-        return Bundle(onnx_file, self._encoder(metadata.get(models.ENCODER)), self._info(version))
+        super().__init__(recipe, CHAMPION)
 
     def save(self, data: Bundle) -> None:
-        if data.info.model_version:
-            return
+        if not data.info.model_version:
+            register_bundle(self._recipe, data, CHAMPION)
+
+
+class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
+    """Saving registers a winner that did not replace the champion, with the alias `challenger`; loads its number.
+
+    A bundle that already has a version is the champion: there is nothing to register, and neither where the champion
+    or the challenger of today is this very model. What is there is what runs have
+    registered, wherever the alias was moved since: a person's choice is not undone by the next run.
+    """
+
+    def __init__(self, recipe: str) -> None:
+        self._recipe = recipe
+
+    def load(self) -> str:
+        """Return the number of the version that a run registered last, or nothing."""
         from thresher.tracking import models
 
-        model_id = models.provide_candidate(self._recipe, data.info.candidate, data.onnx_bytes, data.encoder)
-        tags = {name: str(getattr(data.info, name)) for name in INFO_TAGS}
-        tags |= {f"{METRIC}{name}": repr(value) for name, value in data.info.metrics.items()}
-        models.register_champion(self._recipe, model_id, tags)
+        registered = models.find_registered(self._recipe)
+        moves = read_moves(registered.tags) if registered else []
+        return next((move.version for move in reversed(moves) if move.alias == CHALLENGER and move.move == RUN), "")
 
-    def fingerprint(self, hash_of: Callable[[Path], str | None]) -> str:
-        """Return which version is champion: what it holds never changes.
+    def save(self, data: Bundle) -> None:
+        from thresher.tracking import models
+
+        if data.info.model_version:
+            return
+        registered, contents = models.find_registered(self._recipe), models.contents_of(self._recipe)
+        today = [str(number) for number in registered.aliases.values()] if registered else []
+        if hash_content(data.onnx_bytes, data.encoder) not in [contents.get(number) for number in today]:
+            register_bundle(self._recipe, data, CHALLENGER)
+
+    def fingerprint(self, hash_of: HashOf) -> str:
+        """Return which version it is.
 
         Raises:
             TrackingError: the registry cannot be asked.
         """
-        from thresher.tracking.run import TRACKING_URI, refusal, registry_is_empty
-
         if registry_is_empty():
             return NOBODY
-        from mlflow import MlflowException
+        with asking_registry():
+            return self.load() or NOBODY
 
+    def _describe(self) -> dict[str, Any]:
+        return {"recipe": self._recipe}
+
+
+class RolledBackDataset(AbstractDataset[Any, dict[str, str]]):
+    """Loads the models that were rolled back from and are not to come back by a run: content -> why."""
+
+    def __init__(self, recipe: str) -> None:
+        self._recipe = recipe
+
+    def load(self) -> dict[str, str]:
+        """Return the hash of each such model with its encoder, and which version it was and why it went."""
         from thresher.tracking import models
 
-        try:
-            version = models.find_champion(self._recipe)
-        except MlflowException as error:
-            raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
-        return f"version {version.version} of {version.source}" if version else NOBODY
+        registered = models.find_registered(self._recipe)
+        if registered is None:
+            return {}
+        return find_rolled_back(read_moves(registered.tags), models.contents_of(self._recipe))
 
-    def _encoder(self, document: Any) -> Encoder:
-        try:
-            return read_encoder(json.dumps(document))
-        except ValidationError as error:
-            raise DataError(
-                f"The champion of {self._recipe} in MLflow's registry has no encoder that can be read. "
-                "Fix: take the alias 'champion' from that version; the next run crowns its own winner."
-            ) from error
+    def save(self, data: Any) -> None:
+        raise DatasetError("`thresher rollback` says what is rolled back.")
 
-    def _info(self, version: Any) -> ModelInfo:
-        tags = version.tags
-        metrics = {key.removeprefix(METRIC): float(tags[key]) for key in tags if key.startswith(METRIC)}
-        return ModelInfo.model_validate(
-            {
-                **{name: tags[name] for name in INFO_TAGS},
-                "recipe": self._recipe,
-                "model_version": str(version.version),
-                "mlflow_run_id": version.run_id or "",
-                "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-                "metrics": metrics,
-            }
-        )
+    def fingerprint(self, hash_of: HashOf) -> str:
+        """Return which models these are.
 
-    def _exists(self) -> bool:
-        from thresher.tracking import models
-
-        return models.find_champion(self._recipe) is not None
+        Raises:
+            TrackingError: the registry cannot be asked.
+        """
+        if registry_is_empty():
+            return NOBODY
+        with asking_registry():
+            return " ".join(sorted(self.load())) or NOBODY
 
     def _describe(self) -> dict[str, Any]:
         return {"recipe": self._recipe}

@@ -13,17 +13,19 @@ QUALITY_COLUMNS = {
     "regression": ("RMSE", "increase [interval]", "R2"),
 }
 """By task."""
-OTHER_COLUMNS = ("size", "MACs", "p50", "p99", "verdict", "reason")
+COST_COLUMNS = {"size": "size_bytes", "MACs": "macs", "p50": "latency_ms_p50", "p99": "latency_ms_p99"}
+"""Column -> the metric in it."""
+LAST_COLUMNS = ("verdict", "reason")
 
 
 def verdict_columns(verdict: Verdict) -> tuple[str, ...]:
-    """Return the names of the columns of `verdict_rows`."""
-    return ("candidate", *QUALITY_COLUMNS[verdict.task], *OTHER_COLUMNS)
+    """Return the names of the columns of `verdict_rows`: what the recipe minimizes is always one."""
+    return ("candidate", *QUALITY_COLUMNS[verdict.task], *_cost_columns(verdict), *LAST_COLUMNS)
 
 
 def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """Return one row a candidate, by `verdict_columns`."""
-    return [_row(judged, verdict.task) for judged in verdict.candidates]
+    return [_row(judged, verdict) for judged in verdict.candidates]
 
 
 def verdict_markdown(verdict: Verdict) -> str:
@@ -42,26 +44,36 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _row(judged: Judged, task: str) -> tuple[str, ...]:
-    metrics = judged.metrics
+def _cost_columns(verdict: Verdict) -> dict[str, str]:
+    shown = {LOSS[verdict.task], *COST_COLUMNS.values()}
+    return COST_COLUMNS if verdict.minimize in shown else {**COST_COLUMNS, verdict.minimize: verdict.minimize}
+
+
+def _row(judged: Judged, verdict: Verdict) -> tuple[str, ...]:
+    metrics, costs = judged.metrics, _cost_columns(verdict)
     if not metrics:  # there is no model to measure
-        figures = len(QUALITY_COLUMNS[task]) + len(OTHER_COLUMNS) - 2
-        return (judged.candidate, *("-" for _ in range(figures)), "failed", judged.reason)
-    loss = _with_interval(LOSS[task], metrics[LOSS[task]])
-    if task == "classification":
-        quality: tuple[str, ...] = (f"{metrics['accuracy'].value:.4f}", loss)
-    else:
-        quality = (format_value("rmse", metrics["rmse"].value), loss, format_value("r2", metrics["r2"].value))
+        num_figures = len(QUALITY_COLUMNS[verdict.task]) + len(costs)
+        return (judged.candidate, *("-" for _ in range(num_figures)), "failed", judged.reason)
     return (
         judged.candidate,
-        *quality,
-        f"{metrics['size_bytes'].value / 1000:,.1f} kB",
-        _count(metrics["macs"].value),
-        format_value("latency_ms_p50", metrics["latency_ms_p50"].value),
-        format_value("latency_ms_p99", metrics["latency_ms_p99"].value),
+        *_quality(metrics, verdict.task),
+        *(_cost(metric, metrics[metric].value) if metric in metrics else "-" for metric in costs.values()),
         "WINS" if judged.wins else "qualifies" if judged.qualifies else "fails",
         judged.reason,
     )
+
+
+def _quality(metrics: dict[str, Interval], task: str) -> tuple[str, ...]:
+    loss = _with_interval(LOSS[task], metrics[LOSS[task]])
+    if task == "classification":
+        return f"{metrics['accuracy'].value:.4f}", loss
+    return format_value("rmse", metrics["rmse"].value), loss, format_value("r2", metrics["r2"].value)
+
+
+def _cost(metric: str, value: float) -> str:
+    if metric == "size_bytes":
+        return f"{value / 1000:,.1f} kB"
+    return _count(value) if metric == "macs" else format_value(metric, value)
 
 
 def _with_interval(metric: str, interval: Interval) -> str:

@@ -169,15 +169,24 @@ def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interv
     """Return the sentence for a candidate that qualifies."""
     got = metrics[name]
     if name == winner:
-        speed = f"{speed_words(got[speedup_beside(minimize)], FLOAT)}, " if name != FLOAT else ""
-        size = f"{metrics[FLOAT]['size_bytes'].value / got['size_bytes'].value:.1f}x as small" if name != FLOAT else ""
-        return f"least {minimize}" + (f": {speed}{size}" if name != FLOAT else "")
+        return f"least {minimize}" + (f": {_beside_float(got, metrics[FLOAT], minimize)}" if name != FLOAT else "")
     assert winner is not None
     word = find_metric(minimize).worse_word
     if minimize.startswith("latency_ms") and not _surely_slower(got, metrics[winner], minimize):
         word = "no faster than"
     ours, theirs = format_value(minimize, got[minimize].value), format_value(minimize, metrics[winner][minimize].value)
     return f"{word} {winner}: {ours} against {theirs}"
+
+
+def _beside_float(got: dict[str, Interval], reference: dict[str, Interval], minimize: str) -> str:
+    """Return what the winner has of ``minimize``, where neither its speed nor its size says so; then these two."""
+    speed = speed_words(got[speedup_beside(minimize)], FLOAT)
+    size = f"{reference['size_bytes'].value / got['size_bytes'].value:.1f}x as small"
+    if minimize == "size_bytes" or minimize.startswith("latency_ms"):
+        return f"{speed}, {size}"
+    ours, theirs = (format_value(minimize, figures[minimize].value) for figures in (got, reference))
+    beside = "" if minimize in LOSS.values() else f" against {theirs} of float"  # which loses nothing to itself
+    return f"{ours}{beside}; {speed}, {size}"
 
 
 def _surely_slower(got: dict[str, Interval], winner: dict[str, Interval], metric: str) -> bool:

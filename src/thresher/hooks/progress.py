@@ -11,7 +11,9 @@ from kedro.pipeline.node import Node
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from thresher import progress
+from thresher.failed import Failed
 from thresher.hooks.console import console
+from thresher.hooks.failures import Failures
 from thresher.hooks.recipe import recipe_of
 from thresher.hooks.report import print_plan, print_result, summarize
 from thresher.reuse.plan import Plan
@@ -20,11 +22,15 @@ SECONDS_A_LINE = 5
 
 
 class ProgressHooks:
-    """A bar over the nodes with what is going on below it; one line for each node that is done."""
+    """A bar over the nodes with what is going on below it; one line for each node that is done.
+
+    A line begins with ✓, with ✗ where a candidate failed, and with – where a node had nothing to do for that reason.
+    """
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._began: dict[str, float] = {}
+        self._failures = Failures()
         self._unsubscribe: Any = None
         self._next_line = 0.0
 
@@ -34,6 +40,7 @@ class ProgressHooks:
         self._bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
         self._bar.add_task("MLflow starts", recipe=recipe_of(pipeline), total=len(pipeline.nodes))
         self._bar.start()
+        self._failures = Failures()
         self._unsubscribe = progress.subscribe(self._show)
 
     @hook_impl
@@ -52,8 +59,12 @@ class ProgressHooks:
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
         seconds = time.perf_counter() - self._began.pop(node.name, time.perf_counter())
-        text = "; ".join(filter(None, map(summarize, outputs.values())))
-        line = f"[green]✓[/] {node.name} [dim]{seconds:.1f} s[/]" + (f"  {text}" if text else "")
+        failed = next((value for value in outputs.values() if isinstance(value, Failed)), None)
+        if failed is not None:
+            mark, text = self._failures.tell(failed)
+        else:
+            mark, text = "[green]✓[/]", "; ".join(filter(None, map(summarize, outputs.values())))
+        line = f"{mark} {node.name} [dim]{seconds:.1f} s[/]" + (f"  {text}" if text else "")
         console.print(line, highlight=False, soft_wrap=True)
         self._advance()
 
@@ -71,6 +82,8 @@ class ProgressHooks:
             self._describe(event.text)
         elif isinstance(event, progress.Trial):
             self._show_trial(event)
+        elif isinstance(event, progress.Notice):
+            console.print(f"  {event.text}", highlight=False, markup=False, soft_wrap=True)
         elif isinstance(event, progress.TrainingStep):
             self._describe(f"{event.training}: step {event.step:,}/{event.total_steps:,}, loss {event.loss:.4f}")
         elif not console.is_terminal and (event.epoch == event.epochs or time.perf_counter() > self._next_line):

@@ -59,12 +59,19 @@ _SUMMARIES: dict[str, Any] = {
     "Imported": lambda value: escape(value.sentence),
     "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",
     "SearchResult": lambda value: _say_search(value),
-    "Failed": lambda value: f"[red]{escape(value.candidate)} failed:[/] {escape(value.reason)}",
     "Sensitivity": lambda value: f"{len(value.curves)} layers, one at a time",
     "BudgetSearch": lambda value: _say_budget(value),
-    "Challenge": lambda value: value.reason,
-    "Bundle": lambda value: f"{value.info.recipe}, candidate {value.info.candidate}",
+    "Challenge": lambda value: escape(value.reason if value.replaces else _say_champion_stays(value)),
+    "Bundle": lambda value: (
+        f"version {value.info.model_version} stays, candidate {value.info.candidate}"
+        if value.info.model_version
+        else f"candidate {value.info.candidate} is registered"
+    ),
 }
+
+
+def _say_champion_stays(challenge: Any) -> str:
+    return f"the champion, version {challenge.champion_version}, stays: {challenge.reason}"
 
 
 def _say_search(result: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -83,10 +84,30 @@ class ImageEncoder(Encoder):
 
     def encode_json(self, value: Any) -> np.ndarray:
         """Return one image in nested lists as uint8 [1, C, H, W]; raises as `encode_array` does."""
+        grey = self._grey(value)
+        if grey is not None:
+            return grey
         images = self.encode_array(value)
         if len(images) != 1:
             raise InvalidInputError(f"{len(images)} images given for one. Expected {self.expected}.")
         return images
+
+    def _grey(self, value: Any) -> np.ndarray | None:
+        """Return a flawless grey image in rows of whole numbers; None for anything else.
+
+        It is what most requests in JSON are, and takes a quarter of the time that finding the flaw of another does.
+        """
+        if self.channels != 1 or type(value) is not list or len(value) != self.height:
+            return None
+        if set(map(type, value)) != {list} or set(map(len, value)) != {self.width}:
+            return None
+        if set(map(type, chain.from_iterable(value))) != {int}:
+            return None
+        try:
+            pixels = b"".join(map(bytes, value))
+        except ValueError:  # not from 0 to 255
+            return None
+        return np.frombuffer(pixels, np.uint8).reshape(1, 1, self.height, self.width)
 
     @property
     def expected(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from thresher.config import Config
+from thresher.errors import InvalidInputError
 
 AnyLength = None
 """In a shape: an axis that is as long as the longest sample of a batch."""
@@ -40,6 +41,13 @@ class ModelInput(Config):
     def example(self, count: int) -> np.ndarray:
         """Return ``count`` valid samples of the longest shape, all alike."""
         return np.zeros((count, *self.longest), self.dtype)
+
+    def check_values(self, batch: np.ndarray) -> None:
+        """Check that ``batch``, of this type and shape, holds what an encoder could have made.
+
+        Raises:
+            InvalidInputError: a value that the model cannot take.
+        """
 
     def lengths(self, batch: np.ndarray) -> np.ndarray:
         """Return how long each sample of ``batch`` [N, ...] is without its padding, int64 [N]; all alike where none is.
@@ -100,6 +108,13 @@ class TextInput(ModelInput):
     def example(self, count: int) -> np.ndarray:
         return np.ones((count, self.max_length), self.dtype)
 
+    def check_values(self, batch: np.ndarray) -> None:
+        if batch.size and not (batch.min() >= 0 and batch.max() < self.vocabulary_size):
+            raise InvalidInputError(f"tokens must be 0 (padding) to {self.vocabulary_size - 1}.")
+        padding = batch == 0
+        if (padding[:, :-1] & ~padding[:, 1:]).any():
+            raise InvalidInputError("tokens: 0 is padding; it may stand at the end alone.")
+
     def lengths(self, batch: np.ndarray) -> np.ndarray:
         return _lengths(batch != 0)
 
@@ -133,6 +148,16 @@ class TabularInput(ModelInput):
     def longest(self) -> tuple[int, ...]:
         return (self.num_numeric + len(self.cardinalities),)
 
+    def check_values(self, batch: np.ndarray) -> None:
+        if not np.isfinite(batch).all():
+            raise InvalidInputError("row: NaN or infinity given; every number must be finite.")
+        codes = batch[:, self.num_numeric :]
+        wrong = (codes < 0) | (codes >= np.array(self.cardinalities)) | (codes != np.floor(codes))
+        if wrong.any():
+            column = int(wrong.any(axis=0).argmax())
+            allowed = f"a whole number of 0 to {self.cardinalities[column] - 1}"
+            raise InvalidInputError(f"row: place {self.num_numeric + column} holds a category's code, {allowed}.")
+
 
 class SeriesInput(ModelInput):
     """A series, float32 [N, T, C]; NaN is padding, in all channels at once, and stands at the end alone."""
@@ -153,6 +178,14 @@ class SeriesInput(ModelInput):
     @property
     def longest(self) -> tuple[int, ...]:
         return (self.max_length, self.channels)
+
+    def check_values(self, batch: np.ndarray) -> None:
+        missing = np.isnan(batch)
+        padding = missing.all(axis=2)
+        if (missing.any(axis=2) != padding).any() or (padding[:, :-1] & ~padding[:, 1:]).any() or padding[:, 0].any():
+            raise InvalidInputError("series: NaN is padding; it may stand at the end alone, in all channels at once.")
+        if np.isinf(batch).any():
+            raise InvalidInputError("series: infinity given; every number must be finite.")
 
     def lengths(self, batch: np.ndarray) -> np.ndarray:
         return _lengths(~np.isnan(batch[:, :, 0]))

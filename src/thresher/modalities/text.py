@@ -148,6 +148,23 @@ class TextEncoder(Encoder):
         except UnicodeDecodeError as error:
             raise InvalidInputError(f"Not UTF-8 at byte {error.start}. Expected {self.expected}.") from error
 
+    def words(self, text: str) -> list[tuple[slice, slice]]:
+        """Return where each word that is used stands in ``text``, and where its tokens do in what `encode` makes.
+
+        A word is what the tokenizer cuts a text into first: a run of letters and digits, or of punctuation.
+        """
+        encoded, tokens = self._tokenizer.encode(text), dict[int, list[int]]()
+        for token, word in enumerate(encoded.word_ids):
+            if word is not None:
+                tokens.setdefault(word, []).append(token)
+        words = []
+        for own in tokens.values():
+            start, end = encoded.offsets[own[0]][0], encoded.offsets[own[-1]][1]
+            start += end - start - len(text[start:end].lstrip())  # a token of bpe begins with the blank before it
+            if start < end:
+                words.append((slice(start, end), slice(own[0], own[-1] + 1)))
+        return words
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer

@@ -39,6 +39,8 @@ class Quantization(Config):
     """Layer and side, such as `relu1.output_range`: the activations that are rounded to 8 bits."""
     folded: dict[str, str] = Field(default_factory=dict)
     """Convolution -> the batch norm that became part of it."""
+    calibration: dict[str, str] = Field(default_factory=dict)
+    """Of the samples that the ranges started from: sha256, samples and seed, for the file's metadata."""
 
 
 class ActivationRange(nn.Module):

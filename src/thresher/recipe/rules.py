@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from thresher.compression.candidate import find_chain_problems, find_circle
+from thresher.compression.chain import find_chain_problems, find_circle
 from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
 from thresher.evaluation.metrics import ENERGY_METRICS, LOSS, QUALITY_METRICS, available_metrics
@@ -32,8 +32,8 @@ def _candidate_problems(parts: Parts) -> Iterable[Found]:
         elif candidate.from_ not in others:
             yield place, f"there is no candidate '{candidate.from_}'", nearest(candidate.from_, others)
         yield from _teacher_problems(name, parts)
-    for below, what in find_chain_problems(parts.candidates):
-        yield ("candidates", *below), what, "Prune and finetune first, quantize once and last."
+    for below, what, advice in find_chain_problems(parts.candidates):
+        yield ("candidates", *below), what, advice
 
 
 def _teacher_problems(name: str, parts: Parts) -> Iterable[Found]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
+from thresher.compression.applying import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import measure_cost
@@ -80,7 +81,7 @@ class Assessor:
             onnx_file = self._make(steps)
             return self._figures(onnx_file, reference, self.times or finetuned, trial)
 
-        made = attempt(self._data.candidate, "search", make)
+        made = attempt(self._data.candidate, "search", make, tries=1)
         seconds = time.perf_counter() - began
         if isinstance(made, Failed):
             return trial.assessed(reason=made.reason, seconds=seconds)
@@ -88,16 +89,13 @@ class Assessor:
 
     def _make(self, steps: Steps) -> bytes:
         """Return the ONNX file that ``steps`` make."""
-        network, data = self._base, self._data
+        data = self._data
         on_network = [step for step in steps if type(step) in APPLY_TO_NETWORK]
-        for step in on_network:
-            network = APPLY_TO_NETWORK[type(step)](network, step, data)
+        network = apply_steps(on_network, APPLY_TO_NETWORK, self._base, data)
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, data.validation_samples.inputs[:PARITY_SAMPLES])
         calibration = CalibrationData(data.candidate, data.input, data.training_samples, data.training.seed)
-        for step in steps[len(on_network) :]:
-            onnx_file = APPLY_TO_ONNX[type(step)](onnx_file, step, calibration)
-        return onnx_file
+        return apply_steps(steps[len(on_network) :], APPLY_TO_ONNX, onnx_file, calibration)
 
     def _figures(self, onnx_file: bytes, reference: Reference, timed: bool, trial: _Trial) -> Assessed:
         samples = reference.samples

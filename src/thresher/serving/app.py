@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from thresher.errors import InvalidInputError
-from thresher.serving.batcher import OverloadedError
-from thresher.serving.body import read_body
+from thresher.serving.batcher import DeadlineError, OverloadedError
+from thresher.serving.body import decode_beside, read_body
 from thresher.serving.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
+from thresher.serving.explain import explain
+from thresher.serving.hot import failed, predict_document, with_id
+from thresher.serving.hung_up import unless_gone
 from thresher.serving.page import index_page
 from thresher.serving.predictor import Predictor
-
-LARGE_BODY_BYTES = 128 * 2**10
-RETRY_AFTER_SECONDS = 1
-HINT = "Send a POST to /predict; GET / shows an example."
-
-# Large bodies are decoded one after another beside the event loop: health checks stay quick, and the many
-# Python objects of a large JSON document exist once, not once a request.
-_large_bodies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoding")
+from thresher.serving.reply import FAILED, HINT, REQUEST_ID, Reply, error_reply, header, request_id, to_json
+from thresher.serving.user_interface import UI_ROUTES
+from thresher.serving.v2.routes import v2_routes
+from thresher.serving.v2.tensors import UnknownModelError
 
 
 def create_app() -> Starlette:
     """Return the ASGI app; it answers once `app.state.predictor` holds a Predictor."""
+    kinds = (InvalidInputError, OverloadedError, DeadlineError, UnknownModelError)
     return Starlette(
-        routes=[Route("/", index, methods=["GET"]), Route("/predict", predict, methods=["POST"])],
+        routes=[
+            Route("/", index, methods=["GET"]),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/explain", explain, methods=["POST"]),
+            *UI_ROUTES,
+            *v2_routes(),
+        ],
         exception_handlers={
             HTTPException: _answer_http,
-            InvalidInputError: _answer_invalid,
-            OverloadedError: _answer_overloaded,
+            **dict.fromkeys(kinds, _answer_error),
             Exception: _answer_unexpected,
         },
     )
@@ -53,13 +55,27 @@ async def index(request: Request) -> Response:
 async def predict(request: Request) -> Response:
     """Answer one prediction for each sample in the request."""
     predictor: Predictor = request.app.state.predictor
-    samples = await _decode(request, predictor)
-    predictions = await _unless_gone(request, predictor.predict(samples))
-    info = predictor.bundle.info
-    return JSONResponse({"predictions": predictions, "model": info.recipe, "model_version": info.model_version})
+    name = request_id(header(request.scope["headers"], REQUEST_ID))
+    try:
+        predictor.check_room()
+        samples = await decode_samples(request, predictor)
+    except Exception as error:
+        predictor.count_refused("rest", error)
+        return with_id(failed(error, name, "rest", 422), name).to_response()
+    try:
+        outputs = await unless_gone(request, predictor.infer(samples, "rest"))
+    except Exception as error:
+        return with_id(failed(error, name, "rest", 422), name).to_response()
+    return with_id(Reply(200, predict_document(predictor, outputs, name)), name).to_response()
 
 
-async def _decode(request: Request, predictor: Predictor) -> np.ndarray:
+async def decode_samples(request: Request, predictor: Predictor) -> np.ndarray:
+    """Return the samples [N, ...] in the body of ``request``, of any content type that there is, encoded.
+
+    Raises:
+        HTTPException: a wrong content type or a body that is not of it, with what is allowed.
+        InvalidInputError: a sample of a wrong shape, type or range.
+    """
     encoder = predictor.bundle.encoder
     kind = content_type(request.headers, encoder)
     body = await read_body(request)
@@ -68,43 +84,18 @@ async def _decode(request: Request, predictor: Predictor) -> np.ndarray:
         decode = partial(decode_json, body, encoder)
     elif kind == MULTIPART:
         decode = partial(decode_files, await read_form(request.headers, body, encoder), encoder)
-    if len(body) < LARGE_BODY_BYTES:
-        return decode()
-    return await asyncio.get_running_loop().run_in_executor(_large_bodies, decode)
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the result of ``work``, or cancel it when the client hangs up: its place is someone else's."""
-    answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
-    try:
-        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise HTTPException(400, "The client hung up.")
-        return answer.result()
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    return await decode_beside(decode, len(body))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = f"{request.method} is not allowed here. {HINT}" if error.status_code == 405 else error.detail
-    return JSONResponse({"error": detail}, error.status_code, error.headers)
+    return error_reply(HTTPException(error.status_code, detail, error.headers)).to_response()
 
 
-async def _answer_invalid(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
-
-
-async def _answer_overloaded(request: Request, error: Exception) -> Response:
-    text = f"Overloaded: {error} Try again in {RETRY_AFTER_SECONDS} s."
-    return JSONResponse({"error": text}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+async def _answer_error(request: Request, error: Exception) -> Response:
+    return error_reply(error).to_response()
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "The service failed; its log says why."}, 500)
+    return Reply(500, to_json({"error": FAILED})).to_response()

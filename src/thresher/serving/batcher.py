@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
 
 import numpy as np
 
+logger = logging.getLogger(__name__)
+
+Done = Callable[["np.ndarray | Exception"], None]
+"""Gets the outputs [N, ...] of a request, or why there are none; called once, on the event loop."""
+MEMORY = 0.9
+"""Of the measured time a sample takes, how much the former measurements count beside the newest."""
+
 
 class OverloadedError(Exception):
-    """More samples wait than the batcher takes in."""
+    """More samples wait than the batcher takes in, or longer than the request may take."""
 
 
-@dataclass(eq=False)
-class _Request:
-    samples: np.ndarray
-    answer: asyncio.Future[np.ndarray]
-    num_taken: int = 0
-    outputs: list[np.ndarray] = field(default_factory=list)
+class DeadlineError(Exception):
+    """A request whose time was up before its turn came."""
+
+
+class Ticket:
+    """A request's place in the queue."""
+
+    __slots__ = ("cancelled", "deadline", "done", "enqueued", "num_taken", "outputs", "samples")
+
+    def __init__(self, samples: np.ndarray, done: Done, enqueued: float, deadline: float | None) -> None:
+        self.samples, self.done, self.enqueued, self.deadline = samples, done, enqueued, deadline
+        self.num_taken = 0
+        self.outputs: list[np.ndarray] = []
+        self.cancelled = False
 
     @property
     def num_waiting(self) -> int:
-        return 0 if self.answer.done() else len(self.samples) - self.num_taken
+        """Samples that no batch has taken yet."""
+        return len(self.samples) - self.num_taken
+
+
+Piece = tuple[Ticket, np.ndarray]
 
 
 class Batcher:
     """Joins the samples of many requests into batches and hands each request its own outputs.
 
-    An idle runtime takes a request at once; a busy one finds a fuller batch when it is done. Requests with many
-    samples are served in turn with the others, one batch at a time.
+    An idle runtime takes a request in the event loop's next turn, with all that came in the same one; a busy runtime
+    finds a fuller batch when it is done. Requests with many samples are served in turn with the others, one batch at
+    a time. All methods are to be called on one event loop.
 
     Args:
-        run: from samples [N, ...] to outputs [N, ...], called by one thread at a time.
+        run: from samples [N, ...] to outputs [N, ...]; never called twice at a time.
         max_batch_size: the most samples in one call of ``run``.
         max_waiting: the most samples that may wait; a larger request is taken in only where nothing waits.
         join: makes one batch of the samples of several requests, which may be of different lengths.
+        inline: call ``run`` on the event loop, which is right where it takes less time than a thread costs;
+            otherwise a thread does it.
+        on_batch: told of each batch: its samples, its outputs, how long its oldest request waited and how long
+            ``run`` took, in seconds.
     """
 
     def __init__(
@@ -46,85 +71,200 @@ class Batcher:
         max_batch_size: int,
         max_waiting: int,
         join: Callable[[list[np.ndarray]], np.ndarray] = np.concatenate,
+        inline: bool = False,
+        on_batch: Callable[[np.ndarray, np.ndarray, float, float], None] | None = None,
     ) -> None:
         self._run, self._max_batch_size, self._max_waiting, self._join = run, max_batch_size, max_waiting, join
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self._requests: deque[_Request] = deque()
+        self._on_batch = on_batch
+        self._executor = None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._tickets: deque[Ticket] = deque()
         self._num_waiting = 0
-        self._worker: asyncio.Task[None] | None = None
+        self._seconds_per_sample = 0.0
+        self._busy = False
 
     @property
     def num_waiting(self) -> int:
         """Samples that wait for the runtime."""
         return self._num_waiting
 
-    async def submit(self, samples: np.ndarray) -> np.ndarray:
+    def check_room(self, num_samples: int = 1, timeout: float | None = None) -> None:
+        """Check that a request of ``num_samples`` would be taken in and answered within ``timeout`` seconds.
+
+        Raises:
+            OverloadedError: it would not.
+        """
+        waiting = self._num_waiting
+        if not waiting:
+            return
+        if waiting + num_samples > self._max_waiting:
+            raise OverloadedError(f"{waiting} samples wait, of at most {self._max_waiting}.")
+        if timeout is not None and waiting * self._seconds_per_sample > timeout:
+            expected = waiting * self._seconds_per_sample
+            raise OverloadedError(f"{waiting} samples wait, for about {expected:.1f} s; the request has {timeout:g} s.")
+
+    def put(self, samples: np.ndarray, done: Done, timeout: float | None = None) -> Ticket:
+        """Queue ``samples`` [N, ...], N at least 1; ``done`` gets their outputs [N, ...] in their order.
+
+        Where the request cannot begin within ``timeout`` seconds, ``done`` gets a DeadlineError.
+
+        Raises:
+            OverloadedError: too many samples wait already.
+        """
+        if self._num_waiting:
+            self.check_room(len(samples), timeout)
+        now = perf_counter()
+        ticket = Ticket(samples, done, now, None if timeout is None else now + timeout)
+        self._tickets.append(ticket)
+        self._num_waiting += len(samples)
+        if not self._busy:
+            self._busy = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        return ticket
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Give up the place of ``ticket``: nothing more is computed for it, and its `done` is not called."""
+        if not ticket.cancelled:
+            ticket.cancelled = True
+            self._forget(ticket)
+
+    async def submit(self, samples: np.ndarray, timeout: float | None = None) -> np.ndarray:
         """Return the outputs [N, ...] of ``samples`` [N, ...], N at least 1, in their order.
 
         Cancelling this frees the place in the queue at once.
 
         Raises:
             OverloadedError: too many samples wait already.
+            DeadlineError: the request did not begin within ``timeout`` seconds.
         """
-        if self._num_waiting and self._num_waiting + len(samples) > self._max_waiting:
-            raise OverloadedError(f"{self._num_waiting} samples wait, of at most {self._max_waiting}.")
-        request = _Request(samples, asyncio.get_running_loop().create_future())
-        self._requests.append(request)
-        self._num_waiting += len(samples)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
+        ticket = self.put(samples, into(answer), timeout)
         try:
-            return await request.answer
+            return await answer
         except asyncio.CancelledError:
-            self._num_waiting -= len(samples) - request.num_taken
+            self.cancel(ticket)
             raise
 
     def close(self) -> None:
         """Let the running batch end and take no more."""
-        self._executor.shutdown(wait=False)
+        if self._executor:
+            self._executor.shutdown(wait=False)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _turn(self) -> None:
+        """Run one batch of what waits; on the event loop, a further one has its own turn, after new requests came."""
+        pieces = self._take()
+        if not pieces:
+            self._busy = False
+            return
+        batch = self._join([piece for _, piece in pieces]) if len(pieces) > 1 else pieces[0][1]
+        loop, start = asyncio.get_running_loop(), perf_counter()
+        if self._executor is None:
+            try:
+                outcome: np.ndarray | Exception = self._run(batch)
+            except Exception as error:  # the error is the answer to all who were in the batch
+                outcome = error
+            self._finish(pieces, batch, start, perf_counter() - start, outcome)
+            return
+
+        def ended(future: Future[np.ndarray]) -> None:
+            error = future.exception()
+            assert error is None or isinstance(error, Exception)
+            seconds = perf_counter() - start
+            outcome = error if error is not None else future.result()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._finish, pieces, batch, start, seconds, outcome)
+
         try:
-            while pieces := self._take():
-                batch = self._join([piece for _, piece in pieces]) if len(pieces) > 1 else pieces[0][1]
-                try:
-                    _deliver(pieces, await loop.run_in_executor(self._executor, self._run, batch))
-                except Exception as error:  # the error is the answer to all who were in the batch
-                    self._fail(pieces, error)
-        finally:
-            self._worker = None
+            self._executor.submit(self._run, batch).add_done_callback(ended)
+        except RuntimeError as error:  # closed
+            self._finish(pieces, batch, start, 0.0, error)
 
-    def _take(self) -> list[tuple[_Request, np.ndarray]]:
+    def _finish(
+        self, pieces: list[Piece], batch: np.ndarray, start: float, seconds: float, outcome: np.ndarray | Exception
+    ) -> None:
+        # What waits runs next, whatever becomes of these answers.
+        if self._tickets:
+            asyncio.get_running_loop().call_soon(self._turn)
+        else:
+            self._busy = False
+        if isinstance(outcome, Exception):
+            self._fail(pieces, outcome)
+            return
+        newest = seconds / len(batch)
+        self._seconds_per_sample = MEMORY * (self._seconds_per_sample or newest) + (1 - MEMORY) * newest
+        _deliver(pieces, outcome)
+        if self._on_batch:
+            self._on_batch(batch, outcome, start - pieces[0][0].enqueued, seconds)
+
+    def _take(self) -> list[Piece]:
         """Remove up to one batch from the queue; what is left of a request goes to its end."""
-        pieces: list[tuple[_Request, np.ndarray]] = []
-        room = self._max_batch_size
-        while room and self._requests:
-            request = self._requests.popleft()
-            num = min(room, request.num_waiting)
+        pieces: list[Piece] = []
+        room, now = self._max_batch_size, perf_counter()
+        while room and self._tickets:
+            ticket = self._tickets.popleft()
+            num = min(room, ticket.num_waiting)
             if not num:
                 continue
-            pieces.append((request, request.samples[request.num_taken : request.num_taken + num]))
-            request.num_taken += num
+            if ticket.deadline is not None and now > ticket.deadline:
+                self._forget(ticket)
+                _tell(ticket, DeadlineError("The request's time was up before its turn came."))
+                continue
+            taken = ticket.num_taken
+            pieces.append(
+                (ticket, ticket.samples[taken : taken + num] if num < len(ticket.samples) else ticket.samples)
+            )
+            ticket.num_taken = taken + num
             self._num_waiting -= num
             room -= num
-            if request.num_waiting:
-                self._requests.append(request)
+            if ticket.num_waiting:
+                self._tickets.append(ticket)
         return pieces
 
-    def _fail(self, pieces: list[tuple[_Request, np.ndarray]], error: Exception) -> None:
-        for request, _ in pieces:
-            self._num_waiting -= request.num_waiting
-            request.num_taken = len(request.samples)
-            if not request.answer.done():
-                request.answer.set_exception(error)
+    def _fail(self, pieces: list[Piece], error: Exception) -> None:
+        for ticket, _ in pieces:
+            self._forget(ticket)
+            if not ticket.cancelled:
+                ticket.cancelled = True  # a later batch may still bring other parts of it
+                _tell(ticket, error)
+
+    def _forget(self, ticket: Ticket) -> None:
+        """Let no batch take what is left of ``ticket``."""
+        self._num_waiting -= ticket.num_waiting
+        ticket.num_taken = len(ticket.samples)
 
 
-def _deliver(pieces: list[tuple[_Request, np.ndarray]], outputs: np.ndarray) -> None:
+def into(answer: asyncio.Future[np.ndarray]) -> Done:
+    """Return what puts a request's outcome into ``answer``."""
+
+    def done(result: np.ndarray | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+    return done
+
+
+def _deliver(pieces: list[Piece], outputs: np.ndarray) -> None:
     assert len(outputs) == sum(len(piece) for _, piece in pieces), outputs.shape
     start = 0
-    for request, piece in pieces:
-        request.outputs.append(outputs[start : start + len(piece)])
-        start += len(piece)
-        if request.num_taken == len(request.samples) and not request.answer.done():
-            request.answer.set_result(np.concatenate(request.outputs))
+    for ticket, piece in pieces:
+        end = start + len(piece)
+        if not ticket.cancelled:
+            if len(piece) == len(ticket.samples):
+                _tell(ticket, outputs[start:end])
+            else:
+                ticket.outputs.append(outputs[start:end])
+                if ticket.num_taken == len(ticket.samples):
+                    _tell(ticket, np.concatenate(ticket.outputs))
+        start = end
+
+
+def _tell(ticket: Ticket, result: np.ndarray | Exception) -> None:
+    done = ticket.done
+    del ticket.done  # it holds the request, which holds the ticket
+    try:
+        done(result)
+    except Exception:  # one answer that cannot be sent must not cost the others of the batch theirs
+        logger.exception("An answer could not be delivered")

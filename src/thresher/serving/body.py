@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES = 32 * 2**20
 MAX_BODY_SECONDS = 30.0
+LARGE_BODY_BYTES = 128 * 2**10
+
+Decoded = TypeVar("Decoded")
+
+# Large bodies are decoded one after another beside the event loop: health checks stay quick, and the many
+# Python objects of a large JSON document exist once, not once a request.
+_large_bodies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoding")
+
+
+async def decode_beside(decode: Callable[[], Decoded], num_bytes: int) -> Decoded:
+    """Return what ``decode`` does, beside the event loop where the body of ``num_bytes`` is large."""
+    if num_bytes < LARGE_BODY_BYTES:
+        return decode()
+    return await asyncio.get_running_loop().run_in_executor(_large_bodies, decode)
 
 
 async def read_body(request: Request) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 
 MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
+CARD_FILE, VERDICT_FILE, PROFILE_FILE = "card.md", "verdict.json", "profile.json"
+ATTACHMENTS = (CARD_FILE, VERDICT_FILE, PROFILE_FILE)
+"""What a bundle may hold besides, and a service answers without."""
 
 
 class BundleError(ThresherError):
@@ -38,8 +43,13 @@ class ModelInfo(Config):
     max_batch_size: int = Field(ge=1)
     """The most samples in one call of ONNX Runtime."""
     max_latency_ms: int = Field(ge=1)
-    """The latency that the recipe asks for. The batcher never waits, so nothing is delayed by it; the latency
-    histogram on /metrics has a bucket that ends exactly here."""
+    """The longest that one call of ONNX Runtime may take: batches are kept so small, by what the service measures when
+    it starts. The batcher never waits, so nothing is delayed by it. The latency histogram on /metrics has a bucket
+    that ends exactly here."""
+    timeout_ms: int = Field(default=5000, ge=1)
+    """How long a request may wait for its turn."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that answer; None for as many as the cores of the machine that serves are enough for."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What the evaluation measured."""
 
@@ -51,19 +61,36 @@ class Bundle:
     onnx_bytes: bytes
     encoder: Encoder
     info: ModelInfo
+    attachments: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+    """File name, one of `ATTACHMENTS`, to content; empty for a champion that was registered without any."""
+    reason: str = ""
+    """Of the challenge that it won or lost, until it is registered: from then on the registry's history has it."""
 
 
-def write_bundle(folder: Path, onnx_bytes: bytes, encoder: Encoder, info: ModelInfo) -> None:
+def hash_content(onnx_bytes: bytes, encoder: Encoder) -> str:
+    """Return what tells a model and its encoder from others."""
+    return hashlib.sha256(onnx_bytes + encoder.model_dump_json().encode()).hexdigest()
+
+
+def write_bundle(
+    folder: Path,
+    onnx_bytes: bytes,
+    encoder: Encoder,
+    info: ModelInfo,
+    attachments: Mapping[str, bytes] | None = None,
+) -> None:
     """Write a bundle to ``folder``, which is made where it is missing.
 
     Args:
         onnx_bytes: a model from the encoder's `model_input` to `probabilities`, float32 [N, K], or `value`,
             float32 [N, 1].
+        attachments: as `Bundle` has them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(onnx_bytes)
     (folder / ENCODER_FILE).write_text(encoder.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_attachments(folder, attachments or {})
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -73,7 +100,7 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: a file is missing, empty or not what it should be.
     """
     onnx_bytes = _read(folder, MODEL_FILE)
-    return Bundle(onnx_bytes, read_bundle_encoder(folder), read_info(folder))
+    return Bundle(onnx_bytes, read_bundle_encoder(folder), read_info(folder), read_attachments(folder))
 
 
 def read_bundle_encoder(folder: Path) -> Encoder:
@@ -94,6 +121,18 @@ def read_info(folder: Path) -> ModelInfo:
     """
     info: ModelInfo = _parse(folder, INFO_FILE, ModelInfo)
     return info
+
+
+def write_attachments(folder: Path, attachments: Mapping[str, bytes]) -> None:
+    """Write ``attachments`` into ``folder``, which is there."""
+    for name, content in attachments.items():
+        assert name in ATTACHMENTS, name
+        (folder / name).write_bytes(content)
+
+
+def read_attachments(folder: Path) -> dict[str, bytes]:
+    """Return the attachments that ``folder`` holds."""
+    return {name: (folder / name).read_bytes() for name in ATTACHMENTS if (folder / name).is_file()}
 
 
 def _parse(folder: Path, name: str, kind: Any) -> Any:

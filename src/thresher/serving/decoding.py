@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
 import numpy as np
+import orjson
 from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -53,11 +54,11 @@ def decode_json(body: bytes, encoder: Encoder) -> np.ndarray:
     one, many = encoder.NAMES
     key, value = _only_entry(_parse_json(body), encoder)
     if key == one:
-        return _encode_json(value, encoder, "")
+        return encode_json(value, encoder, "")
     if not isinstance(value, list) or not value:
         raise InvalidInputError(f"'{many}' must be a list of one or more. Each is {encoder.expected}.")
-    _check_count(len(value), encoder)
-    samples = [_encode_json(item, encoder, f"{many}[{index}]: ") for index, item in enumerate(value)]
+    check_count(len(value), encoder)
+    samples = [encode_json(item, encoder, f"{many}[{index}]: ") for index, item in enumerate(value)]
     return encoder.model_input.join(samples)
 
 
@@ -68,8 +69,8 @@ def decode_files(files: list[tuple[str, bytes]], encoder: Encoder) -> np.ndarray
         HTTPException: 413 too many files.
         InvalidInputError: a file that cannot be read or is not what the model takes, by its name.
     """
-    _check_count(len(files), encoder)
-    return encoder.model_input.join([_decode_file(name, content, encoder) for name, content in files])
+    check_count(len(files), encoder)
+    return encoder.model_input.join([decode_file(name, content, encoder) for name, content in files])
 
 
 async def read_form(headers: Headers, body: bytes, encoder: Encoder) -> list[tuple[str, bytes]]:
@@ -104,13 +105,29 @@ async def read_form(headers: Headers, body: bytes, encoder: Encoder) -> list[tup
     return files
 
 
-def _check_count(count: int, encoder: Encoder) -> None:
+def check_count(count: int, encoder: Encoder) -> None:
+    """Check that ``count`` samples may come in one request.
+
+    Raises:
+        HTTPException: 413 they may not.
+    """
     most = max(1, MAX_REQUEST_BYTES // encoder.model_input.sample_bytes)
     if count > most:
         raise HTTPException(413, f"{count:,} {encoder.NAMES[1]} given. Send at most {most:,} at a time.")
 
 
-def _encode_json(value: Any, encoder: Encoder, place: str) -> np.ndarray:
+def decode_one(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
+    """Return one sample written as JSON, encoded [1, ...].
+
+    Raises:
+        HTTPException: 400 malformed JSON.
+        InvalidInputError: a wrong shape, type or range, by its name.
+    """
+    return encode_json(_parse_json(content), encoder, f"{name}: ")
+
+
+def encode_json(value: Any, encoder: Encoder, place: str) -> np.ndarray:
+    """Return one sample of a JSON document, encoded [1, ...]; ``place`` begins the text of an error."""
     try:
         return encoder.encode_json(value)
     except (OverflowError, RecursionError) as error:
@@ -119,7 +136,12 @@ def _encode_json(value: Any, encoder: Encoder, place: str) -> np.ndarray:
         raise InvalidInputError(f"{place}{error}") from error
 
 
-def _decode_file(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
+def decode_file(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
+    """Return the file ``name``, encoded [1, ...].
+
+    Raises:
+        InvalidInputError: it cannot be read or is not what the model takes, by its name.
+    """
     try:
         return encoder.encode_file(content)
     except InvalidInputError as error:
@@ -127,6 +149,10 @@ def _decode_file(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
 
 
 def _parse_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass  # the slower parser has better words, and takes the few documents that only it can read
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except RecursionError as error:

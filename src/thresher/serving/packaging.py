@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from thresher.errors import ThresherError
-from thresher.serving.bundle import read_bundle
+from thresher.serving.bundle import Bundle, read_bundle, write_bundle
+from thresher.serving.challenger import Challenger, read_challenger, write_challenger
 from thresher.serving.session import open_session
 
 SERVICE = "thresher.serving.service:Champion"
@@ -21,12 +23,41 @@ class PackagingError(ThresherError):
     """A bundle that BentoML cannot store, or a Bento that cannot be built."""
 
 
+def pack(champion: Bundle, challenger: Challenger | None = None) -> str:
+    """Store ``champion``, build its Bento, which is the newest of its recipe from now on, and return the Bento's tag.
+
+    Args:
+        challenger: sees a share of the traffic; see `why_unfit`.
+
+    Raises:
+        BundleError: ONNX Runtime cannot run a model of theirs.
+        PackagingError: BentoML cannot store or build it.
+    """
+    with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
+        write_bundle(Path(folder), champion.onnx_bytes, champion.encoder, champion.info, champion.attachments)
+        if challenger:
+            write_challenger(Path(folder), challenger)
+        stored = store_bundle(Path(folder))
+    try:
+        return build_bento(champion.info.recipe)
+    except PackagingError:
+        _forget(stored)
+        raise
+
+
+def _forget(model: str) -> None:
+    """Delete a model from the store: it would be taken for the newest champion, which it did not become."""
+    import bentoml
+
+    bentoml.models.delete(model)
+
+
 def store_bundle(folder: Path) -> str:
     """Put the bundle in ``folder`` into the BentoML model store and return its tag, `thresher-RECIPE:VERSION`.
 
     Raises:
         BundleError: the bundle is damaged, or ONNX Runtime cannot run its model.
-        PackagingError: the recipe's name cannot be a BentoML tag.
+        PackagingError: the recipe's name cannot be a BentoML tag, or the store cannot be written.
     """
     import bentoml
 
@@ -36,17 +67,25 @@ def store_bundle(folder: Path) -> str:
     open_session(bundle)  # a model that cannot be served must not become the newest champion
     info = bundle.info
     labels = {name: str(getattr(info, name)) for name in (*LABELS, "candidate")}
-    metadata = info.model_dump(mode="json")
+    metadata = info.model_dump(mode="json", exclude_none=True)
+    if challenger := read_challenger(folder):
+        open_session(challenger.bundle)
+        labels["challenger_version"] = challenger.bundle.info.model_version
     try:
         with bentoml.models.create(model_name(info.recipe), labels=labels, metadata=metadata) as model:
             shutil.copytree(folder, model.path, dirs_exist_ok=True)
     except ValueError as error:
         raise PackagingError(f"Recipe '{info.recipe}': {error}. Rename the recipe.") from error
+    except OSError as error:
+        fix = "Make the folder writable, or name another in the variable BENTOML_HOME."
+        raise PackagingError(f"BentoML's store cannot be written: {error}. {fix}") from error
     return str(model.tag)
 
 
-def build_bento(recipe: str) -> str:
+def build_bento(recipe: str, gpu: bool = False) -> str:
     """Build the Bento of the newest stored champion of ``recipe`` and return its tag, `RECIPE:VERSION`.
+
+    With ``gpu``, its image has CUDA.
 
     Runs `bentoml build` in a process of its own, since BentoML changes the working directory and keeps the first
     service it loads.
@@ -58,7 +97,8 @@ def build_bento(recipe: str) -> str:
 
     if not (PROJECT / "bentofile.yaml").is_file():
         raise PackagingError(f"No bentofile.yaml in {PROJECT}. Run thresher from its source tree.")
-    command = [sys.executable, "-m", "bentoml", "build", "--arg", f"recipe={recipe}", str(PROJECT)]
+    command = [sys.executable, "-m", "bentoml", "build", "--arg", f"recipe={recipe}"]
+    command += [*(["--arg", "gpu=true"] if gpu else []), str(PROJECT)]
     done = subprocess.run(command, cwd=PROJECT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True)
     if done.returncode:
         raise PackagingError(f"bentoml build of {SERVICE} failed for recipe '{recipe}':\n{done.stderr.strip()[-4000:]}")

@@ -1,9 +1,8 @@
-"""The page at `/`: what is served, and a call that works when pasted."""
+"""What is at `/`: for programs what is served and a call that works when pasted, for browsers the way to the page."""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
@@ -23,16 +22,11 @@ HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def index_page(request: Request, bundle: Bundle) -> Response:
-    """Return the page as HTML for a browser, as JSON for anything else."""
-    about = describe(bundle, _url(request))
-    if "text/html" not in request.headers.get("accept", ""):
-        return JSONResponse(about)
-    example = html.escape(about.pop("example"), quote=False)
-    rows = html.escape(json.dumps(about, indent=2), quote=False)
-    return HTMLResponse(
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(bundle.info.recipe)}</title>"
-        f"<h1>{html.escape(bundle.info.recipe)}</h1><p>Paste this to try it:</p><pre>{example}</pre><pre>{rows}</pre>"
-    )
+    """Lead a browser to the page for people, and answer anything else in JSON."""
+    if "text/html" in request.headers.get("accept", ""):
+        # Relative, so that a proxy may serve all this under a path of its own.
+        return RedirectResponse("ui", headers={"Vary": "Accept"})
+    return JSONResponse(describe(bundle, service_url(request)), headers={"Vary": "Accept"})
 
 
 def describe(bundle: Bundle, url: str) -> dict[str, Any]:
@@ -52,7 +46,7 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
             "json": f'Either {{"{one}": ...}} or {{"{many}": [..., ...]}}.',
             one: encoder.expected,
         },
-        "other": ["GET /livez", "GET /readyz", "GET /metrics"],
+        "other": ["POST /explain", "GET /ui", "GET /livez", "GET /readyz", "GET /metrics"],
         "example": f"{_example(encoder)} {url}/predict",
     }
 
@@ -76,7 +70,7 @@ def _blank_png(encoder: ImageEncoder) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _url(request: Request) -> str:
-    """Where the caller reached this service; a Host header is the caller's text and goes into a shell command."""
+def service_url(request: Request) -> str:
+    """Return where the caller reached this service; a Host header is anyone's text and goes into a shell command."""
     host = request.headers.get("host", "")
     return f"{request.scope['scheme']}://{host if HOST.fullmatch(host) else 'localhost:3000'}"

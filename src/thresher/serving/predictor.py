@@ -2,71 +2,167 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
-from thresher.serving.batcher import Batcher
+from thresher.serving.batcher import Batcher, DeadlineError, Done, OverloadedError, Ticket, into
 from thresher.serving.bundle import Bundle
 from thresher.serving.metrics import Metrics
+from thresher.serving.pace import measure_pace
 from thresher.serving.session import open_session
+from thresher.serving.v2.requests import InferCodec
+from thresher.serving.v2.tensors import ModelTensors, UnknownModelError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from thresher.serving.shadow import Shadow
 
 MAX_WAITING_BATCHES = 64
 MAX_WAITING_BYTES = 256 * 2**20
 
 
 class Predictor:
-    """Answers requests with the model of one bundle.
+    """Answers requests with the model of one bundle; all protocols share its batcher and its metrics.
 
     Args:
         registry: where the metrics go; without one, prometheus_client's own, which takes one Predictor a process.
+        threads: of the session, where they are not to be those of the evaluation.
 
     Raises:
         BundleError: the bundle's model cannot be run or does not fit its encoder.
     """
 
-    def __init__(self, bundle: Bundle, registry: CollectorRegistry | None = None) -> None:
-        self.bundle = bundle
-        self._session, self._metrics = open_session(bundle), Metrics(bundle, registry)
-        model_input, max_batch_size = bundle.encoder.model_input, bundle.info.max_batch_size
-        max_waiting = min(MAX_WAITING_BATCHES * max_batch_size, MAX_WAITING_BYTES // model_input.sample_bytes)
-        self._batcher = Batcher(self._run, max_batch_size, max_waiting, model_input.join)
+    def __init__(self, bundle: Bundle, registry: CollectorRegistry | None = None, threads: int | None = None) -> None:
+        self.bundle, self.tensors = bundle, ModelTensors(bundle)
+        self.codec = InferCodec(self.tensors)
+        self.session = open_session(bundle, threads)
+        self.metrics = Metrics(bundle, registry)
+        self.timeout: float = bundle.info.timeout_ms / 1000
+        """Seconds that a request may wait where it does not say how many."""
+        self.shadow: Shadow | None = None
+        self._is_doubtful = False  # once an answer was not finite, each is looked at; until then, each batch
+        model_input, info = bundle.encoder.model_input, bundle.info
+        self.pace = measure_pace(self.session.run, model_input.example, info.max_batch_size, info.max_latency_ms / 1000)
+        most = min(MAX_WAITING_BATCHES * info.max_batch_size, MAX_WAITING_BYTES // model_input.sample_bytes)
+        size, join = self.pace.max_batch_size, model_input.join
+        self._batcher = Batcher(self._run, size, most, join, self.pace.inline, self._observe)
 
-    async def predict(self, samples: np.ndarray) -> list[dict[str, Any]]:
-        """Return one prediction a sample of ``samples``, encoded as the bundle's encoder does it.
+    def check_room(self) -> None:
+        """Check that a request would be taken in, before it is even decoded.
+
+        Raises:
+            OverloadedError: it would not.
+        """
+        self._batcher.check_room(1, self.timeout)
+
+    def count_refused(self, protocol: str, error: Exception) -> None:
+        """Count a request that never came to the batcher, for ``error``."""
+        self.metrics.count_request(protocol, outcome_of(error), 0.0)
+
+    def begin(self, samples: np.ndarray, protocol: str, done: Done, timeout: float | None = None) -> Ticket | None:
+        """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
+
+        Args:
+            protocol: what the request came by, for the metrics.
+            timeout: seconds until its turn must have come; without one, the recipe's.
+
+        Returns: the place in the queue, for `cancel`; None where ``done`` was called already.
+        """
+        start = perf_counter()
+
+        def finish(result: np.ndarray | Exception) -> None:
+            if self._is_doubtful and not isinstance(result, Exception) and not _all_finite(result):
+                result = self._not_finite(result)
+            outcome = outcome_of(result) if isinstance(result, Exception) else "ok"
+            self.metrics.count_request(protocol, outcome, perf_counter() - start)
+            done(result)
+
+        try:
+            return self._batcher.put(samples, finish, self.timeout if timeout is None else timeout)
+        except OverloadedError as error:
+            finish(error)
+            return None
+
+    def cancel(self, ticket: Ticket, protocol: str) -> None:
+        """Give up a place in the queue, of a client that has hung up."""
+        if not ticket.cancelled:
+            self._batcher.cancel(ticket)
+            self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
+
+    async def infer(self, samples: np.ndarray, protocol: str = "rest", timeout: float | None = None) -> np.ndarray:
+        """Return the probabilities [N, K] or values [N, 1], float32, of ``samples`` [N, ...].
+
+        Cancelling this frees the place in the queue at once.
 
         Raises:
             OverloadedError: too many samples wait already.
+            DeadlineError: the turn did not come within ``timeout`` seconds.
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """
-        start = perf_counter()
-        answers = await self._batcher.submit(samples)
-        self._check(answers)
+        answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
+        ticket = self.begin(samples, protocol, into(answer), timeout)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if ticket:
+                self.cancel(ticket, protocol)
+            raise
+
+    async def predict(self, samples: np.ndarray, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Return one prediction a sample of ``samples``, as the typed REST says it; see `infer`."""
+        return self.say(await self.infer(samples, "rest", timeout))
+
+    def say(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Return ``outputs`` as the typed REST says them, one dictionary a sample."""
         names = self.bundle.encoder.class_names
-        self._metrics.count_request(answers.argmax(axis=1), perf_counter() - start)
         # float32 to a Python float is exact: the answer holds the very number that the model gave.
-        return _say_classes(answers, names) if names else [{"value": value} for value in answers[:, 0].tolist()]
+        return _say_classes(outputs, names) if names else [{"value": value} for value in outputs[:, 0].tolist()]
 
     def close(self) -> None:
         """Take no more samples."""
         self._batcher.close()
-
-    def _check(self, answers: np.ndarray) -> None:
-        if not np.isfinite(answers).all():
-            encoder, wrong = self.bundle.encoder, int(np.flatnonzero(~np.isfinite(answers).all(axis=1))[0])
-            raise InvalidInputError(
-                f"The model has no finite answer to {encoder.NAMES[0]} {wrong}: numbers too large. "
-                f"Expected {encoder.expected}."
-            )
+        if self.shadow:
+            self.shadow.close()
+        self.metrics.close()
 
     def _run(self, samples: np.ndarray) -> np.ndarray:
-        self._metrics.count_batch(len(samples))
-        return self._session.run(samples)
+        outputs = self.session.run(samples)
+        if not _all_finite(outputs):
+            self._is_doubtful = True
+        return outputs
+
+    def _observe(self, samples: np.ndarray, outputs: np.ndarray, queue_seconds: float, run_seconds: float) -> None:
+        self.metrics.count_batch(len(samples), queue_seconds, run_seconds)
+        self.metrics.count_answers(outputs)
+        self.metrics.see_inputs(samples)
+        if self.shadow:
+            self.shadow.see(samples, outputs)
+
+    def _not_finite(self, outputs: np.ndarray) -> InvalidInputError:
+        encoder, wrong = self.bundle.encoder, int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
+        return InvalidInputError(
+            f"The model has no finite answer to {encoder.NAMES[0]} {wrong}: numbers too large. "
+            f"Expected {encoder.expected}."
+        )
+
+
+def outcome_of(error: Exception) -> str:
+    """Return what the metrics call a request that ended with ``error``."""
+    if isinstance(error, OverloadedError):
+        return "overloaded"
+    if isinstance(error, DeadlineError):
+        return "deadline"
+    return "invalid" if isinstance(error, (InvalidInputError, UnknownModelError, HTTPException)) else "error"
+
+
+def _all_finite(outputs: np.ndarray) -> bool:
+    return bool(np.isfinite(outputs).all())
 
 
 def _say_classes(probabilities: np.ndarray, names: tuple[str, ...]) -> list[dict[str, Any]]:

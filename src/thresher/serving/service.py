@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bentoml
+from _bentoml_sdk.service import Service
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +15,12 @@ from thresher.serving.app import create_app
 from thresher.serving.bundle import read_bundle, read_bundle_encoder, read_info
 from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
 from thresher.serving.container import container_image
+from thresher.serving.cores import num_workers, session_threads
+from thresher.serving.front import Front
+from thresher.serving.hot import HotRoutes
 from thresher.serving.predictor import Predictor
+from thresher.serving.running import Listeners, listen_beside, settle
+from thresher.serving.shadow import open_shadow
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
 # answer. They report later, so that what thresher/__init__.py says in the environment counts after all.
@@ -27,20 +34,24 @@ class Arguments(BaseModel):
 
     recipe: str | None = None
     """Whose champion; the newest of all where it is not given."""
+    gpu: bool = False
+    """Whether the container's image has CUDA."""
 
 
 bento = bento_folder()
-champion = bento_champion(bento) if bento else newest_champion(bentoml.use_arguments(Arguments).recipe)
+arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
+champion = bento_champion(bento) if bento else newest_champion(arguments.recipe)
 info = read_info(Path(champion.path))
+workers = num_workers(info.workers, info.threads)
 app = create_app()
 
 
 @bentoml.service(
     name=info.recipe.lower(),
     description=describe_champion(info),
-    image=None if bento else container_image(read_bundle_encoder(Path(champion.path))),
+    image=None if bento else container_image(read_bundle_encoder(Path(champion.path)), info, arguments.gpu),
     labels={name: getattr(info, name) for name in LABELS},
-    workers=1,
+    workers=workers,
 )
 @bentoml.asgi_app(app)
 class Champion:
@@ -49,9 +60,40 @@ class Champion:
     model = BentoModel(champion.tag)
 
     def __init__(self) -> None:
-        app.state.predictor = Predictor(read_bundle(Path(self.model.path)))
+        threads = session_threads(info.threads, workers)
+        self.predictor = app.state.predictor = Predictor(read_bundle(Path(self.model.path)), threads=threads)
+        self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
+        self.listeners: Listeners | None = None
+
+    @bentoml.on_startup
+    async def listen(self) -> None:
+        """Answer over all protocols."""
+        front = FrontedService.front
+        assert front is not None
+        front.hot = HotRoutes(self.predictor)
+        self.predictor.metrics.start()
+        self.listeners = await listen_beside(front, front.hot, self.predictor)
+        settle()
 
     @bentoml.on_shutdown
-    def close(self) -> None:
-        """Let the model end its last batch."""
-        app.state.predictor.close()
+    async def close(self) -> None:
+        """Answer what has come and let the model end its last batch."""
+        if self.listeners:
+            await self.listeners.close()
+        self.predictor.close()
+
+
+class FrontedService(Service[Any]):
+    """A BentoML service whose hot routes are answered before its middlewares, which take longer than a small model."""
+
+    __slots__ = ()
+    front: Front | None = None
+
+    def to_asgi(self, is_main: bool = True) -> Front:
+        """Return BentoML's app behind the front."""
+        FrontedService.front = Front(super().to_asgi(is_main))
+        return FrontedService.front
+
+
+# `bentoml.service` makes a Service and nothing else; it has slots, so that no method of it alone can be replaced.
+Champion.__class__ = FrontedService  # type: ignore[method-assign]

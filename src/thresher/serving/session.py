@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OUTPUT = {"classification": ClassOutput.name, "regression": ValueOutput.name}
 """Of the graph, by task."""
 
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""Which of them there are depends on the package that is installed: an image without CUDA has the second alone."""
+
 
 class Session:
     """Runs a bundle's model; not for two threads at once."""
@@ -31,8 +34,11 @@ class Session:
         return answers
 
 
-def open_session(bundle: Bundle) -> Session:
+def open_session(bundle: Bundle, threads: int | None = None) -> Session:
     """Return a session on the model of ``bundle``, warmed up with its encoder and proven to fit it.
+
+    Args:
+        threads: of ONNX Runtime for one call; without a number, as many as in the evaluation.
 
     Raises:
         BundleError: the encoder cannot encode its own example, such as for want of a package; ONNX Runtime cannot
@@ -41,10 +47,11 @@ def open_session(bundle: Bundle) -> Session:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = bundle.info.threads
+    options.intra_op_num_threads = threads or bundle.info.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    encoder, providers = bundle.encoder, ["CPUExecutionProvider"]
+    encoder, there = bundle.encoder, onnxruntime.get_available_providers()
+    providers = [name for name in PROVIDERS if name in there]
     example = _encode_example(encoder)
     try:
         model = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=providers)

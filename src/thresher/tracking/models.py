@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
+from collections.abc import Mapping
 from contextlib import redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
@@ -17,20 +19,23 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 
+from thresher.errors import DataError
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
+from thresher.serving.bundle import hash_content, read_attachments, write_attachments
+from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
 from thresher.tracking.run import run_id
 
 if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Evaluation
     from thresher.modalities.fingerprint import DataFingerprint
 
-ALIAS = "champion"
 # MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
 # this step nothing is ever logged.
 MODEL_STEP = -1
 RECIPE, CANDIDATE, ENCODER, CONTENT = "recipe", "candidate", "encoder", "content_sha256"
+ATTACHMENTS = "attachments"
 
 
 def data_sets(recipe: str, fingerprint: DataFingerprint) -> dict[str, MetaDataset]:
@@ -52,7 +57,7 @@ def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: En
 
     A model that an earlier run has logged is linked and not logged again: it leads to the run that made it.
     """
-    content = hashlib.sha256(onnx_file + encoder.model_dump_json().encode()).hexdigest()
+    content = hash_content(onnx_file, encoder)
     found = _find_candidate(candidate, content)
     if found is None:
         return _log_candidate(recipe, candidate, onnx_file, encoder, content)
@@ -122,33 +127,95 @@ def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, 
     mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
 
 
-def register_champion(recipe: str, model_id: str, tags: dict[str, str]) -> str:
+def register(recipe: str, model_id: str, tags: dict[str, str], alias: Alias, reason: str) -> str:
     """Register the logged model ``model_id`` as a new version, move the alias to it, and return the version."""
-    client = MlflowClient()
     with redirect_stderr(io.StringIO()):  # MLflow prints there that it has succeeded
         registered = mlflow.register_model(f"models:/{model_id}", recipe, tags=tags)
-    client.set_registered_model_alias(recipe, ALIAS, registered.version)
+    move_alias(recipe, str(registered.version), RUN, reason, alias)
     return str(registered.version)
 
 
+def attach(model_id: str, attachments: Mapping[str, bytes]) -> dict[str, str]:
+    """Put ``attachments`` beside the logged model ``model_id``; return the tags that a version finds them by.
+
+    Each set of them has a folder of its own, named by their hash: a later version of the same model changes nothing
+    that an earlier one has.
+    """
+    if not attachments:
+        return {}
+    digest = hashlib.sha256(json.dumps({name: content.hex() for name, content in attachments.items()}).encode())
+    place = f"{ATTACHMENTS}/{digest.hexdigest()}"
+    with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
+        write_attachments(Path(folder), attachments)
+        MlflowClient().log_model_artifacts(model_id, folder, place)
+    return {ATTACHMENTS: place}
+
+
 def find_champion(recipe: str) -> Any | None:
-    """Return MLflow's version that has the alias `champion`, or None where no version has it.
+    """Return MLflow's version that has the alias `champion`; see `find_version`."""
+    return find_version(recipe, CHAMPION)
+
+
+def find_version(recipe: str, name: str) -> Any | None:
+    """Return MLflow's version that has the alias or the number ``name``, or None where no version has it.
 
     Raises:
-        MlflowException: the registry cannot be asked; a champion that cannot be seen is not one that is not there.
+        MlflowException: the registry cannot be asked; a version that cannot be seen is not one that is not there.
+    """
+    registered = find_registered(recipe)
+    if registered is None:
+        return None
+    number = str(registered.aliases.get(name, name))
+    return next((version for version in list_versions(recipe) if str(version.version) == number), None)
+
+
+def list_versions(recipe: str) -> list[Any]:
+    """Return MLflow's versions of ``recipe``, the oldest first.
+
+    Raises:
+        MlflowException: the registry cannot be asked.
+    """
+    found = mlflow.search_model_versions(filter_string=f"name = '{recipe}'")
+    return sorted(found, key=lambda one: int(one.version))
+
+
+def contents_of(recipe: str) -> dict[str, str]:
+    """Return version -> the hash of its model and encoder; a version of before has none.
+
+    Raises:
+        MlflowException: the registry cannot be asked.
+    """
+    return {str(one.version): one.tags[CONTENT] for one in list_versions(recipe) if CONTENT in one.tags}
+
+
+def find_registered(recipe: str) -> Any | None:
+    """Return MLflow's registered model of ``recipe`` with its aliases and tags, None where nothing is registered.
+
+    Raises:
+        MlflowException: the registry cannot be asked.
     """
     client = MlflowClient()
     if not client.search_registered_models(f"name = '{recipe}'"):
         return None
-    number = client.get_registered_model(recipe).aliases.get(ALIAS)
-    return client.get_model_version(recipe, number) if number else None
+    return client.get_registered_model(recipe)  # a search does not give the aliases
 
 
-def load_champion(champion: Any) -> tuple[bytes, dict[str, Any]]:
-    """Return the ONNX file of a registered version and the metadata that was logged with it."""
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{champion.name}/{champion.version}"))
+def load_version(version: Any) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
+    """Return the ONNX file of a registered version, the metadata that was logged with it, and its attachments.
+
+    Raises:
+        DataError: the version has attachments that are gone.
+    """
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
     model = mlflow.models.Model.load(str(folder))
-    return (folder / model.flavors["onnx"]["data"]).read_bytes(), dict(model.metadata or {})
+    place = version.tags.get(ATTACHMENTS)
+    attachments = read_attachments(folder / place) if place else {}
+    if place and not attachments:
+        raise DataError(
+            f"Version {version.version} of {version.name} in MLflow's registry has lost its files in {place}. "
+            f"Fix: take the tag '{ATTACHMENTS}' from that version."
+        )
+    return (folder / model.flavors["onnx"]["data"]).read_bytes(), dict(model.metadata or {}), attachments
 
 
 def _data_set(source: CodeDatasetSource, name: str, sha256: str) -> MetaDataset:

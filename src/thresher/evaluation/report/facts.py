@@ -50,7 +50,7 @@ def conditions(account: Account) -> str:
         f"{INTERVALS[verdict.task]}; each bound holds one-sided at {verdict.confidence:.0%}. "
         f"{_family(account)}Latencies are those of ONNX "
         f"Runtime {', '.join(versions)} on {threads}, on the file that is served, timed in turns with the float "
-        "model, at the float model's clock."
+        "model, in new sessions every round, at the float model's clock."
     )
 
 

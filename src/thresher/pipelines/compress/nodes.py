@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
+from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
+from thresher.compression.applying import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.failed import Failed, attempt
@@ -17,8 +16,6 @@ from thresher.progress import Step, report
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
-Model = TypeVar("Model")
-Data = TypeVar("Data")
 PARITY_SAMPLES = 256
 # Tracing a network and silencing an exporter change state of the whole process: with ThreadRunner, one at a time.
 PROCESS_STATE = threading.Lock()
@@ -49,7 +46,8 @@ def compress_network(
         known = dict(zip(candidate.teachers, teachers, strict=True))
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
-        network = _apply(candidate.network_steps, APPLY_TO_NETWORK, base, data)
+        with PROCESS_STATE:
+            network = apply_steps(candidate.network_steps, APPLY_TO_NETWORK, base, data)
         checkpoints.clear()
         return network
 
@@ -89,7 +87,8 @@ def quantize_onnx(
 
     def make() -> bytes:
         data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, tuple(batch_sizes), threads)
-        return _apply(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+        with PROCESS_STATE:
+            return apply_steps(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
 
     return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
 
@@ -102,17 +101,3 @@ def _export(network: Network, validation_samples: EncodedSamples) -> bytes:
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
     return onnx_file
-
-
-def _apply(
-    steps: tuple[Technique, ...],
-    functions: dict[type, Callable[[Model, Any, Data], Model]],
-    model: Model,
-    data: Data,
-) -> Model:
-    """Return ``model`` after ``steps``, each applied by its function in the table ``functions``."""
-    with PROCESS_STATE:
-        for step in steps:
-            report(Step(step.kind))
-            model = functions[type(step)](model, step, data)
-    return model

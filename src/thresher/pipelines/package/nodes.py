@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,14 +17,16 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import Samples
 from thresher.pipelines.types import Challenge, Contender, Verdict
-from thresher.progress import Step, report
-from thresher.serving.bundle import Bundle, ModelInfo, write_bundle
-from thresher.serving.options import Serving
+from thresher.progress import Notice, Step, report
+from thresher.serving.bundle import CARD_FILE, VERDICT_FILE, Bundle, ModelInfo, hash_content
+from thresher.serving.challenger import choose_challenger
+from thresher.serving.options import Serving, ShadowOptions
 
 
 def challenge_champion(
     verdict: Verdict,
     reigning: Bundle | None,
+    rolled_back: dict[str, str],
     encoder: AnyEncoder,
     test: Samples,
     evaluation: Measurement,
@@ -36,6 +37,10 @@ def challenge_champion(
 
     Each gets the raw samples through its own encoder, as it would when served.
 
+    Args:
+        rolled_back: hashes of models that somebody took from that place, with the reason: they do not come back by
+            a run, whatever they measure.
+
     Raises:
         NoCandidateQualifiesError: there is no winner; the registry stays as it is.
     """
@@ -45,10 +50,12 @@ def challenge_champion(
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
     version = reigning.info.model_version
+    if reason := rolled_back.get(hash_content(winner, encoder)):
+        return Challenge(replaces=False, reason=reason, champion_version=version)
     try:
         theirs = _encode_for_champion(reigning.encoder, encoder, test)
-    except InvalidInputError as reason:
-        return Challenge(replaces=True, reason=str(reason), champion_version=version)
+    except InvalidInputError as error:
+        return Challenge(replaces=True, reason=str(error), champion_version=version)
     report(Step(f"{verdict.winner} against the champion, version {version}"))
     ours = modalities.encode(encoder, test).inputs
     contenders = (
@@ -66,12 +73,47 @@ def crown_champion(
     fingerprint: DataFingerprint,
     evaluation: Measurement,
     serving: Serving,
+    card: str,
     *onnx_files: bytes,
 ) -> Bundle:
-    """Return the champion from now on: the winner, without a version yet, or the one that keeps its place."""
+    """Return the champion from now on: the winner, without a version yet, or the one that keeps its place.
+
+    Args:
+        card: the model card, which travels with the winner as the verdict does.
+    """
     if not challenge.replaces:
         assert reigning is not None
         return reigning
+    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, card, onnx_files)
+
+
+def enter_challenger(
+    verdict: Verdict,
+    challenge: Challenge,
+    champion: Bundle,
+    encoder: AnyEncoder,
+    fingerprint: DataFingerprint,
+    evaluation: Measurement,
+    serving: Serving,
+    card: str,
+    *onnx_files: bytes,
+) -> Bundle:
+    """Return the winner that did not replace the ``champion``, without a version yet, or the champion where it did."""
+    if challenge.replaces:
+        return champion
+    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, card, onnx_files)
+
+
+def _winner(
+    verdict: Verdict,
+    challenge: Challenge,
+    encoder: Encoder,
+    fingerprint: DataFingerprint,
+    evaluation: Measurement,
+    serving: Serving,
+    card: str,
+    onnx_files: tuple[bytes, ...],
+) -> Bundle:
     assert verdict.winner is not None
     info = ModelInfo(
         recipe=verdict.recipe,
@@ -84,24 +126,37 @@ def crown_champion(
         threads=evaluation.threads,
         max_batch_size=serving.max_batch_size,
         max_latency_ms=serving.max_latency_ms,
+        timeout_ms=serving.timeout_ms,
+        workers=serving.workers,
         metrics={name: interval.value for name, interval in verdict.of(verdict.winner).metrics.items()},
     )
-    return Bundle(winning_file(verdict, onnx_files), encoder, info)
+    attachments = {CARD_FILE: card.encode(), VERDICT_FILE: verdict.model_dump_json(indent=2).encode()}
+    return Bundle(winning_file(verdict, onnx_files), encoder, info, attachments, challenge.reason)
 
 
-def build_champion_bento(champion: Bundle, bentofile: str) -> str:
+def build_champion_bento(
+    champion: Bundle,
+    bentofile: str,
+    shadow: ShadowOptions | None = None,
+    challenger: Bundle | None = None,
+    entered: str = "",
+) -> str:
     """Put the champion into BentoML's model store, build its Bento, and return the Bento's tag.
 
     Args:
         bentofile: what BentoML builds by, which it reads itself; where it changed, there is another Bento to build.
+        shadow: whether a challenger is served beside it, unseen.
+        challenger: the version that ``shadow`` names; None where there is none.
+        entered: the version that this run or an earlier one entered: it is registered before ``challenger`` is read.
     """
-    from thresher.serving.packaging import build_bento, store_bundle
+    from thresher.serving.packaging import pack
 
     report(Step("bentoml build"))
-    with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
-        write_bundle(Path(folder), champion.onnx_bytes, champion.encoder, champion.info)
-        store_bundle(Path(folder))
-    return build_bento(champion.info.recipe)
+    if shadow is None:
+        return pack(champion)
+    found, notice = choose_challenger(champion, challenger, shadow)
+    report(Notice(notice))
+    return pack(champion, found)
 
 
 def winning_file(verdict: Verdict, onnx_files: tuple[bytes, ...]) -> bytes:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from kedro.pipeline import Pipeline
 
 from thresher.models import FLOAT
-from thresher.pipelines.package.nodes import build_champion_bento, challenge_champion, crown_champion
+from thresher.pipelines.package.nodes import (
+    build_champion_bento,
+    challenge_champion,
+    crown_champion,
+    enter_challenger,
+)
 from thresher.pipelines.stage import TIMED, stage_node
 from thresher.recipe import Recipe
 
@@ -17,12 +22,18 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     onnx_files = [f"{name}.{key}.onnx" for key in (FLOAT, *recipe.candidates)]
     verdict, reigning, encoder = f"{name}.verdict", f"{name}.reigning_champion", f"{name}.encoder"
     evaluation = f"params:{name}.evaluation"
-    challenge = [verdict, reigning, encoder, recipe.data.test, evaluation, f"params:{name}.selection"]
-    crown = [verdict, f"{name}.challenge", reigning, encoder, f"{name}.fingerprint", evaluation]
-    return Pipeline(
-        [
-            stage_node(challenge_champion, [*challenge, *onnx_files], f"{name}.challenge", [*TAGS, TIMED]),
-            stage_node(crown_champion, [*crown, f"params:{name}.serving", *onnx_files], f"{name}.champion", TAGS),
-            stage_node(build_champion_bento, [f"{name}.champion", "bentofile"], f"{name}.bento", TAGS),
-        ]
-    )
+    challenge = [verdict, reigning, f"{name}.rolled_back", encoder, recipe.data.test, evaluation]
+    challenge += [f"params:{name}.selection", *onnx_files]
+    about = [encoder, f"{name}.fingerprint", evaluation, f"params:{name}.serving", f"{name}.model_card", *onnx_files]
+    nodes = [
+        stage_node(challenge_champion, challenge, f"{name}.challenge", [*TAGS, TIMED]),
+        stage_node(crown_champion, [verdict, f"{name}.challenge", reigning, *about], f"{name}.champion", TAGS),
+    ]
+    build, shadow = [f"{name}.champion", "bentofile"], recipe.serving.shadow
+    if shadow:
+        build += [f"params:{name}.shadow", f"{name}.version_{shadow.version}"]
+    if shadow and shadow.register_loser:
+        enter = [verdict, f"{name}.challenge", f"{name}.champion", *about]
+        nodes.append(stage_node(enter_challenger, enter, f"{name}.entered_challenger", TAGS))
+        build.append(f"{name}.entered_challenger")
+    return Pipeline([*nodes, stage_node(build_champion_bento, build, f"{name}.bento", TAGS)])

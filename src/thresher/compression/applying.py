@@ -1,0 +1,38 @@
+"""A chain's steps, one after another, each by the function that its table names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from thresher.compression import Technique
+from thresher.errors import CompressionError
+from thresher.progress import Step, report
+
+Model = TypeVar("Model")
+Data = TypeVar("Data")
+
+
+def apply_steps(
+    steps: Iterable[Technique],
+    functions: Mapping[type, Callable[[Model, Any, Data], Model]],
+    model: Model,
+    data: Data,
+) -> Model:
+    """Return ``model``, a network or an ONNX file, after ``steps``.
+
+    Raises:
+        CompressionError: a step cannot be taken, or its function returns something else than it was given.
+    """
+    for step in steps:
+        report(Step(step.kind))
+        made = functions[type(step)](model, step, data)
+        if not isinstance(made, type(model)):
+            got = "None" if made is None else f"a {type(made).__name__}"
+            raise CompressionError(f"{step.kind} returned {got}, not {_name(type(model))}.")
+        model = made
+    return model
+
+
+def _name(kind: type) -> str:
+    return kind.__name__ if kind is bytes else f"a {kind.__name__}"

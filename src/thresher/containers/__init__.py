@@ -1,0 +1,1 @@
+"""From a Bento to a container image."""

@@ -1,0 +1,111 @@
+"""`thresher containerize`: the image of a recipe's newest Bento, by the builder that is at hand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from thresher.errors import ThresherError, nearest
+from thresher.serving.packaging import PROJECT, build_bento
+
+BUILDERS = ("docker", "podman", "buildah")
+FORMAT = ("--opt", "format=docker")
+"""buildah and podman otherwise write the OCI format, which has no health check."""
+
+
+class ContainerError(ThresherError):
+    """An image that cannot be built."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asked for."""
+
+    recipe: str | None
+    tag: str | None
+    builder: str | None
+    gpu: bool
+    options: tuple[str, ...]
+
+
+def containerize(wanted: Wanted, console: Console) -> str:
+    """Build the image and return its tag.
+
+    Raises:
+        ContainerError: no Bento, no builder, or the builder failed.
+    """
+    builder = find_builder(wanted.builder)
+    bento = find_bento(wanted.recipe)
+    if wanted.gpu:
+        console.print(f"Building the Bento of {bento.split(':')[0]} with CUDA")
+        bento = build_bento(bento.split(":")[0], gpu=True)
+    tag = wanted.tag or bento
+    command = [sys.executable, "-m", "bentoml", "containerize", bento, "--backend", builder, "-t", tag]
+    command += FORMAT if builder != "docker" else ()
+    for option in wanted.options:
+        command += ["--opt", option]
+    console.print(f"Building image {tag} of Bento {bento} with {builder}")
+    done = subprocess.run(command, cwd=PROJECT)
+    # BentoML ends with 0 where the builder failed: what counts is whether the image is there.
+    if done.returncode or not has_image(builder, tag):
+        raise ContainerError(
+            f"{builder} could not build image {tag}; what it said stands above. Its log often names a registry or a "
+            f"package index that cannot be reached. Try: bentoml containerize {bento} --backend {builder}"
+        )
+    return tag
+
+
+def find_builder(name: str | None) -> str:
+    """Return the builder to use: ``name``, or the first that is installed and works.
+
+    Raises:
+        ContainerError: there is none.
+    """
+    if name and not shutil.which(name):
+        raise ContainerError(f"{name} is not installed. Install it, or leave out --builder.")
+    for builder in (name,) if name else BUILDERS:
+        if shutil.which(builder) and (builder != "docker" or _works("docker", "info")):
+            return builder
+    if name:
+        raise ContainerError(f"{name} is installed, but its engine does not answer. Start it, or leave out --builder.")
+    raise ContainerError(f"No builder found. Install one of: {', '.join(BUILDERS)}; docker's engine must be running.")
+
+
+def find_bento(recipe: str | None) -> str:
+    """Return the tag of the newest Bento, of ``recipe`` where one is given.
+
+    Raises:
+        ContainerError: there is none.
+    """
+    import bentoml
+
+    bentos = bentoml.list()
+    ours = [bento for bento in bentos if "recipe" in bento.info.labels]
+    found = [bento for bento in ours if recipe is None or recipe.lower() == bento.tag.name]
+    if found:
+        return str(max(found, key=lambda bento: bento.info.creation_time).tag)
+    if recipe is None or not ours:
+        raise ContainerError("There is no Bento yet. Make one: kedro run --pipeline RECIPE")
+    known = sorted({str(bento.info.labels["recipe"]) for bento in ours})
+    raise ContainerError(
+        f"No Bento of recipe '{recipe}'. {nearest(recipe, known)} Or run it: kedro run --pipeline {recipe}"
+    )
+
+
+def has_image(builder: str, tag: str) -> bool:
+    """Return whether ``builder`` knows the image ``tag``."""
+    return _works(builder, "inspect", "--type", "image", tag)
+
+
+def next_steps(tag: str) -> str:
+    """Return how the image is run."""
+    ports = " ".join(f"-p 127.0.0.1:{port}:{port}" for port in (3000, 3001, 3002))
+    return f"Run it: docker run --read-only {ports} {tag}"
+
+
+def _works(*command: str) -> bool:
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0

@@ -1,0 +1,102 @@
+"""A version in MLflow's registry as a bundle, and a bundle as a version."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from thresher.errors import DataError
+from thresher.modalities import read_encoder
+from thresher.modalities.encoder import Encoder
+from thresher.serving.bundle import Bundle, ModelInfo, hash_content
+from thresher.tracking.history import Alias
+
+INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
+LATER_TAGS = ("timeout_ms", "workers")
+"""Also of the model's info, where they have a value; versions of before have none."""
+METRIC = "metric."
+NOBODY = "nobody"
+
+
+def load_bundle(version: Any) -> Bundle:
+    """Return the bundle of MLflow's ``version``.
+
+    Raises:
+        DataError: the version was not registered by a Thresher that knows this one's encoders.
+    """
+    from thresher.tracking import models
+
+    missing = [name for name in INFO_TAGS if name not in version.tags]
+    if missing:
+        what = f"Version {version.version} of {version.name} was not registered by Thresher"
+        raise DataError(f"{what}: it has no tag '{missing[0]}'. Fix: choose another version.")
+    onnx_file, metadata, attachments = models.load_version(version)
+    return Bundle(onnx_file, _encoder(version, metadata.get(models.ENCODER)), _info(version), attachments)
+
+
+def register_bundle(recipe: str, bundle: Bundle, alias: Alias) -> None:
+    """Register ``bundle`` as the next version of ``recipe`` and give it the alias."""
+    from thresher.tracking import models
+
+    model_id = models.provide_candidate(recipe, bundle.info.candidate, bundle.onnx_bytes, bundle.encoder)
+    tags = {name: str(getattr(bundle.info, name)) for name in INFO_TAGS}
+    tags |= {name: str(value) for name in LATER_TAGS if (value := getattr(bundle.info, name)) is not None}
+    tags |= {f"{METRIC}{name}": repr(value) for name, value in bundle.info.metrics.items()}
+    tags[models.CONTENT] = hash_content(bundle.onnx_bytes, bundle.encoder)
+    models.register(recipe, model_id, tags | models.attach(model_id, bundle.attachments), alias, bundle.reason)
+
+
+def read_metrics(version: Any) -> dict[str, float]:
+    """Return what the evaluation measured of MLflow's ``version``."""
+    tags = version.tags
+    return {key.removeprefix(METRIC): float(tags[key]) for key in tags if key.startswith(METRIC)}
+
+
+def name_version(version: Any | None) -> str:
+    """Return a text that is another one for another version: what a version holds never changes."""
+    return f"version {version.version} of {version.source}" if version else NOBODY
+
+
+@contextmanager
+def asking_registry() -> Iterator[None]:
+    """Turn what MLflow raises in the block into a TrackingError."""
+    from mlflow import MlflowException
+
+    from thresher.tracking.run import TRACKING_URI, refusal
+
+    try:
+        yield
+    except MlflowException as error:
+        raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
+
+
+def _encoder(version: Any, document: Any) -> Encoder:
+    try:
+        return read_encoder(json.dumps(document))
+    except ValidationError as error:
+        aliases = " and ".join(f"'{alias}'" for alias in version.aliases) or "'champion'"
+        raise DataError(
+            f"Version {version.version} of {version.name} in MLflow's registry has no encoder that can be read. "
+            f"Fix: take the alias {aliases} from that version; the next run crowns its own winner."
+        ) from error
+
+
+def _info(version: Any) -> ModelInfo:
+    tags = version.tags
+    return ModelInfo.model_validate(
+        {
+            **{name: tags[name] for name in INFO_TAGS},
+            **{name: tags[name] for name in LATER_TAGS if name in tags},
+            "recipe": version.name,
+            "model_version": str(version.version),
+            "mlflow_run_id": version.run_id or "",
+            "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+            "metrics": read_metrics(version),
+        }
+    )

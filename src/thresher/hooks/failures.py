@@ -1,0 +1,26 @@
+"""What a run says of candidates that fail: each reason once, however many nodes of a branch pass it on."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from thresher.failed import Failed
+
+FAILED, PASSED_ON = "[red]✗[/]", "[dim]–[/]"
+
+
+class Failures:
+    """The failures that were told so far in one run."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, failed: Failed) -> tuple[str, str]:
+        """Return the mark of a node that gave ``failed``, and what is left to say of it."""
+        if self._told.get(failed.candidate) == failed.reason:
+            return PASSED_ON, ""
+        cause = next((reason for reason in self._told.values() if failed.reason.endswith(f": {reason}")), None)
+        self._told[failed.candidate] = failed.reason
+        if cause is None:
+            return FAILED, f"[red]{escape(failed.candidate)} failed:[/] {escape(failed.reason)}"
+        return PASSED_ON, escape(failed.reason.removesuffix(f": {cause}"))

@@ -1,0 +1,68 @@
+"""What `thresher promote`, `thresher rollback` and `thresher history` do."""
+
+from __future__ import annotations
+
+from thresher.cleaning.showing import make_console
+from thresher.config_loader import find_project
+from thresher.registry.registered import RegistryError, read_registered
+from thresher.tracking.history import MAX_REASON, PROMOTE, ROLLBACK
+
+
+def promote(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool) -> None:
+    """Make ``version``, by default the challenger, the champion of ``recipe``.
+
+    Raises:
+        RegistryError: there is no such recipe or version, or the recipe is being run.
+    """
+    _move(recipe, version, reason, environment, with_bento, back=False)
+
+
+def rollback(recipe: str, reason: str, environment: str | None, with_bento: bool) -> None:
+    """Make the version champion that was it before today's.
+
+    Raises:
+        RegistryError: there is none, or the recipe is being run.
+    """
+    _move(recipe, None, reason, environment, with_bento, back=True)
+
+
+def history(recipe: str, environment: str | None) -> None:
+    """Print who was champion of ``recipe`` when, by which move and why."""
+    folder = find_project()
+    # Outside of a project, Kedro's session speaks of its logging as soon as it is imported.
+    from thresher.registry.project import open_recipes
+    from thresher.registry.showing import show_history
+
+    with open_recipes(folder, environment) as project:
+        show_history(make_console(), read_registered(recipe, project.names))
+
+
+def _move(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool) -> None:
+    reason = check_reason(reason)
+    folder = find_project()
+    from thresher.registry.moving import move_champion
+    from thresher.registry.project import open_recipes
+    from thresher.registry.showing import show_moved
+
+    with open_recipes(folder, environment) as project:
+        read_registered(recipe, project.names)  # no lock is made for a recipe that is not there
+        with project.holding(recipe):
+            registered = read_registered(recipe, project.names)
+            number = registered.find_former() if back else registered.find(version)
+            move = ROLLBACK if back else PROMOTE
+            moved = move_champion(project, registered, number, move, reason, with_bento)
+        show_moved(make_console(), recipe, moved)
+
+
+def check_reason(reason: str) -> str:
+    """Return ``reason`` without the space around it.
+
+    Raises:
+        RegistryError: it is empty or longer than the registry keeps.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise RegistryError("--reason is empty. Say in a few words why, for those who read the history.")
+    if len(reason) > MAX_REASON:
+        raise RegistryError(f"--reason has {len(reason):,} characters; at most {MAX_REASON:,} are kept. Shorten it.")
+    return reason

@@ -1,0 +1,55 @@
+"""How many processor cores this process may use, and what follows for workers and threads."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+MOST_WORKERS = 8
+"""Where the number is left to the service: each has its own copy of the model."""
+WORKERS = "THRESHER_WORKERS"
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores(cgroup: Path = CGROUP) -> int:
+    """Return the cores that affinity and the container's CPU limit leave, at least 1; a part of one counts as one."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = _limit(cgroup)
+    return max(1, allowed if limit is None else min(allowed, math.ceil(limit)))
+
+
+def num_workers(asked: int | None, threads: int) -> int:
+    """Return how many worker processes to start, each of which runs the model with ``threads`` threads.
+
+    Args:
+        asked: what the recipe says, None for as many as the cores are enough for. The variable THRESHER_WORKERS of
+            the machine that serves comes before it.
+
+    Raises:
+        ValueError: the variable holds something else than a number of workers.
+    """
+    given = os.environ.get(WORKERS, "")
+    if given:
+        if not given.isdecimal() or not int(given):
+            raise ValueError(f"{WORKERS} is '{given}'. Set it to a whole number of workers, 1 or more, or unset it.")
+        return int(given)
+    return asked or max(1, min(MOST_WORKERS, available_cores() // threads))
+
+
+def session_threads(measured: int, workers: int) -> int:
+    """Return the threads of one session: those it was measured with, unless the workers' together exceed the cores."""
+    return max(1, min(measured, available_cores() // workers))
+
+
+def _limit(cgroup: Path) -> float | None:
+    """Return the CPU limit of the control group, version 2 or 1; None where there is none."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    return int(quota) / int(period) if quota.lstrip("-").isdecimal() and int(quota) > 0 else None

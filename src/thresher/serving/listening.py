@@ -1,0 +1,99 @@
+"""Ports that all worker processes of one service share, and no other service."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import psutil
+
+HTTP_PORT, GRPC_PORT = "THRESHER_HTTP_PORT", "THRESHER_GRPC_PORT"
+DEFAULT_PORT = 3000
+BACKLOG = 2048
+
+
+class PortError(Exception):
+    """A port that is not to be had, with what to do."""
+
+
+def chosen_port(variable: str, above: int) -> int:
+    """Return the port in the environment's ``variable``, or the one so far above BentoML's own; 0 where it is off.
+
+    Raises:
+        PortError: the variable holds no port.
+    """
+    given = os.environ.get(variable, "")
+    if not given:
+        return bentoml_port() + above
+    if not given.isdecimal() or int(given) > 65535:
+        raise PortError(f"{variable} is '{given}'. Set it to a port of 1 to 65535, or to 0 for none.")
+    return int(given)
+
+
+def bentoml_address() -> tuple[str, int]:
+    """Return where BentoML listens: it hands each worker process its open socket, by `--fd`."""
+    arguments = sys.argv
+    if "--fd" in arguments[:-1]:
+        with socket.socket(fileno=os.dup(int(arguments[arguments.index("--fd") + 1]))) as bound:
+            address = bound.getsockname()
+            if isinstance(address, tuple):
+                return str(address[0]), int(address[1])
+    return "0.0.0.0", DEFAULT_PORT
+
+
+def bentoml_port() -> int:
+    """Return the port that BentoML listens on."""
+    return bentoml_address()[1]
+
+
+def check_free(variable: str, port: int) -> None:
+    """Check that no other service listens on ``port``: with SO_REUSEPORT both would get some of the requests.
+
+    Raises:
+        PortError: one does.
+    """
+    for process in _listeners(port):
+        if process not in _own_family():
+            raise PortError(
+                f"Port {port} is taken by process {process}. Set {variable} to a free port, or to 0 for none."
+            )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on ``port``, which other processes may share.
+
+    Raises:
+        PortError: it is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY on no other
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise PortError(f"Port {port} of {host} is not to be had: {error.strerror}.") from error
+    bound.listen(BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+def _listeners(port: int) -> set[int]:
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return set()  # not to be seen here; then nothing of another user can be shared with either
+    return {one.pid for one in connections if one.pid and one.status == psutil.CONN_LISTEN and one.laddr.port == port}
+
+
+def _own_family() -> set[int]:
+    """Return this process and its siblings: the workers that BentoML started with it."""
+    me = psutil.Process()
+    try:
+        parent = me.parent()
+        siblings = parent.children() if parent else []
+    except psutil.Error:
+        siblings = []
+    return {me.pid, *(process.pid for process in siblings)}

@@ -1,0 +1,79 @@
+"""How fast the model runs here and now, and what follows for its batches; measured when a service starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+REPEATS = 5
+HOPS = 4
+"""A model that takes less than so many hand-overs to a thread runs on the event loop."""
+INLINE_SECONDS = 0.005
+"""The longest that a batch may hold the event loop."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How batches are to be run."""
+
+    inline: bool
+    """On the event loop, since a thread would cost more than it saves."""
+    max_batch_size: int
+    """The largest batch that keeps the time asked for; at least 1."""
+    seconds_one: float
+    """Of a batch of one sample."""
+
+
+def measure_pace(
+    run: Callable[[np.ndarray], np.ndarray],
+    example: Callable[[int], np.ndarray],
+    max_batch_size: int,
+    max_seconds: float,
+) -> Pace:
+    """Return how to run batches of at most ``max_batch_size`` samples that take at most ``max_seconds`` each.
+
+    Args:
+        run: the model, from samples [N, ...] to outputs.
+        example: makes N valid samples of the longest shape.
+    """
+    one = _fastest(run, example(1))
+    inline = one < HOPS * _hop_seconds()
+    longest = min(max_seconds, INLINE_SECONDS) if inline else max_seconds
+    size = 1
+    while size < max_batch_size:
+        larger = min(2 * size, max_batch_size)
+        seconds = _fastest(run, example(larger))
+        if seconds > longest:
+            per_sample = seconds / larger
+            return Pace(inline, max(size, min(larger, int(longest / per_sample))), one)
+        size = larger
+    return Pace(inline, size, one)
+
+
+def _fastest(run: Callable[[np.ndarray], np.ndarray], batch: np.ndarray) -> float:
+    """Return the seconds of the fastest of a few calls: the others shared the processor with something else."""
+    run(batch)
+    best, budget = float("inf"), perf_counter() + 0.5
+    for _ in range(REPEATS):
+        start = perf_counter()
+        run(batch)
+        best = min(best, perf_counter() - start)
+        if perf_counter() > budget:
+            break
+    return best
+
+
+def _hop_seconds() -> float:
+    """Return what handing a call to a waiting thread and taking its answer costs."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(int).result()
+        best = float("inf")
+        for _ in range(50):
+            start = perf_counter()
+            executor.submit(int).result()
+            best = min(best, perf_counter() - start)
+    return best

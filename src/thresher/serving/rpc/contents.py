@@ -1,0 +1,140 @@
+"""From a ModelInfer request to samples, and from the model's outputs to its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from thresher.errors import InvalidInputError
+from thresher.serving.rpc.messages import REQUESTS, RESPONSES
+from thresher.serving.v2.datatypes import BYTES, from_items, from_raw, from_values, to_raw
+from thresher.serving.v2.requests import read_timeout
+from thresher.serving.v2.tensors import ModelTensors
+
+CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    BYTES: "bytes_contents",
+}
+"""The field for the values of each datatype; FP16 has none and comes raw."""
+UNSUPPORTED = ("classification", "shared_memory_region")
+"""Parameters of a tensor with which Triton would read or answer something else than without them."""
+
+InferRequest, InferResponse = REQUESTS["ModelInfer"], RESPONSES["ModelInfer"]
+
+
+def parse(message_class: Any, content: bytes) -> Any:
+    """Return the message in ``content``.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    try:
+        return message_class.FromString(content)
+    except DecodeError as error:
+        raise InvalidInputError(f"The bytes are no {message_class.DESCRIPTOR.full_name}.") from error
+
+
+def read_samples(request: Any, tensors: ModelTensors) -> np.ndarray:
+    """Return the samples [N, ...] of a ModelInferRequest, encoded.
+
+    Raises:
+        InvalidInputError: not one input, or not as its name, datatype and shape say.
+        HTTPException: 4xx, such as too many samples.
+    """
+    if len(request.inputs) != 1:
+        raise InvalidInputError(f"{len(request.inputs)} inputs given. Expected one of {_names(tensors)}.")
+    tensor = request.inputs[0]
+    _check_parameters(tensor)
+    name, datatype, shape = tensor.name, tensor.datatype, tuple(tensor.shape)
+    raw = request.raw_input_contents
+    if not raw:
+        return tensors.read(name, datatype, shape, lambda shape: _read_typed(tensor, shape))
+    if len(raw) != 1:
+        raise InvalidInputError(f"{len(raw)} raw_input_contents given. Expected one for each input, which is one.")
+    if tensor.HasField("contents") and tensor.contents.ByteSize():
+        raise InvalidInputError(f"Input '{name[:100]}': both contents and raw_input_contents given. Send one of them.")
+    return tensors.read(name, datatype, shape, lambda shape: from_raw(name, datatype, shape, raw[0]))
+
+
+def read_seconds(request: Any) -> float | None:
+    """Return the seconds that the parameter `timeout`, in microseconds, gives a request; None where it is not there.
+
+    Raises:
+        InvalidInputError: it is no positive whole number.
+    """
+    if "timeout" not in request.parameters:  # reading a missing key of a map would add it
+        return None
+    parameter = request.parameters["timeout"]
+    kind = parameter.WhichOneof("parameter_choice")
+    return read_timeout(getattr(parameter, kind) if kind else 0)
+
+
+def read_outputs(request: Any, tensors: ModelTensors) -> tuple[str, ...]:
+    """Return the names of the outputs that a ModelInferRequest asks for.
+
+    Raises:
+        InvalidInputError: one that there is not, or asked for in a way that is not offered.
+    """
+    for output in request.outputs:
+        _check_parameters(output)
+    return tensors.check_outputs([output.name for output in request.outputs])
+
+
+def write_answer(request: Any, tensors: ModelTensors, names: Sequence[str], outputs: np.ndarray) -> bytes:
+    """Return a ModelInferResponse of the model's ``outputs`` [N, K] or [N, 1]: raw where the request is, else typed."""
+    response = InferResponse(model_name=tensors.name, model_version=tensors.version, id=request.id)
+    is_raw = len(request.raw_input_contents) > 0
+    for name in names:
+        datatype, array = tensors.answer(name, outputs)
+        tensor = response.outputs.add(name=name, datatype=datatype, shape=array.shape)
+        if is_raw:
+            response.raw_output_contents.append(to_raw(array))
+        else:
+            values = array.reshape(-1).tolist()
+            values = [text.encode() for text in values] if datatype == BYTES else values
+            getattr(tensor.contents, CONTENTS[datatype]).extend(values)
+    content: bytes = response.SerializeToString()
+    return content
+
+
+def _read_typed(tensor: Any, shape: Sequence[int]) -> np.ndarray:
+    name, datatype = tensor.name, tensor.datatype
+    wanted = CONTENTS.get(datatype)
+    given = [field.name for field, _ in tensor.contents.ListFields()]
+    if wanted is None or (given and given != [wanted]):
+        where = f"contents.{wanted}" if wanted else "raw_input_contents"
+        raise InvalidInputError(
+            f"Input '{name}': {' and '.join(given) or 'nothing'} given. {datatype} goes in {where}."
+        )
+    values = getattr(tensor.contents, wanted)
+    if len(values) != math.prod(shape):  # before each of them becomes a Python object
+        raise InvalidInputError(
+            f"Input '{name}': {len(values):,} values given; shape {list(shape)} has {math.prod(shape):,}."
+        )
+    if datatype == BYTES:
+        return from_items(name, shape, list(values))
+    return from_values(name, datatype, shape, list(values))
+
+
+def _check_parameters(tensor: Any) -> None:
+    for name in UNSUPPORTED:
+        if name in tensor.parameters:
+            raise InvalidInputError(f"Tensor '{tensor.name[:100]}': parameter '{name}' is not supported.")
+
+
+def _names(tensors: ModelTensors) -> str:
+    return " or ".join(f"'{tensor.name}' ({tensor.datatype} {list(tensor.shape)})" for tensor in tensors.inputs)

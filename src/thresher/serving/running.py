@@ -1,0 +1,65 @@
+"""A predictor at work in one worker process: all protocols that it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from thresher.serving.fast_http import FastListener
+from thresher.serving.hot import HotRoutes
+from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
+from thresher.serving.predictor import Predictor
+from thresher.serving.rpc.server import AnyServer, start_rpc_server
+
+logger = logging.getLogger(__name__)
+
+YOUNG_OBJECTS = 50_000
+"""New objects until the garbage collector looks at them; Python's default looks every few requests."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another waits; Python's default is a request's whole latency."""
+
+
+@dataclass
+class Listeners:
+    """What listens beside BentoML's own port."""
+
+    http: FastListener | None
+    rpc: AnyServer | None
+
+    async def close(self) -> None:
+        """Answer what has come, take no more, and end."""
+        closing = [listener.close() for listener in (self.http, self.rpc) if listener]
+        await asyncio.gather(*closing)
+
+
+async def listen_beside(app: ASGIApp, hot: HotRoutes, predictor: Predictor) -> Listeners:
+    """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
+
+    Raises:
+        PortError: a port is not to be had, or another service has it.
+    """
+    host = bentoml_address()[0]
+    http, rpc = chosen_port(HTTP_PORT, 2), chosen_port(GRPC_PORT, 1)
+    for variable, port in ((HTTP_PORT, http), (GRPC_PORT, rpc)):
+        if port:
+            check_free(variable, port)
+    listeners = Listeners(None, None)
+    if http:
+        listeners.http = FastListener(app, hot, host, http)
+    if rpc:
+        listeners.rpc = await start_rpc_server(predictor, host, rpc)
+    logger.info("Serving on %s: HTTP on port %s, gRPC on port %s", host, http or "none", rpc or "none")
+    return listeners
+
+
+def settle() -> None:
+    """Tune Python for answering: what was loaded until now stays for good."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)

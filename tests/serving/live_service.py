@@ -1,0 +1,50 @@
+"""A bundle served over real sockets by the fast listener, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from thresher.serving.app import create_app
+from thresher.serving.bundle import Bundle
+from thresher.serving.fast_http import FastListener
+from thresher.serving.hot import HotRoutes
+from thresher.serving.predictor import Predictor
+
+Result = TypeVar("Result")
+
+
+class LiveService:
+    """Listens on a free port of 127.0.0.1 until it is closed."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.predictor = Predictor(bundle, CollectorRegistry())
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.listener = self.run(self._listen())
+        self.address = f"127.0.0.1:{self.listener.port}"
+        self.client = httpx.Client(base_url=f"http://{self.address}", timeout=20)
+
+    async def _listen(self) -> FastListener:
+        app = create_app()
+        app.state.predictor = self.predictor
+        return FastListener(app, HotRoutes(self.predictor), "127.0.0.1", 0)
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what ``work`` does on the service's own event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def close(self) -> None:
+        """End as a worker process does."""
+        self.client.close()
+        self.run(self.listener.close())
+        self.predictor.close()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()

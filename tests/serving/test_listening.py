@@ -1,0 +1,76 @@
+"""Ports are shared by the workers of one service and by nobody else."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from thresher.serving.listening import HTTP_PORT, PortError, bentoml_address, check_free, chosen_port, listen
+
+LISTEN = """
+import sys
+from thresher.serving.listening import listen
+bound = listen("127.0.0.1", int(sys.argv[1]))
+print(bound.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def strangers_port() -> Iterator[int]:
+    """A port of a service that is not of this process's family: its parent is another one."""
+    command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LISTEN!r}, '0'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdin
+    yield int(process.stdout.readline())
+    process.stdin.close()
+    process.wait(10)
+    process.stdout.close()
+
+
+def test_workers_share_a_port() -> None:
+    first = listen("127.0.0.1", 0)
+    port = first.getsockname()[1]
+    second = listen("127.0.0.1", port)
+    check_free(HTTP_PORT, port)
+    first.close()
+    second.close()
+
+
+def test_another_service_is_not_joined(strangers_port: int) -> None:
+    with pytest.raises(PortError, match=f"Port {strangers_port} is taken by process .*. Set THRESHER_HTTP_PORT"):
+        check_free(HTTP_PORT, strangers_port)
+
+
+def test_a_port_that_is_not_to_be_had_is_said() -> None:
+    with socket.socket() as alone:
+        alone.bind(("127.0.0.1", 0))
+        alone.listen()
+        with pytest.raises(PortError, match="is not to be had"):
+            listen("127.0.0.1", alone.getsockname()[1])
+
+
+def test_ports_follow_bentomls_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(HTTP_PORT, raising=False)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(sys, "argv", ["worker", "--fd", str(bound.fileno())])
+        port = bound.getsockname()[1]
+        assert bentoml_address() == ("127.0.0.1", port)
+        assert chosen_port(HTTP_PORT, 2) == port + 2
+        assert bound.getsockname()[1] == port  # still open
+    monkeypatch.setattr(sys, "argv", ["worker"])
+    assert chosen_port(HTTP_PORT, 2) == 3002
+    monkeypatch.setenv(HTTP_PORT, "0")
+    assert chosen_port(HTTP_PORT, 2) == 0
+    for wrong in ("-1", "70000", "http"):
+        monkeypatch.setenv(HTTP_PORT, wrong)
+        with pytest.raises(PortError, match=r"THRESHER_HTTP_PORT is '.*'. Set it to a port"):
+            chosen_port(HTTP_PORT, 2)

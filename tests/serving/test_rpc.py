@@ -1,0 +1,448 @@
+"""The gRPC server answers every client as the model does, and every mistake with a status that helps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc as client
+import tritonclient.grpc.aio as aio_client
+import uvloop
+import zttp
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from helpers.any_modality import MODALITIES, TASKS, as_json, make_encoder, make_samples
+from helpers.tiny_onnx import make_sum_onnx
+from prometheus_client import generate_latest
+from tiny_rpc import Running, raw_request, triton, typed_request
+from tiny_service import CLASS_NAMES, make_info
+from tritonclient.utils import InferenceServerException
+
+from thresher.serving import body
+from thresher.serving.batcher import DeadlineError, OverloadedError
+from thresher.serving.bundle import Bundle
+from thresher.serving.listening import PortError
+from thresher.serving.rpc.messages import METHODS, SERVICE
+from thresher.serving.rpc.server import FAST, GRPCIO, SERVER, start_rpc_server
+
+IMAGES = np.random.default_rng(2).integers(0, 256, (20, 1, 8, 6), np.uint8)
+
+
+SERVERS = {
+    "fast on asyncio": (FAST, asyncio.new_event_loop),
+    "fast on uvloop": (FAST, uvloop.new_event_loop),
+    "grpcio": (GRPCIO, asyncio.new_event_loop),
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS.keys())
+def running(bundle: Bundle, request: pytest.FixtureRequest) -> Iterator[Running]:
+    kind, new_loop = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SERVER, kind)
+        server = Running(bundle, new_loop)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def running_fast(bundle: Bundle) -> Iterator[Running]:
+    server = Running(bundle)
+    yield server
+    server.close()
+
+
+def test_another_server_is_not_known(running_fast: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER, "quick")
+    with pytest.raises(PortError, match="THRESHER_GRPC_SERVER is 'quick'"):
+        running_fast.run(start_rpc_server(running_fast.predictor, "127.0.0.1", 0))
+
+
+def raw_output(answer: Any, place: int = 0) -> np.ndarray:
+    return np.frombuffer(answer.raw_output_contents[place], np.float32).reshape(answer.outputs[place].shape)
+
+
+def triton_input(name: str, array: np.ndarray, datatype: str) -> client.InferInput:
+    tensor = client.InferInput(name, list(array.shape), datatype)
+    tensor.set_data_from_numpy(array)
+    return tensor
+
+
+def test_tritonclient_asks_everything(running: Running) -> None:
+    with client.InferenceServerClient(running.address) as triton_client:
+        assert triton_client.is_server_live() and triton_client.is_server_ready()
+        assert triton_client.is_model_ready("shapes") and triton_client.is_model_ready("Shapes", "7")
+        assert triton_client.get_server_metadata().name == "thresher"
+        metadata = triton_client.get_model_metadata("shapes", as_json=True)
+        assert metadata["platform"] == "onnx_onnxv1" and metadata["versions"] == ["7"]
+        assert metadata["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": ["-1", "1", "8", "6"]}]
+        assert [output["name"] for output in metadata["outputs"]] == ["probabilities", "label", "class_index"]
+        with pytest.raises(InferenceServerException, match=r"NOT_FOUND.*Served here: shapes"):
+            triton_client.is_model_ready("shapse")
+
+
+def test_tritonclient_infers(running: Running) -> None:
+    outputs = [client.InferRequestedOutput(name) for name in ("class_index", "probabilities", "label")]
+    with client.InferenceServerClient(running.address) as triton_client:
+        given = triton_client.infer(
+            "shapes", [triton_input("image", IMAGES, "UINT8")], outputs=outputs, request_id="a 1"
+        )
+    expected = running.infer(IMAGES)
+    assert np.array_equal(given.as_numpy("probabilities"), expected)
+    assert np.array_equal(given.as_numpy("class_index"), expected.argmax(axis=1))
+    assert given.as_numpy("label").tolist() == [CLASS_NAMES[index].encode() for index in expected.argmax(axis=1)]
+    response = given.get_response()
+    assert (response.model_name, response.model_version, response.id) == ("shapes", "7", "a 1")
+    assert [output.name for output in response.outputs] == ["class_index", "probabilities", "label"]
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
+def test_tritonclient_infers_on_a_loop_many_at_a_time(running: Running, compression: str | None) -> None:
+    async def work() -> list[np.ndarray]:
+        async with aio_client.InferenceServerClient(running.address) as triton_client:
+
+            async def one(image: np.ndarray) -> np.ndarray:
+                tensor = triton_input("image", image[None], "UINT8")
+                answer = await triton_client.infer("shapes", [tensor], compression_algorithm=compression)
+                return np.asarray(answer.as_numpy("probabilities"))
+
+            return await asyncio.gather(*(one(image) for image in IMAGES))
+
+    given = np.concatenate(asyncio.run(work()))
+    np.testing.assert_allclose(given, running.infer(IMAGES), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_modality_raw_typed_and_as_bytes(modality: str, task: str) -> None:
+    encoder = make_encoder(modality, task)
+    onnx = make_sum_onnx(encoder.model_input, len(encoder.class_names))
+    server, inputs = Running(Bundle(onnx, encoder, make_info())), make_samples(modality, task, seed=3).inputs
+    name, dtype = encoder.model_input.name, encoder.model_input.dtype
+    datatype, field = {
+        "uint8": ("UINT8", "uint_contents"),
+        "int64": ("INT64", "int64_contents"),
+        "float32": ("FP32", "fp32_contents"),
+    }[str(dtype)]
+    samples = encoder.encode(inputs)[:5]
+    try:
+        expected = server.infer(samples)
+        assert np.array_equal(raw_output(server.call("ModelInfer", raw_request(samples, name, datatype))), expected)
+        typed = server.call("ModelInfer", typed_request(samples, name, datatype, field))
+        assert not typed.raw_output_contents
+        assert np.array_equal(np.array(typed.outputs[0].contents.fp32_contents, np.float32), expected.reshape(-1))
+        if modality != "image":
+            documents = [as_json(inputs, index) for index in range(5)]
+            texts = np.array([text if modality == "text" else json.dumps(text) for text in documents], object)
+            with client.InferenceServerClient(server.address) as triton_client:
+                given = triton_client.infer("shapes", [triton_input(encoder.NAMES[0], texts, "BYTES")])
+            assert np.array_equal(given.as_numpy(typed.outputs[0].name), expected)
+    finally:
+        server.close()
+
+
+def test_typed_labels_and_bytes(running: Running) -> None:
+    request = typed_request(IMAGES[:2])
+    request.id = "é"
+    for name in ("label", "class_index", "label"):
+        request.outputs.add(name=name)
+    answer = running.call("ModelInfer", request)
+    best = running.infer(IMAGES[:2]).argmax(axis=1)
+    assert list(answer.outputs[0].contents.bytes_contents) == [CLASS_NAMES[index].encode() for index in best]
+    assert list(answer.outputs[1].contents.int64_contents) == best.tolist()
+    assert answer.id == "é" and len(answer.outputs) == 2
+
+
+def test_a_large_message_is_decoded_beside_the_loop(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LARGE_BODY_BYTES", 1)
+    assert np.array_equal(raw_output(running.call("ModelInfer", raw_request(IMAGES))), running.infer(IMAGES))
+    assert running.refusal("ModelInfer", b"\xff").code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_messages_of_many_frames_both_ways(running: Running) -> None:
+    samples = np.tile(IMAGES, (1000, 1, 1, 1))
+    assert np.array_equal(raw_output(running.call("ModelInfer", raw_request(samples)))[:20], running.infer(IMAGES))
+
+
+def change(edit: Callable[[Any], Any], make: Callable[..., Any] = raw_request) -> Any:
+    request = make(IMAGES[:2])
+    edit(request)
+    return request
+
+
+def reshape(*shape: int) -> Callable[[Any], None]:
+    def edit(request: Any) -> None:
+        request.inputs[0].shape[:] = shape
+
+    return edit
+
+
+INVALID = {
+    "no message": (b"\x0a\xff", "no inference.ModelInferRequest"),
+    "no input": (change(lambda r: r.ClearField("inputs")), "0 inputs given. Expected one of 'image'"),
+    "two inputs": (change(lambda r: r.inputs.add()), "2 inputs given"),
+    "wrong name": (change(lambda r: setattr(r.inputs[0], "name", "imgae")), "Expected 'image' of UINT8"),
+    "wrong datatype": (change(lambda r: setattr(r.inputs[0], "datatype", "FP32")), "Expected 'image' of UINT8"),
+    "unknown datatype": (change(lambda r: setattr(r.inputs[0], "datatype", "U8")), "Expected 'image' of UINT8"),
+    "batch of 0": (change(reshape(0, 1, 8, 6)), r"Expected \[-1, 1, 8, 6\]"),
+    "negative batch": (change(reshape(-2, 1, 8, 6)), r"Expected \[-1, 1, 8, 6\]"),
+    "flat": (change(reshape(96)), r"Expected \[-1, 1, 8, 6\]"),
+    "transposed": (change(reshape(2, 1, 6, 8)), r"Expected \[-1, 1, 8, 6\]"),
+    "too few bytes": (change(reshape(3, 1, 8, 6)), "96 bytes given; UINT8 of shape .* has 144"),
+    "too many samples": (change(reshape(2**40, 1, 8, 6)), "Send at most"),
+    "too few values": (change(reshape(3, 1, 8, 6), typed_request), "96 values given; shape .* has 144"),
+    "wrong field": (typed_request(IMAGES, field="int_contents"), "int_contents given. UINT8 goes in contents.uint_c"),
+    "out of range": (
+        change(lambda r: r.inputs[0].contents.uint_contents.__setitem__(0, 256), typed_request),
+        "something else than UINT8",
+    ),
+    "both": (change(lambda r: r.inputs[0].contents.uint_contents.append(1)), "both contents and raw_input_contents"),
+    "two raw contents": (change(lambda r: r.raw_input_contents.append(b"")), "2 raw_input_contents given"),
+    "unknown output": (change(lambda r: r.outputs.add(name="lable")), "Unknown output 'lable'. .*label"),
+    "classification": (
+        change(lambda r: r.outputs.add(name="label").parameters["classification"].SetInParent()),
+        "parameter 'classification' is not supported",
+    ),
+    "shared memory": (
+        change(lambda r: r.inputs[0].parameters["shared_memory_region"].SetInParent()),
+        "parameter 'shared_memory_region' is not supported",
+    ),
+    "timeout of 0": (change(lambda r: r.parameters["timeout"].SetInParent()), "microseconds"),
+    "no image": (raw_request(np.array([4, 0, 0, 0, 1, 2, 3, 4], np.uint8)[:8], datatype="BYTES"), "items"),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_argument_with_what_was_expected(running: Running, case: str) -> None:
+    request, text = INVALID[case]
+    error = running.refusal("ModelInfer", request)
+    assert error.code() is StatusCode.INVALID_ARGUMENT, error
+    with pytest.raises(AssertionError, match=text):
+        raise AssertionError(error.details())
+
+
+def test_unknown_model_version_and_method(running: Running) -> None:
+    for edit in ({"model_name": "shape"}, {"model_version": "8"}):
+        request = raw_request(IMAGES)
+        request.MergeFrom(triton.ModelInferRequest(**edit))
+        error = running.refusal("ModelInfer", request)
+        assert error.code() is StatusCode.NOT_FOUND and "shapes" in error.details()
+    assert running.refusal("ModelMetadata", triton.ModelMetadataRequest(name="x")).code() is StatusCode.NOT_FOUND
+    assert running.refusal("ModelConfig", triton.ModelConfigRequest()).code() is StatusCode.UNIMPLEMENTED
+    assert running.refusal("ServerLive", b"\xff").code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_numbers_that_are_none() -> None:
+    encoder = make_encoder("tabular", "regression")
+    server = Running(Bundle(make_sum_onnx(encoder.model_input), encoder, make_info()))
+    row = encoder.encode(make_samples("tabular").inputs)[:1]
+    try:
+        for wrong in (np.nan, np.inf, -np.inf):
+            row[0, 0] = wrong
+            for request in (raw_request(row, "row", "FP32"), typed_request(row, "row", "FP32", "fp32_contents")):
+                error = server.refusal("ModelInfer", request)
+                assert error.code() is StatusCode.INVALID_ARGUMENT and "must be finite" in error.details()
+        row[0, 0] = 3e38
+        row[0, 1] = 3e38
+        assert "no finite answer" in server.refusal("ModelInfer", raw_request(row, "row", "FP32")).details()
+        half = json.dumps({"\ud800": 1}).encode()
+        request = triton.ModelInferRequest(model_name="shapes")
+        request.inputs.add(name=encoder.NAMES[0], datatype="BYTES", shape=[1]).contents.bytes_contents.append(half)
+        assert server.refusal("ModelInfer", request).code() is StatusCode.INVALID_ARGUMENT
+    finally:
+        server.close()
+
+
+def test_a_message_over_the_limit(running: Running) -> None:
+    for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
+        error = running.refusal("ModelInfer", bytes(body.MAX_BODY_BYTES + 1), compression=compression)
+        assert error.code() is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in error.details()
+    assert running.call("ServerLive", b"").live
+
+
+def test_request_ids_go_in_and_out(running: Running) -> None:
+    method, request = running.method("ModelInfer"), raw_request(IMAGES[:1])
+    for given, expected in (("abc-7", "abc-7"), ("x" * 200, None), (None, None)):
+        _, call = method.with_call(request, timeout=20, metadata=(("x-request-id", given),) if given else ())
+        (answered,) = [value for key, value in call.trailing_metadata() if key == "x-request-id"]
+        assert answered == expected if expected else answered and answered != given
+    error = running.refusal("ModelInfer", b"\xff", metadata=(("x-request-id", "abc-8"),))
+    assert ("x-request-id", "abc-8") in [tuple(item) for item in error.trailing_metadata()]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OverloadedError("9 samples wait."), StatusCode.RESOURCE_EXHAUSTED),
+        (DeadlineError("Too late."), StatusCode.DEADLINE_EXCEEDED),
+        (ZeroDivisionError("secret"), StatusCode.INTERNAL),
+    ],
+)
+def test_errors_of_the_predictor(
+    running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception, status: StatusCode
+) -> None:
+    async def fail(*_: Any, **__: Any) -> np.ndarray:
+        raise error
+
+    monkeypatch.setattr(running.predictor, "infer", fail)
+    given = running.refusal("ModelInfer", raw_request(IMAGES))
+    assert given.code() is status and "secret" not in given.details()
+    retry_after = dict(tuple(item) for item in given.trailing_metadata()).get("retry-after")
+    assert retry_after == ("1" if status is StatusCode.RESOURCE_EXHAUSTED else None)
+
+
+def test_the_deadline_is_the_shortest_of_the_client_s_the_request_s_and_the_recipe_s(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    infer = running.predictor.infer
+
+    async def spy(samples: np.ndarray, protocol: str, timeout: float) -> np.ndarray:
+        given.append(timeout)
+        return await infer(samples, protocol, timeout)
+
+    monkeypatch.setattr(running.predictor, "infer", spy)
+    request = raw_request(IMAGES)
+    running.method("ModelInfer")(request)
+    running.method("ModelInfer")(request, timeout=3)
+    request.parameters["timeout"].int64_param = 1_500_000
+    running.method("ModelInfer")(request, timeout=3)
+    assert given[0] == running.predictor.timeout == 5
+    assert 2 < given[1] < 4  # gRPC rounds a deadline up
+    assert given[2] == 1.5
+
+
+class Stuck:
+    """Calls of the predictor that end when told to."""
+
+    def __init__(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.started, self.cancelled, self._loop = asyncio.Event(), asyncio.Event(), running.loop
+        self._go, self._infer = asyncio.Event(), running.predictor.infer
+        monkeypatch.setattr(running.predictor, "infer", self.infer)
+
+    async def infer(self, *arguments: Any) -> np.ndarray:
+        self.started.set()
+        try:
+            await self._go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return await self._infer(*arguments)
+
+    def go(self) -> None:
+        self._loop.call_soon_threadsafe(self._go.set)
+
+
+def test_a_client_that_leaves_frees_its_place(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    for timeout in (None, 0.3):
+        stuck = Stuck(running, monkeypatch)
+        call = running.method("ModelInfer").future(raw_request(IMAGES), timeout=timeout)
+        running.run(stuck.started.wait())
+        if timeout is None:
+            call.cancel()
+        else:
+            assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
+        running.run(asyncio.wait_for(stuck.cancelled.wait(), 10))
+        monkeypatch.undo()
+    assert running.call("ServerLive", b"").live
+
+
+def http2(running: Running, method: bytes, *headers: tuple[bytes, bytes], path: bytes = b"/x/y") -> Any:
+    """Return the head of the answer to a request that no gRPC client would make."""
+    connection = zttp.Connection(zttp.CLIENT, zttp.HTTP2)
+    connection.initiate_connection()
+    connection.send_request(method, path, b"2", [(b"host", b"x"), *headers]).end_message()
+    with socket.create_connection(("127.0.0.1", running.server.port), 20) as client_socket:
+        client_socket.sendall(connection.data_to_send())
+        while True:
+            while (event := connection.next_event()) is not zttp.NEED_DATA:
+                if isinstance(event, zttp.Response):
+                    return event
+            connection.receive_data(client_socket.recv(65536))
+
+
+def test_what_is_no_grpc(running_fast: Running) -> None:
+    running = running_fast
+    kind = (b"content-type", b"application/grpc+proto")
+    assert http2(running, b"GET", kind).status_code == 415
+    assert http2(running, b"POST").status_code == 415
+    for path, status in (
+        (b"/x/y", StatusCode.UNIMPLEMENTED),
+        (f"/{SERVICE}/ServerLive".encode(), StatusCode.INVALID_ARGUMENT),
+    ):
+        answer = http2(running, b"POST", kind, path=path)
+        assert (b"grpc-status", b"%d" % status.value[0]) in answer.headers
+    with socket.create_connection(("127.0.0.1", running.server.port), 20) as client_socket:
+        client_socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while client_socket.recv(65536):
+            pass
+    assert running.call("ServerLive", b"").live
+
+
+def test_health(running: Running) -> None:
+    stub = health_pb2_grpc.HealthStub(running.channel)
+    for service in ("", SERVICE):
+        status = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20).status
+        assert status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Check(health_pb2.HealthCheckRequest(service="x"), timeout=20)
+    assert refused.value.code() is StatusCode.NOT_FOUND
+
+
+def test_reflection_describes_all_services(running: Running) -> None:
+    database = ProtoReflectionDescriptorDatabase(running.channel)
+    assert set(database.get_services()) == {
+        SERVICE,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    for name in database.get_services():
+        file = database.FindFileContainingSymbol(name)
+        assert [f"{file.package}.{service.name}" for service in file.service] == [name]
+    file = database.FindFileContainingSymbol(SERVICE)
+    assert [method.name for method in file.service[0].method] == list(METHODS)
+
+
+def test_metrics_count_the_protocol(running: Running) -> None:
+    running.call("ModelInfer", raw_request(IMAGES))
+    running.refusal("ModelInfer", b"\xff")
+    lines = [line for line in generate_latest(running.registry).decode().splitlines() if 'protocol="grpc"' in line]
+    assert lines
+
+
+def test_close_drains(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Running(bundle)
+    stuck = Stuck(server, monkeypatch)
+    health = health_pb2_grpc.HealthStub(server.channel)
+    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    call = server.method("ModelInfer").future(raw_request(IMAGES), timeout=20)
+    server.run(stuck.started.wait())
+    closing = asyncio.run_coroutine_threadsafe(server.server.close(20), server.loop)
+    assert [answer.status for answer in watch] == [health_pb2.HealthCheckResponse.NOT_SERVING]
+    with grpc.insecure_channel(server.address) as other, pytest.raises(grpc.RpcError) as refused:
+        other.unary_unary("/inference.GRPCInferenceService/ServerLive")(b"", timeout=20)
+    assert refused.value.code() is StatusCode.UNAVAILABLE
+    assert not closing.done()
+    stuck.go()
+    assert np.array_equal(raw_output(call.result()), server.infer(IMAGES))
+    closing.result(20)
+    server.close()
+
+
+def test_a_port_that_is_not_to_be_had(running: Running) -> None:
+    with pytest.raises(PortError, match=r"999\.999\.0\.1"):
+        running.run(start_rpc_server(running.predictor, "999.999.0.1", 80))
+
+
+def test_workers_share_a_port(running: Running) -> None:
+    other = running.run(start_rpc_server(running.predictor, "127.0.0.1", running.server.port))
+    assert other.port == running.server.port
+    running.run(other.close())

@@ -1,0 +1,189 @@
+"""The page for people, in a real browser: what it shows, what it sends, and that nothing leaves the service."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.any_modality import make_encoder
+from helpers.from_apt import provide
+from helpers.tiny_onnx import make_sum_onnx
+from live_service import LiveService
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tiny_service import make_info
+
+from thresher.serving.bundle import CARD_FILE, Bundle
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
+
+CARD = "# shapes\n\nA **bold** word, <script>window.broken = true</script> and `code`.\n"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    provide("no browser is here", "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page, and what it asked for, complained of and broke at."""
+
+    def __init__(self, browser: Browser, service: LiveService, **options: Any) -> None:
+        self.asked: list[str] = []
+        self.wrong: list[str] = []
+        self.page: Page = browser.new_context(viewport={"width": 1100, "height": 900}, **options).new_page()
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
+        self.page.goto(f"http://{service.address}/")
+        expect(self.page.get_by_role("tab").first).to_be_visible()
+
+
+@pytest.fixture(scope="module", params=["image", "text", "tabular", "series"])
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, LiveService]]:
+    encoder = make_encoder(request.param)
+    onnx_file = make_sum_onnx(encoder.model_input, len(encoder.class_names))
+    service = LiveService(Bundle(onnx_file, encoder, make_info(), {CARD_FILE: CARD.encode()}))
+    yield request.param, service
+    service.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, served: tuple[str, LiveService]) -> Iterator[Watched]:
+    watched = Watched(browser, served[1])
+    yield watched
+    watched.page.context.close()
+
+
+def give_input(page: Page, modality: str) -> None:
+    if modality == "image":
+        pad = page.locator("canvas").first.bounding_box()
+        assert pad
+        page.mouse.move(pad["x"] + 30, pad["y"] + 30)
+        page.mouse.down()
+        page.mouse.move(pad["x"] + 90, pad["y"] + 120, steps=8)
+        page.mouse.up()
+    elif modality == "text":
+        page.get_by_role("textbox").fill("how many feet in a mile")
+        page.get_by_role("button", name="Predict").click()
+    elif modality == "tabular":
+        page.get_by_role("button", name="Typical values").click()
+    else:
+        page.get_by_role("button", name="Example").click()
+
+
+def test_it_shows_the_models_answer_and_what_mattered(watched: Watched, served: tuple[str, LiveService]) -> None:
+    page, (modality, _) = watched.page, served
+    with page.expect_response("**/predict") as answered:
+        give_input(page, modality)
+    given = answered.value.json()["predictions"][0]
+    answer = page.locator("#answer")
+    expect(answer.locator(".headline")).to_contain_text(given["label"])
+    for name, probability in given["probabilities"].items():
+        expect(answer).to_contain_text(name)
+        expect(answer).to_contain_text(f"{100 * probability:.1f}")
+    expect(answer).to_contain_text("ms")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#mattered")).to_contain_text("What mattered")
+    assert watched.wrong == []
+
+
+def test_nothing_leaves_the_service(watched: Watched, served: tuple[str, LiveService]) -> None:
+    give_input(watched.page, served[0])
+    expect(watched.page.locator("#answer")).to_contain_text("%")
+    home = f"http://{served[1].address}/"
+    assert [url for url in watched.asked if not url.startswith((home, "data:", "blob:"))] == []
+    policy = served[1].client.get("/ui").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_card_is_text_whatever_stands_in_it(watched: Watched) -> None:
+    expect(watched.page.locator("#about")).to_contain_text("<script>window.broken = true</script>")
+    assert watched.page.evaluate("window.broken") is None
+    expect(watched.page.locator("#about strong")).to_have_text("bold")
+
+
+@pytest.fixture(scope="module")
+def shapes(bundle: Bundle) -> Iterator[LiveService]:
+    service = LiveService(
+        replace(bundle, attachments={CARD_FILE: CARD.encode(), VERDICT_FILE: json.dumps(VERDICT).encode()})
+    )
+    yield service
+    service.close()
+
+
+def test_an_image_is_uploaded_and_a_wrong_one_refused_in_words(
+    browser: Browser, shapes: LiveService, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    watched = Watched(browser, shapes)
+    Image.fromarray(np.full((8, 6), 200, np.uint8)).save(tmp_path / "right.png")
+    (tmp_path / "wrong.png").write_bytes(b"no picture")
+    chooser = watched.page.locator("input[type=file]").first
+    chooser.set_input_files(tmp_path / "right.png")
+    expect(watched.page.locator("#answer")).to_contain_text("%")
+    chooser.set_input_files(tmp_path / "wrong.png")
+    expect(watched.page.get_by_role("alert")).not_to_be_empty()
+    watched.page.context.close()
+
+
+def test_it_is_usable_by_keyboard_alone(browser: Browser, shapes: LiveService) -> None:
+    watched = Watched(browser, shapes)
+    page = watched.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the input")).to_be_focused()
+    reached = set()
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert {"predict", "explain"} <= reached
+    page.locator("canvas").first.focus()
+    for key in ("ArrowRight", "ArrowDown", "Space", "ArrowDown", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    page.locator("#predict").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("%")
+    expect(page.get_by_role("status")).not_to_be_empty()
+    page.context.close()
+
+
+def test_light_and_dark_differ_and_both_can_be_read(browser: Browser, shapes: LiveService) -> None:
+    def lightness(text: str) -> float:
+        return float(np.mean([int(part) for part in text[text.index("(") + 1 : -1].split(",")[:3]]))
+
+    seen = {}
+    for scheme in ("light", "dark"):
+        watched = Watched(browser, shapes, color_scheme=scheme)
+        paper = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        ink = watched.page.evaluate("getComputedStyle(document.querySelector('h1')).color")
+        seen[scheme] = lightness(paper)
+        assert abs(lightness(paper) - lightness(ink)) > 120
+        watched.page.context.close()
+    assert seen["light"] > 200
+    assert seen["dark"] < 60
+
+
+def test_on_a_phone_nothing_is_cut_off(browser: Browser, shapes: LiveService) -> None:
+    watched = Watched(browser, shapes)
+    watched.page.set_viewport_size({"width": 380, "height": 800})
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 380
+    watched.page.context.close()
+
+
+def test_a_service_that_has_gone_is_said(browser: Browser, bundle: Bundle) -> None:
+    service = LiveService(bundle)
+    watched = Watched(browser, service)
+    service.close()
+    watched.page.get_by_role("button", name="Predict").click()
+    expect(watched.page.get_by_role("alert")).to_contain_text("cannot be reached")
+    watched.page.context.close()
