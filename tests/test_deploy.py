@@ -112,6 +112,14 @@ def test_mlflow_is_the_version_that_is_tested() -> None:
     assert pin in (DEPLOY / "mlflow" / "Dockerfile").read_text()
 
 
-def test_dashboards_are_json_with_panels() -> None:
-    for path in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
-        assert json.loads(path.read_text())["panels"]
+def test_dashboards_and_alerts_ask_for_metrics_that_the_service_has() -> None:
+    serving = DEPLOY.parent / "src" / "thresher" / "serving"
+    sources = "".join((serving / f"{name}.py").read_text() for name in ("metrics", "drift", "shadow"))
+    exported = set(re.findall(r'"(thresher_\w+)"', sources))
+    panels = json.loads((DEPLOY / "grafana" / "dashboards" / "thresher.json").read_text())["panels"]
+    asked = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    asked += (DEPLOY / "prometheus" / "alerts.yml").read_text()
+    names = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"\bthresher_\w+", asked)}
+    assert len(panels) >= 9
+    assert names <= exported
+    assert {"thresher_requests", "thresher_input_drift_psi", "thresher_shadow_agreements"} <= names

@@ -16,7 +16,7 @@ CONFIG = yaml.safe_load((PROJECT / "bentofile.yaml").read_text())
 
 def bento_imports() -> set[str]:
     """Return the top-level packages that the files in the Bento import when they run."""
-    files = {path for pattern in CONFIG["include"] for path in PROJECT.glob(pattern)}
+    files = {path for pattern in CONFIG["include"] for path in PROJECT.glob(pattern) if path.suffix == ".py"}
     files -= {PROJECT / name for name in CONFIG["exclude"]}
     names: set[str] = set()
     for path in files:

@@ -114,9 +114,7 @@ def test_a_card_is_text_whatever_stands_in_it(watched: Watched) -> None:
 
 @pytest.fixture(scope="module")
 def shapes(bundle: Bundle) -> Iterator[LiveService]:
-    service = LiveService(
-        replace(bundle, attachments={CARD_FILE: CARD.encode(), VERDICT_FILE: json.dumps(VERDICT).encode()})
-    )
+    service = LiveService(replace(bundle, attachments={CARD_FILE: CARD.encode()}))
     yield service
     service.close()
 

@@ -108,7 +108,7 @@ class FastProtocol(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
 
     def _find(self) -> Answer | None:
-        if self.parser.should_upgrade() or self.expect_100_continue:
+        if self._hot is None or self.parser.should_upgrade() or self.expect_100_continue:
             return None
         return self._hot.find(self.parser.get_method().decode(), self.url.decode("latin-1"), self.headers)
 
@@ -129,7 +129,7 @@ class FastProtocol(HttpToolsProtocol):
 class FastConfig(Config):
     """uvicorn's configuration with the hot routes in it, where the protocol finds them."""
 
-    def __init__(self, app: ASGIApp, hot: HotRoutes) -> None:
+    def __init__(self, app: ASGIApp, hot: HotRoutes | None) -> None:
         super().__init__(
             cast(Any, app),  # Starlette's and uvicorn's types of the same thing
             http=FastProtocol,
@@ -155,7 +155,7 @@ class FastServer(Server):
 class FastListener:
     """The fast listener of one worker process."""
 
-    def __init__(self, app: ASGIApp, hot: HotRoutes, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, hot: HotRoutes | None, host: str, port: int) -> None:
         self._socket = listen(host, port)
         self._server = FastServer(FastConfig(app, hot))
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))

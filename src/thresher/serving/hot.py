@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
 from thresher.serving.batcher import Ticket
 from thresher.serving.decoding import JSON, decode_json
+from thresher.serving.logs import log_request, wants_access_log
 from thresher.serving.predictor import Predictor
 from thresher.serving.reply import JSON_TYPE, REQUEST_ID, Headers, Reply, error_reply, header, request_id, to_json
 from thresher.serving.v2.requests import HEADER_LENGTH
-
-logger = logging.getLogger(__name__)
 
 MOST_JSON_BYTES = 128 * 2**10
 """Larger documents are decoded beside the event loop, which the ASGI app does."""
@@ -48,6 +47,7 @@ class HotRoutes:
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
+        self._logs_all = wants_access_log()
         name, version = predictor.tensors.name, predictor.tensors.version
         paths = {f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/{version}/infer"}
         self._routes: dict[str, Answer] = dict.fromkeys(paths, self._infer)
@@ -111,8 +111,13 @@ class HotRoutes:
         predictor = self.predictor
         pending = Pending(predictor, None, protocol)
 
+        start = perf_counter() if self._logs_all else 0.0
+
         def fail(error: Exception) -> None:
-            respond(with_id(failed(error, name, protocol, invalid), name))
+            reply = failed(error, name, protocol, invalid)
+            if self._logs_all and reply.status < 500:
+                log_request(name.decode(), protocol, reply.status, perf_counter() - start)
+            respond(with_id(reply, name))
 
         try:
             predictor.check_room()
@@ -127,6 +132,8 @@ class HotRoutes:
                 fail(result)
             else:
                 respond(say(result))
+                if self._logs_all:
+                    log_request(name.decode(), protocol, 200, perf_counter() - start)
 
         pending.ticket = predictor.begin(samples, protocol, done, timeout)
         return pending
@@ -148,8 +155,8 @@ def predict_document(predictor: Predictor, outputs: np.ndarray, name: bytes) -> 
 def failed(error: Exception, name: bytes, protocol: str, invalid: int) -> Reply:
     """Return the answer to a request that failed with ``error``; what nobody foresaw goes into the log."""
     reply = error_reply(error, invalid)
-    if reply.status == 500:
-        logger.error("Request %s over %s failed", name.decode(), protocol, exc_info=error)
+    if reply.status >= 500:
+        log_request(name.decode(), protocol, reply.status, error=error if reply.status == 500 else None)
     return reply
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thresher.modalities.outputs import ValueOutput
-from thresher.serving.bundle import Bundle
+from thresher.serving.bundle import PROFILE_FILE, Bundle
+from thresher.serving.drift import Drift
+from thresher.serving.profile import Profile
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -85,6 +87,11 @@ class Metrics:
         self._queue, self._run = Tally(queue.labels(*who), bounds), Tally(run.labels(*who), bounds)
         self._batch_size = Tally(size.labels(*who), BATCH_SIZES)
         self._timer: asyncio.TimerHandle | None = None
+        profile = bundle.attachments.get(PROFILE_FILE)
+        self._drift = None
+        if profile:
+            read = Profile.model_validate_json(profile)
+            self._drift = Drift(bundle.encoder, read, dict(zip(LABELS, who, strict=True)), registry)
 
     def count_request(self, protocol: str, outcome: str, seconds: float) -> None:
         """Count a request that ended with ``outcome``, so many seconds after it was decoded."""
@@ -105,8 +112,10 @@ class Metrics:
         self._queue.add(queue_seconds)
         self._run.add(run_seconds)
 
-    def see_inputs(self, samples: np.ndarray) -> None:
-        """Look at samples [N, ...] that the model was given."""
+    def watch(self, samples: np.ndarray, outputs: np.ndarray) -> None:
+        """Look at some of the samples [N, ...] that the model was given, and at its outputs."""
+        if self._drift:
+            self._drift.see(samples, outputs)
 
     def start(self) -> None:
         """Write once a second, on the running event loop."""
@@ -124,6 +133,8 @@ class Metrics:
         self._num_predicted[:] = 0
         for tally in (*self._seconds.values(), self._queue, self._run, self._batch_size):
             tally.flush()
+        if self._drift:
+            self._drift.flush()
 
     def close(self) -> None:
         """Write what is left, and no more."""

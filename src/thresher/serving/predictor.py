@@ -140,7 +140,7 @@ class Predictor:
     def _observe(self, samples: np.ndarray, outputs: np.ndarray, queue_seconds: float, run_seconds: float) -> None:
         self.metrics.count_batch(len(samples), queue_seconds, run_seconds)
         self.metrics.count_answers(outputs)
-        self.metrics.see_inputs(samples)
+        self.metrics.watch(samples, outputs)
         if self.shadow:
             self.shadow.see(samples, outputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
+import os
 import sys
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 from thresher.serving.fast_http import FastListener
 from thresher.serving.hot import HotRoutes
 from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
+from thresher.serving.logs import log_event
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.server import AnyServer, start_rpc_server
 
-logger = logging.getLogger(__name__)
-
+TRACES = "THRESHER_TRACES"
 YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
 SWITCH_SECONDS = 0.0005
@@ -37,7 +37,7 @@ class Listeners:
         await asyncio.gather(*closing)
 
 
-async def listen_beside(app: ASGIApp, hot: HotRoutes, predictor: Predictor) -> Listeners:
+async def listen_beside(app: ASGIApp, hot: HotRoutes | None, predictor: Predictor) -> Listeners:
     """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
 
     Raises:
@@ -53,8 +53,16 @@ async def listen_beside(app: ASGIApp, hot: HotRoutes, predictor: Predictor) -> L
         listeners.http = FastListener(app, hot, host, http)
     if rpc:
         listeners.rpc = await start_rpc_server(predictor, host, rpc)
-    logger.info("Serving on %s: HTTP on port %s, gRPC on port %s", host, http or "none", rpc or "none")
+    info = predictor.bundle.info
+    for event, port in (("HTTP is served", http), ("gRPC is served", rpc)):
+        if port:
+            log_event(event, port=port, recipe=info.recipe, model_version=info.model_version)
     return listeners
+
+
+def wants_traces() -> bool:
+    """Return whether requests are to be traced by OpenTelemetry, as BentoML is configured for it."""
+    return os.environ.get(TRACES, "") not in ("", "0")
 
 
 def settle() -> None:

@@ -18,8 +18,9 @@ from thresher.serving.container import container_image
 from thresher.serving.cores import num_workers, session_threads
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
+from thresher.serving.logs import configure_logs
 from thresher.serving.predictor import Predictor
-from thresher.serving.running import Listeners, listen_beside, settle
+from thresher.serving.running import Listeners, listen_beside, settle, wants_traces
 from thresher.serving.shadow import open_shadow
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
@@ -70,7 +71,9 @@ class Champion:
         """Answer over all protocols."""
         front = FrontedService.front
         assert front is not None
-        front.hot = HotRoutes(self.predictor)
+        configure_logs()
+        # A trace needs BentoML's middlewares, which the hot routes leave out.
+        front.hot = None if wants_traces() else HotRoutes(self.predictor)
         self.predictor.metrics.start()
         self.listeners = await listen_beside(front, front.hot, self.predictor)
         settle()

@@ -15,12 +15,13 @@ from thresher.machine import describe_machine, git_commit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.pipelines.types import Challenge, Contender, Verdict
 from thresher.progress import Notice, Step, report
-from thresher.serving.bundle import CARD_FILE, VERDICT_FILE, Bundle, ModelInfo, hash_content
+from thresher.serving.bundle import CARD_FILE, PROFILE_FILE, VERDICT_FILE, Bundle, ModelInfo, hash_content
 from thresher.serving.challenger import choose_challenger
 from thresher.serving.options import Serving, ShadowOptions
+from thresher.serving.profile import make_profile
 
 
 def challenge_champion(
@@ -73,18 +74,20 @@ def crown_champion(
     fingerprint: DataFingerprint,
     evaluation: Measurement,
     serving: Serving,
+    training_samples: EncodedSamples,
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
     """Return the champion from now on: the winner, without a version yet, or the one that keeps its place.
 
     Args:
-        card: the model card, which travels with the winner as the verdict does.
+        training_samples: what the service compares its inputs with, as a profile that travels with the winner.
+        card: the model card, which travels with it as the verdict does.
     """
     if not challenge.replaces:
         assert reigning is not None
         return reigning
-    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, card, onnx_files)
+    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
 
 
 def enter_challenger(
@@ -95,13 +98,14 @@ def enter_challenger(
     fingerprint: DataFingerprint,
     evaluation: Measurement,
     serving: Serving,
+    training_samples: EncodedSamples,
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
     """Return the winner that did not replace the ``champion``, without a version yet, or the champion where it did."""
     if challenge.replaces:
         return champion
-    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, card, onnx_files)
+    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
 
 
 def _winner(
@@ -111,6 +115,7 @@ def _winner(
     fingerprint: DataFingerprint,
     evaluation: Measurement,
     serving: Serving,
+    training_samples: EncodedSamples,
     card: str,
     onnx_files: tuple[bytes, ...],
 ) -> Bundle:
@@ -130,7 +135,12 @@ def _winner(
         workers=serving.workers,
         metrics={name: interval.value for name, interval in verdict.of(verdict.winner).metrics.items()},
     )
-    attachments = {CARD_FILE: card.encode(), VERDICT_FILE: verdict.model_dump_json(indent=2).encode()}
+    profile = make_profile(encoder, training_samples.inputs, training_samples.labels)
+    attachments = {
+        CARD_FILE: card.encode(),
+        VERDICT_FILE: verdict.model_dump_json(indent=2).encode(),
+        PROFILE_FILE: profile.model_dump_json().encode(),
+    }
     return Bundle(winning_file(verdict, onnx_files), encoder, info, attachments, challenge.reason)
 
 

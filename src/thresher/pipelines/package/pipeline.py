@@ -24,7 +24,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     evaluation = f"params:{name}.evaluation"
     challenge = [verdict, reigning, f"{name}.rolled_back", encoder, recipe.data.test, evaluation]
     challenge += [f"params:{name}.selection", *onnx_files]
-    about = [encoder, f"{name}.fingerprint", evaluation, f"params:{name}.serving", f"{name}.model_card", *onnx_files]
+    about = [encoder, f"{name}.fingerprint", evaluation, f"params:{name}.serving", f"{name}.training_samples"]
+    about += [f"{name}.model_card", *onnx_files]
     nodes = [
         stage_node(challenge_champion, challenge, f"{name}.challenge", [*TAGS, TIMED]),
         stage_node(crown_champion, [verdict, f"{name}.challenge", reigning, *about], f"{name}.champion", TAGS),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import NamedTuple
 
 from grpc import StatusCode
@@ -10,10 +9,9 @@ from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
 from thresher.serving.batcher import DeadlineError, OverloadedError
+from thresher.serving.logs import log_request
 from thresher.serving.reply import FAILED, REQUEST_ID, RETRY_AFTER_SECONDS
 from thresher.serving.v2.tensors import UnknownModelError
-
-logger = logging.getLogger(__name__)
 
 MOST_DETAIL_BYTES = 2000
 """gRPC sends them in a header, up to three times as long, and clients take no more than 8 KB of headers."""
@@ -50,7 +48,7 @@ def refuse(error: Exception, request_id: str) -> Refusal:
     text = str(error.detail if isinstance(error, HTTPException) else error)
     metadata: tuple[tuple[str, str], ...] = ((REQUEST_ID.decode(), request_id),)
     if status is StatusCode.INTERNAL:
-        logger.error("Request %s over grpc failed", request_id, exc_info=error)
+        log_request(request_id, "grpc", "INTERNAL", error=error)
         text = FAILED
     elif isinstance(error, OverloadedError):
         text = f"Overloaded: {text} Try again in {RETRY_AFTER_SECONDS} s."
