@@ -28,19 +28,25 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True).returncode == 0:
         yield Engine("docker", "docker", {}, {})
         return
-    _provide_tools()
+    provide("neither docker nor podman with buildah are here", *TOOLS)
     folder = tmp_path_factory.mktemp("containers")
     engine = Engine("buildah", "podman", *_configure(folder))
+    _skip_unless_it_works(engine, "info")
     if subprocess.run(["podman", "pull", "-q", BASE], env={**os.environ, **engine.for_running}).returncode:
         engine("import", "-q", str(_make_base(folder)), BASE)
+    _skip_unless_it_works(engine, "run", "--rm", "--network=host", BASE, "true")
     yield engine
     engine("rmi", "--all", "--force")
     # Files of other users, which pytest's own removal of the folder cannot always delete.
     subprocess.run(["podman", "system", "reset", "--force"], env={**os.environ, **engine.for_running})
 
 
-def _provide_tools() -> None:
-    provide("neither docker nor podman with buildah are here", *TOOLS)
+def _skip_unless_it_works(engine: Engine, *arguments: str) -> None:
+    """Some machines forbid what a container is made of, such as mounts."""
+    command = ["podman", *arguments]
+    done = subprocess.run(command, env={**os.environ, **engine.for_running}, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no container can be run here: {' '.join(command)}: {done.stderr.strip()[-500:]}")
 
 
 def _configure(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -57,7 +63,8 @@ def _configure(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     running, building = folder / "running.conf", folder / "building.conf"
     running.write_text(f"[containers]\n{LIMITS}\n{engine}")
     building.write_text(f"[containers]\n{LIMITS}\nvolumes = {json.dumps(volumes)}\n{engine}")
-    common = {"CONTAINERS_STORAGE_CONF": str(storage), "BUILDAH_ISOLATION": "oci"}
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # where runc is
+    common = {"CONTAINERS_STORAGE_CONF": str(storage), "BUILDAH_ISOLATION": "oci", "PATH": path}
     return {**common, "CONTAINERS_CONF": str(building)}, {**common, "CONTAINERS_CONF": str(running)}
 
 
