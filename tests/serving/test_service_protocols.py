@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,3 +160,25 @@ def test_the_end_loses_no_request_that_was_taken_in(bento: str, tmp_path: Path) 
     with serve(bento, ImageEncoder.REQUIREMENTS, tmp_path, **ports) as client:
         asyncio.run(work(client))
     assert set(codes) == {200}
+
+
+def test_a_port_of_another_service_ends_it_with_a_sentence(bento: str, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = str(other.getsockname()[1])
+        command = [
+            sys.executable,
+            "-m",
+            "bentoml",
+            "serve",
+            bento,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(free_ports(1)[0]),
+        ]
+        environment = {**os.environ, GRPC_PORT: taken, HTTP_PORT: "0", "THRESHER_WORKERS": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert f"Error: Port {taken} is taken by process {os.getpid()}. Set THRESHER_GRPC_PORT" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
 from starlette.types import ASGIApp
 
@@ -58,6 +60,13 @@ async def listen_beside(app: ASGIApp, hot: HotRoutes | None, predictor: Predicto
         if port:
             log_event(event, port=port, recipe=info.recipe, model_version=info.model_version)
     return listeners
+
+
+def give_up(reason: str) -> NoReturn:
+    """Say why the service cannot be, and end it: BentoML would show a traceback and go on without a worker."""
+    print(f"Error: {reason}", file=sys.stderr, flush=True)
+    os.kill(os.getppid(), signal.SIGTERM)
+    os._exit(1)
 
 
 def wants_traces() -> bool:

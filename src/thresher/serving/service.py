@@ -18,9 +18,10 @@ from thresher.serving.container import container_image
 from thresher.serving.cores import num_workers, session_threads
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
+from thresher.serving.listening import PortError
 from thresher.serving.logs import configure_logs
 from thresher.serving.predictor import Predictor
-from thresher.serving.running import Listeners, listen_beside, settle, wants_traces
+from thresher.serving.running import Listeners, give_up, listen_beside, settle, wants_traces
 from thresher.serving.shadow import open_shadow
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
@@ -75,7 +76,10 @@ class Champion:
         # A trace needs BentoML's middlewares, which the hot routes leave out.
         front.hot = None if wants_traces() else HotRoutes(self.predictor)
         self.predictor.metrics.start()
-        self.listeners = await listen_beside(front, front.hot, self.predictor)
+        try:
+            self.listeners = await listen_beside(front, front.hot, self.predictor)
+        except PortError as error:
+            give_up(str(error))
         settle()
 
     @bentoml.on_shutdown

@@ -1,0 +1,64 @@
+"""`thresher containerize` says what is missing and what to do, and builds nothing then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.digits_bundle import write_digits_bundle
+
+from thresher.serving.packaging import build_bento, store_bundle
+
+THRESHER = Path(sys.executable).parent / "thresher"
+
+
+def containerize(*arguments: str, path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it where ``path`` alone has programs."""
+    variables = {**os.environ, "PATH": str(path), **environment}
+    command = [THRESHER, "containerize", *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+
+
+def make_program(folder: Path, name: str, code: int) -> None:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\nexit {code}\n")
+    program.chmod(0o755)
+
+
+def check(done: subprocess.CompletedProcess[str], *says: str) -> None:
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in " ".join(done.stderr.split())
+
+
+def test_without_a_builder(tmp_path: Path) -> None:
+    check(containerize(path=tmp_path), "No builder found. Install one of: docker, podman, buildah")
+    check(containerize("--builder", "podman", path=tmp_path), "podman is not installed")
+    make_program(tmp_path, "docker", 1)
+    check(containerize("--builder", "docker", path=tmp_path), "its engine does not answer")
+
+
+def test_without_a_bento(tmp_path: Path) -> None:
+    make_program(tmp_path, "podman", 0)
+    check(containerize(path=tmp_path, BENTOML_HOME=str(tmp_path / "home")), "There is no Bento yet")
+
+
+@pytest.mark.slow
+def test_an_unknown_recipe_and_a_builder_that_fails(
+    tmp_path: Path, float_onnx: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    store_bundle(write_digits_bundle(tmp_path / "bundle", float_onnx))
+    bento = build_bento("digits")
+    make_program(tmp_path, "buildah", 1)
+    run = {"path": tmp_path, "BENTOML_HOME": str(home)}
+    check(containerize("digit", **run), "No Bento of recipe 'digit'. Did you mean 'digits'?")  # type: ignore[arg-type]
+    failed = containerize("digits", **run)  # type: ignore[arg-type]
+    assert failed.returncode == 1
+    last = " ".join(failed.stderr.rpartition("Traceback")[2].split())  # BentoML shows its own before our words
+    assert f"buildah could not build image {bento}" in last
