@@ -140,7 +140,9 @@ class Project:
     @property
     def variables(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "KEDRO_"))}
-        own = {"HOME": str(self.folder / ".home"), "BENTOML_HOME": str(self.bentoml_home)}
+        # Of a service's ports BentoML's own is enough here, and the two beside it might be another test's.
+        off = {"THRESHER_GRPC_PORT": "0", "THRESHER_HTTP_PORT": "0"}
+        own = {"HOME": str(self.folder / ".home"), "BENTOML_HOME": str(self.bentoml_home), **off}
         return {**inherited, **own, **self.environment}
 
     @property

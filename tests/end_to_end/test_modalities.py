@@ -161,9 +161,14 @@ def test_a_text_is_classified_as_by_the_evaluated_file(text: Job) -> None:
     lines = (text.project.folder / "data/01_raw/trec/TREC.test.all").read_text("latin-1").splitlines()[:40]
     texts = [line.partition(" ")[2] for line in lines]
     predictions = text.predict({"texts": texts})
-    expected = text.expected("tokens", text.encoded_test()[:40])
+    encoded = text.encoded_test()[:40]
     given = [list(prediction["probabilities"].values()) for prediction in predictions]
-    np.testing.assert_allclose(given, expected, atol=1e-5)
+    # Integers of a range that is found anew for each batch: in another batch the last digits are others.
+    np.testing.assert_allclose(given, text.expected("tokens", encoded), atol=0.01)
+    for index in range(8):
+        (alone,) = text.predict({"text": texts[index]})
+        expected = text.expected("tokens", encoded[index : index + 1])[0]
+        np.testing.assert_allclose(list(alone["probabilities"].values()), expected, atol=1e-5)
     assert text.predict({"text": texts[0]})[0]["label"] == predictions[0]["label"]
     plain = text.client.post("/predict", content=texts[0], headers={"Content-Type": "text/plain"})
     assert plain.json()["predictions"][0]["label"] == predictions[0]["label"]

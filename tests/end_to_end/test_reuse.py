@@ -23,6 +23,8 @@ ALL = [node.name for node in build_pipeline("small", Recipe.model_validate(RECIP
 TIMED = ["float.evaluate_float", "half.evaluate_candidate", "int8.evaluate_candidate"]
 SPLIT = ["hold_out", "fit_encoder", "encode_samples"]
 TOLD = ["write_model_card", "write_report"]
+CARRIED = ["crown_champion", "build_champion_bento"]
+"""The model card travels with the champion."""
 VERDICT = ["judge_candidates", "draw_verdict", *TOLD]
 # The winner is as good as the champion: it becomes the next version, and that is packed.
 PACKAGE = ["challenge_champion", "crown_champion", "build_champion_bento"]
@@ -123,7 +125,7 @@ def parameter(project: Project, selections: dict[str, Done]) -> Done:
 
 def test_a_parameter_of_the_command_line_runs_the_nodes_that_take_it(parameter: Done) -> None:
     """And none else, after selections that together were a whole run."""
-    parameter.ran(*TOLD)
+    parameter.ran(*TOLD, *CARRIED)
     assert list(parameter.planned("run")) == ["description Digits, small and quick -> Other words"]
 
 
@@ -154,7 +156,7 @@ def changed_back(project: Project, seed: Done) -> Done:
 
 
 def test_changed_back_the_same_network_comes_out_and_what_follows_is_taken(changed_back: Done) -> None:
-    changed_back.ran(*SPLIT, "choose_execution", "train_float", *TOLD)
+    changed_back.ran(*SPLIT, "choose_execution", "train_float", *TOLD, *CARRIED)
 
 
 @pytest.fixture(scope="module")

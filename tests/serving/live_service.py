@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from thresher.serving.app import create_app
 from thresher.serving.bundle import Bundle
 from thresher.serving.fast_http import FastListener
+from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
 from thresher.serving.predictor import Predictor
 
@@ -34,7 +35,9 @@ class LiveService:
     async def _listen(self) -> FastListener:
         app = create_app()
         app.state.predictor = self.predictor
-        return FastListener(app, HotRoutes(self.predictor), "127.0.0.1", 0)
+        front = Front(app)
+        front.hot = HotRoutes(self.predictor)
+        return FastListener(front, front.hot, "127.0.0.1", 0)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

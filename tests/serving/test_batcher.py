@@ -232,13 +232,32 @@ def test_each_batch_is_told_of() -> None:
     async def work() -> None:
         seen: list[tuple[int, int, float, float]] = []
 
-        def observe(samples: np.ndarray, outputs: np.ndarray, queued: float, ran: float) -> None:
+        def observe(
+            samples: np.ndarray, outputs: np.ndarray, queued: float, ran: float, sent: np.ndarray | None
+        ) -> None:
+            assert sent is None
             seen.append((len(samples), len(outputs), queued, ran))
 
         batcher = Batcher(Model(), max_batch_size=2, max_waiting=100, on_batch=observe)
         await batcher.submit(numbers(1, 2, 3))
         assert [(samples, outputs) for samples, outputs, _, _ in seen] == [(2, 2), (1, 1)]
         assert all(0 <= queued < 5 and 0 <= ran < 5 for _, _, queued, ran in seen)
+
+    run(work())
+
+
+def test_copies_in_a_batch_are_told_from_what_was_sent() -> None:
+    async def work() -> None:
+        seen: list[list[int]] = []
+
+        def observe(samples: np.ndarray, _: np.ndarray, queued: float, ran: float, sent: np.ndarray | None) -> None:
+            seen.append(samples[:, 0].tolist() if sent is None else samples[sent, 0].tolist())
+
+        batcher = Batcher(Model(), max_batch_size=4, max_waiting=100, on_batch=observe)
+        for samples, is_copy in ((numbers(1, 2), False), (numbers(3), True), (numbers(4), False), (numbers(5), True)):
+            batcher.put(samples, lambda result: None, is_copy=is_copy)
+        await batcher.submit(numbers(6))
+        assert seen == [[1, 2, 4], [6]]
 
     run(work())
 

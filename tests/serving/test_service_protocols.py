@@ -46,12 +46,15 @@ class Served:
     @property
     def workers(self) -> list[psutil.Process]:
         """Its worker processes: they listen on the port of the fast listener."""
-        port = int(self.http.split(":")[1])
-        return [
-            psutil.Process(connection.pid)
-            for connection in psutil.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid
-        ]
+        return workers_on(int(self.http.split(":")[1]))
+
+
+def workers_on(port: int) -> list[psutil.Process]:
+    return [
+        psutil.Process(connection.pid)
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +153,8 @@ def test_the_end_loses_no_request_that_was_taken_in(bento: str, tmp_path: Path) 
         tasks = [asyncio.create_task(post(until)) for _ in range(16)]
         await asyncio.sleep(1.0)
         assert len(codes) > 16
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == http and connection.status == psutil.CONN_LISTEN:
-                os.kill(int(connection.pid or 0), signal.SIGTERM)
+        (parent,) = {worker.ppid() for worker in workers_on(http)}
+        os.kill(parent, signal.SIGTERM)
         await asyncio.sleep(1.5)
         until.set()
         await asyncio.gather(*tasks)

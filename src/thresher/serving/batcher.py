@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,13 +28,22 @@ class DeadlineError(Exception):
     """A request whose time was up before its turn came."""
 
 
+class Run(NamedTuple):
+    """When one batch began, in seconds of `perf_counter`, how long it took, and its samples."""
+
+    start: float
+    seconds: float
+    num_samples: int
+
+
 class Ticket:
     """A request's place in the queue."""
 
-    __slots__ = ("cancelled", "deadline", "done", "enqueued", "num_taken", "outputs", "samples")
+    __slots__ = ("cancelled", "deadline", "done", "enqueued", "is_copy", "num_taken", "outputs", "samples")
 
-    def __init__(self, samples: np.ndarray, done: Done, enqueued: float, deadline: float | None) -> None:
+    def __init__(self, samples: np.ndarray, done: Done, enqueued: float, deadline: float | None, is_copy: bool) -> None:
         self.samples, self.done, self.enqueued, self.deadline = samples, done, enqueued, deadline
+        self.is_copy = is_copy
         self.num_taken = 0
         self.outputs: list[np.ndarray] = []
         self.cancelled = False
@@ -62,7 +72,7 @@ class Batcher:
         inline: call ``run`` on the event loop, which is right where it takes less time than a thread costs;
             otherwise a thread does it.
         on_batch: told of each batch: its samples, its outputs, how long its oldest request waited and how long
-            ``run`` took, in seconds.
+            ``run`` took, in seconds, and which of the samples, bool [N], are no copies; None for all.
     """
 
     def __init__(
@@ -72,7 +82,7 @@ class Batcher:
         max_waiting: int,
         join: Callable[[list[np.ndarray]], np.ndarray] = np.concatenate,
         inline: bool = False,
-        on_batch: Callable[[np.ndarray, np.ndarray, float, float], None] | None = None,
+        on_batch: Callable[[np.ndarray, np.ndarray, float, float, np.ndarray | None], None] | None = None,
     ) -> None:
         self._run, self._max_batch_size, self._max_waiting, self._join = run, max_batch_size, max_waiting, join
         self._on_batch = on_batch
@@ -81,6 +91,8 @@ class Batcher:
         self._num_waiting = 0
         self._seconds_per_sample = 0.0
         self._busy = False
+        self.last_run: Run | None = None
+        """The newest, which those that it answers may look at when they are told."""
 
     @property
     def num_waiting(self) -> int:
@@ -102,10 +114,13 @@ class Batcher:
             expected = waiting * self._seconds_per_sample
             raise OverloadedError(f"{waiting} samples wait, for about {expected:.1f} s; the request has {timeout:g} s.")
 
-    def put(self, samples: np.ndarray, done: Done, timeout: float | None = None) -> Ticket:
+    def put(self, samples: np.ndarray, done: Done, timeout: float | None = None, is_copy: bool = False) -> Ticket:
         """Queue ``samples`` [N, ...], N at least 1; ``done`` gets their outputs [N, ...] in their order.
 
         Where the request cannot begin within ``timeout`` seconds, ``done`` gets a DeadlineError.
+
+        Args:
+            is_copy: nobody sent the samples: they are copies of one with something changed, made to explain it.
 
         Raises:
             OverloadedError: too many samples wait already.
@@ -113,7 +128,7 @@ class Batcher:
         if self._num_waiting:
             self.check_room(len(samples), timeout)
         now = perf_counter()
-        ticket = Ticket(samples, done, now, None if timeout is None else now + timeout)
+        ticket = Ticket(samples, done, now, None if timeout is None else now + timeout, is_copy)
         self._tickets.append(ticket)
         self._num_waiting += len(samples)
         if not self._busy:
@@ -186,6 +201,7 @@ class Batcher:
             asyncio.get_running_loop().call_soon(self._turn)
         else:
             self._busy = False
+        self.last_run = Run(start, seconds, len(batch))
         if isinstance(outcome, Exception):
             self._fail(pieces, outcome)
             return
@@ -193,7 +209,7 @@ class Batcher:
         self._seconds_per_sample = MEMORY * (self._seconds_per_sample or newest) + (1 - MEMORY) * newest
         _deliver(pieces, outcome)
         if self._on_batch:
-            self._on_batch(batch, outcome, start - pieces[0][0].enqueued, seconds)
+            self._on_batch(batch, outcome, start - pieces[0][0].enqueued, seconds, _no_copies(pieces))
 
     def _take(self) -> list[Piece]:
         """Remove up to one batch from the queue; what is left of a request goes to its end."""
@@ -244,6 +260,14 @@ def into(answer: asyncio.Future[np.ndarray]) -> Done:
             answer.set_result(result)
 
     return done
+
+
+def _no_copies(pieces: list[Piece]) -> np.ndarray | None:
+    """Return which samples of ``pieces``, bool [N], are no copies; None for all."""
+    for ticket, _ in pieces:
+        if ticket.is_copy:
+            return np.repeat([not ticket.is_copy for ticket, _ in pieces], [len(piece) for _, piece in pieces])
+    return None
 
 
 def _deliver(pieces: list[Piece], outputs: np.ndarray) -> None:

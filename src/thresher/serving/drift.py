@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from thresher.modalities.encoder import Encoder
 from thresher.serving.profile import Histogram, Profile, population_stability_index, read_features
@@ -13,8 +16,12 @@ from thresher.serving.profile import Histogram, Profile, population_stability_in
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps the files of several workers; BentoML sets it."""
 SAMPLES_PER_SECOND = 100
 """That a worker looks at, at most: features cost more than a small model."""
+BYTES_PER_SECOND = 4 * 2**20
+"""Of samples so large that fewer of them are looked at; one a second is."""
 WINDOW = 1000
 """Samples that count: at twice as many, all counts are halved, so that older ones fade."""
 FEWEST = 200
@@ -65,13 +72,15 @@ class Drift:
         self._prediction_psi = gauge("thresher_prediction_drift_psi", text, "livemax")
         text = "Inputs that the drift is computed from."
         self._num_samples = gauge("thresher_input_drift_samples", text, "livesum")
-        self._left, self._refilled = SAMPLES_PER_SECOND, monotonic()
+        self._share = max(1, min(SAMPLES_PER_SECOND, BYTES_PER_SECOND // encoder.model_input.sample_bytes))
+        self._left, self._refilled = self._share, monotonic()
+        forget_dead_workers()
 
     def see(self, samples: np.ndarray, outputs: np.ndarray) -> None:
         """Look at encoded ``samples`` [N, ...] and the model's ``outputs``, or at as many as there is time for."""
         now = monotonic()
         if now - self._refilled >= 1:
-            self._left, self._refilled = SAMPLES_PER_SECOND, now
+            self._left, self._refilled = self._share, now
         num = min(len(samples), self._left)
         if num <= 0:
             return
@@ -89,3 +98,24 @@ class Drift:
                 self._input_psi.labels(**self._labels, feature=name).set(watched.index)
         if self._prediction.index is not None:
             self._prediction_psi.labels(**self._labels).set(self._prediction.index)
+
+    def close(self) -> None:
+        """Take what this worker said of the present off /metrics."""
+        forget_worker(os.getpid())
+
+
+def forget_dead_workers() -> None:
+    """Take what killed workers said of the present off /metrics: prometheus_client would show it for good."""
+    folder = os.environ.get(SHARED)
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        process_id = int(file.stem.rsplit("_", 1)[1])
+        if not psutil.pid_exists(process_id):
+            forget_worker(process_id)
+
+
+def forget_worker(process_id: int) -> None:
+    """Take what a worker said of the present off /metrics; its counts stay."""
+    if os.environ.get(SHARED):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process_id)

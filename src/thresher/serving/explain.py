@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,14 @@ from thresher.serving.decoding import JSON, MULTIPART, content_type, decode_file
 from thresher.serving.hot import failed, with_id
 from thresher.serving.hung_up import unless_gone
 from thresher.serving.occlusion import Occlusion, occlude
-from thresher.serving.predictor import Predictor
+from thresher.serving.predictor import EXPLAIN, Predictor, outcome_of
 from thresher.serving.reply import REQUEST_ID, Reply, header, request_id, to_json
 
 MAX_AT_ONCE = 2
 """Explanations in one worker: each costs up to 256 predictions, and the others' requests shall not wait for many."""
 MAX_PIECE = 32
 """Copies that wait for the model together, so that other requests come in between."""
-PROTOCOL, TARGET = "explain", "target"
+TARGET = "target"
 
 _places = BoundedSemaphore(MAX_AT_ONCE)
 
@@ -42,7 +43,7 @@ async def explain(request: Request) -> Response:
     MAX_AT_ONCE explanations are being made.
     """
     predictor: Predictor = request.app.state.predictor
-    name = request_id(header(request.scope["headers"], REQUEST_ID))
+    name, start = request_id(header(request.scope["headers"], REQUEST_ID)), perf_counter()
     try:
         target = _asked_target(request, predictor.bundle.encoder)
         predictor.check_room()
@@ -50,7 +51,10 @@ async def explain(request: Request) -> Response:
         with _place():
             told = await unless_gone(request, _explain(predictor, sample, raw, target))
     except Exception as error:
-        return with_id(failed(error, name, PROTOCOL, 422), name).to_response()
+        seconds = perf_counter() - start
+        predictor.metrics.count_request(EXPLAIN, outcome_of(error), seconds)
+        return with_id(failed(error, name, EXPLAIN, 422, seconds), name).to_response()
+    predictor.metrics.count_request(EXPLAIN, "ok", perf_counter() - start)
     return with_id(Reply(200, to_json({**told, "request_id": name.decode()})), name).to_response()
 
 
@@ -66,11 +70,11 @@ def _place() -> Iterator[None]:
 
 async def _explain(predictor: Predictor, sample: np.ndarray, raw: Any, asked: int | None) -> dict[str, Any]:
     encoder, info = predictor.bundle.encoder, predictor.bundle.info
-    base = (await predictor.infer(sample, PROTOCOL))[0]
+    base = (await predictor.infer(sample, EXPLAIN))[0]
     target = int(base.argmax()) if asked is None else asked
     occlusion = occlude(encoder, sample, raw)
     pieces = _pieces(occlusion, encoder, min(MAX_PIECE, info.max_batch_size))
-    answers = [(await predictor.infer(piece, PROTOCOL))[:, target] for piece in pieces]
+    answers = [(await predictor.infer(piece, EXPLAIN))[:, target] for piece in pieces]
     # In double precision: two answers that are alike but for their last bits have a difference of few.
     drops = base[target].astype(np.float64) - np.concatenate(answers)
     return {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thresher.serving.hot import Answer, HotRoutes, Pending
-from thresher.serving.reply import Reply
+from thresher.serving import tracing
+from thresher.serving.hot import INFER, Answer, HotRoutes, Pending
+from thresher.serving.reply import REQUEST_ID, Reply, header
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -37,7 +38,36 @@ class Front:
             if answer is not None:
                 await _answer(answer, scope, receive, send)
                 return
+            name = _span_name(scope["path"]) if scope["method"] == "POST" else ""
+            if name and (trace := tracing.start(name, scope["headers"])) is not None:
+                await _traced(trace, self.app, scope, receive, send)
+                return
         await self.app(scope, receive, send)
+
+
+def _span_name(path: str) -> str:
+    """Return what a trace calls a request to predict that is not hot; empty for one that asks for something else."""
+    if path in ("/predict", "/explain"):
+        return f"POST {path}"
+    return INFER if path.startswith("/v2/models/") and path.endswith("/infer") else ""
+
+
+async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    trace.enter()
+    status, name = 0, ""
+
+    async def note(message: Message) -> None:
+        nonlocal status, name
+        if message["type"] == "http.response.start":
+            status, name = message["status"], header(list(message.get("headers", ())), REQUEST_ID).decode("latin-1")
+        elif not message.get("more_body"):
+            trace.end(status, status >= 500, name)
+        await send(message)
+
+    try:
+        await app(scope, receive, note)
+    finally:
+        trace.end(tracing.HUNG_UP, is_error=False)
 
 
 async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:

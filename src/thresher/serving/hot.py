@@ -8,9 +8,10 @@ from time import perf_counter
 
 import numpy as np
 
+from thresher.serving import tracing
 from thresher.serving.batcher import Ticket
 from thresher.serving.decoding import JSON, decode_json
-from thresher.serving.logs import log_request, wants_access_log
+from thresher.serving.logs import log_failed, log_request, wants_access_log
 from thresher.serving.predictor import Predictor
 from thresher.serving.reply import JSON_TYPE, REQUEST_ID, Headers, Reply, error_reply, header, request_id, to_json
 from thresher.serving.v2.requests import HEADER_LENGTH
@@ -18,6 +19,8 @@ from thresher.serving.v2.requests import HEADER_LENGTH
 MOST_JSON_BYTES = 128 * 2**10
 """Larger documents are decoded beside the event loop, which the ASGI app does."""
 MOST_BINARY_BYTES = 4 * 2**20
+INFER = "POST /v2/models/{model_name}/infer"
+"""What a trace calls a request to infer; the other route of the protocol is the same request."""
 
 Respond = Callable[[Reply], None]
 
@@ -29,11 +32,14 @@ class Pending:
     predictor: Predictor
     ticket: Ticket | None
     protocol: str
+    trace: tracing.Trace | None
 
     def cancel(self) -> None:
         """Forget the request: nobody waits for its answer any more."""
         if self.ticket is not None:
             self.predictor.cancel(self.ticket, self.protocol)
+        if self.trace is not None:
+            self.trace.end(tracing.HUNG_UP, is_error=False)
 
 
 Answer = Callable[[Headers, "bytes | bytearray", Respond], Pending]
@@ -84,7 +90,8 @@ class HotRoutes:
         def read() -> tuple[np.ndarray, float | None, Callable[[np.ndarray], Reply]]:
             return decode_json(bytes(body), predictor.bundle.encoder), None, say
 
-        return self._run("rest", name, read, respond, 422)
+        trace = tracing.start("POST /predict", headers, name.decode())
+        return self._run("rest", name, read, respond, 422, trace)
 
     def _infer(self, headers: Headers, body: bytes | bytearray, respond: Respond) -> Pending:
         codec = self.predictor.codec
@@ -98,7 +105,8 @@ class HotRoutes:
 
             return request.samples, request.head.timeout, say
 
-        return self._run("v2_rest", name, read, respond, 400)
+        trace = tracing.start(INFER, headers, name.decode())
+        return self._run("v2_rest", name, read, respond, 400, trace)
 
     def _run(
         self,
@@ -107,17 +115,21 @@ class HotRoutes:
         read: Callable[[], tuple[np.ndarray, float | None, Callable[[np.ndarray], Reply]]],
         respond: Respond,
         invalid: int,
+        trace: tracing.Trace | None,
     ) -> Pending:
         predictor = self.predictor
-        pending = Pending(predictor, None, protocol)
+        pending = Pending(predictor, None, protocol, trace)
+        start = perf_counter()
 
-        start = perf_counter() if self._logs_all else 0.0
-
-        def fail(error: Exception) -> None:
-            reply = failed(error, name, protocol, invalid)
+        def finish(reply: Reply) -> None:
+            if trace is not None:
+                trace.end(reply.status, reply.status >= 500)
+            respond(reply)
             if self._logs_all and reply.status < 500:
                 log_request(name.decode(), protocol, reply.status, perf_counter() - start)
-            respond(with_id(reply, name))
+
+        def fail(error: Exception) -> None:
+            finish(with_id(failed(error, name, protocol, invalid, perf_counter() - start), name))
 
         try:
             predictor.check_room()
@@ -131,11 +143,9 @@ class HotRoutes:
             if isinstance(result, Exception):
                 fail(result)
             else:
-                respond(say(result))
-                if self._logs_all:
-                    log_request(name.decode(), protocol, 200, perf_counter() - start)
+                finish(say(result))
 
-        pending.ticket = predictor.begin(samples, protocol, done, timeout)
+        pending.ticket = predictor.begin(samples, protocol, done, timeout, trace)
         return pending
 
 
@@ -152,11 +162,11 @@ def predict_document(predictor: Predictor, outputs: np.ndarray, name: bytes) -> 
     )
 
 
-def failed(error: Exception, name: bytes, protocol: str, invalid: int) -> Reply:
-    """Return the answer to a request that failed with ``error``; what nobody foresaw goes into the log."""
+def failed(error: Exception, name: bytes, protocol: str, invalid: int, seconds: float | None = None) -> Reply:
+    """Return the answer to a request that failed with ``error``, which is logged where the client is not at fault."""
     reply = error_reply(error, invalid)
     if reply.status >= 500:
-        log_request(name.decode(), protocol, reply.status, error=error if reply.status == 500 else None)
+        log_failed(name.decode(), protocol, reply.status, seconds, error if reply.status == 500 else None)
     return reply
 
 

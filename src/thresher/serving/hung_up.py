@@ -12,17 +12,24 @@ from starlette.requests import Request
 Result = TypeVar("Result")
 
 
+class HungUpError(HTTPException):
+    """The client hung up; nobody reads the answer."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "The client hung up.")
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of ``work``, or cancel it when the client hangs up: its place is someone else's.
 
     Raises:
-        HTTPException: 400 the client hung up; nobody reads it.
+        HungUpError: the client did.
     """
     answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
     try:
         await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise HTTPException(400, "The client hung up.")
+            raise HungUpError
         return answer.result()
     finally:
         answer.cancel()

@@ -7,12 +7,16 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, TextIO
 
 ACCESS_LOG = "THRESHER_ACCESS_LOG"
 LOGGER = "thresher"
-FIELDS = ("request_id", "protocol", "status", "milliseconds", "port", "workers", "recipe", "model_version")
+FIELDS = ("request_id", "protocol", "status", "milliseconds", "port", "recipe", "model_version", "num_left_out")
 """What a line may have besides time, level and event. A payload is none of them."""
+
+MOST_FAILED_A_SECOND = 10
+"""That a worker logs: writing a line costs more than refusing a request does."""
 
 _logger = logging.getLogger(f"{LOGGER}.serving")
 
@@ -55,16 +59,60 @@ def log_event(event: str, **fields: Any) -> None:
     _logger.info(event, extra=fields)
 
 
-def log_request(
-    request_id: str, protocol: str, status: int | str, seconds: float = 0.0, error: BaseException | None = None
+def log_warning(event: str, **fields: Any) -> None:
+    """Log what the service does not do, though it was asked to."""
+    _logger.warning(event, extra=fields)
+
+
+def log_request(request_id: str, protocol: str, status: int | str, seconds: float) -> None:
+    """Log how a request ended, ``seconds`` after it came."""
+    _logger.info("request", extra=_about(request_id, protocol, status, seconds))
+
+
+def log_failed(
+    request_id: str, protocol: str, status: int | str, seconds: float | None, error: BaseException | None = None
 ) -> None:
-    """Log how a request ended; one that broke the service with where it did."""
-    is_refused = isinstance(status, int) and status >= 500
-    level = logging.ERROR if error else logging.WARNING if is_refused else logging.INFO
-    fields: dict[str, Any] = {"request_id": request_id, "protocol": protocol, "status": status}
-    if seconds:
-        fields["milliseconds"] = round(1000 * seconds, 3)
+    """Log a request that was refused or, with ``error``, one that broke the service, with where it did.
+
+    Of each kind no more than MOST_FAILED_A_SECOND are logged; the next line says how many were left out.
+    """
+    level = logging.ERROR if error else logging.WARNING
+    num_left_out = _limits[level].take()
+    if num_left_out is None:
+        return
+    fields = _about(request_id, protocol, status, seconds)
+    if num_left_out:
+        fields["num_left_out"] = num_left_out
     _logger.log(level, "request", extra=fields, exc_info=error)
+
+
+class Limit:
+    """Lets so many lines a second pass."""
+
+    def __init__(self) -> None:
+        self._second, self._num_taken, self._num_left_out = 0, 0, 0
+
+    def take(self) -> int | None:
+        """Return how many were left out since the last line; None where this one is to be left out."""
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._num_taken = second, 0
+        if self._num_taken >= MOST_FAILED_A_SECOND:
+            self._num_left_out += 1
+            return None
+        self._num_taken += 1
+        left_out, self._num_left_out = self._num_left_out, 0
+        return left_out
+
+
+_limits = {logging.WARNING: Limit(), logging.ERROR: Limit()}
+
+
+def _about(request_id: str, protocol: str, status: int | str, seconds: float | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {"request_id": request_id, "protocol": protocol, "status": status}
+    if seconds is not None:
+        fields["milliseconds"] = round(1000 * seconds, 3)
+    return fields
 
 
 def _places(trace: Any) -> list[str]:

@@ -141,3 +141,5 @@ class Metrics:
         if self._timer:
             self._timer.cancel()
         self.flush()
+        if self._drift:
+            self._drift.close()

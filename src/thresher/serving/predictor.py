@@ -10,8 +10,10 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
+from thresher.serving import tracing
 from thresher.serving.batcher import Batcher, DeadlineError, Done, OverloadedError, Ticket, into
 from thresher.serving.bundle import Bundle
+from thresher.serving.hung_up import HungUpError
 from thresher.serving.metrics import Metrics
 from thresher.serving.pace import measure_pace
 from thresher.serving.session import open_session
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from thresher.serving.shadow import Shadow
 
+EXPLAIN = "explain"
+"""The protocol of copies that an explanation is made of."""
 MAX_WAITING_BATCHES = 64
 MAX_WAITING_BYTES = 256 * 2**20
 
@@ -65,7 +69,14 @@ class Predictor:
         """Count a request that never came to the batcher, for ``error``."""
         self.metrics.count_request(protocol, outcome_of(error), 0.0)
 
-    def begin(self, samples: np.ndarray, protocol: str, done: Done, timeout: float | None = None) -> Ticket | None:
+    def begin(
+        self,
+        samples: np.ndarray,
+        protocol: str,
+        done: Done,
+        timeout: float | None = None,
+        trace: tracing.Trace | None = None,
+    ) -> Ticket | None:
         """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
 
         Args:
@@ -74,17 +85,23 @@ class Predictor:
 
         Returns: the place in the queue, for `cancel`; None where ``done`` was called already.
         """
-        start = perf_counter()
+        # The copies of an explanation are no requests, and nothing that anybody sent.
+        start, is_copy = perf_counter(), protocol == EXPLAIN
 
         def finish(result: np.ndarray | Exception) -> None:
             if self._is_doubtful and not isinstance(result, Exception) and not _all_finite(result):
                 result = self._not_finite(result)
-            outcome = outcome_of(result) if isinstance(result, Exception) else "ok"
-            self.metrics.count_request(protocol, outcome, perf_counter() - start)
+            if trace is not None:
+                trace.answered(start, self._batcher.last_run, result)
+            if not is_copy:
+                outcome = outcome_of(result) if isinstance(result, Exception) else "ok"
+                self.metrics.count_request(protocol, outcome, perf_counter() - start)
             done(result)
 
+        if trace is not None:
+            trace.queued(start)
         try:
-            return self._batcher.put(samples, finish, self.timeout if timeout is None else timeout)
+            return self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
         except OverloadedError as error:
             finish(error)
             return None
@@ -93,7 +110,8 @@ class Predictor:
         """Give up a place in the queue, of a client that has hung up."""
         if not ticket.cancelled:
             self._batcher.cancel(ticket)
-            self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
+            if not ticket.is_copy:
+                self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
 
     async def infer(self, samples: np.ndarray, protocol: str = "rest", timeout: float | None = None) -> np.ndarray:
         """Return the probabilities [N, K] or values [N, 1], float32, of ``samples`` [N, ...].
@@ -106,7 +124,7 @@ class Predictor:
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        ticket = self.begin(samples, protocol, into(answer), timeout)
+        ticket = self.begin(samples, protocol, into(answer), timeout, tracing.current())
         try:
             return await answer
         except asyncio.CancelledError:
@@ -137,8 +155,19 @@ class Predictor:
             self._is_doubtful = True
         return outputs
 
-    def _observe(self, samples: np.ndarray, outputs: np.ndarray, queue_seconds: float, run_seconds: float) -> None:
+    def _observe(
+        self,
+        samples: np.ndarray,
+        outputs: np.ndarray,
+        queue_seconds: float,
+        run_seconds: float,
+        sent: np.ndarray | None,
+    ) -> None:
         self.metrics.count_batch(len(samples), queue_seconds, run_seconds)
+        if sent is not None:
+            if not sent.any():
+                return
+            samples, outputs = samples[sent], outputs[sent]
         self.metrics.count_answers(outputs)
         self.metrics.watch(samples, outputs)
         if self.shadow:
@@ -158,6 +187,8 @@ def outcome_of(error: Exception) -> str:
         return "overloaded"
     if isinstance(error, DeadlineError):
         return "deadline"
+    if isinstance(error, HungUpError):
+        return "cancelled"
     return "invalid" if isinstance(error, (InvalidInputError, UnknownModelError, HTTPException)) else "error"
 
 

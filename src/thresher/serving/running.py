@@ -19,7 +19,6 @@ from thresher.serving.logs import log_event
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.server import AnyServer, start_rpc_server
 
-TRACES = "THRESHER_TRACES"
 YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
 SWITCH_SECONDS = 0.0005
@@ -67,11 +66,6 @@ def give_up(reason: str) -> NoReturn:
     print(f"Error: {reason}", file=sys.stderr, flush=True)
     os.kill(os.getppid(), signal.SIGTERM)
     os._exit(1)
-
-
-def wants_traces() -> bool:
-    """Return whether requests are to be traced by OpenTelemetry, as BentoML is configured for it."""
-    return os.environ.get(TRACES, "") not in ("", "0")
 
 
 def settle() -> None:

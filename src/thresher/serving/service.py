@@ -19,10 +19,11 @@ from thresher.serving.cores import num_workers, session_threads
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
 from thresher.serving.listening import PortError
-from thresher.serving.logs import configure_logs
+from thresher.serving.logs import configure_logs, log_event
 from thresher.serving.predictor import Predictor
-from thresher.serving.running import Listeners, give_up, listen_beside, settle, wants_traces
+from thresher.serving.running import Listeners, give_up, listen_beside, settle
 from thresher.serving.shadow import open_shadow
+from thresher.serving.tracing import start_tracing, stop_tracing, wants_traces
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
 # answer. They report later, so that what thresher/__init__.py says in the environment counts after all.
@@ -73,8 +74,9 @@ class Champion:
         front = FrontedService.front
         assert front is not None
         configure_logs()
-        # A trace needs BentoML's middlewares, which the hot routes leave out.
-        front.hot = None if wants_traces() else HotRoutes(self.predictor)
+        if wants_traces():
+            start_tracing(info)
+        front.hot = HotRoutes(self.predictor)
         self.predictor.metrics.start()
         try:
             self.listeners = await listen_beside(front, front.hot, self.predictor)
@@ -88,6 +90,8 @@ class Champion:
         if self.listeners:
             await self.listeners.close()
         self.predictor.close()
+        stop_tracing()
+        log_event("the service has ended", recipe=info.recipe, model_version=info.model_version)
 
 
 class FrontedService(Service[Any]):

@@ -14,6 +14,7 @@ from thresher.serving.rpc.contents import parse
 from thresher.serving.rpc.refusals import CallError
 from thresher.serving.rpc.service import Method
 from thresher.serving.rpc.wire import Fields, check_size, read_deadline, take_message
+from thresher.serving.tracing import Trace
 
 if TYPE_CHECKING:
     from thresher.serving.rpc.connection import Connection
@@ -31,6 +32,7 @@ class Call:
         self.name = request_id(fields.get(REQUEST_ID, b"")).decode()
         self._encoding, self._timeout = fields.get(b"grpc-encoding", b""), fields.get(b"grpc-timeout")
         self._began = perf_counter()
+        self.trace: Trace | None = None
         self._buffer = bytearray()
         self._messages: asyncio.Queue[bytes | None] | None = None
         self.method: Method | None = None
@@ -46,7 +48,11 @@ class Call:
             CallError: what it said is malformed.
         """
         timeout = read_deadline(self._timeout)
-        return None if timeout is None else max(0.0, timeout - (perf_counter() - self._began))
+        return None if timeout is None else max(0.0, timeout - self.age())
+
+    def age(self) -> float:
+        """Return the seconds since it came."""
+        return perf_counter() - self._began
 
     def open(self) -> None:
         """Take the request for a stream of messages, each to be had as it comes."""

@@ -11,11 +11,13 @@ from typing import Any, cast
 import zttp
 from grpc import StatusCode
 
+from thresher.serving import tracing
 from thresher.serving.body import LARGE_BODY_BYTES, decode_beside
+from thresher.serving.logs import log_request, wants_access_log
 from thresher.serving.reply import REQUEST_ID
 from thresher.serving.rpc.call import Call
 from thresher.serving.rpc.refusals import CallError, Refusal, refuse
-from thresher.serving.rpc.service import Method
+from thresher.serving.rpc.service import INFER, Method
 from thresher.serving.rpc.wire import ENCODINGS, Fields, frame, trailers
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._calls: dict[int, Call] = {}
         self._is_closing = self._will_flush = False
         self._loop = asyncio.get_running_loop()
+        self._logs_all = wants_access_log()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
@@ -58,7 +61,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
         for call in self._calls.values():
-            _cancel(call)
+            _forget(call)
         self._calls.clear()
 
     def pause_writing(self) -> None:
@@ -114,7 +117,7 @@ class Connection(asyncio.Protocol):
             if (call := self._calls.get(event.stream_id)) is not None:
                 self._end(call)
         elif isinstance(event, zttp.RstStream) and (call := self._calls.pop(event.stream_id, None)) is not None:
-            _cancel(call)
+            _forget(call)
 
     def _begin(self, event: zttp.Request) -> None:
         headers = list(event.headers)
@@ -133,6 +136,8 @@ class Connection(asyncio.Protocol):
             self._run(call, self._serve(call, route))
         else:
             call.method = route
+            if event.path[1:] == INFER:
+                call.trace = tracing.start(INFER.decode(), headers, call.name)
         if event.end_stream and call.stream_id in self._calls:
             self._end(call)
 
@@ -145,6 +150,8 @@ class Connection(asyncio.Protocol):
         call.task = self._loop.create_task(work)
 
     async def _answer(self, call: Call, method: Method) -> None:
+        if call.trace is not None:
+            call.trace.enter()
         try:
             size = LARGE_BODY_BYTES if call.is_compressed else 0
             message = await decode_beside(call.whole, size)
@@ -169,7 +176,7 @@ class Connection(asyncio.Protocol):
             self._refuse(call, error)
 
     def _refuse(self, call: Call, error: Exception) -> None:
-        self._finish(call, refuse(error, call.name))
+        self._finish(call, refuse(error, call.name, call.age()))
 
     def _finish(self, call: Call, how: Refusal) -> None:
         """End ``call``; what its client still sends is not wanted."""
@@ -183,6 +190,10 @@ class Connection(asyncio.Protocol):
         if not call.has_ended:
             stream.reset(NO_ERROR)
         self._flush_soon()
+        if call.trace is not None:
+            call.trace.end(how.status.name, how.is_failed)
+        if self._logs_all and not how.is_failed:
+            log_request(call.name, "grpc", how.status.name, call.age())
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop: the answers of a batch leave together."""
@@ -202,6 +213,13 @@ class Connection(asyncio.Protocol):
 def _cancel(call: Call) -> None:
     if call.task is not None:
         call.task.cancel()
+
+
+def _forget(call: Call) -> None:
+    """End ``call``, whose client has given it up."""
+    _cancel(call)
+    if call.trace is not None:
+        call.trace.end(StatusCode.CANCELLED.name, is_error=False)
 
 
 def _is_grpc(content_type: bytes) -> bool:

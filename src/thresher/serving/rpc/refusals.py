@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
 from thresher.serving.batcher import DeadlineError, OverloadedError
-from thresher.serving.logs import log_request
+from thresher.serving.logs import log_failed
 from thresher.serving.reply import FAILED, REQUEST_ID, RETRY_AFTER_SECONDS
 from thresher.serving.v2.tensors import UnknownModelError
 
@@ -23,6 +23,9 @@ STATUS = {
     DeadlineError: StatusCode.DEADLINE_EXCEEDED,
 }
 """An HTTPException of the decoders is a 400 or a 413: another request would do, which OUT_OF_RANGE does not say."""
+
+REFUSED = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
+"""Statuses that are not the caller's fault."""
 
 
 class CallError(Exception):
@@ -41,16 +44,26 @@ class Refusal(NamedTuple):
     metadata: tuple[tuple[str, str], ...]
     """Trailing."""
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the call failed by no fault of its caller."""
+        return self.status is StatusCode.INTERNAL or self.status in REFUSED
 
-def refuse(error: Exception, request_id: str) -> Refusal:
-    """Return how the call that failed with ``error`` ends; what nobody foresaw goes into the log, not to the caller."""
+
+def refuse(error: Exception, request_id: str, seconds: float | None = None) -> Refusal:
+    """Return how the call that failed with ``error`` ends, ``seconds`` after it came.
+
+    What nobody foresaw goes into the log, not to the caller.
+    """
     status = _status(error)
     text = str(error.detail if isinstance(error, HTTPException) else error)
     metadata: tuple[tuple[str, str], ...] = ((REQUEST_ID.decode(), request_id),)
     if status is StatusCode.INTERNAL:
-        log_request(request_id, "grpc", "INTERNAL", error=error)
+        log_failed(request_id, "grpc", status.name, seconds, error)
         text = FAILED
-    elif isinstance(error, OverloadedError):
+    elif status in REFUSED:
+        log_failed(request_id, "grpc", status.name, seconds)
+    if isinstance(error, OverloadedError):
         text = f"Overloaded: {text} Try again in {RETRY_AFTER_SECONDS} s."
         metadata = (*metadata, ("retry-after", str(RETRY_AFTER_SECONDS)))
     return Refusal(status, _shorten(text), metadata)

@@ -10,10 +10,11 @@ import numpy as np
 from thresher.serving.body import decode_beside
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.contents import InferRequest, parse, read_outputs, read_samples, read_seconds, write_answer
-from thresher.serving.rpc.messages import REQUESTS, RESPONSES
+from thresher.serving.rpc.messages import REQUESTS, RESPONSES, SERVICE
 from thresher.serving.v2.tensors import model_metadata, server_metadata
 
 PROTOCOL = "grpc"
+INFER = f"{SERVICE}/ModelInfer".encode()
 
 Method = Callable[[bytes, "float | None"], Awaitable[bytes]]
 """Takes the request's message and the seconds that the caller waits for the answer, None for as long as it takes."""
