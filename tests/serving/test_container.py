@@ -46,7 +46,7 @@ def test_whatever_the_bento_imports_is_required() -> None:
     owners = packages_distributions()
     imported = bento_imports() - {"pandas"}  # pandas describes, which is training
     of_encoders = {name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}
-    needed_by_bentoml = {"prometheus_client", "packaging"}
+    needed_by_bentoml = {"prometheus_client", "packaging", "opentelemetry-api", "opentelemetry-sdk"}
     required = {*REQUIREMENTS} | of_encoders | needed_by_bentoml
     assert [name for name in imported if not {owner.lower() for owner in owners[name]} & required] == []
 
