@@ -83,7 +83,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="lenet,resnet20", help="of lenet and resnet20, with a comma between")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
+    parser.add_argument("--seconds", type=int, default=3, help="of each load, a whole number as wrk has it")
     return parser.parse_args()
 
 
@@ -230,7 +230,7 @@ def in_process(onnx_file: Path, batch_size: int, seconds: float) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def load(contestant: Contestant, concurrency: int, folder: Path, seconds: float) -> Result:
+def load(contestant: Contestant, concurrency: int, folder: Path, seconds: int) -> Result:
     """Load a server for a while."""
     if contestant.load is None:
         address = f"127.0.0.1:{contestant.port}"
