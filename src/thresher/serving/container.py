@@ -46,14 +46,7 @@ HEALTH = (
     "import os, urllib.request as request;"
     "request.urlopen('http://127.0.0.1:' + os.environ.get('BENTOML_PORT', '3000') + '/readyz', timeout=4)"
 )
-COMPILE = """python -m compileall -q --invalidation-mode unchecked-hash src && \\
-    PYTHONPATH=src BENTOML_HOME=/tmp/compile python -c "import bentoml_cli.cli, _bentoml_impl.worker.service, \\
-uvicorn, onnxruntime, thresher.serving.app, thresher.serving.running, thresher.serving.shadow" && rm -rf /tmp/compile"""
-"""The official image holds no bytecode of Python's own modules, and what is read-only compiles them at every start."""
 CUDA = "onnxruntime-gpu[cuda,cudnn]=={}"
-FIND_CUDA = """
-RUN ls -d /app/.venv/lib/python3*/site-packages/nvidia/*/lib > /etc/ld.so.conf.d/cuda.conf && ldconfig"""
-"""ONNX Runtime does not look for CUDA's libraries among the packages, and takes the processor without a word."""
 
 
 def container_image(encoder: Encoder, info: ModelInfo, gpu: bool = False) -> Image:
@@ -70,10 +63,10 @@ def container_image(encoder: Encoder, info: ModelInfo, gpu: bool = False) -> Ima
     if gpu:
         packages = [CUDA.format(pin.split("==")[1]) if pin.startswith("onnxruntime==") else pin for pin in packages]
     image = Image(base_image=base, distro="none", python_version=python)
-    return image.python_packages(*packages).run(final_stage(base, info, gpu))
+    return image.python_packages(*packages).run(final_stage(base, info))
 
 
-def final_stage(base: str, info: ModelInfo, gpu: bool = False) -> str:
+def final_stage(base: str, info: ModelInfo) -> str:
     """Return the command that ends the stage in which BentoML installs packages, and the lines of a stage after it.
 
     BentoML's Dockerfile has no place for a health check, labels or a second stage, but it copies commands as they
@@ -88,10 +81,8 @@ ENV LANG=C.UTF-8 LC_ALL=C.UTF-8 PYTHONIOENCODING=UTF-8 PYTHONUNBUFFERED=1 VIRTUA
     BENTOML_DO_NOT_TRACK=true ORT_DISABLE_TELEMETRY=1 \\
     PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 RUN groupadd -g 1034 -o bentoml && useradd -m -u 1034 -g 1034 -o -r bentoml && mkdir {BENTO}
-COPY --from=base-container /app/.venv /app/.venv{FIND_CUDA if gpu else ""}
+COPY --from=base-container /app/.venv /app/.venv
 WORKDIR {BENTO}
-COPY --chown=bentoml:bentoml ./src ./src
-RUN {COMPILE}
 VOLUME /tmp
 EXPOSE 3000 3001 3002
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-c", {json.dumps(HEALTH)}]
