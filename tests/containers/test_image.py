@@ -20,9 +20,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from container_engine import Engine
-from helpers.digits_bundle import write_digits_bundle
-
-from thresher.serving.packaging import build_bento, store_bundle
+from helpers.digits_bundle import build_digits_bento
 
 if TYPE_CHECKING:
     from thresher.modalities.samples import Samples
@@ -38,8 +36,7 @@ def image(engine: Engine, float_onnx: bytes, tmp_path_factory: pytest.TempPathFa
     """The image of a trained network of the digits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_HOME", str(tmp_path_factory.mktemp("bentoml")))
-        store_bundle(write_digits_bundle(tmp_path_factory.mktemp("bundle"), float_onnx))
-        build_bento("digits")
+        build_digits_bento(tmp_path_factory.mktemp("bundle"), float_onnx)
         command = [Path(sys.executable).parent / "thresher", "containerize", "digits", "--tag", TAG]
         command += ["--builder", engine.builder]
         command += ["--opt", "network=host"]

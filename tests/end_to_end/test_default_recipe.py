@@ -84,7 +84,7 @@ def test_terminal_ends_with_table_winner_and_commands(default: DefaultRun) -> No
     tag = (default.project.folder / "data/08_reporting/digits/bento.txt").read_text()
     assert f"mlflow ui --backend-store-uri {default.project.tracking_uri}" in table
     assert f"bentoml serve {tag}" in table
-    assert f"bentoml containerize {tag}" in table
+    assert "thresher containerize digits" in table
 
 
 def test_progress_is_visible_throughout(default: DefaultRun) -> None:

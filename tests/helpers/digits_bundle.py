@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import ModelInfo, write_bundle
+
+BUILD = """
+import sys
+from pathlib import Path
+from thresher.serving.packaging import build_bento, store_bundle
+store_bundle(Path(sys.argv[1]))
+print(build_bento("digits"))
+"""
+
+
+def build_digits_bento(folder: Path, onnx_file: bytes) -> str:
+    """Write the bundle to ``folder``, store it in BENTOML_HOME, build its Bento, and return that one's tag.
+
+    In a process of its own: BentoML keeps the home that it first saw.
+    """
+    command = [sys.executable, "-c", BUILD, str(write_digits_bundle(folder, onnx_file))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
 
 
 def write_digits_bundle(folder: Path, onnx_file: bytes) -> Path:

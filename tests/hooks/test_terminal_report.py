@@ -137,7 +137,7 @@ def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatc
     page = "http://127.0.0.1:5000/#/experiments/7/models?workflowType=machine_learning"
     assert f"at this address:      {page}" in lines
     assert "serve it:             bentoml serve shirts:abc" in lines
-    assert "build the container:  bentoml containerize shirts:abc" in lines
+    assert "build the container:  thresher containerize shirts" in lines
     assert "stays" not in printed()
 
 

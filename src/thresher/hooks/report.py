@@ -190,7 +190,7 @@ def _print_next(recipe: str, bento: str, challenge: Any) -> None:
         ("look at the runs", f"{_command('mlflow')} ui --backend-store-uri {uri}" if local else f"open {page}"),
         *((("at this address", page),) if local else ()),
         ("serve it", f"{_command('bentoml')} serve {bento}"),
-        ("build the container", f"{_command('bentoml')} containerize {bento}"),
+        ("build the container", f"{_command('thresher')} containerize {recipe}"),
     ):
         console.print(f"  {what + ':':21} {command}", highlight=False, soft_wrap=True)
 
