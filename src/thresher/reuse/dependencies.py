@@ -20,7 +20,19 @@ from thresher.tracking.run import flatten
 
 # These carry values and compute none: a new version of them is no reason to train again.
 CARRIERS = {"kedro", "pydantic", "pydantic_core", "rich", "click"}
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "attr": "attrs"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "_bentoml_sdk": "bentoml",
+    "attr": "attrs",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "grpc_health": "grpcio-health-checking",
+    "grpc_reflection": "grpcio-reflection",
+    "opentelemetry": "opentelemetry-api",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Module -> the distribution that has it, where the names differ; to ask for it takes half a second."""
 # What torch's ONNX exporter calls, although no line of ours names it.
 BRINGS_ALONG = {"torch": ("onnxscript",)}
 PARAMETERS = ("params:", "parameters")
@@ -76,7 +88,13 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return ", ".join(f"{found} {version(found)}" for found in packages_distributions().get(name, ())) or "none"
+        return ", ".join(f"{found} {version(found)}" for found in _distributions().get(name, ())) or "none"
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Module -> the distributions that have it; asked for once, since all that is installed is read for it."""
+    return packages_distributions()
 
 
 def _kinds(key: str, value: Any) -> list[str]:

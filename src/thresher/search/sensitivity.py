@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from thresher.compression.data import CompressionData
 from thresher.compression.prune_channels import PruneChannels, prune_channels
-from thresher.compression.pruning_groups import prunable_groups
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.modalities.samples import EncodedSamples
-from thresher.models.network import Network
 from thresher.progress import Step, report
+
+if TYPE_CHECKING:
+    from thresher.models.network import Network
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
 MAX_SAMPLES = 2000
@@ -55,6 +58,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     Raises:
         CompressionError: no layer of the network can.
     """
+    from thresher.compression.pruning_groups import prunable_groups
     from thresher.training.validation import METRIC
 
     groups = prunable_groups(network)
