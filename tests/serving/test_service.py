@@ -88,6 +88,19 @@ def test_bento_says_where_it_comes_from(home: Path, bento: str) -> None:
     assert "half_int8" in (folder / "README.md").read_text()
 
 
+def test_examples_of_the_openapi_document_work(service: httpx.Client) -> None:
+    document = service.get("/docs.json").json()
+    assert document["openapi"].startswith("3.1") and document["info"]["title"] == "shapes"
+    paths = document["paths"]
+    body = paths["/predict"]["post"]["requestBody"]["content"]
+    assert {"application/json", "image/png", "image/jpeg", "multipart/form-data"} == body.keys()
+    for example in body["application/json"]["examples"].values():
+        assert service.post("/predict", json=example["value"]).status_code == 200
+    infer = paths["/v2/models/shapes/infer"]["post"]["requestBody"]["content"]["application/json"]
+    answer = service.post("/v2/models/shapes/infer", json=infer["example"]).json()
+    assert [output["name"] for output in answer["outputs"]] == ["label", "probabilities"]
+
+
 def test_predictions_are_those_of_onnx_runtime(service: httpx.Client, bundle: Bundle) -> None:
     images = np.random.default_rng(3).integers(0, 256, (40, 8, 6), np.uint8)
     expected = onnxruntime.InferenceSession(bundle.onnx_bytes).run(None, {"image": images[:, None]})[0]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,6 +15,7 @@ import onnxruntime
 import pytest
 from helpers.any_modality import as_json, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
+from jsonschema import Draft202012Validator
 from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
@@ -77,6 +79,38 @@ def test_the_example_works_when_pasted(modality: str, services: dict[str, httpx.
     done = subprocess.run(example, shell=True, capture_output=True, text=True, check=True)
     assert '"predictions":[{' in done.stdout
     assert shlex.split(example)[-1].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("modality", SERVED)
+def test_the_openapi_document_is_true(
+    modality: str, services: dict[str, httpx.Client], bundles: dict[str, Bundle]
+) -> None:
+    paths = services[modality].get("/docs.json").json()["paths"]
+    assert {"/", "/predict", "/explain", "/v2", "/readyz", "/metrics"} <= paths.keys()
+    typed = _json_content(paths["/predict"]["post"]["requestBody"])
+    one, many = (example["value"] for example in typed["examples"].values())
+    tensors = _json_content(paths[f"/v2/models/{modality}/infer"]["post"]["requestBody"])
+    for path, schema, example in (
+        ("/predict", typed["schema"], one),
+        ("/predict", typed["schema"], many),
+        ("/explain", typed["schema"], one),
+        (f"/v2/models/{modality}/infer", tensors["schema"], tensors["example"]),
+    ):
+        Draft202012Validator(schema).validate(example)
+        answer = services[modality].post(path, json=example)
+        assert answer.status_code == 200, answer.text
+        said = _json_content(paths[path]["post"]["responses"]["200"])["schema"]
+        Draft202012Validator(said).validate(answer.json())
+    for path, operations in paths.items():
+        if "get" in operations and not path.endswith("/metrics"):
+            assert services[modality].get(path).status_code == 200
+    for wrong in ({}, {"image": [["0"]]}, {**one, **many}):
+        assert not Draft202012Validator(typed["schema"]).is_valid(wrong)
+
+
+def _json_content(part: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = part["content"]["application/json"]
+    return content
 
 
 @pytest.mark.parametrize("modality", SERVED)

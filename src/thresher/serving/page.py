@@ -46,7 +46,7 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
             "json": f'Either {{"{one}": ...}} or {{"{many}": [..., ...]}}.',
             one: encoder.expected,
         },
-        "other": ["POST /explain", "GET /ui", "GET /livez", "GET /readyz", "GET /metrics"],
+        "other": ["POST /explain", "GET /ui", "GET /docs.json", "GET /livez", "GET /readyz", "GET /metrics"],
         "example": f"{_example(encoder)} {url}/predict",
     }
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attr
 import bentoml
 from _bentoml_sdk.service import Service
+from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
+from bentoml._internal.utils.cattr import bentoml_cattr
 from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +23,8 @@ from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
 from thresher.serving.listening import PortError
 from thresher.serving.logs import configure_logs, log_event
+from thresher.serving.openapi import VERSION as OPENAPI_VERSION
+from thresher.serving.openapi import describe_routes
 from thresher.serving.predictor import Predictor
 from thresher.serving.running import Listeners, give_up, listen_beside, settle
 from thresher.serving.shadow import open_shadow
@@ -104,6 +109,15 @@ class FrontedService(Service[Any]):
         """Return BentoML's app behind the front."""
         FrontedService.front = Front(super().to_asgi(is_main))
         return FrontedService.front
+
+    @property
+    def openapi_spec(self) -> OpenAPISpecification:
+        """BentoML's document, at `/docs.json` and in the Bento, with the routes that are ours."""
+        ours = describe_routes(read_bundle_encoder(Path(champion.path)), info)
+        spec = super().openapi_spec
+        about = Info(title=info.recipe, version=info.model_version, description=describe_champion(info))
+        paths = {path: bentoml_cattr.structure(item, PathItem) for path, item in ours.items()}
+        return attr.evolve(spec, openapi=OPENAPI_VERSION, info=about, paths={**paths, **spec.paths})
 
 
 # `bentoml.service` makes a Service and nothing else; it has slots, so that no method of it alone can be replaced.
