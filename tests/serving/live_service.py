@@ -11,6 +11,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from thresher.serving.app import create_app
+from thresher.serving.body import MAX_BODY_SECONDS
 from thresher.serving.bundle import Bundle
 from thresher.serving.fast_http import FastListener
 from thresher.serving.front import Front
@@ -23,7 +24,8 @@ Result = TypeVar("Result")
 class LiveService:
     """Listens on a free port of 127.0.0.1 until it is closed."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, patience: float = MAX_BODY_SECONDS) -> None:
+        self.patience = patience
         self.predictor = Predictor(bundle, CollectorRegistry())
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -37,7 +39,7 @@ class LiveService:
         app.state.predictor = self.predictor
         front = Front(app)
         front.hot = HotRoutes(self.predictor)
-        return FastListener(front, front.hot, "127.0.0.1", 0)
+        return FastListener(front, front.hot, "127.0.0.1", 0, self.patience)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -275,3 +276,37 @@ def refuses(service: LiveService) -> bool:
     except OSError:
         return True
     return False
+
+
+@pytest.fixture(scope="module")
+def impatient(bundle: Bundle) -> Iterator[LiveService]:
+    service = LiveService(bundle, patience=0.6)
+    yield service
+    service.close()
+
+
+def test_a_request_that_does_not_come_is_given_up(impatient: LiveService) -> None:
+    whole = predict(IMAGES[0])
+    for begun in (b"", whole[:20]):  # not even headers: there is nothing to answer
+        with connect(impatient) as connection:
+            connection.sendall(begun)
+            assert connection.recv(100) == b""
+    with connect(impatient) as connection:
+        connection.sendall(whole[:-10])
+        ((status, headers, body),) = read_replies(connection, 1)
+        assert (status, headers["connection"]) == (408, "close")
+        assert "took more than 0.6 s" in json.loads(body)["error"]
+        assert connection.recv(100) == b""
+
+
+def test_who_comes_in_time_is_not_given_up(impatient: LiveService) -> None:
+    whole = predict(IMAGES[0])
+    with connect(impatient) as connection:
+        for _ in range(3):  # together longer than one request may take
+            connection.sendall(whole[:-10])
+            time.sleep(0.3)
+            connection.sendall(whole[-10:])
+            assert read_replies(connection, 1)[0][0] == 200
+        time.sleep(1)  # between requests uvicorn's own patience counts
+        connection.sendall(whole)
+        assert read_replies(connection, 1)[0][0] == 200

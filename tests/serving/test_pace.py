@@ -41,3 +41,11 @@ def test_a_model_that_cannot_keep_the_time_takes_one_sample_at_a_time() -> None:
 def test_no_batch_is_larger_than_the_recipe_says() -> None:
     assert measure_pace(lambda samples: samples, make_batch, 5, 10.0).max_batch_size == 5
     assert measure_pace(lambda samples: samples, make_batch, 1, 10.0).max_batch_size == 1
+
+
+def test_batches_are_no_larger_than_what_is_fastest() -> None:
+    def run(samples: np.ndarray) -> np.ndarray:
+        time.sleep(0.004 + 0.001 * len(samples) + 0.004 * max(0, len(samples) - 8))
+        return samples
+
+    assert measure_pace(run, make_batch, 64, 10.0).max_batch_size == 8

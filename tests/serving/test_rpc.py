@@ -30,7 +30,7 @@ from thresher.serving.batcher import DeadlineError, OverloadedError
 from thresher.serving.bundle import Bundle
 from thresher.serving.listening import PortError
 from thresher.serving.rpc.messages import METHODS, SERVICE
-from thresher.serving.rpc.server import FAST, GRPCIO, SERVER, start_rpc_server
+from thresher.serving.rpc.server import FAST, GRPCIO, SERVER, RpcServer, start_rpc_server
 
 IMAGES = np.random.default_rng(2).integers(0, 256, (20, 1, 8, 6), np.uint8)
 
@@ -354,12 +354,14 @@ def test_a_client_that_leaves_frees_its_place(running: Running, monkeypatch: pyt
     assert running.call("ServerLive", b"").live
 
 
-def http2(running: Running, method: bytes, *headers: tuple[bytes, bytes], path: bytes = b"/x/y") -> Any:
+def http2(port: int, method: bytes, *headers: tuple[bytes, bytes], path: bytes = b"/x/y", is_whole: bool = True) -> Any:
     """Return the head of the answer to a request that no gRPC client would make."""
     connection = zttp.Connection(zttp.CLIENT, zttp.HTTP2)
     connection.initiate_connection()
-    connection.send_request(method, path, b"2", [(b"host", b"x"), *headers]).end_message()
-    with socket.create_connection(("127.0.0.1", running.server.port), 20) as client_socket:
+    stream = connection.send_request(method, path, b"2", [(b"host", b"x"), *headers])
+    if is_whole:
+        stream.end_message()
+    with socket.create_connection(("127.0.0.1", port), 20) as client_socket:
         client_socket.sendall(connection.data_to_send())
         while True:
             while (event := connection.next_event()) is not zttp.NEED_DATA:
@@ -370,20 +372,31 @@ def http2(running: Running, method: bytes, *headers: tuple[bytes, bytes], path: 
 
 def test_what_is_no_grpc(running_fast: Running) -> None:
     running = running_fast
-    kind = (b"content-type", b"application/grpc+proto")
-    assert http2(running, b"GET", kind).status_code == 415
-    assert http2(running, b"POST").status_code == 415
+    kind, port = (b"content-type", b"application/grpc+proto"), running.server.port
+    assert http2(port, b"GET", kind).status_code == 415
+    assert http2(port, b"POST").status_code == 415
     for path, status in (
         (b"/x/y", StatusCode.UNIMPLEMENTED),
         (f"/{SERVICE}/ServerLive".encode(), StatusCode.INVALID_ARGUMENT),
     ):
-        answer = http2(running, b"POST", kind, path=path)
+        answer = http2(port, b"POST", kind, path=path)
         assert (b"grpc-status", b"%d" % status.value[0]) in answer.headers
     with socket.create_connection(("127.0.0.1", running.server.port), 20) as client_socket:
         client_socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         while client_socket.recv(65536):
             pass
     assert running.call("ServerLive", b"").live
+
+
+def test_a_message_that_does_not_come_is_given_up(running_fast: Running) -> None:
+    server = RpcServer(running_fast.predictor, patience=0.3)
+    running_fast.run(server.start("127.0.0.1", 0))
+    try:
+        kind, path = (b"content-type", b"application/grpc"), f"/{SERVICE}/ModelInfer".encode()
+        answer = http2(server.port, b"POST", kind, path=path, is_whole=False)
+        assert (b"grpc-status", b"%d" % StatusCode.DEADLINE_EXCEEDED.value[0]) in answer.headers
+    finally:
+        running_fast.run(server.close())
 
 
 def test_health(running: Running) -> None:

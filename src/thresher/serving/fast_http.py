@@ -11,9 +11,11 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from thresher.serving.body import MAX_BODY_SECONDS
 from thresher.serving.hot import Answer, HotRoutes, Pending
 from thresher.serving.listening import listen
-from thresher.serving.reply import Reply
+from thresher.serving.patience import too_slow, watch
+from thresher.serving.reply import Reply, error_reply
 
 DRAIN_SECONDS = 10
 
@@ -71,6 +73,11 @@ class HotCycle:
             if not self.response_complete:
                 self._pending = pending
 
+    def refuse(self, reply: Reply) -> None:
+        """Answer a request that is not there yet, and close: the rest of it may still come."""
+        self.keep_alive = False
+        self._respond(reply)
+
     def _respond(self, reply: Reply) -> None:
         self.response_complete = True
         self._pending = None
@@ -85,6 +92,33 @@ class FastProtocol(HttpToolsProtocol):
         super().__init__(config, *arguments, **options)
         assert isinstance(config, FastConfig)
         self._hot = config.hot
+        self._asked: float | None = None
+        """Since when the client owes a request or the rest of one, in the loop's seconds."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Expect a request."""
+        super().connection_made(transport)
+        self._asked = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        """Expect the rest of it."""
+        super().on_message_begin()
+        self._asked = self.loop.time()
+
+    def on_message_complete(self) -> None:
+        """Expect nothing; uvicorn itself closes a connection on which no other request begins."""
+        self._asked = None
+        super().on_message_complete()
+
+    def end_slow(self, seconds: float) -> None:
+        """Refuse a request of which a part came more than ``seconds`` ago; close where not even its headers did."""
+        if self._asked is None or self.loop.time() - self._asked < seconds:
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        elif isinstance(self.cycle, HotCycle):
+            self.cycle.refuse(error_reply(too_slow(seconds)))
+        # The other routes read their bodies within a time of their own.
 
     def on_headers_complete(self) -> None:
         """Make a hot request's cycle; leave all others to uvicorn."""
@@ -155,10 +189,20 @@ class FastServer(Server):
 class FastListener:
     """The fast listener of one worker process."""
 
-    def __init__(self, app: ASGIApp, hot: HotRoutes | None, host: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, hot: HotRoutes | None, host: str, port: int, patience: float = MAX_BODY_SECONDS
+    ) -> None:
+        """Listen.
+
+        Args:
+            patience: seconds that a client has for a request.
+        """
         self._socket = listen(host, port)
         self._server = FastServer(FastConfig(app, hot))
-        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server.serve(sockets=[self._socket]))
+        connections = cast("set[FastProtocol]", self._server.server_state.connections)
+        self._watch = loop.create_task(watch(connections, patience))
 
     @property
     def port(self) -> int:
@@ -169,3 +213,4 @@ class FastListener:
         """Answer what has come, take no more, and end."""
         self._server.should_exit = True
         await self._task
+        self._watch.cancel()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thresher.serving import tracing
+from thresher.serving.body import MAX_BODY_SECONDS
 from thresher.serving.hot import INFER, Answer, HotRoutes, Pending
-from thresher.serving.reply import REQUEST_ID, Reply, header
+from thresher.serving.patience import too_slow
+from thresher.serving.reply import REQUEST_ID, Reply, error_reply, header
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -71,7 +73,11 @@ async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Rec
 
 
 async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    body = await _whole(receive)
+    try:
+        body = await _whole(receive)
+    except TimeoutError:
+        await _send(error_reply(too_slow(MAX_BODY_SECONDS)), send)
+        return
     if body is None:
         return
     ready: Future[Reply] = asyncio.get_running_loop().create_future()
@@ -83,16 +89,21 @@ async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) ->
 
 
 async def _whole(receive: Receive) -> bytes | None:
-    """Return the body, whose length the server holds to what was declared; None where the client left."""
+    """Return the body, whose length the server holds to what was declared; None where the client left.
+
+    Raises:
+        TimeoutError: it did not arrive in time.
+    """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         return bytes(message.get("body", b""))
     parts = []
-    while message["type"] == "http.request":
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
+    async with asyncio.timeout(MAX_BODY_SECONDS):
+        while message["type"] == "http.request":
+            parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await receive()
     return None
 
 

@@ -98,6 +98,13 @@ class Connection(asyncio.Protocol):
         self._flush()
         self._transport.close()
 
+    def end_slow(self, seconds: float) -> None:
+        """Refuse calls whose one message did not arrive within ``seconds``; streams may take their time."""
+        for call in list(self._calls.values()):
+            if call.method is not None and not call.has_ended and call.age() > seconds:
+                late = f"The message took more than {seconds:g} s to arrive."
+                self._refuse(call, CallError(StatusCode.DEADLINE_EXCEEDED, late))
+
     def send(self, call: Call, content: bytes) -> None:
         """Send one message of ``call``."""
         stream = self._http.stream(call.stream_id)

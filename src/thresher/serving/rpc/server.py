@@ -12,7 +12,9 @@ from typing import Protocol
 
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
+from thresher.serving.body import MAX_BODY_SECONDS
 from thresher.serving.listening import PortError, listen
+from thresher.serving.patience import watch
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.connection import Connection, Routes
 from thresher.serving.rpc.extras import health_routes, reflection_routes
@@ -28,7 +30,13 @@ POLL_SECONDS = 0.01
 class RpcServer:
     """A server of ``predictor``; `start` it on a running loop."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, patience: float = MAX_BODY_SECONDS) -> None:
+        """Bind nothing yet.
+
+        Args:
+            patience: seconds that a client has for the message of a call.
+        """
+        self._patience = patience
         self._service, self._health = InferenceService(predictor), HealthService()
         methods = {f"/{SERVICE}/{name}".encode(): method for name, method in self._service.methods().items()}
         self._routes: Routes = {**methods, **health_routes(self._health), **reflection_routes()}
@@ -47,6 +55,7 @@ class RpcServer:
         self.port = bound.getsockname()[1]
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self._routes, self._connections), sock=bound)
+        self._watch = loop.create_task(watch(self._connections, self._patience))
 
     async def close(self, grace: float = DRAIN_SECONDS) -> None:
         """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""
@@ -61,6 +70,7 @@ class RpcServer:
             await asyncio.sleep(POLL_SECONDS)
         for connection in list(self._connections):
             connection.abort()
+        self._watch.cancel()
 
 
 class AnyServer(Protocol):
