@@ -148,11 +148,12 @@ def start_all(model: str, folder: Path, onnx_file: Path, stack: ExitStack) -> li
     return contestants
 
 
-def binary_load(model: str) -> Load:
+def binary_load(model: str, deadline_ms: int | None = None) -> Load:
     """Return a request of the Open Inference Protocol with one image, binary both ways."""
     tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 1, 28, 28], "parameters": {"binary_data_size": 784}}
     outputs = [{"name": "probabilities", "parameters": {"binary_data": True}}]
-    head = json.dumps({"inputs": [tensor], "outputs": outputs}).encode()
+    asked = {"parameters": {"timeout": 1000 * deadline_ms}} if deadline_ms else {}
+    head = json.dumps({"inputs": [tensor], "outputs": outputs, **asked}).encode()
     headers = (("Content-Type", "application/octet-stream"), ("Inference-Header-Content-Length", str(len(head))))
     return Load(f"/v2/models/{model}/infer", head + bytes([7]) * 784, headers)
 

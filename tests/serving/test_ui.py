@@ -17,7 +17,9 @@ from live_service import LiveService
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tiny_service import make_info
 
-from thresher.serving.bundle import CARD_FILE, Bundle
+from thresher.evaluation.statistics import Interval, exactly
+from thresher.evaluation.verdict import Judged, Verdict
+from thresher.serving.bundle import CARD_FILE, VERDICT_FILE, Bundle
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
@@ -116,6 +118,49 @@ def test_a_card_is_text_whatever_stands_in_it(watched: Watched) -> None:
 def shapes(bundle: Bundle) -> Iterator[LiveService]:
     service = LiveService(replace(bundle, attachments={CARD_FILE: CARD.encode()}))
     yield service
+    service.close()
+
+
+def test_the_verdict_names_every_candidate_with_its_figures_and_its_reason(browser: Browser, bundle: Bundle) -> None:
+    def figures(accuracy: float, drop: Interval, size: int, milliseconds: float) -> dict[str, Interval]:
+        exact = {"accuracy": accuracy, "size_bytes": size, "macs": 7584, "latency_ms_p50": milliseconds}
+        return {"accuracy_drop": drop, **{name: exactly(value, 0.95) for name, value in exact.items()}}
+
+    half = figures(0.9013, Interval(value=0.0012, lower=-0.0047, upper=0.0023, confidence=0.95), 141_500, 0.0464)
+    judged = (
+        Judged(
+            candidate="float", metrics=figures(0.9025, exactly(0, 0.95), 249_160, 0.05), qualifies=True, reason="slow"
+        ),
+        Judged(candidate="half", metrics=half, qualifies=True, wins=True, reason="1.16x as fast as float"),
+        Judged(candidate="broken", metrics={}, qualifies=False, reason="<conv1> has no channels left"),
+    )
+    moments = ("2026-11-22T01:00:00+00:00", "2026-11-23T01:00:00+00:00")
+    verdict = Verdict(
+        recipe="shapes", task="classification", minimize="latency_ms_p50", candidates=judged, winner="half",
+        machine={"processor": "a fast one"}, measured=moments, num_test_samples=10_000,
+    )  # fmt: skip
+    service = LiveService(replace(bundle, attachments={VERDICT_FILE: verdict.model_dump_json().encode()}))
+    watched = Watched(browser, service)
+    page = watched.page
+    page.get_by_role("tab", name="Verdict").click()
+    rows = page.locator("#about tbody tr")
+    expect(rows).to_have_count(3)
+    assert [row.split("\t")[0] for row in rows.all_inner_texts()] == ["float", "half", "broken"]
+    won, broken = rows.nth(1), rows.nth(2)
+    for words in (
+        "0.9013",
+        "+0.0012 [\u22120.0047, +0.0023]",
+        "141.5 kB",
+        "0.0464 ms",
+        "wins",
+        "1.16x as fast as float",
+    ):
+        expect(won).to_contain_text(words)
+    expect(broken).to_contain_text("fails")
+    expect(broken).to_contain_text("<conv1> has no channels left")
+    expect(page.locator("#about")).to_contain_text("10,000 test samples (2026-11-22 to 2026-11-23)")
+    assert not watched.wrong
+    page.context.close()
     service.close()
 
 
