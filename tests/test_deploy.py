@@ -25,27 +25,18 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-def rendered(name: str) -> dict[str, Any]:
-    """Return a manifest of the base with the labels that Kustomize puts into it."""
-    document = read(KUBERNETES / "base" / f"{name}.yaml")
-    (labels,) = read(KUBERNETES / "base" / "kustomization.yaml")["labels"]
-    spec = document.get("spec", {})
-    if name in ("deployment", "poddisruptionbudget"):
-        spec["selector"] = {"matchLabels": labels["pairs"]}
-    if name == "service":
-        spec["selector"] = labels["pairs"]
-    if name == "deployment":
-        spec["template"]["metadata"]["labels"] = labels["pairs"]
-    return document
+def base(name: str) -> dict[str, Any]:
+    """Return a manifest of the base."""
+    return read(KUBERNETES / "base" / f"{name}.yaml")
 
 
 @pytest.mark.parametrize("path", [path for path in MANIFESTS if path.parent.name == "base"], ids=lambda path: path.stem)
 def test_manifests_are_what_the_published_schemas_say(path: Path) -> None:
-    kubernetes_validate.validate(rendered(path.stem), VERSION, strict=True)
+    kubernetes_validate.validate(base(path.stem), VERSION, strict=True)
 
 
 def test_the_schema_would_find_a_mistake() -> None:
-    document = rendered("deployment")
+    document = base("deployment")
     document["spec"]["template"]["spec"]["containers"][0]["port"] = []
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(document, VERSION, strict=True)
@@ -62,13 +53,26 @@ def test_every_manifest_is_of_a_known_kind() -> None:
     assert {read(path)["kind"] for path in MANIFESTS} & FOREIGN == {"ServiceMonitor", "InferenceService"}
 
 
+def test_all_selectors_are_of_the_pods() -> None:
+    deployment = base("deployment")["spec"]
+    labels, pods = deployment["template"]["metadata"]["labels"], deployment["template"]["spec"]
+    (spread,) = pods["topologySpreadConstraints"]
+    matched = [deployment["selector"], spread["labelSelector"], base("poddisruptionbudget")["spec"]["selector"]]
+    matched.append(base("networkpolicy")["spec"]["podSelector"])
+    assert labels
+    assert [one["matchLabels"] for one in matched] == [labels] * 4
+    assert base("service")["spec"]["selector"] == labels
+    monitored = read(KUBERNETES / "monitoring" / "servicemonitor.yaml")["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= base("service")["metadata"]["labels"].items()
+
+
 def test_ports_are_those_of_the_image() -> None:
-    (container,) = rendered("deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = base("deployment")["spec"]["template"]["spec"]["containers"]
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == PORTS
-    for port in rendered("service")["spec"]["ports"]:
+    for port in base("service")["spec"]["ports"]:
         assert port["targetPort"] in PORTS
     monitor = read(KUBERNETES / "monitoring" / "servicemonitor.yaml")
-    names = {port["name"] for port in rendered("service")["spec"]["ports"]}
+    names = {port["name"] for port in base("service")["spec"]["ports"]}
     assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= names
     compose = read(DEPLOY / "compose.yaml")["services"]["service"]
     assert [port.split(":")[-1].split()[0] for port in compose["ports"]] == ["3000", "3001", "3002"]

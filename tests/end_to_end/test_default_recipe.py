@@ -65,7 +65,7 @@ def commit_all(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> DefaultRun:
-    project = Project(Path(tmp_path_factory.mktemp("digits")) / "project")
+    project = Project(Path(tmp_path_factory.mktemp("digits")) / "project", is_warm=False)
     commit = commit_all(project.folder)
     return DefaultRun(project, project.kedro("run").succeeded(), commit)
 

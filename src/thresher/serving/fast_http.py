@@ -73,6 +73,11 @@ class HotCycle:
             if not self.response_complete:
                 self._pending = pending
 
+    @property
+    def is_due(self) -> bool:
+        """Whether its reply is what the client gets next."""
+        return self._started and not self.response_complete
+
     def refuse(self, reply: Reply) -> None:
         """Answer a request that is not there yet, and close: the rest of it may still come."""
         self.keep_alive = False
@@ -114,10 +119,11 @@ class FastProtocol(HttpToolsProtocol):
         """Refuse a request of which a part came more than ``seconds`` ago; close where not even its headers did."""
         if self._asked is None or self.loop.time() - self._asked < seconds:
             return
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        if isinstance(cycle, HotCycle) and cycle.is_due:
+            cycle.refuse(error_reply(too_slow(seconds)))
+        elif cycle is None or cycle.response_complete or isinstance(cycle, HotCycle):
             self.transport.close()
-        elif isinstance(self.cycle, HotCycle):
-            self.cycle.refuse(error_reply(too_slow(seconds)))
         # The other routes read their bodies within a time of their own.
 
     def on_headers_complete(self) -> None:

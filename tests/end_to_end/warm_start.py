@@ -1,0 +1,123 @@
+"""Runs commands in processes that are forked from one which has imported the libraries, which is most of a short run.
+
+Nothing of Thresher and nothing of Kedro is imported before the fork, and a command begins as its script does. What is
+about starting, signals or time is not run this way.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import random
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+LIBRARIES = (
+    "torch", "torch.onnx", "torch._dynamo", "torch.export", "torch.utils.data", "onnxscript", "onnx", "onnxruntime",
+    "onnxruntime.quantization", "mlflow", "mlflow.artifacts", "mlflow.onnx", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store", "great_expectations", "bentoml", "pandas", "sklearn.datasets",
+    "matplotlib.pyplot", "optuna", "torch_pruning",
+)  # fmt: skip
+ALLOCATOR = "jemalloc_bg_thd"
+"""The thread of pyarrow's allocator, which is made for being forked."""
+OWN = ("thresher", "kedro")
+
+
+class WarmStart:
+    """A process that commands are forked from; one at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, __file__]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._lock = threading.Lock()
+
+    def run(
+        self, script: Path, arguments: tuple[str, ...], folder: Path, environment: dict[str, str], timeout: float
+    ) -> tuple[int, str]:
+        """Return the exit code and all that was printed, standard error last."""
+        assert self._process.stdin and self._process.stdout
+        with tempfile.TemporaryDirectory() as place, self._lock:
+            outputs = [str(Path(place) / name) for name in ("out", "err")]
+            asked = {"argv": [str(script), *arguments], "cwd": str(folder), "env": environment, "outputs": outputs}
+            print(json.dumps({**asked, "timeout": timeout}), file=self._process.stdin, flush=True)
+            code = int(self._process.stdout.readline())
+            return code, "".join(Path(output).read_text() for output in outputs)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+def serve() -> None:
+    """Fork a process for each line of standard input and answer its exit code."""
+    # A process with threads must not be forked: what they hold stays held.
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    import thresher  # noqa: F401  # says in the environment what libraries are not to do
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+        del sys.modules[name]
+    threads = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    assert set(threads) <= {threads[0], ALLOCATOR}, threads
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(**asked)
+        print(_wait(child, asked["timeout"]), flush=True)
+
+
+def _wait(child: int, timeout: float) -> int:
+    end = time.monotonic() + timeout
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(child, 9)
+        time.sleep(0.01)
+
+
+def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str], timeout: float) -> None:
+    """Be the command, as if Python had just started it."""
+    code = 1
+    try:
+        for number, output in enumerate(outputs, 1):
+            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv = argv
+        sys.path[:1] = [str(Path(argv[0]).parent), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+        random.seed()
+        importlib.import_module("numpy").random.seed()
+        runpy.run_path(argv[0], run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does at its end
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()
