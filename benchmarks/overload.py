@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -56,13 +55,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing. Run: apt-get install wrk")
-    for model in arguments.models.split(","):
-        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-            folder = Path(name)
+    with tempfile.TemporaryDirectory() as home:
+        for model in arguments.models.split(","):
+            folder = Path(home) / model
             make_bento(model, folder)
             command = [sys.executable, "-m", "bentoml", "serve", f"{model}:latest", "--port", str(PORT)]
-            stack.enter_context(process([*command, "--host", "127.0.0.1"], PORT, folder, THRESHER_WORKERS="1"))
-            print_table(model, measure(model, folder, arguments.rounds, arguments.seconds))
+            with process([*command, "--host", "127.0.0.1"], PORT, folder, THRESHER_WORKERS="1"):
+                print_table(model, measure(model, folder, arguments.rounds, arguments.seconds))
 
 
 def measure(model: str, folder: Path, rounds: int, seconds: int) -> dict[str, list[Seen]]:

@@ -71,11 +71,13 @@ def main() -> None:
     arguments = parse()
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing. Run: apt-get install wrk")
-    for model in arguments.models.split(","):
-        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-            bundle = make_bento(model, Path(folder))
-            contestants = start_all(model, Path(folder), bundle, stack)
-            print_table(model, measure(contestants, bundle, Path(folder), arguments), arguments)
+    with tempfile.TemporaryDirectory() as home:
+        for model in arguments.models.split(","):
+            with ExitStack() as stack:
+                folder = Path(home) / model
+                onnx_file = make_bento(model, folder)
+                contestants = start_all(model, folder, onnx_file, stack)
+                print_table(model, measure(contestants, onnx_file, folder, arguments), arguments)
 
 
 def parse() -> argparse.Namespace:
@@ -88,8 +90,8 @@ def parse() -> argparse.Namespace:
 
 
 def make_bento(model: str, folder: Path) -> Path:
-    """Build a Bento of an untrained network in a BentoML home of its own and return its ONNX file."""
-    os.environ["BENTOML_HOME"] = str(folder / "bentoml")
+    """Build a Bento of an untrained network in a BentoML home beside ``folder`` and return its ONNX file."""
+    os.environ["BENTOML_HOME"] = str(folder.parent / "bentoml")  # the same for all models: BentoML keeps the first
     from thresher.export import export_onnx
     from thresher.modalities.image import ImageEncoder
     from thresher.modalities.outputs import ClassOutput

@@ -11,11 +11,12 @@ import numpy as np
 
 REPEATS = 5
 HOPS = 4
-"""A model that takes less than so many hand-overs to a thread runs on the event loop."""
+"""A model that takes less than so many hand-overs to a thread runs on the event loop. So many is also what a batch
+costs besides the model."""
 INLINE_SECONDS = 0.005
 """The longest that a batch may hold the event loop."""
-NEARLY = 1.02
-"""Times the least: a difference that two measurements of the same may have."""
+NEARLY = 1.15
+"""Times the least: a difference that two measurements may have while other workers start on the same cores."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,17 @@ def measure_pace(
         run: the model, from samples [N, ...] to outputs.
         example: makes N valid samples of the longest shape.
     """
-    one, hop = _fastest(run, example(1)), _hop_seconds()
-    inline = one < HOPS * hop
+    one, overhead = _fastest(run, example(1)), HOPS * _hop_seconds()
+    inline = one < overhead
     longest = min(max_seconds, INLINE_SECONDS) if inline else max_seconds
     size, seconds = 1, one
-    costs = {1: one + hop}
+    costs = {1: one + overhead}
     while size < max_batch_size and seconds <= longest:
         size = min(2 * size, max_batch_size)
         seconds = _fastest(run, example(size))
         # Of a size that takes too long, the part that does not is taken to be as fast.
         fits = size if seconds <= longest else int(longest * size / seconds)
-        costs.setdefault(max(1, fits), (seconds + hop) / size)
+        costs.setdefault(max(1, fits), (seconds + overhead) / size)
     least = min(costs.values())
     return Pace(inline, max(size for size, cost in costs.items() if cost <= NEARLY * least), one)
 
