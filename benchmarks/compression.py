@@ -176,9 +176,9 @@ def allowance(bound: float | None) -> str:
 
 def read_entries(name: str, folder: Path) -> list[Entry]:
     """Return float, every candidate that could be made, and all that the peers have made."""
-    files = {path.parent.name: path for path in sorted((DATA / "06_models" / name).glob("*/model.onnx"))}
-    ours = {FLOAT: files.pop(FLOAT), **files}
-    contents = {key: path.read_bytes() for key, path in ours.items()}
+    names = [FLOAT, *read_recipe(name).get("candidates", {})]  # earlier recipes have left other files
+    paths = {key: DATA / "06_models" / name / key / "model.onnx" for key in names}
+    contents = {key: path.read_bytes() for key, path in paths.items() if path.exists()}
     # A candidate that could not be made has its reason in place of a model.
     entries = [Entry(key, OWN, content) for key, content in contents.items() if not content.startswith(b"{")]
     theirs = [path for path in sorted(folder.glob("*.onnx")) if tool_of(path.stem)]

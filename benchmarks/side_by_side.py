@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.evaluation import Measurement
-from thresher.evaluation.latency import MIN_CALLS_A_ROUND, WARMUP_CALLS, Timed, places_of
+from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMUP_CALLS, TimeCalls, Timed, places_of
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.statistics import Interval, exactly, median_interval
@@ -114,11 +114,12 @@ def loss_of(name: str, reference: str, qualities: dict[str, Quality]) -> Interva
 def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dict[int, np.ndarray]]:
     """Return name -> batch size -> the median latency of every round, ms [rounds].
 
-    In a round each file has one turn, on the same samples; who begins changes from round to round, and so does the
-    direction. ``config.seconds`` is what each file has at each batch size.
+    In a round each file has one turn, on the same samples and in a new session, since how a session lies in memory
+    makes some percent; who begins changes from round to round, and so does the direction. ``config.seconds`` is what
+    each file has at each batch size.
     """
-    calls = {name: one.open(config.threads) for name, one in timed.items()}
     names, num_samples = list(timed), len(next(iter(timed.values())).inputs)
+    calls = _open_all(timed, names, config)
     medians: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
     for size in config.batch_sizes:
         print(f"Timing {len(names)} files at batch {size}", flush=True)
@@ -128,11 +129,18 @@ def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dic
         rounds = {name: np.empty(config.rounds) for name in names}
         for number in range(config.rounds):
             places = places_of(number, num_samples, size, config.rounds)
+            # Those of the last round are closed after these are open: they would be given the same memory again.
+            calls = _open_all(timed, turns(names, number // 2), config)
             for name in turns(names, number):
+                calls[name](places, SETTLING_CALLS)
                 rounds[name][number] = 1000 * float(np.median(calls[name](places, counts[name])))
         for name in names:
             medians[name][size] = rounds[name]
     return medians
+
+
+def _open_all(timed: dict[str, Timed], names: list[str], config: Measurement) -> dict[str, TimeCalls]:
+    return {name: timed[name].open(config.threads) for name in names}
 
 
 def turns(names: list[str], number: int) -> list[str]:

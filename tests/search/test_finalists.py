@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from thresher.compression.budget import CandidateSearch
 from thresher.search.finalists import choose, finetune_promising
 from thresher.search.result import Assessed, keeps, pareto_front
+from thresher.search.space import halfway
 
 LOSS = CandidateSearch.model_validate({"budget": {"accuracy_drop": 0.01}, "finalists": 5})
 SIZE = CandidateSearch.model_validate({"budget": {"size_bytes": 500}, "finalists": 3})
@@ -59,6 +60,30 @@ def test_a_bound_on_the_loss_is_found_by_halving_the_front() -> None:
     # A loss of at most 0.01 after finetuning is one of at most 0.10 before.
     assert len(finalists) <= 5
     assert finalists[best].number == 10
+
+
+def test_between_two_neighbours_of_the_front_it_goes_on() -> None:
+    def finetune(one: Assessed) -> Assessed:
+        loss = one.settings["share"] / 50  # at most 0.01 where at most half is gone
+        return one.model_copy(update={"finetuned": True, "loss": loss, "loss_upper": loss})
+
+    def tried(number: int, share: float, importance: str) -> Assessed:
+        settings = {"share": share, "importance": importance, "last_step": "none"}
+        return trial(number, 1000 * (1 - share), share).model_copy(update={"settings": settings})
+
+    front = [tried(0, 0.1, "l2"), tried(1, 0.3, "l2"), tried(2, 0.8, "taylor")]
+    finalists = finetune_promising(front, LOSS, "size_bytes", finetune, never)
+    shares = [round(one.settings["share"], 4) for one in finalists]
+    assert shares == [0.3, 0.8, 0.55, 0.425, 0.4875]
+    assert {one.settings["importance"] for one in finalists[2:]} == {"l2"}
+    assert not keeps(finalists[2], LOSS.budget) and keeps(finalists[4], LOSS.budget)
+
+
+def test_nothing_lies_between_chains_that_end_differently_or_hardly_differ() -> None:
+    one = {"share": 0.5, "shift conv1": 0.1, "importance": "l2", "last_step": "none"}
+    assert halfway(one, {**one, "share": 0.7}) == {**one, "share": 0.6}
+    assert halfway(one, {**one, "share": 0.7, "last_step": "quantize_static"}) is None
+    assert halfway(one, {**one, "share": 0.51, "shift conv1": 0.11, "importance": "taylor"}) is None
 
 
 def test_where_none_keeps_the_bound_the_nearest_is_taken() -> None:

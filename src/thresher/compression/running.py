@@ -18,6 +18,8 @@ ROUNDS = 8
 SECONDS = 1.0
 """For all files and batch sizes together."""
 WARMUP_CALLS = 5
+SETTLING_CALLS = 2
+"""Of a session before its turn: the first call takes its memory from the system."""
 RUN_BATCH = 64
 
 
@@ -40,10 +42,10 @@ def run_file(onnx_file: bytes, inputs: np.ndarray, data: CalibrationData) -> np.
 def compare_times(files: Mapping[str, bytes], inputs: np.ndarray, data: CalibrationData) -> dict[str, float]:
     """Return each file's time as a share of the first one's: the geometric mean over the batch sizes.
 
-    They are timed in turns, so that a noisy machine slows all of them; who goes first changes every round.
+    They are timed in turns, so that a noisy machine slows all of them; who goes first changes every round. Each round
+    is one of new sessions: how a session lies in memory makes some percent for as long as it is open.
     """
-    sessions = {name: open_session(file, data.threads) for name, file in files.items()}
-    logarithms = [np.log(_shares(sessions, _batch(inputs, size), data)) for size in data.batch_sizes]
+    logarithms = [np.log(_shares(files, _batch(inputs, size), data)) for size in data.batch_sizes]
     return dict(zip(files, np.exp(np.mean(logarithms, axis=0)).tolist(), strict=True))
 
 
@@ -51,18 +53,24 @@ def _batch(inputs: np.ndarray, size: int) -> np.ndarray:
     return inputs[np.arange(size) % len(inputs)]
 
 
-def _shares(sessions: Mapping[str, InferenceSession], batch: np.ndarray, data: CalibrationData) -> np.ndarray:
-    """Return the median over the rounds of each session's time over the first one's."""
+def _shares(files: Mapping[str, bytes], batch: np.ndarray, data: CalibrationData) -> np.ndarray:
+    """Return the median over the rounds of each file's time over the first one's."""
     feed = {data.input.name: data.input.trim(batch)}
-    names = list(sessions)
-    once = sum(_median_seconds(session, feed, WARMUP_CALLS) for session in sessions.values())
+    sessions = _open_all(files, data)
+    once = sum(_median_seconds(session, feed, WARMUP_CALLS) for session in sessions)
     calls = max(1, int(SECONDS / len(data.batch_sizes) / ROUNDS / once))
-    seconds = np.empty((ROUNDS, len(names)))
+    seconds = np.empty((ROUNDS, len(files)))
     for number in range(ROUNDS):
-        for turn in np.roll(np.arange(len(names)), number):
-            seconds[number, turn] = _median_seconds(sessions[names[turn]], feed, calls)
+        sessions = _open_all(files, data)  # while the last round's are open, whose memory they would be given again
+        for turn in np.roll(np.arange(len(files)), number):
+            _median_seconds(sessions[turn], feed, SETTLING_CALLS)
+            seconds[number, turn] = _median_seconds(sessions[turn], feed, calls)
     shares: np.ndarray = np.median(seconds / seconds[:, :1], axis=0)
     return shares
+
+
+def _open_all(files: Mapping[str, bytes], data: CalibrationData) -> list[InferenceSession]:
+    return [open_session(file, data.threads) for file in files.values()]
 
 
 def _median_seconds(session: InferenceSession, feed: dict[str, np.ndarray], calls: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from thresher.compression.budget import CandidateSearch
 from thresher.search.result import Assessed, affords, keeps, pareto_front
+from thresher.search.space import halfway
 
 Finetune = Callable[[Assessed], Assessed]
 
@@ -17,7 +18,7 @@ def finetune_promising(
 
     Where the budget bounds the quality, the front of the trials is bisected: finetuning mends more of a loss the fewer
     channels are gone, so that the cheapest chain that keeps the bound lies between one that does and one that does
-    not. Where it bounds costs alone, the best of those that keep them are tried.
+    not; it may be one that was not tried. Where it bounds costs alone, the best of those that keep them are tried.
     """
     affordable = [trial for trial in trials if not trial.reason and affords(trial, config.budget)]
     if config.budget.loss is None:
@@ -48,16 +49,32 @@ def _each(chosen: list[Assessed], finetune: Finetune, is_over: Callable[[], bool
 def _bisect(
     front: list[Assessed], config: CandidateSearch, finetune: Finetune, is_over: Callable[[], bool]
 ) -> list[Assessed]:
-    """Finetune the middle of ``front``, the dearest first, and go on with the half that the result points to."""
+    """Finetune the middle of ``front``, the dearest first, and go on with the half that the result points to.
+
+    Where two neighbours are left, of which one keeps the budget, it goes on with chains between these two.
+    """
     found: list[Assessed] = []
     low, high = 0, len(front)
-    while low < high and len(found) < config.finalists and not (found and is_over()):
+
+    def goes_on() -> bool:
+        return len(found) < config.finalists and not (found and is_over())
+
+    while low < high and goes_on():
         middle = (low + high) // 2
         found.append(finetune(front[middle]))
         if keeps(found[-1], config.budget):
             low = middle + 1
         else:
             high = middle
+    if low < high or low == 0 or high == len(front):
+        return found
+    kept, failed = front[low - 1], front[high]
+    while goes_on() and (settings := halfway(kept.settings, failed.settings)):
+        found.append(finetune(kept.model_copy(update={"settings": settings})))
+        if keeps(found[-1], config.budget):
+            kept = found[-1]
+        else:
+            failed = found[-1]
     return found
 
 

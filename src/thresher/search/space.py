@@ -86,6 +86,19 @@ def build_steps(settings: dict[str, Any], config: CandidateSearch, sensitivity: 
     return [_STEPS.validate_python(tuple(part)) for part in (structure, last)]
 
 
+def halfway(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
+    """Return settings half-way between two, with the choices of ``one``; None where nothing lies between.
+
+    That is where the chains end differently, or their ratios hardly differ.
+    """
+    if one.get(LAST_STEP) != other.get(LAST_STEP):
+        return None
+    numbers = {name: value for name, value in one.items() if isinstance(value, float) and name in other}
+    if all(abs(value - other[name]) < LEAST_RATIO for name, value in numbers.items()):
+        return None
+    return {**one, **{name: (value + other[name]) / 2 for name, value in numbers.items()}}
+
+
 def allocate(settings: dict[str, Any], sensitivity: Sensitivity) -> dict[str, float]:
     """Return each group's ratio: their mean is the share that was chosen, before each one's own shift."""
     groups, share = tuple(sensitivity.curves), settings[SHARE]
