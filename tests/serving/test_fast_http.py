@@ -17,7 +17,10 @@ import pytest
 from live_service import LiveService
 from tiny_service import CLASS_NAMES, Caller
 
+from thresher.serving import front
+from thresher.serving.app import create_app
 from thresher.serving.bundle import Bundle
+from thresher.serving.hot import HotRoutes
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (40, 1, 8, 6), np.uint8)
 INFER = "/v2/models/shapes/infer"
@@ -310,3 +313,28 @@ def test_who_comes_in_time_is_not_given_up(impatient: LiveService) -> None:
         time.sleep(1)  # between requests uvicorn's own patience counts
         connection.sendall(whole)
         assert read_replies(connection, 1)[0][0] == 200
+
+
+def test_on_bentoml_s_port_it_is_given_up_too(live: LiveService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "MAX_BODY_SECONDS", 0.2)
+    whole = predict(IMAGES[0]).partition(b"\r\n\r\n")[2]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(whole))]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def ask(parts: list[bytes]) -> None:
+        async def receive() -> Any:
+            if not parts:
+                await asyncio.sleep(60)
+            return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+
+        app = front.Front(create_app())
+        app.hot = HotRoutes(live.predictor)
+        await app(scope, receive, send)
+
+    live.run(ask([whole[:20], whole[20:30]]))
+    assert sent[0]["status"] == 408
+    assert "took more than 0.2 s" in json.loads(sent[1]["body"])["error"]

@@ -55,7 +55,7 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[
     shares = (0.25, 0.5, 0.75) if groups else (0.0,)
     for number, share in enumerate((0.0, *shares, *shares)):
         allocation = BY_SENSITIVITY if number <= len(shares) else UNIFORM
-        for ends in (last[-1], last[0]) if number <= len(shares) else (last[number % len(last)],):
+        for ends in dict.fromkeys((last[-1], last[0]) if number <= len(shares) else (last[number % len(last)],)):
             settings = {SHARE: share, ALLOCATION: allocation, IMPORTANCE: config.importance[0], LAST_STEP: ends}
             settings |= {f"shift {group}": 0.0 for group in groups}
             found.append(settings if groups else {LAST_STEP: ends})

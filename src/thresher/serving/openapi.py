@@ -21,13 +21,15 @@ VERSION = "3.1.0"
 TYPED, INFERENCE = "Typed REST", "Open Inference Protocol"
 REFUSALS = {
     "400": "not a request of this route: no JSON, an unknown name, a wrong number of samples",
+    "408": "the request took too long to arrive",
     "413": "too many bytes or samples",
     "415": "another content type than those that are allowed",
     "422": "a sample of a wrong shape, type or range, with what was expected",
-    "503": "too much waits already, or the time was up: try again after the seconds in Retry-After",
+    "503": "too much waits already: try again after the seconds in Retry-After",
+    "504": "the time was up before the request's turn came",
 }
 """Status -> what for."""
-REFUSED_TENSORS = ("400", "413", "503")
+REFUSED_TENSORS = ("400", "408", "413", "503", "504")
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 NUMBER, TEXT, WHOLE = {"type": "number"}, {"type": "string"}, {"type": "integer"}
 ANSWERED = {"model": TEXT, "model_version": TEXT, "request_id": TEXT}
