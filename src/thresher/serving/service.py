@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attr
 import bentoml
 from _bentoml_sdk.service import Service
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
@@ -117,7 +116,14 @@ class FrontedService(Service[Any]):
         spec = super().openapi_spec
         about = Info(title=info.recipe, version=info.model_version, description=describe_champion(info))
         paths = {path: bentoml_cattr.structure(item, PathItem) for path, item in ours.items()}
-        return attr.evolve(spec, openapi=OPENAPI_VERSION, info=about, paths={**paths, **spec.paths})
+        return OpenAPISpecification(
+            openapi=OPENAPI_VERSION,
+            info=about,
+            paths={**paths, **spec.paths},
+            servers=spec.servers,
+            tags=spec.tags,
+            components=spec.components,
+        )
 
 
 # `bentoml.service` makes a Service and nothing else; it has slots, so that no method of it alone can be replaced.
