@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +64,7 @@ def main() -> None:
     for script in SCRIPTS:
         run_peer(script, folder)
     settings = {**recipe.get("evaluation", {}), "seconds": arguments.seconds, "rounds": ROUNDS}
-    lines = list(compare(arguments.recipe, folder, bound_of(recipe), Measurement.model_validate(settings)))
+    lines = list(compare(arguments.recipe, recipe, folder, Measurement.model_validate(settings)))
     write(arguments.recipe, lines)
 
 
@@ -153,10 +153,13 @@ def follow(command: list[str], log: Path) -> int:
     return peer.returncode
 
 
-def compare(name: str, folder: Path, bound: float | None, measurement: Measurement) -> Iterator[str]:
+def compare(name: str, recipe: dict[str, Any], folder: Path, measurement: Measurement) -> Iterator[str]:
     """Yield the section's lines: the table, who dominates the winner, what did not work, and the setting."""
+    bound, candidates = bound_of(recipe), recipe.get("candidates", {})
     winner, test = winner_of(name), SamplesDataset(str(DATA / "05_model_input" / name / "test_samples")).load()
-    points, broken = judge(read_entries(name, folder), FLOAT, test, encoder_of(name).model_input, measurement)
+    points, broken = judge(
+        read_entries(name, candidates, folder), FLOAT, test, encoder_of(name).model_input, measurement
+    )
     yield f"`{name}`, {len(test.labels):,} test samples{allowance(bound)}:\n"
     yield from table(points, FLOAT, winner, bound)
     yield "\n" + conclusion(points, winner, OWN, bound)
@@ -174,10 +177,10 @@ def allowance(bound: float | None) -> str:
     return "" if bound is None else f"; a drop of at most {bound:g}, by its 95 % upper bound, is allowed"
 
 
-def read_entries(name: str, folder: Path) -> list[Entry]:
-    """Return float, every candidate that could be made, and all that the peers have made."""
-    names = [FLOAT, *read_recipe(name).get("candidates", {})]  # earlier recipes have left other files
-    paths = {key: DATA / "06_models" / name / key / "model.onnx" for key in names}
+def read_entries(name: str, candidates: Iterable[str], folder: Path) -> list[Entry]:
+    """Return float, every one of ``candidates`` that could be made, and all that the peers have made."""
+    # Named, since earlier recipes have left other files.
+    paths = {key: DATA / "06_models" / name / key / "model.onnx" for key in (FLOAT, *candidates)}
     contents = {key: path.read_bytes() for key, path in paths.items() if path.exists()}
     # A candidate that could not be made has its reason in place of a model.
     entries = [Entry(key, OWN, content) for key, content in contents.items() if not content.startswith(b"{")]

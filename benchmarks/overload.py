@@ -8,16 +8,13 @@ untrained, which makes it no faster or slower. Needs wrk (`apt-get install wrk`)
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from serving import Load, binary_load, make_bento, process
+from serving import Load, binary_load, check_wrk, make_bento, process, run_wrk
 
 PORT = 22000
 CONNECTIONS = 1024
@@ -53,8 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of each load")
     arguments = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing. Run: apt-get install wrk")
+    check_wrk()
     with tempfile.TemporaryDirectory() as home:
         for model in arguments.models.split(","):
             folder = Path(home) / model
@@ -79,11 +75,7 @@ def measure(model: str, folder: Path, rounds: int, seconds: int) -> dict[str, li
 
 def send(load: Load, folder: Path, connections: int, pause: float, seconds: int) -> Seen:
     """Load the service; each connection waits ``pause`` ms on average between an answer and its next request."""
-    script = folder / "overload.lua"
-    script.write_text(load.script() + SCRIPT.format(pause=pause))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), "--latency"]
-    done = subprocess.run([*command, f"http://127.0.0.1:{PORT + 2}"], check=True, capture_output=True, text=True)
-    return Seen(**json.loads(done.stdout[done.stdout.index("{") :]))
+    return Seen(**run_wrk(load, SCRIPT.format(pause=pause), PORT + 2, connections, folder, seconds))
 
 
 def print_table(model: str, seen: dict[str, list[Seen]]) -> None:

@@ -69,8 +69,7 @@ class Result:
 def main() -> None:
     """Measure and print one table a model."""
     arguments = parse()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing. Run: apt-get install wrk")
+    check_wrk()
     with tempfile.TemporaryDirectory() as home:
         for model in arguments.models.split(","):
             with ExitStack() as stack:
@@ -242,13 +241,23 @@ def load(contestant: Contestant, concurrency: int, folder: Path, seconds: int) -
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         answer = json.loads(done.stdout)
         return Result(answer["rate"], answer["p99"], answer["failures"])
+    return Result(**run_wrk(contestant.load, REPORT, contestant.port, concurrency, folder, seconds))
+
+
+def check_wrk() -> None:
+    """End where wrk is not installed."""
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is missing. Run: apt-get install wrk")
+
+
+def run_wrk(load: Load, report: str, port: int, connections: int, folder: Path, seconds: int) -> dict[str, Any]:
+    """Send ``load`` to ``port`` for a while, and return the JSON object that ``report``, in Lua, prints at the end."""
     script = folder / "load.lua"
-    script.write_text(contestant.load.script() + REPORT)
-    url = f"http://127.0.0.1:{contestant.port}"
-    command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds:g}s", "-s", str(script), "--latency", url]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    answer = json.loads(done.stdout[done.stdout.index("{") :])
-    return Result(answer["rate"], answer["p99"], answer["failures"])
+    script.write_text(load.script() + report)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), "--latency"]
+    done = subprocess.run([*command, f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return answer
 
 
 REPORT = """

@@ -72,10 +72,11 @@ def serve() -> None:
     assert set(threads) <= {threads[0], ALLOCATOR}, threads
     for line in sys.stdin:
         asked = json.loads(line)
+        timeout = asked.pop("timeout")
         child = os.fork()
         if child == 0:
             _become(**asked)
-        print(_wait(child, asked["timeout"]), flush=True)
+        print(_wait(child, timeout), flush=True)
 
 
 def _wait(child: int, timeout: float) -> int:
@@ -89,8 +90,10 @@ def _wait(child: int, timeout: float) -> int:
         time.sleep(0.01)
 
 
-def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str], timeout: float) -> None:
+def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str]) -> None:
     """Be the command, as if Python had just started it."""
+    import numpy as np  # not sooner: `serve` says first how many threads it may have
+
     code = 1
     try:
         for number, output in enumerate(outputs, 1):
@@ -102,7 +105,7 @@ def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str], 
         sys.argv = argv
         sys.path[:1] = [str(Path(argv[0]).parent), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
         random.seed()
-        importlib.import_module("numpy").random.seed()
+        np.random.seed()
         runpy.run_path(argv[0], run_name="__main__")
         code = 0
     except SystemExit as end:

@@ -25,21 +25,20 @@ class LiveService:
     """Listens on a free port of 127.0.0.1 until it is closed."""
 
     def __init__(self, bundle: Bundle, patience: float = MAX_BODY_SECONDS) -> None:
-        self.patience = patience
         self.predictor = Predictor(bundle, CollectorRegistry())
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.listener = self.run(self._listen())
+        self.listener = self.run(self._listen(patience))
         self.address = f"127.0.0.1:{self.listener.port}"
         self.client = httpx.Client(base_url=f"http://{self.address}", timeout=20)
 
-    async def _listen(self) -> FastListener:
+    async def _listen(self, patience: float) -> FastListener:
         app = create_app()
         app.state.predictor = self.predictor
         front = Front(app)
         front.hot = HotRoutes(self.predictor)
-        return FastListener(front, front.hot, "127.0.0.1", 0, self.patience)
+        return FastListener(front, front.hot, "127.0.0.1", 0, patience)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -65,7 +64,7 @@ def _build(builder: str, bento: str, tag: str, options: tuple[str, ...]) -> int:
     docker = builder == "docker"
     given = ([] if docker else [FORMAT]) + [f"--{option}" for option in options]
     with construct_containerfile(bentoml.get(bento), enable_buildkit=docker) as (folder, file):
-        command = [builder, "build", "-t", tag, "-f", str(Path(folder, file)), *given, folder]
+        command = [builder, "build", "-t", tag, "-f", file, *given, folder]
         return subprocess.run(command, cwd=folder, env={"DOCKER_BUILDKIT": "1", **os.environ}).returncode
 
 

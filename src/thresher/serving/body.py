@@ -44,7 +44,7 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(MAX_BODY_SECONDS):
             return await _collect(request)
     except TimeoutError as error:
-        raise HTTPException(408, f"The body took more than {MAX_BODY_SECONDS:.0f} s to arrive.") from error
+        raise too_slow(MAX_BODY_SECONDS) from error
     except ClientDisconnect as error:
         raise HTTPException(400, "The body broke off.") from error
 
@@ -56,6 +56,11 @@ async def _collect(request: Request) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise _too_large()
     return bytes(body)
+
+
+def too_slow(seconds: float) -> HTTPException:
+    """Return the refusal of a request whose body is not there after ``seconds``."""
+    return HTTPException(408, f"The body took more than {seconds:g} s to arrive.")
 
 
 def _too_large() -> HTTPException:

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from thresher.serving.body import MAX_BODY_SECONDS
+from thresher.serving.body import MAX_BODY_SECONDS, too_slow
 from thresher.serving.hot import Answer, HotRoutes, Pending
 from thresher.serving.listening import listen
-from thresher.serving.patience import too_slow, watch
+from thresher.serving.patience import watch
 from thresher.serving.reply import Reply, error_reply
 
 DRAIN_SECONDS = 10

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thresher.serving import tracing
-from thresher.serving.body import MAX_BODY_SECONDS
+from thresher.serving.body import MAX_BODY_SECONDS, too_slow
 from thresher.serving.hot import INFER, Answer, HotRoutes, Pending
-from thresher.serving.patience import too_slow
 from thresher.serving.reply import REQUEST_ID, Reply, error_reply, header
 
 if TYPE_CHECKING:

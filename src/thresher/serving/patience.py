@@ -6,10 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from starlette.exceptions import HTTPException
-
-from thresher.serving.body import MAX_BODY_SECONDS
-
 LOOKS = 6
 """How often one looks within the time that a client has."""
 
@@ -21,12 +17,7 @@ class Waiting(Protocol):
         """End what the client began more than ``seconds`` ago and has not finished."""
 
 
-def too_slow(seconds: float) -> HTTPException:
-    """Return the refusal of a request that is not there after ``seconds``."""
-    return HTTPException(408, f"The request took more than {seconds:g} s to arrive.")
-
-
-async def watch(connections: Iterable[Waiting], seconds: float = MAX_BODY_SECONDS) -> None:
+async def watch(connections: Iterable[Waiting], seconds: float) -> None:
     """Give each client ``seconds`` for a request, and up to a sixth more, until cancelled.
 
     One look at all connections now and then costs a request nothing, as a timer of its own would.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,13 @@ class Champion:
         log_event("the service has ended", recipe=info.recipe, model_version=info.model_version)
 
 
+@cache
+def own_paths() -> dict[str, PathItem]:
+    """Return what the OpenAPI document says of our routes; read from the model's files once, not at every request."""
+    routes = describe_routes(read_bundle_encoder(Path(champion.path)), info)
+    return {path: bentoml_cattr.structure(item, PathItem) for path, item in routes.items()}
+
+
 class FrontedService(Service[Any]):
     """A BentoML service whose hot routes are answered before its middlewares, which take longer than a small model."""
 
@@ -112,14 +120,12 @@ class FrontedService(Service[Any]):
     @property
     def openapi_spec(self) -> OpenAPISpecification:
         """BentoML's document, at `/docs.json` and in the Bento, with the routes that are ours."""
-        ours = describe_routes(read_bundle_encoder(Path(champion.path)), info)
         spec = super().openapi_spec
         about = Info(title=info.recipe, version=info.model_version, description=describe_champion(info))
-        paths = {path: bentoml_cattr.structure(item, PathItem) for path, item in ours.items()}
         return OpenAPISpecification(
             openapi=OPENAPI_VERSION,
             info=about,
-            paths={**paths, **spec.paths},
+            paths={**own_paths(), **spec.paths},
             servers=spec.servers,
             tags=spec.tags,
             components=spec.components,
