@@ -44,6 +44,10 @@ class LiveService:
         """Return what ``work`` does on the service's own event loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
+    def finish_turn(self) -> None:
+        """Wait until the event loop is done with what it was at when it sent its last answer: the log comes after it."""
+        self.run(asyncio.sleep(0))
+
     def close(self) -> None:
         """End as a worker process does."""
         self.client.close()

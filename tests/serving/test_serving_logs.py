@@ -37,6 +37,7 @@ def test_every_request_has_a_line_of_json(logged: tuple[LiveService, StringIO]) 
     service, stream = logged
     service.client.post("/predict", json={"image": [[0] * 6] * 8}, headers={"X-Request-Id": "first"})
     service.client.post("/predict", json={"image": MARKER}, headers={"X-Request-Id": "second"})
+    service.finish_turn()
     text = stream.getvalue()
     lines = [json.loads(line) for line in text.splitlines()]
     assert [(line["request_id"], line["protocol"], line["status"]) for line in lines] == [
@@ -58,6 +59,7 @@ def test_a_request_that_breaks_the_service_is_found_by_its_id_and_shows_nothing_
     answer = service.client.post("/predict", json={"image": MARKER}, headers={"X-Request-Id": "broken"})
     assert answer.status_code == 500
     assert MARKER not in answer.text
+    service.finish_turn()
     (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (line["level"], line["request_id"], line["error"]) == ("error", "broken", "KeyError")
     assert any("hot.py" in place for place in line["traceback"])
