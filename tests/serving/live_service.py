@@ -45,7 +45,7 @@ class LiveService:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     def finish_turn(self) -> None:
-        """Wait until the event loop is done with what it was at when it sent its last answer: the log comes after it."""
+        """Wait until the event loop is done with what it did when it sent its last answer: the log comes after it."""
         self.run(asyncio.sleep(0))
 
     def close(self) -> None:
