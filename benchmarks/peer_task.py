@@ -79,6 +79,8 @@ def finetuning(name: str, recipe: dict[str, Any]) -> dict[str, Any]:
     distill = first.distill or Distill()
     settings = training.model_dump(mode="json", include={"optimizer", "schedule", "augmentation", "keep"})
     settings["optimizer"]["lr"] = first.lr or settings["optimizer"]["lr"]
+    if first.schedule is not None:
+        settings["schedule"] = first.schedule.model_dump(mode="json")
     batch_size = training.batch_size if isinstance(training.batch_size, int) else 128
     taught = {"temperature": distill.temperature, "weight": distill.weight}
     return {**settings, **taught, "batch_size": batch_size, "epochs": num_epochs(chain) or EPOCHS}

@@ -15,7 +15,7 @@ from thresher.compression.prune_weights import PruneWeights, prune_weights
 from thresher.config import Config
 from thresher.errors import TrainingError
 from thresher.models.network import Network
-from thresher.progress import Event, TrainingEpoch
+from thresher.progress import Event, TrainingEpoch, TrainingStep
 from thresher.training.loop import evaluate_network
 from thresher.training.optimizers import Sgd
 
@@ -57,6 +57,19 @@ def test_finetuning_takes_its_own_learning_rate_and_else_the_trainings(
 
     assert moved(None) == moved(compression_data.training.optimizer.lr)
     assert moved(1e-6) < 0.01 * moved(None)
+
+
+def test_finetuning_takes_its_own_schedule_and_else_the_trainings(
+    trained: Network, compression_data: CompressionData, events: list[Event]
+) -> None:
+    def rates(schedule: dict[str, Any] | None) -> list[float]:
+        events.clear()
+        finetune(trained, Finetune.model_validate({"epochs": 1, "schedule": schedule}), compression_data)
+        return [event.learning_rate for event in events if isinstance(event, TrainingStep)]
+
+    lr = compression_data.training.optimizer.lr
+    assert rates(None)[-1] == rates({"kind": "constant"})[-1] == lr
+    assert rates({"kind": "cosine"})[-1] < 0.1 * lr
 
 
 def test_a_teacher_brings_the_student_nearer_to_its_answers(half: Network, taught: CompressionData) -> None:

@@ -18,6 +18,9 @@ from thresher.search.space import allocate, build_steps, first_trials, last_step
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
 
 
+SAVINGS = {"robust": 1.0, "fragile": 1.0}
+
+
 def make_sensitivity(**losses: tuple[float, ...]) -> Sensitivity:
     curves = {
         name: tuple(Point(ratio=ratio, loss=loss, metric=0.9) for ratio, loss in zip(RATIOS, values, strict=True))
@@ -37,27 +40,49 @@ def settings(share: float, allocation: str = "sensitivity", last_step: str = "no
 
 @given(st.floats(0.05, 0.85))
 def test_by_sensitivity_the_mean_is_the_share_and_the_fragile_layer_loses_less(share: float) -> None:
-    ratios = allocate(settings(share), SENSITIVITY)
+    ratios = allocate(settings(share), SENSITIVITY, SAVINGS)
     assert np.mean(list(ratios.values())) == pytest.approx(share, abs=0.01)
     assert ratios["fragile"] <= ratios["robust"]
 
 
+@given(st.floats(0.05, 0.85))
+def test_by_saving_the_layer_that_costs_much_loses_more(share: float) -> None:
+    alike = allocate(settings(share), SENSITIVITY, SAVINGS)
+    assert allocate(settings(share, "saving"), SENSITIVITY, SAVINGS) == alike
+    costly = allocate(settings(share, "saving"), SENSITIVITY, {"robust": 1.0, "fragile": 20.0})
+    assert np.mean(list(costly.values())) == pytest.approx(share, abs=0.01)
+    assert costly["fragile"] >= alike["fragile"] and costly["robust"] <= alike["robust"]
+
+
+def test_by_saving_less_goes_where_it_makes_nothing_cheaper() -> None:
+    by_saving = allocate(settings(0.3, "saving"), SENSITIVITY, {"robust": 0.0, "fragile": 5.0})
+    by_sensitivity = allocate(settings(0.3), SENSITIVITY, SAVINGS)
+    assert by_saving["fragile"] > 4 * by_sensitivity["fragile"]
+    assert by_saving["robust"] < 0.6 * by_sensitivity["robust"]
+
+
+def test_where_nothing_saves_anything_sensitivity_alone_decides() -> None:
+    nothing = dict.fromkeys(SAVINGS, 0.0)
+    assert allocate(settings(0.3, "saving"), SENSITIVITY, nothing) == allocate(settings(0.3), SENSITIVITY, SAVINGS)
+
+
 def test_alike_every_layer_loses_the_share_and_shifts_come_on_top() -> None:
-    assert allocate(settings(0.4, "uniform", robust=0.1), SENSITIVITY) == {"robust": 0.5, "fragile": 0.4}
+    assert allocate(settings(0.4, "uniform", robust=0.1), SENSITIVITY, SAVINGS) == {"robust": 0.5, "fragile": 0.4}
 
 
 def test_no_layer_is_left_empty() -> None:
-    assert allocate(settings(0.9, "uniform", robust=0.2, fragile=-0.2), SENSITIVITY) == {"robust": 0.95, "fragile": 0.7}
+    ratios = allocate(settings(0.9, "uniform", robust=0.2, fragile=-0.2), SENSITIVITY, SAVINGS)
+    assert ratios == {"robust": 0.95, "fragile": 0.7}
 
 
 def test_a_share_of_nothing_prunes_nothing_whatever_the_shifts() -> None:
-    structure, last = build_steps(settings(0.0, robust=0.2, last_step="quantize_static"), SEARCH, SENSITIVITY)
+    structure, last = build_steps(settings(0.0, robust=0.2, last_step="quantize_static"), SEARCH, SENSITIVITY, SAVINGS)
     assert structure == ()
     assert [step.kind for step in last] == ["quantize_static"]
 
 
 def test_steps_are_those_of_a_recipe() -> None:
-    (step,), last = build_steps(settings(0.4, "uniform"), SEARCH, SENSITIVITY)
+    (step,), last = build_steps(settings(0.4, "uniform"), SEARCH, SENSITIVITY, SAVINGS)
     assert isinstance(step, PruneChannels)
     assert (step.ratios, step.importance, last) == ({"robust": 0.4, "fragile": 0.4}, "l2", ())
 
@@ -75,7 +100,7 @@ def test_what_a_search_begins_with_is_what_the_sampler_may_draw() -> None:
         trial = study.ask()
         drawn = suggest(trial, SEARCH, groups)
         assert trial.params == first
-        build_steps(drawn, SEARCH, SENSITIVITY)
+        build_steps(drawn, SEARCH, SENSITIVITY, SAVINGS)
     assert {first["last_step"] for first in first_trials(SEARCH, groups)} == set(last_steps(SEARCH))
 
 
@@ -97,11 +122,11 @@ def test_layers_of_low_rank_follow_the_channels_that_stay() -> None:
     for first in first_trials(search, groups):
         study.enqueue_trial(first)
         trial = study.ask()
-        structure, _ = build_steps(suggest(trial, search, groups), search, SENSITIVITY)
+        structure, _ = build_steps(suggest(trial, search, groups), search, SENSITIVITY, SAVINGS)
         assert trial.params == first
         kinds.add(tuple(step.kind for step in structure))
     assert {(), ("prune_channels",), ("factorize",)} <= kinds
-    both, _ = build_steps({**settings(0.4), "energy": 0.8}, search, SENSITIVITY)
+    both, _ = build_steps({**settings(0.4), "energy": 0.8}, search, SENSITIVITY, SAVINGS)
     assert [step.kind for step in both] == ["prune_channels", "factorize"]
-    whole, _ = build_steps({**settings(0.4), "energy": 0.995}, search, SENSITIVITY)
+    whole, _ = build_steps({**settings(0.4), "energy": 0.995}, search, SENSITIVITY, SAVINGS)
     assert [step.kind for step in whole] == ["prune_channels"]

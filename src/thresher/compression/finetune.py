@@ -9,6 +9,7 @@ from pydantic import Field
 from thresher.compression.data import CompressionData
 from thresher.config import Config
 from thresher.models import FLOAT
+from thresher.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
@@ -35,12 +36,14 @@ class Finetune(Config):
     """Passes over the training split; the weights of the best one by validation loss are kept."""
     lr: float | None = Field(default=None, gt=0, le=10)
     """Learning rate; the training's own where it is not given."""
+    schedule: Schedule | None = None
+    """Of the learning rate; the training's own where it is not given."""
     distill: Distill | None = None
     """A teacher; the labels alone count where there is none."""
 
 
 def finetune(network: Network, config: Finetune, data: CompressionData) -> Network:
-    """Return a copy of ``network`` trained on for ``epochs``, over which the training's schedule begins anew.
+    """Return a copy of ``network`` trained on for ``epochs``, over which the schedule begins anew.
 
     It is not ended early: so few epochs are what the recipe asks for.
 
@@ -53,8 +56,8 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
     optimizer = data.training.optimizer
     if config.lr is not None:
         optimizer = optimizer.model_copy(update={"lr": config.lr})
-    changed = {"epochs": config.epochs, "optimizer": optimizer, "early_stopping": None, "search": None}
-    training = data.training.model_copy(update=changed)
+    own = {"epochs": config.epochs, "optimizer": optimizer, "schedule": config.schedule or data.training.schedule}
+    training = data.training.model_copy(update={**own, "early_stopping": None, "search": None})
     samples = (data.training_samples, data.validation_samples)
     teaching = None
     if (distill := config.distill) is not None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from thresher import progress
@@ -19,12 +20,15 @@ from thresher.models.network import Network
 from thresher.search.assess import Assessor, Reference
 from thresher.search.finalists import choose, finetune_promising
 from thresher.search.result import Assessed, BudgetSearch, keeps
+from thresher.search.savings import measure_savings
 from thresher.search.sensitivity import MAX_SAMPLES, Sensitivity, some_of
-from thresher.search.space import LAST_STEP, build_steps
-from thresher.search.study import run_trials
+from thresher.search.space import ALLOCATIONS, LAST_STEP, Steps, build_steps
+from thresher.search.study import kept_savings, open_study, run_trials
 
 TRIALS_SHARE = 0.5
 """Of the minutes, after which no further trial begins."""
+Build = Callable[[dict[str, Any]], list[Steps]]
+"""What a sampler chose -> (steps on the structure, what ends the chain)."""
 STANDS_FOR = {"quantize_aware": "quantize_static"}
 """What a chain is judged with before it is finetuned, where its own last step trains."""
 
@@ -70,15 +74,17 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     timed = task.objective == "latency_us" or "latency_us" in config.budget.costs
     assessor = Assessor(task.base, task.float_onnx_file, data, task.measurement, timed)
     some = assessor.reference(some_of(data.validation_samples, MAX_SAMPLES, data.training.seed))
-    groups = tuple(task.sensitivity.curves) if task.sensitivity is not None else ()
+    curves = task.sensitivity
+    study = open_study(data.checkpoints.folder, _key(task))
+    savings = kept_savings(study, lambda: measure_savings(assessor, some, curves, task.objective)) if curves else {}
+    build = partial(build_steps, config=config, sensitivity=curves, savings=savings)
     trials = run_trials(
+        study,
         config,
-        groups,
+        tuple(savings),
         task.objective,
-        _key(task),
         data.training.seed,
-        data.checkpoints.folder,
-        lambda number, settings: _try(task, assessor, some, number, settings),
+        lambda number, settings: _try(build, assessor, some, number, settings),
         lambda assessed: _report(assessed, task, config.trials),
         _over(config.minutes, began, TRIALS_SHARE),
     )
@@ -88,7 +94,7 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
         [trial for trial in trials if trial.steps],
         config,
         task.objective,
-        lambda trial: _finetune(task, assessor, whole, next(numbers), trial),
+        lambda trial: _finetune(task, build, assessor, whole, next(numbers), trial),
         _over(config.minutes, began, 1.0),
     )
     best = choose(finalists, config, task.objective)
@@ -108,14 +114,16 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     return task.candidate.model_copy(update={"steps": found.winner.steps, "search": None}), found
 
 
-def _try(task: SearchTask, assessor: Assessor, reference: Reference, number: int, settings: dict[str, Any]) -> Assessed:
+def _try(build: Build, assessor: Assessor, reference: Reference, number: int, settings: dict[str, Any]) -> Assessed:
     stand_in = STANDS_FOR.get(settings[LAST_STEP], settings[LAST_STEP])
-    structure, last = build_steps({**settings, LAST_STEP: stand_in}, task.config, task.sensitivity)
+    structure, last = build({**settings, LAST_STEP: stand_in})
     return assessor.assess(number, settings, (*structure, *last), reference, finetuned=False)
 
 
-def _finetune(task: SearchTask, assessor: Assessor, reference: Reference, number: int, trial: Assessed) -> Assessed:
-    structure, last = build_steps(trial.settings, task.config, task.sensitivity)
+def _finetune(
+    task: SearchTask, build: Build, assessor: Assessor, reference: Reference, number: int, trial: Assessed
+) -> Assessed:
+    structure, last = build(trial.settings)
     between = (task.config.finetune,) if structure else ()
     with progress.as_part_of_trial():
         assessed = assessor.assess(number, trial.settings, (*structure, *between, *last), reference, finetuned=True)
@@ -162,6 +170,7 @@ def _key(task: SearchTask) -> str:
     data = task.data
     parts = [
         task.candidate.model_dump(mode="json", exclude={"search": {"trials", "minutes", "finalists", "finetune"}}),
+        ALLOCATIONS,
         task.base.spec.model_dump(mode="json"),
         hash_weights(task.base),
         hashlib.sha256(task.float_onnx_file).hexdigest(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,14 @@ LEAST_ENERGY, MOST_ENERGY = 0.5, 0.99
 """Of the singular values, which layers of low rank keep; above the second they stay whole."""
 SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
 NOTHING = "none"
-BY_SENSITIVITY, UNIFORM = "sensitivity", "uniform"
+BY_SENSITIVITY, BY_SAVING, UNIFORM = "sensitivity", "saving", "uniform"
+ALLOCATIONS = (BY_SENSITIVITY, BY_SAVING, UNIFORM)
+FIRST_SHARES = {BY_SENSITIVITY: (0.25, 0.5, 0.75), UNIFORM: (0.25, 0.5, 0.75), BY_SAVING: (0.15, 0.3, 0.5)}
+"""Of all channels, which a search begins with. By saving most of them come from few groups."""
+LEAST_WEIGHT = 0.01
+"""Of the group that saves most: one that saves nothing at all by itself may still go where it costs nothing."""
+Savings = Mapping[str, float]
+"""Group -> what pruning it saves of the objective, in any unit that is the same for all."""
 Steps = tuple[Technique, ...]
 
 
@@ -37,7 +45,7 @@ def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> d
     settings: dict[str, Any] = {}
     if groups:
         settings[SHARE] = trial.suggest_float(SHARE, 0.0, MAX_SHARE)
-        settings[ALLOCATION] = trial.suggest_categorical(ALLOCATION, [BY_SENSITIVITY, UNIFORM])
+        settings[ALLOCATION] = trial.suggest_categorical(ALLOCATION, ALLOCATIONS)
         settings[IMPORTANCE] = trial.suggest_categorical(IMPORTANCE, list(config.importance))
         settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
     if config.factorizes:
@@ -47,15 +55,16 @@ def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> d
 
 
 def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return what a search begins with: a few shares of both allocations, with each last step in turn.
+    """Return what a search begins with: a few shares of each allocation, with each last step in turn.
 
     Layers are whole at first, and of low rank in the last two.
     """
     last, found = last_steps(config), []
-    shares = (0.25, 0.5, 0.75) if groups else (0.0,)
-    for number, share in enumerate((0.0, *shares, *shares)):
-        allocation = BY_SENSITIVITY if number <= len(shares) else UNIFORM
-        for ends in dict.fromkeys((last[-1], last[0]) if number <= len(shares) else (last[number % len(last)],)):
+    shares = [(0.0, BY_SENSITIVITY)]
+    if groups:
+        shares += [(share, way) for way in (BY_SENSITIVITY, UNIFORM, BY_SAVING) for share in FIRST_SHARES[way]]
+    for number, (share, allocation) in enumerate(shares):
+        for ends in dict.fromkeys((last[-1], last[0]) if number <= 3 else (last[number % len(last)],)):
             settings = {SHARE: share, ALLOCATION: allocation, IMPORTANCE: config.importance[0], LAST_STEP: ends}
             settings |= {f"shift {group}": 0.0 for group in groups}
             found.append(settings if groups else {LAST_STEP: ends})
@@ -65,11 +74,13 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[
     return whole + [{**whole[0], ENERGY: energy} for energy in (0.9, 0.7)]
 
 
-def build_steps(settings: dict[str, Any], config: CandidateSearch, sensitivity: Sensitivity | None) -> list[Steps]:
+def build_steps(
+    settings: dict[str, Any], config: CandidateSearch, sensitivity: Sensitivity | None, savings: Savings
+) -> list[Steps]:
     """Return (steps on the structure, what ends the chain): finetuning comes between the two."""
     structure: list[dict[str, Any]] = []
     if sensitivity is not None:
-        ratios = allocate(settings, sensitivity)
+        ratios = allocate(settings, sensitivity, savings)
         if max(ratios.values()) >= LEAST_RATIO:
             structure.append(
                 {
@@ -99,24 +110,31 @@ def halfway(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None
     return {**one, **{name: (value + other[name]) / 2 for name, value in numbers.items()}}
 
 
-def allocate(settings: dict[str, Any], sensitivity: Sensitivity) -> dict[str, float]:
-    """Return each group's ratio: their mean is the share that was chosen, before each one's own shift."""
+def allocate(settings: dict[str, Any], sensitivity: Sensitivity, savings: Savings) -> dict[str, float]:
+    """Return each group's ratio: their mean is the share that was chosen, before each one's own shift.
+
+    By sensitivity every group alone would lose as much as any other; by saving it may lose in proportion to what it
+    saves, so that little goes where that makes nothing smaller or faster.
+    """
     groups, share = tuple(sensitivity.curves), settings[SHARE]
     if settings[ALLOCATION] == UNIFORM or share == 0:
         ratios = dict.fromkeys(groups, share)
     else:
-        ratios = _equally_sensitive(share, sensitivity)
+        weights = savings if settings[ALLOCATION] == BY_SAVING else dict.fromkeys(groups, 1.0)
+        ratios = _equally_sensitive(share, sensitivity, weights)
     shifted = {group: ratio + settings[group] if share else 0.0 for group, ratio in ratios.items()}
     most = {group: 1 - 1 / channels for group, channels in sensitivity.num_channels.items()}  # one channel stays
     return {group: round(float(np.clip(ratio, 0.0, most[group])), 3) for group, ratio in shifted.items()}
 
 
-def _equally_sensitive(share: float, sensitivity: Sensitivity) -> dict[str, float]:
-    """Return ratios with the mean ``share`` at which every group alone would lose as much as any other."""
-    low, high = 1e-6, 100.0
+def _equally_sensitive(share: float, sensitivity: Sensitivity, weights: Savings) -> dict[str, float]:
+    """Return ratios with the mean ``share`` at which every group alone would lose in proportion to its weight."""
+    most = max(weights.values())
+    parts = {group: max(weight / most, LEAST_WEIGHT) if most > 0 else 1.0 for group, weight in weights.items()}
+    low, high = 1e-6, 100.0 / LEAST_WEIGHT
     for _ in range(60):  # halves the interval in orders of magnitude until nothing of it is left
         middle = float(np.sqrt(low * high))
-        ratios = {group: sensitivity.ratio_at(group, middle) for group in sensitivity.curves}
+        ratios = {group: sensitivity.ratio_at(group, middle * parts[group]) for group in sensitivity.curves}
         if np.mean(list(ratios.values())) < share:
             low = middle
         else:

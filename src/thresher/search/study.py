@@ -18,33 +18,12 @@ STARTUP_TRIALS = 12
 """Drawn at random, besides those that every search begins with, before the sampler learns from them."""
 WORST = 1e30
 """Of a chain that could not be made, in both objectives; Optuna would leave out a failed trial and draw it again."""
-ASSESSED = "assessed"
+ASSESSED, SAVINGS = "assessed", "savings"
 Assess = Callable[[int, dict[str, Any]], Assessed]
 
 
-def run_trials(
-    config: CandidateSearch,
-    groups: tuple[str, ...],
-    objective: str,
-    key: str,
-    seed: int,
-    folder: Path,
-    assess: Assess,
-    on_trial: Callable[[Assessed], None],
-    is_over: Callable[[], bool],
-) -> list[Assessed]:
-    """Return the trials of ``config``, with those that an interrupted search of the same ``key`` has done already.
-
-    Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022, as Optuna implements it, with
-    the bounds on costs as its constraints. The sampler is seeded by the number of trials that are done, so that an
-    interrupted search comes to the same trials as another.
-
-    Args:
-        groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
-        objective: the cost that is weighed against the loss.
-        on_trial: called with every trial, those of before among them.
-        is_over: whether the time has run out.
-    """
+def open_study(folder: Path, key: str) -> optuna.Study:
+    """Return the study of the search ``key``, with what an interrupted one has done already."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -56,6 +35,39 @@ def run_trials(
         directions=["minimize", "minimize"],
     )
     _forget_interrupted(study)
+    return study
+
+
+def kept_savings(study: optuna.Study, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Return what ``measure`` does, or did for this study: measured again, times would differ and chains with them."""
+    if SAVINGS not in study.user_attrs:
+        study.set_user_attr(SAVINGS, measure())
+    found: dict[str, float] = study.user_attrs[SAVINGS]
+    return found
+
+
+def run_trials(
+    study: optuna.Study,
+    config: CandidateSearch,
+    groups: tuple[str, ...],
+    objective: str,
+    seed: int,
+    assess: Assess,
+    on_trial: Callable[[Assessed], None],
+    is_over: Callable[[], bool],
+) -> list[Assessed]:
+    """Return the trials of ``config``, with those that ``study`` has already.
+
+    Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022, as Optuna implements it, with
+    the bounds on costs as its constraints. The sampler is seeded by the number of trials that are done, so that an
+    interrupted search comes to the same trials as another.
+
+    Args:
+        groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
+        objective: the cost that is weighed against the loss.
+        on_trial: called with every trial, those of before among them.
+        is_over: whether the time has run out.
+    """
     first, done = first_trials(config, groups), _finished(study)
     for assessed in done:
         on_trial(assessed)
