@@ -1,5 +1,5 @@
 # The first two are all that a new user needs: each does the whole set-up, once.
-.PHONY: run test test-fast lint ui serve reproduce lock clean help
+.PHONY: run test test-fast lint ui serve reproduce reliability lock clean help
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -28,6 +28,9 @@ serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
 reproduce: $(INSTALLED) ## Train with three seeds, compress, and write docs/results.md (hours; goes on where it was)
 	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))
 	$(BIN)/python benchmarks/compressed.py $(if $(FROM),--from $(FROM))
+
+reliability: $(INSTALLED) ## Run the tests of odd input, and write what comes of each into docs/reliability.md
+	$(BIN)/python scripts/reliability.py
 
 lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
 	scripts/lock.sh
