@@ -13,6 +13,7 @@ from thresher.errors import InvalidInputError
 from thresher.serving import tracing
 from thresher.serving.batcher import Batcher, DeadlineError, Done, OverloadedError, Ticket, into
 from thresher.serving.bundle import Bundle
+from thresher.serving.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.hung_up import HungUpError
 from thresher.serving.metrics import Metrics
 from thresher.serving.pace import measure_pace
@@ -37,14 +38,22 @@ class Predictor:
     Args:
         registry: where the metrics go; without one, prometheus_client's own, which takes one Predictor a process.
         threads: of the session, where they are not to be those of the evaluation.
+        budget: for the bytes of all requests in flight; without one, that of a single worker process.
 
     Raises:
         BundleError: the bundle's model cannot be run or does not fit its encoder.
     """
 
-    def __init__(self, bundle: Bundle, registry: CollectorRegistry | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        registry: CollectorRegistry | None = None,
+        threads: int | None = None,
+        budget: ByteBudget | None = None,
+    ) -> None:
         self.bundle, self.tensors = bundle, ModelTensors(bundle)
         self.codec = InferCodec(self.tensors)
+        self.budget = budget or ByteBudget(budget_bytes())
         self.session = open_session(bundle, threads)
         self.metrics = Metrics(bundle, registry)
         self.timeout: float = bundle.info.timeout_ms / 1000

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from thresher.serving.app import create_app
 from thresher.serving.bundle import read_bundle, read_bundle_encoder, read_info
+from thresher.serving.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
 from thresher.serving.container import container_image
 from thresher.serving.cores import num_workers, session_threads
@@ -69,7 +70,8 @@ class Champion:
 
     def __init__(self) -> None:
         threads = session_threads(info.threads, workers)
-        self.predictor = app.state.predictor = Predictor(read_bundle(Path(self.model.path)), threads=threads)
+        bundle, budget = read_bundle(Path(self.model.path)), ByteBudget(budget_bytes(workers))
+        self.predictor = app.state.predictor = Predictor(bundle, threads=threads, budget=budget)
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
 
