@@ -135,9 +135,9 @@ def test_colour_is_turned_into_grey_for_a_grey_model() -> None:
         (b"", "Not a readable PNG or JPEG file"),
         (b"not an image", "Not a readable PNG or JPEG file"),
         (image_file(GREY_PIXELS)[:40], "Not a readable PNG or JPEG file"),
-        (image_file(GREY_PIXELS, "GIF"), "Not a readable PNG or JPEG file"),
+        (image_file(GREY_PIXELS, "GIF"), "A file of type GIF, not a PNG or JPEG"),
         (image_file(GREY_PIXELS.T), r"Image of 2x3 \(height x width\) pixels"),
-        (image_file(GREY_PIXELS.astype(np.uint16) * 256), "more than 8 bits a channel"),
+        (image_file(GREY_PIXELS.astype(np.uint16) * 256), "More than 8 bits a channel"),
     ],
     ids=["empty", "text", "cut short", "GIF", "turned", "16 bits"],
 )

@@ -23,6 +23,7 @@ from thresher.datasets.raw_split import Split, check_split
 from thresher.datasets.raw_tables import BundledTable, TableFile
 from thresher.datasets.raw_texts import LabeledLines, TextTable
 from thresher.errors import DataError
+from thresher.modalities.picture import check_background
 from thresher.modalities.samples import Samples
 
 __all__ = [
@@ -102,6 +103,7 @@ class ImageFolder(RawSamples):
         path: str,
         channels: int = 3,
         size: list[int] | None = None,
+        background: str | list[int] | None = None,
         split: Split | None = None,
         test_share: float | None = None,
         seed: int = 0,
@@ -113,6 +115,8 @@ class ImageFolder(RawSamples):
             path: the folder that holds one folder a class.
             channels: 1 for grey, 3 for RGB.
             size: height and width to resize to; without it all images must have one size.
+            background: white, black or [red, green, blue]: what transparent pixels are laid upon; by default such
+                files are refused.
             split: "train" or "test", together with ``test_share``; None takes all.
             test_share: the share of each class that goes to test.
             seed: of the split; the same in the entries of train and test.
@@ -123,12 +127,13 @@ class ImageFolder(RawSamples):
         """
         self._arguments = describe_arguments(locals())
         self._path, self._channels, self._size = Path(path), channels, check_picture_arguments(channels, size)
+        self._background = check_background(background)
         self.paths = (self._path,)
         self._choose_part(split, test_share, seed)
 
     def _read(self) -> Samples:
         """Return the images as uint8 [N, C, H, W]; raises DataError for what ``read_image_folder`` refuses."""
-        return read_image_folder(self._path, self._size, self._channels)
+        return read_image_folder(self._path, self._size, self._channels, self._background)
 
     def _exists(self) -> bool:
         return self._path.is_dir()

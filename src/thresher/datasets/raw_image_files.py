@@ -21,7 +21,7 @@ from thresher.datasets.raw_labels import check_class_names, label_samples
 from thresher.datasets.raw_pictures import PictureStack, check_picture_arguments
 from thresher.datasets.raw_split import Split
 from thresher.errors import DataError, nearest
-from thresher.modalities.image import MODES
+from thresher.modalities.picture import MODES, check_background
 from thresher.modalities.samples import Samples
 
 BATCH_ROWS = 256
@@ -79,9 +79,8 @@ class NpzImages(RawSamples):
         if labels.shape != (len(images),) or labels.dtype.kind not in "iufU":
             found = f"'{self._labels}' is {labels.dtype} {list(labels.shape)}"
             raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
-        raw = labels.astype(object if labels.dtype.kind == "U" else np.float64)
         places = number_places(path, len(images))
-        named = label_samples(raw, self._class_names, self._regression, places)
+        named = label_samples(_plain_labels(labels, self._regression), self._class_names, self._regression, places)
         return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places)
 
 
@@ -97,6 +96,7 @@ class ParquetImages(RawSamples):
         label: str = "label",
         channels: int = 3,
         size: list[int] | None = None,
+        background: str | list[int] | None = None,
         class_names: list[str] | dict[str, str] | None = None,
         regression: bool = False,
         split: Split | None = None,
@@ -113,6 +113,8 @@ class ParquetImages(RawSamples):
             label: the column to predict.
             channels: 1 for grey, 3 for RGB.
             size: height and width to resize to; without it all images must have one size.
+            background: white, black or [red, green, blue]: what transparent pixels are laid upon; by default such
+                images are refused.
 
         The others are those of ``NpzImages``.
         """
@@ -120,12 +122,15 @@ class ParquetImages(RawSamples):
         self.paths = tuple(Path(path) / name for name in ([file] if isinstance(file, str) else file))
         self._image, self._label, self._regression = image, label, regression
         self._channels, self._size = channels, check_picture_arguments(channels, size)
+        self._background = check_background(background)
         self._class_names, self._fix = check_class_names(class_names, regression), fix_missing(fetch)
         self._choose_part(split, test_share, seed)
 
     def _read(self) -> Samples:
         files = [_open_parquet(path, self._fix) for path in self.paths]
-        stack = PictureStack(sum(file.metadata.num_rows for file in files), self._channels, self._size)
+        stack = PictureStack(
+            sum(file.metadata.num_rows for file in files), self._channels, self._size, self._background
+        )
         labels, places = [], []
         for path, file in zip(self.paths, files, strict=True):
             _check_columns(path, file.schema_arrow, self._image, self._label)
@@ -138,7 +143,8 @@ class ParquetImages(RawSamples):
                     stack.add(content or b"", path.parent / str(places[-1][row]))
                     row += 1
         where = np.concatenate(places)
-        return Samples(stack.images, *label_samples(_join(labels), self._class_names, self._regression, where), where)
+        named = label_samples(_join(labels), self._class_names, self._regression, where)
+        return Samples(stack.images, *named, where, background=self._background)
 
 
 class ImageSheets(RawSamples):
@@ -209,6 +215,16 @@ def _read_array(path: Path, name: str, fix: str) -> np.ndarray:
         raise DataError(f"{path}: no such file. Fix: {fix}") from error
     except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as error:
         raise DataError(f"{path}: not a readable .npz file ({error}). Fix: write it by numpy.savez.") from error
+
+
+def _plain_labels(labels: np.ndarray, regression: bool) -> np.ndarray:
+    """Return labels of an array as `label_samples` takes them: whole numbers as texts where they name classes.
+
+    As float64, the classes 2**53 and 2**53 + 1 would be one.
+    """
+    if labels.dtype.kind == "U" or (labels.dtype.kind in "iu" and not regression):
+        return labels.astype(str).astype(object)
+    return labels.astype(np.float64)
 
 
 def _open_parquet(path: Path, fix: str) -> Any:

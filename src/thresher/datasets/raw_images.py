@@ -8,12 +8,18 @@ import numpy as np
 
 from thresher.datasets.raw_pictures import PictureStack
 from thresher.errors import DataError
+from thresher.modalities.picture import Colour
 from thresher.modalities.samples import Samples
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .apng .webp .bmp .gif .tif .tiff .heic .heif .avif .jxl .jp2 .svg .ico".split()  # noqa: SIM905
+)
+"""Of all files that a person takes for pictures: none of them may be left out without a word."""
 
 
-def read_image_folder(path: Path, size: tuple[int, int] | None, channels: int) -> Samples:
+def read_image_folder(
+    path: Path, size: tuple[int, int] | None, channels: int, background: Colour | None = None
+) -> Samples:
     """Return the PNG and JPEG files below ``path``; classes are its folders, in the order of their names.
 
     Hidden files and folders (``.name``) are skipped. Samples are in the order of class and file name.
@@ -21,18 +27,20 @@ def read_image_folder(path: Path, size: tuple[int, int] | None, channels: int) -
     Args:
         size: height and width to resize every image to; None demands one size of all.
         channels: 1 for grey, 3 for RGB.
+        background: what transparent pixels are laid upon; None refuses them.
 
     Raises:
         DataError: nothing there, an empty class, a file that is no readable image, images of several sizes.
     """
     files = _list_files(path)
     class_names = tuple(files)
-    stack = PictureStack(sum(map(len, files.values())), channels, size)
+    stack = PictureStack(sum(map(len, files.values())), channels, size, background)
     for file in (file for name in class_names for file in files[name]):
         stack.add(file, file)
     labels = np.repeat(np.arange(len(files)), [len(files[name]) for name in class_names])
     places = [str(file.relative_to(path)) for name in class_names for file in files[name]]
-    return Samples(stack.images, labels.astype(np.int64), class_names, np.array(places, dtype=object))
+    where = np.array(places, dtype=object)
+    return Samples(stack.images, labels.astype(np.int64), class_names, where, background=background)
 
 
 def _list_files(path: Path) -> dict[str, list[Path]]:

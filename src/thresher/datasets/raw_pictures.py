@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
-from thresher.modalities.image import MODES
+from thresher.modalities.picture import MODES, Colour, PictureError, decode_picture
 
 MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
 FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."
@@ -18,14 +17,17 @@ FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."
 class PictureStack:
     """Images uint8 [N, C, H, W] that arrive as PNG or JPEG, one after the other."""
 
-    def __init__(self, count: int, channels: int, size: tuple[int, int] | None) -> None:
+    def __init__(
+        self, count: int, channels: int, size: tuple[int, int] | None, background: Colour | None = None
+    ) -> None:
         """Make room for ``count`` images.
 
         Args:
             channels: 1 for grey, 3 for RGB.
             size: height and width to resize every image to; None demands one size of all.
+            background: what transparent pixels are laid upon; None refuses them.
         """
-        self._count, self._channels, self._size = count, channels, size
+        self._count, self._channels, self._size, self._background = count, channels, size, background
         self._images = np.empty((0, channels, 0, 0), np.uint8)
         self._filled = 0
         self._first_place: object = None
@@ -34,11 +36,11 @@ class PictureStack:
     def add(self, source: Path | bytes, place: object) -> None:
         """Decode one image; what is wrong with it is kept for `images`."""
         try:
-            image = _decode(source, self._size, self._channels)
-        except DataError as error:
-            what, _, fix = str(error).partition(" Fix: ")
-            self._mistakes.add(place, what.removesuffix("."), fix)
+            pixels = decode_picture(source, self._channels, self._background, max_pixels=MAX_PIXELS, resize=self._size)
+        except PictureError as error:
+            self._mistakes.add(place, error.what, error.fix)
             return
+        image = pixels.transpose(2, 0, 1)
         if self._first_place is None:
             self._first_place = place
             self._images = np.empty((self._count, *image.shape), np.uint8)
@@ -55,7 +57,7 @@ class PictureStack:
         """All images.
 
         Raises:
-            DataError: some are no readable PNG or JPEG, have more than 8 bits a channel, or several sizes.
+            DataError: some are no readable PNG or JPEG, transparent without a background, or of several sizes.
         """
         self._mistakes.refuse()
         assert self._filled == self._count
@@ -71,25 +73,3 @@ def check_picture_arguments(channels: int, size: list[int] | None) -> tuple[int,
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise DataError(f"size: {size} given. Fix: [height, width], whole numbers from 1.")
     return size[0], size[1]
-
-
-def _decode(source: Path | bytes, size: tuple[int, int] | None, channels: int) -> np.ndarray:
-    """Return the image in ``source`` as uint8 [C, H, W]."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG", "JPEG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{image.width}x{image.height} pixels. Fix: at most {MAX_PIXELS:,} are read.")
-            if image.mode.startswith(("I", "F")):
-                # PIL cuts such values off at 255 instead of scaling them.
-                raise DataError(f"more than 8 bits a channel ({image.mode}). Fix: convert it to 8 bits.")
-            pixels = image.convert(MODES[channels])
-            if size is not None:
-                pixels = pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes Pillow's parsers raise whatever they stumble on
-        raise DataError(f"not a readable PNG or JPEG file ({error}). Fix: replace or remove it.") from error
-    array = np.asarray(pixels)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)

@@ -38,6 +38,9 @@ def _inputs(train: Samples, test: Samples) -> Iterable[str]:
         if ours.shape[1:] != theirs.shape[1:]:
             sizes = f"{list(ours.shape[1:])}; of test: {list(theirs.shape[1:])}"
             yield f"Images of train: {sizes} (channels, height, width)."
+        if train.background != test.background:
+            colours = f"{train.background or 'none'}; of test: {test.background or 'none'}"
+            yield f"The background of train: {colours}. Fix: the same in both catalog entries."
     elif len(ours) and len(theirs) and isinstance(ours[0], np.ndarray) and ours[0].shape[1:] != theirs[0].shape[1:]:
         yield f"Series of train have {ours[0].shape[1]} channels; of test {theirs[0].shape[1]}."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,13 +12,12 @@ from thresher.config import Config
 from thresher.errors import InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.inputs import ImageInput
+from thresher.modalities.picture import Colour, PictureError, decode_picture
 from thresher.modalities.samples import Inputs, Samples
 
 if TYPE_CHECKING:
     import pandas as pd
-    from PIL.ImageFile import ImageFile
 
-MODES = {1: "L", 3: "RGB"}
 MAX_AXES = 4  # [N, H, W, C]
 
 
@@ -43,6 +41,8 @@ class ImageEncoder(Encoder):
     mean: tuple[float, ...]
     """Of each channel over the training split, in 0..255."""
     std: tuple[float, ...]
+    background: Colour | None = None
+    """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""
 
     @classmethod
     def fit(cls, samples: Samples, config: ImageEncoding) -> ImageEncoder:
@@ -58,6 +58,7 @@ class ImageEncoder(Encoder):
             # A channel without any variation is left at its scale.
             std=tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0)),
             class_names=samples.class_names,
+            background=samples.background,
         )
 
     @property
@@ -144,32 +145,20 @@ class ImageEncoder(Encoder):
         return np.ascontiguousarray(batch.transpose(0, 3, 1, 2).astype(np.uint8))
 
     def encode_file(self, content: bytes) -> np.ndarray:
-        """Return the PNG or JPEG in ``content`` as uint8 [1, C, H, W].
+        """Return one PNG or JPEG file as uint8 [1, C, H, W], decoded as the training data was.
 
         Raises:
-            InvalidInputError: not a readable PNG or JPEG, or an image of another size.
+            InvalidInputError: not a readable PNG or JPEG, an image of another size, or a transparent one where the
+                training data has no background.
         """
-        from PIL import Image
-
+        size = (self.height, self.width)
         try:
-            image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
-            self._check_file(image)
-            pixels = np.asarray(image.convert(MODES[self.channels]))
-        except InvalidInputError:
-            raise
-        except Exception as error:  # a damaged file makes Pillow's parsers raise whatever they stumble on
-            raise InvalidInputError(f"Not a readable PNG or JPEG file. Expected {self.expected}.") from error
-        return self.encode_array(pixels)
-
-    def _check_file(self, image: ImageFile) -> None:
-        """Refuse by the header alone, since a small file can unfold into gigabytes of pixels."""
-        if (image.height, image.width) != (self.height, self.width):
-            size = f"{image.height}x{image.width} (height x width)"
-            raise InvalidInputError(f"Image of {size} pixels. Expected {self.expected}.")
-        if image.mode.startswith(("I", "F")):  # Pillow would clip these at 255, not scale them
-            raise InvalidInputError(
-                f"Image with more than 8 bits a channel (mode {image.mode}). Expected {self.expected}."
+            pixels = decode_picture(
+                content, self.channels, self.background, max_pixels=self.height * self.width, exact=size
             )
+        except PictureError as error:
+            raise InvalidInputError(f"{error.what[0].upper()}{error.what[1:]}. Expected {self.expected}.") from error
+        return self.encode_array(pixels)
 
     def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
         """Return ``array`` as [N, H, W, C]."""

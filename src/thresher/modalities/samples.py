@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,12 +26,19 @@ class Samples(Generic[InputsType]):
             Regression: float64, NaN where it is missing.
         class_names: the name of each class, in the order of the model's outputs; empty for a regression.
         places: of shape [N], where each sample stands, such as `adult.data:18`; None where the index says it all.
+        groups: of shape [N], what each sample belongs to (a person, a machine), as numbers or texts; no group is in
+            two splits.
+        order: of shape [N], numbers or texts that sort as time does; no split learns from what comes after another.
+        background: the colour that transparent images were laid upon, for images that were files.
     """
 
     inputs: InputsType
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
     places: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    order: np.ndarray | None = None
+    background: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.labels), (len(self.inputs), len(self.labels))
@@ -47,9 +54,11 @@ class Samples(Generic[InputsType]):
 
     def take(self, indices: np.ndarray) -> Samples[InputsType]:
         """Return the samples at ``indices`` (int64 or bool of shape [N])."""
-        places = None if self.places is None else self.places[indices]
+        places, groups, order = (
+            None if values is None else values[indices] for values in (self.places, self.groups, self.order)
+        )
         inputs: Any = self.inputs[indices]
-        return Samples(inputs, self.labels[indices], self.class_names, places)
+        return replace(self, inputs=inputs, labels=self.labels[indices], places=places, groups=groups, order=order)
 
     def with_inputs(self, inputs: np.ndarray) -> EncodedSamples:
         """Return the same samples encoded: ``inputs`` in place of the raw ones."""
