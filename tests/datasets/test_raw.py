@@ -15,7 +15,7 @@ from kedro.io import DataCatalog, DatasetError
 from PIL import Image
 
 from thresher.datasets.raw import BundledDigits, IdxImages, ImageFolder
-from thresher.datasets.raw_split import take_split
+from thresher.datasets.raw_split import Split, SplitOptions, take_split
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 
@@ -237,9 +237,9 @@ def test_image_folder_missing_empty_or_loose(tmp_path: Path) -> None:
         ({"channels": 2}, "1 for grey or 3 for RGB"),
         ({"size": [28]}, r"\[height, width\]"),
         ({"split": "trian", "test_share": 0.2}, "Did you mean 'train'"),
-        ({"split": "train"}, "test_share: None"),
+        ({"split": "train"}, "test_share: missing beside 'split'"),
         ({"split": "train", "test_share": 1.0}, "between 0 and 1"),
-        ({"test_share": 0.2}, "split: 'None' given"),
+        ({"test_share": 0.2}, "0.2 given without 'split'"),
     ],
 )
 def test_image_folder_refuses_arguments_before_reading(arguments: dict[str, object], says: str) -> None:
@@ -266,6 +266,9 @@ def test_bundled_digits() -> None:
     assert test.content_hash() != BundledDigits(split="test", seed=1).load().content_hash()
 
 
+PARTS: tuple[Split, Split] = ("train", "test")
+
+
 @given(
     labels=st.lists(st.integers(-1, 4), min_size=1, max_size=60),
     share=st.floats(0.01, 0.99),
@@ -273,7 +276,7 @@ def test_bundled_digits() -> None:
 )
 def test_split_is_a_stratified_partition(labels: list[int], share: float, seed: int) -> None:
     whole = Samples(np.arange(len(labels)), np.array(labels, dtype=np.int64), tuple("abcde"))
-    train, test = take_split(whole, "train", share, seed), take_split(whole, "test", share, seed)
+    train, test = (take_split(whole, SplitOptions(split=split, test_share=share, seed=seed)) for split in PARTS)
     assert sorted([*train.inputs, *test.inputs]) == list(range(len(labels)))
     for label in set(labels):
         count, in_test = labels.count(label), int((test.labels == label).sum())

@@ -121,7 +121,7 @@ def test_parquet_columns(tmp_path: Path) -> None:
 
 
 def sheets(folder: Path, **changes: Any) -> ImageSheets:
-    for number, part in enumerate((PIXELS[:4], PIXELS[4:])):
+    for number, part in enumerate((PIXELS[:4], PIXELS[4:], PIXELS[:4])):
         (folder / f"{number}.png").write_bytes(png(part.reshape(len(part), -1, 3)))
     (folder / "labels.json").write_text(json.dumps(LABELS))
     arguments = {"images": ["0.png", "1.png"], "labels": "labels.json", "size": [4, 5], "class_names": NAMES}
@@ -137,7 +137,7 @@ def test_sheets(tmp_path: Path) -> None:
     ("changes", "says"),
     [
         ({"images": ["0.png"]}, "4 images in the sheets, but 6 labels"),
-        ({"images": ["0.png", "1.png", "1.png"]}, "8 images in the sheets, but 6 labels"),
+        ({"images": ["0.png", "1.png", "2.png"]}, "10 images in the sheets, but 6 labels"),
         ({"size": [5, 5]}, "20 pixels in a row, but 5x5 are 25"),
         ({"class_names": ["cat"]}, "label '1' is not declared"),
         ({"labels": "0.png"}, "not JSON"),

@@ -51,7 +51,9 @@ def test_targets_and_renamed_classes(tmp_path: Path) -> None:
     assert (samples.labels.tolist(), samples.class_names) == ([0.5], ())
     named = ts(tmp_path, "1,2:yes\n", class_names={"yes": "winter", "no": "summer"}).load()
     assert (named.labels.tolist(), named.class_names) == ([0], ("winter", "summer"))
-    assert "has no classes" in error_of(ts(tmp_path, "1,2:1\n", "@targetLabel true\n@data\n", class_names=["a"]))
+    assert "no classes (@targetLabel)" in error_of(
+        ts(tmp_path, "1,2:1\n", "@targetLabel true\n@data\n", class_names=["a"])
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,6 @@ def test_one_value_that_is_no_number_among_many_is_no_category(tmp_path: Path, v
         ({"drop": ["a", "b"]}, "no columns besides the label"),
         ({"numeric": ["a"], "categorical": ["a"]}, "named as numeric and as categorical"),
         ({"columns": ["a", "b"]}, "3 columns, but 2 names"),
-        ({"columns": ["a", "a", "y"]}, "column 'a' is there twice"),
         ({"delimiter": ";"}, "no column 'y'"),
         ({"header": False}, "no columns"),
     ],

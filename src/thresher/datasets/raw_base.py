@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
-from thresher.datasets.raw_split import Split, check_split, take_split
+from thresher.datasets.raw_split import SplitOptions, take_split
+from thresher.datasets.reader_options import ReaderOptions
+from thresher.datasets.reader_problems import read_options
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 
 MAX_TOLD = 5
 
 
-class RawSamples(AbstractDataset[Any, Samples]):
-    """What all raw datasets share: they describe their arguments, may give a part alone, and refuse to be written."""
+AnyOptions = TypeVar("AnyOptions", bound=ReaderOptions)
 
-    _arguments: dict[str, Any]
+
+class RawSamples(AbstractDataset[Any, Samples], Generic[AnyOptions]):
+    """What all raw datasets share: typed arguments, a part of the samples alone, and that they refuse to be written.
+
+    A reader names the model of its arguments in `options_type`, and reads by them in `_read`.
+    """
+
+    options_type: type[AnyOptions]
+    options: AnyOptions
     paths: tuple[Path, ...]
-    """The files and folders that are read: with the arguments, all that the samples depend on."""
-    _split: Split | None = None
-    _test_share: float | None = None
-    _seed: int = 0
+    """The files and folders that are read: with the options, all that the samples depend on."""
+
+    def __init__(self, **arguments: Any) -> None:
+        """Take ``arguments`` as `options_type` says; nothing is read yet.
+
+        Raises:
+            DataError: with everything that is wrong with the arguments.
+        """
+        self.options = read_options(type(self).__name__, self.options_type, arguments)
+        self.paths = self.options.find_files()
 
     def load(self) -> Samples:
         """Return the samples; raises DataError for data that is missing, damaged or not what the entry says."""
         samples = self._read()
-        if self._split is None or self._test_share is None:
-            return samples
-        return take_split(samples, self._split, self._test_share, self._seed)
+        return take_split(samples, self.options) if isinstance(self.options, SplitOptions) else samples
 
     def save(self, data: Any) -> NoReturn:
         """Raise a DatasetError: raw data is what the outside world gave."""
@@ -40,22 +53,21 @@ class RawSamples(AbstractDataset[Any, Samples]):
         """Return all samples."""
         raise NotImplementedError
 
-    def _choose_part(self, split: Split | None, test_share: float | None, seed: int) -> None:
-        """Keep which part of the samples is asked for; without split and test_share it is all."""
-        if split is not None or test_share is not None:
-            check_split(split, test_share)
-        self._split, self._test_share, self._seed = split, test_share, seed
+    @property
+    def _fix(self) -> str:
+        """What to tell a user who does not have a file."""
+        return fix_missing(self.options.fetch)
 
     def _exists(self) -> bool:
         return all(path.exists() for path in self.paths)
 
     def _describe(self) -> dict[str, Any]:
-        return self._arguments
+        return self.options.model_dump(exclude={"metadata"})
 
-
-def describe_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return what a dataset says of itself: ``arguments``, the locals of its constructor."""
-    return {key: value for key, value in arguments.items() if key not in ("self", "metadata", "__class__")}
+    def _init_config(self) -> dict[str, Any]:
+        # Kedro's own would give them as those of a function that takes any: {args: [], kwargs: {...}}.
+        kind = type(self)
+        return {"type": f"{kind.__module__}.{kind.__name__}", **self.options.model_dump(exclude_unset=True)}
 
 
 def fix_missing(fetch: str | None) -> str:
@@ -77,13 +89,11 @@ def read_lines(path: Path, encoding: str, fix: str) -> list[str]:
     """Return the lines of the text file at ``path``, without their ends.
 
     Raises:
-        DataError: no such file, an encoding that does not exist, bytes that are none of it, with the line.
+        DataError: no such file, bytes that are none of ``encoding``, with the line.
     """
     content = read_bytes(path, fix)
     try:
         text = content.decode(encoding)
-    except LookupError as error:
-        raise DataError(f"encoding: '{encoding}' is unknown. Fix: such as utf-8 or latin-1.") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from thresher.datasets.raw_base import Mistakes, number_places, read_bytes, read_lines
+from thresher.datasets.reader_options import Character, Columns, Encoding, FileOptions
 from thresher.errors import DataError, nearest
 
 FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog."
@@ -35,6 +36,19 @@ class Frame:
         if name not in self.columns:
             raise DataError(f"{self.source}: no column '{name}' ({what}). {nearest(name, self.columns)}")
         return self.columns[name]
+
+
+class CsvOptions(FileOptions):
+    """How a file of separated values is written."""
+
+    columns: Columns | None = None
+    """The names of the columns of a CSV file, in place of those in its header."""
+    header: bool = True
+    """Whether a CSV file begins with the names of its columns."""
+    delimiter: Character = ","
+    """Between the values of a CSV file; "\\t" for tabs."""
+    encoding: Encoding = "utf-8"
+    """Of a text file."""
 
 
 @dataclass(frozen=True)

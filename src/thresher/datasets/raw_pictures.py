@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import AfterValidator
 
 from thresher.datasets.raw_base import Mistakes
-from thresher.errors import DataError
-from thresher.modalities.picture import MODES, Colour, PictureError, decode_picture
+from thresher.datasets.reader_options import ReaderOptions, RefusedError, Says, Size
+from thresher.modalities.picture import MODES, Colour, PictureError, check_background, decode_picture
 
 MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
 FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."
+GREY_OR_RGB = "1 for grey or 3 for RGB"
+
+
+def _grey_or_colour(channels: int) -> int:
+    if channels not in MODES:
+        raise RefusedError(f"{channels} given", f"Allowed: {GREY_OR_RGB}.")
+    return channels
+
+
+Channels = Annotated[int, AfterValidator(_grey_or_colour), Says(GREY_OR_RGB)]
+Background = Annotated[
+    Literal["white", "black"] | Annotated[list[Annotated[int, Ge(0), Le(255)]], MinLen(3), MaxLen(3)],
+    Says("white, black, or [red, green, blue] in whole numbers from 0 to 255"),
+]
+
+
+class PictureFileOptions(ReaderOptions):
+    """How PNG and JPEG files are brought to one form."""
+
+    channels: Channels = 3
+    """1 for grey, 3 for RGB."""
+    size: Size | None = None
+    """Height and width to resize to; without it all images must have one size."""
+    background: Background | None = None
+    """What transparent pixels are laid upon; without it such pictures are refused."""
+
+    @property
+    def colour(self) -> Colour | None:
+        """`background` in red, green, blue."""
+        return check_background(self.background)
+
+    @property
+    def height_and_width(self) -> tuple[int, int] | None:
+        """`size` as a pair."""
+        return None if self.size is None else (self.size[0], self.size[1])
 
 
 class PictureStack:
@@ -62,14 +100,3 @@ class PictureStack:
         self._mistakes.refuse()
         assert self._filled == self._count
         return self._images
-
-
-def check_picture_arguments(channels: int, size: list[int] | None) -> tuple[int, int] | None:
-    """Return ``size`` as height and width; raises DataError for channels or a size that cannot be."""
-    if channels not in MODES:
-        raise DataError(f"channels: {channels} given. Fix: 1 for grey or 3 for RGB.")
-    if size is None:
-        return None
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise DataError(f"size: {size} given. Fix: [height, width], whole numbers from 1.")
-    return size[0], size[1]

@@ -7,118 +7,72 @@ from typing import Any
 
 import numpy as np
 
-from thresher.datasets.raw_base import (
-    Mistakes,
-    RawSamples,
-    describe_arguments,
-    fix_missing,
-    number_places,
-)
+from thresher.datasets.raw_base import Mistakes, RawSamples, number_places
 from thresher.datasets.raw_frame import parquet_labels, read_parquet_table
-from thresher.datasets.raw_labels import check_class_names, label_samples
-from thresher.datasets.raw_split import Split
+from thresher.datasets.raw_labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
+from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.raw_ts import as_objects, read_ts
+from thresher.datasets.reader_options import Column, Columns, File, FileOptions
 from thresher.errors import DataError, nearest
 from thresher.modalities.samples import Samples
 
 
-class TsSeries(RawSamples):
+class TsSeriesOptions(FileOptions, ClassOptions, SplitOptions):
+    """Of `TsSeries`."""
+
+    file: File
+    """Relative to `path`. Its header says whether it is a regression (@targetLabel)."""
+    class_names: ClassList | ClassMapping | None = None
+    """A mapping of label to name, or the names in the order of the labels' numbers from 0; without it those of
+    @classLabel."""
+
+
+class TsSeries(RawSamples[TsSeriesOptions]):
     """A .ts file of the UCR and UEA archives: one channel or many, of equal length or not."""
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        path: str = ".",
-        class_names: list[str] | dict[str, str] | None = None,
-        split: Split | None = None,
-        test_share: float | None = None,
-        seed: int = 0,
-        fetch: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the file; nothing is read yet.
-
-        Args:
-            file: relative to ``path``. Its header says whether it is a regression (@targetLabel).
-            path: the file's folder; Kedro makes it absolute from the project's folder.
-            class_names: a mapping of label to name, or the names in the order of the labels' numbers from 0; None takes
-                those of @classLabel.
-            split: "train" or "test", together with ``test_share``; None takes all.
-            test_share: the share (of each class) that goes to test.
-            seed: of the split; the same in the entries of train and test.
-            fetch: the name by which ``thresher fetch`` knows this data.
-            metadata: ignored here; Kedro's plugins read it.
-
-        Raises:
-            DataError: arguments out of range.
-        """
-        self._arguments = describe_arguments(locals())
-        self.paths = (Path(path) / file,)
-        self._class_names, self._fix = check_class_names(class_names), fix_missing(fetch)
-        self._choose_part(split, test_share, seed)
+    options_type = TsSeriesOptions
 
     def _read(self) -> Samples:
         """Return the series as float32 [T, C] each, NaN where a value is missing."""
         found = read_ts(self.paths[0], self._fix)
-        class_names = check_class_names(self._class_names, regression=not found.class_names) or found.class_names
+        if self.options.classes and not found.class_names:
+            raise DataError("class_names: given, but the file has no classes (@targetLabel). Fix: leave them out.")
+        class_names = self.options.classes or found.class_names
         named = label_samples(found.labels, class_names or None, not found.class_names, found.places)
         return Samples(found.series, *named, found.places)
 
 
-class ParquetSeries(RawSamples):
+class ParquetSeriesOptions(FileOptions, LabelOptions, SplitOptions):
+    """Of `ParquetSeries`."""
+
+    channels: Columns
+    """The columns of lists of numbers; in one row all are of one length. Null is a missing value."""
+    label: Column = "label"
+    """The column to predict."""
+
+
+class ParquetSeries(RawSamples[ParquetSeriesOptions]):
     """A Parquet file with one series a row: a column of lists for each channel, and one of labels."""
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        channels: list[str],
-        label: str = "label",
-        path: str = ".",
-        class_names: list[str] | dict[str, str] | None = None,
-        regression: bool = False,
-        split: Split | None = None,
-        test_share: float | None = None,
-        seed: int = 0,
-        fetch: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the file and its columns; nothing is read yet.
-
-        Args:
-            file: relative to ``path``.
-            channels: the columns of lists of numbers; in one row all are of one length. Null is a missing value.
-            label: the column to predict.
-            regression: labels are numbers.
-
-        The others are those of ``TsSeries``.
-        """
-        self._arguments = describe_arguments(locals())
-        self.paths = (Path(path) / file,)
-        if not channels:
-            raise DataError("channels: [] given. Fix: name one column of lists or more.")
-        self._channels, self._label, self._regression = channels, label, regression
-        self._class_names, self._fix = check_class_names(class_names, regression), fix_missing(fetch)
-        self._choose_part(split, test_share, seed)
+    options_type = ParquetSeriesOptions
 
     def _read(self) -> Samples:
-        (path,) = self.paths
+        (path,), options = self.paths, self.options
         table = read_parquet_table(path, self._fix)
         places = number_places(path, table.num_rows)
-        raw = parquet_labels(path, table, self._label)
-        values, ends = zip(*(_list_column(path, table, name) for name in self._channels), strict=True)
+        raw = parquet_labels(path, table, options.label)
+        values, ends = zip(*(_list_column(path, table, name) for name in options.channels), strict=True)
         mistakes = Mistakes()
         for row, lengths in enumerate(np.stack([np.diff(end) for end in ends], axis=1)):
             if lengths.min() == 0 or lengths.min() != lengths.max():
                 what = "a series of length 0" if lengths.min() == 0 else "channels of unequal length"
-                told = ", ".join(f"{name} {length}" for name, length in zip(self._channels, lengths, strict=True))
+                told = ", ".join(f"{name} {length}" for name, length in zip(options.channels, lengths, strict=True))
                 mistakes.add(path.parent / str(places[row]), f"{what} ({told} steps)", "mend or remove the row.")
         mistakes.refuse()
         steps = np.stack(values, axis=1).astype(np.float32)
         return Samples(
             as_objects(np.split(steps, ends[0][1:-1])),
-            *label_samples(raw, self._class_names, self._regression, places),
+            *label_samples(raw, options.classes, options.regression, places),
             places,
         )
 

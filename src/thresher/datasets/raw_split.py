@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from typing import Literal
 
-from thresher.errors import DataError, nearest
+from pydantic import Field, ValidationInfo, field_validator
+
+from thresher.datasets.reader_options import ReaderOptions, RefusedError, Seed, Share
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import mark_held_out
 
 Split = Literal["train", "test"]
-SPLITS = ("train", "test")
 
 
-def check_split(split: str | None, test_share: float | None) -> None:
-    """Raise a DataError for a split that does not exist, or a share that leaves train or test empty."""
-    if split not in SPLITS:
-        raise DataError(f"split: '{split}' given. {nearest(str(split), SPLITS)}")
-    if test_share is None or not 0 < test_share < 1:
-        raise DataError(f"test_share: {test_share} given. Fix: a number between 0 and 1, such as 0.2.")
+class SplitOptions(ReaderOptions):
+    """Which part of the samples an entry gives, where one file holds both."""
+
+    split: Split | None = None
+    """The part, together with `test_share`; without both it is all."""
+    test_share: Share | None = Field(default=None, validate_default=True)
+    """The share (of each class) that goes to test."""
+    seed: Seed = 0
+    """Of the split; the same in the entries of train and test."""
+
+    @field_validator("test_share")
+    @classmethod
+    def _stands_with_split(cls, share: float | None, info: ValidationInfo) -> float | None:
+        if "split" in info.data and share is None and info.data["split"] is not None:
+            raise RefusedError("missing beside 'split'", "Fix: a number between 0 and 1, such as 0.2.")
+        if "split" in info.data and share is not None and info.data["split"] is None:
+            raise RefusedError(f"{share} given without 'split'", "Fix: write 'split: train' or 'split: test'.")
+        return share
 
 
-def take_split(samples: Samples, split: Split, test_share: float, seed: int) -> Samples:
-    """Return the train or test part of ``samples``, in their original order.
+def take_split(samples: Samples, options: SplitOptions) -> Samples:
+    """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.
     """
-    in_test = mark_held_out(samples, test_share, seed)
-    return samples.take(in_test if split == "test" else ~in_test)
+    if options.split is None or options.test_share is None:
+        return samples
+    in_test = mark_held_out(samples, options.test_share, options.seed)
+    return samples.take(in_test if options.split == "test" else ~in_test)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
 
+from thresher.datasets.raw_base import RawSamples
 from thresher.reuse.content import ContentHashes
 
 ABSENT = ""
@@ -58,7 +59,8 @@ def fingerprint(dataset: AbstractDataset[Any, Any], hashes: ContentHashes) -> st
     if None in contents:
         return ABSENT
     arguments = {key: value for key, value in _arguments(dataset).items() if key not in NOT_CONTENT}
-    text = json.dumps([contents, arguments], sort_keys=True, default=str)
+    # Sorted on top alone: in a mapping of class names the order is that of the classes.
+    text = json.dumps([contents, sorted(arguments.items())], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -84,6 +86,8 @@ def _paths(dataset: AbstractDataset[Any, Any]) -> tuple[Path, ...]:
 
 
 def _arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
+    if isinstance(dataset, RawSamples):
+        return dataset.options.model_dump()
     # Kedro keeps what every dataset was made of, for its own catalog.to_config().
     arguments = dict(getattr(dataset, "_init_args", None) or {})
     # Of a class that inherits its __init__, Kedro has them as they were passed on.
