@@ -62,7 +62,7 @@ def test_every_argument_of_every_reader_is_documented_and_says_what_it_allows(re
         ("BundledDigits", {"test_share": "0.2"}, ["'0.2' given. Allowed: a number between 0 and 1", "test_share: 0.2"]),
         ("BundledDigits", {"test_share": 1}, ["test_share: 1 given. Allowed: a number between 0 and 1"]),
         ("BundledDigits", {"test_share": float("nan")}, ["test_share: nan given"]),
-        ("BundledDigits", {"split": "trian"}, ["split: 'trian' given. Did you mean 'train'? Allowed: test, train"]),
+        ("BundledDigits", {"split": "trian"}, ["split: 'trian' given. Did you mean 'train'? Allowed: train or test"]),
         ("BundledDigits", {"split": True}, ["split: true given. Allowed: train or test."]),
         ("BundledTable", {"name": "wien"}, ["name: 'wien' given. Did you mean 'wine'?"]),
         ("TableFile", {"delimeter": ";"}, ["delimeter: there is no such argument. Did you mean 'delimiter'?"]),

@@ -137,15 +137,16 @@ def _explain_one(
         return "it is missing", f"Allowed: {allowed_of(model, name)}. {model.model_fields[name].description or ''}"
     given = item["input"]
     choices = _choices(model.model_fields[name].annotation)
-    if choices and len(place) == 1 and isinstance(given, str):
-        return f"{show(given)} given", nearest(given, choices)
-    return f"{show(given)} given", f"Allowed: {allowed_of(model, name)}. {_advise(model, name, arguments, given)}"
+    meant, _, _ = nearest(given, choices).partition("Allowed: ") if isinstance(given, str) else ("", "", "")
+    advice = "" if choices else _advise(model, name, arguments, given)
+    return f"{show(given)} given", f"{meant}Allowed: {allowed_of(model, name)}. {advice}"
 
 
 def _choices(annotation: Any) -> list[str]:
-    """Return the words that a type allows, where it allows these alone."""
-    literals = [one for one in (annotation, *get_args(annotation)) if get_origin(one) is Literal]
-    return [word for one in literals for word in get_args(one) if isinstance(word, str)]
+    """Return the words that a type allows by name."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for part in get_args(annotation) for word in _choices(part)]
 
 
 def _advise(model: type[ReaderOptions], name: str, arguments: Mapping[str, Any], given: Any) -> str:
