@@ -81,11 +81,37 @@ EncodedSamples = Samples[np.ndarray]
 
 
 def hash_each(inputs: Inputs) -> list[str]:
-    """Return the SHA-256 of each sample's content, as 64 hexadecimal digits."""
+    """Return the SHA-256 of each sample's content, as 64 hexadecimal digits.
+
+    Equal are samples that say the same: the order of a table's columns, -0.0 and 0.0, 1 and 1.0, and the bits of a
+    number that is missing make no difference.
+    """
     if isinstance(inputs, Table):
-        rows = zip(*(column.tolist() for column in inputs.columns.values()), strict=True)
-        return [hashlib.sha256(repr(row).encode()).hexdigest() for row in rows]
+        names = sorted(inputs.columns)
+        begin = hashlib.sha256(repr(names).encode("utf-8", "surrogatepass"))
+        hashes = []
+        for row in zip(*(_comparable(inputs.columns[name]) for name in names), strict=True):
+            digest = begin.copy()
+            digest.update(repr(row).encode("utf-8", "surrogatepass"))
+            hashes.append(digest.hexdigest())
+        return hashes
     return [hashlib.sha256(_content(sample)).hexdigest() for sample in inputs]
+
+
+def _comparable(column: np.ndarray) -> list[Any]:
+    """Return the values of a column so that equal ones have equal words."""
+    if column.dtype.kind == "f" and not np.isnan(column).any():
+        return (column + 0.0).tolist()  # -0.0 becomes 0.0
+    return [_plain(value) for value in column.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    """Return whole numbers as float where that is exact, and one value for all that is missing."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, (int, float)) and abs(value) <= 2**53:
+        return value + 0.0
+    return str(value) if isinstance(value, str) else value
 
 
 def _add_inputs(digest: Any, inputs: Inputs) -> None:
@@ -107,4 +133,6 @@ def _content(sample: Any) -> bytes:
     if isinstance(sample, str):
         return sample.encode("utf-8", "surrogatepass")
     array = np.ascontiguousarray(sample)
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), array.dtype.type(np.nan), array + array.dtype.type(0))
     return repr((array.shape, array.dtype.str)).encode() + array.tobytes() if array.ndim < 3 else array.tobytes()

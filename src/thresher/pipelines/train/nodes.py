@@ -25,7 +25,7 @@ def hold_out(train: Samples, contract_report: ContractReport, task: str, validat
 
     Args:
         task: what the recipe says; the data must agree.
-        validation: their share, of each class alike.
+        validation: their share, of each class alike, or the last by `order` of the catalog entry.
 
     Raises:
         ContractError: the data breaks its contract; nothing after this runs.
@@ -37,7 +37,8 @@ def hold_out(train: Samples, contract_report: ContractReport, task: str, validat
         raise DataError(f"The recipe's task is {task}, but the labels are {has}. Fix: task: {train.task}.")
     held_out = mark_held_out(train, validation, seed)
     if not held_out.any() or held_out.all():
-        raise DataError(f"{len(train)} training samples, one a class, leave none to validate with. Add samples.")
+        what = "one of each class, all of one content, of one group or of one time"
+        raise DataError(f"{len(train)} training samples, {what}, leave none to validate with. Fix: add samples.")
     return held_out
 
 
