@@ -37,8 +37,8 @@ class LiveService:
         app = create_app()
         app.state.predictor = self.predictor
         front = Front(app)
-        front.hot = HotRoutes(self.predictor)
-        return FastListener(front, front.hot, "127.0.0.1", 0, patience)
+        front.hot, front.patience = HotRoutes(self.predictor), patience
+        return FastListener(front, "127.0.0.1", 0)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

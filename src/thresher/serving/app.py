@@ -78,7 +78,7 @@ async def decode_samples(request: Request, predictor: Predictor) -> np.ndarray:
     """
     encoder = predictor.bundle.encoder
     kind = content_type(request.headers, encoder)
-    body = await read_body(request)
+    body = await read_body(request, predictor.timeout)
     decode: Callable[[], np.ndarray] = partial(encoder.encode_file, body)
     if kind == JSON:
         decode = partial(decode_json, body, encoder)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thresher.serving import tracing
-from thresher.serving.body import MAX_BODY_SECONDS, too_slow
-from thresher.serving.hot import INFER, Answer, HotRoutes, Pending
-from thresher.serving.reply import REQUEST_ID, Reply, error_reply, header
+from thresher.serving.body import MAX_BODY_SECONDS
+from thresher.serving.hot import INFER, Answer, HotRoutes, Pending, with_id
+from thresher.serving.json_errors import JsonErrors
+from thresher.serving.lease import lease_of
+from thresher.serving.logs import log_failed
+from thresher.serving.reply import REQUEST_ID, Reply, error_reply, header, request_id
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -27,23 +30,41 @@ class Front:
         self.app = app
         self.hot: HotRoutes | None = None
         """None until the model is loaded."""
+        self.patience = MAX_BODY_SECONDS
+        """Seconds that a client has for a request."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.hot is not None and scope["type"] == "http":
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answers = JsonErrors(send)
+        try:
+            await self._pass(scope, receive, answers)
+        except Exception as error:
+            # Whoever is above would log the error's own text, in which may stand what was sent.
+            name = request_id(header(scope["headers"], REQUEST_ID))
+            log_failed(name.decode(), "http", 500, None, error)
+            if not answers.has_started:
+                await answers.reply(with_id(error_reply(error), name))
+        finally:
+            lease_of(scope).close()
+
+    async def _pass(self, scope: Scope, receive: Receive, answers: JsonErrors) -> None:
+        if self.hot is not None:
             if scope["path"] == "/metrics":
                 self.hot.predictor.metrics.flush()
             answer = self.hot.find(scope["method"], scope["path"], scope["headers"])
             if answer is not None:
-                await _answer(answer, scope, receive, send)
+                await _answer(answer, scope, receive, answers)
                 return
             name = _span_name(scope["path"]) if scope["method"] == "POST" else ""
             if name and (trace := tracing.start(name, scope["headers"])) is not None:
-                await _traced(trace, self.app, scope, receive, send)
+                await _traced(trace, self.app, scope, receive, answers)
                 return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, answers)
 
 
 def _span_name(path: str) -> str:
@@ -71,12 +92,8 @@ async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Rec
         trace.end(tracing.HUNG_UP, is_error=False)
 
 
-async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        body = await _whole(receive)
-    except TimeoutError:
-        await _send(error_reply(too_slow(MAX_BODY_SECONDS)), send)
-        return
+async def _answer(answer: Answer, scope: Scope, receive: Receive, answers: JsonErrors) -> None:
+    body = await _whole(receive)
     if body is None:
         return
     ready: Future[Reply] = asyncio.get_running_loop().create_future()
@@ -84,25 +101,16 @@ async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) ->
     if not ready.done():
         await _wait(ready, pending, receive)
     if ready.done():
-        await _send(ready.result(), send)
+        await answers.reply(ready.result())
 
 
 async def _whole(receive: Receive) -> bytes | None:
-    """Return the body, whose length the server holds to what was declared; None where the client left.
-
-    Raises:
-        TimeoutError: it did not arrive in time.
-    """
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return bytes(message.get("body", b""))
+    """Return the body, whose length the server holds to what was declared; None where the client left."""
     parts = []
-    async with asyncio.timeout(MAX_BODY_SECONDS):
-        while message["type"] == "http.request":
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                return b"".join(parts)
-            message = await receive()
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
     return None
 
 
@@ -112,9 +120,3 @@ async def _wait(ready: Future[Reply], pending: Pending, receive: Receive) -> Non
     gone.cancel()
     if not ready.done():
         pending.cancel()
-
-
-async def _send(reply: Reply, send: Send) -> None:
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})

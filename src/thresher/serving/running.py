@@ -10,10 +10,8 @@ import sys
 from dataclasses import dataclass
 from typing import NoReturn
 
-from starlette.types import ASGIApp
-
 from thresher.serving.fast_http import FastListener
-from thresher.serving.hot import HotRoutes
+from thresher.serving.front import Front
 from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
 from thresher.serving.logs import log_event
 from thresher.serving.predictor import Predictor
@@ -38,7 +36,7 @@ class Listeners:
         await asyncio.gather(*closing)
 
 
-async def listen_beside(app: ASGIApp, hot: HotRoutes | None, predictor: Predictor) -> Listeners:
+async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
 
     Raises:
@@ -51,7 +49,7 @@ async def listen_beside(app: ASGIApp, hot: HotRoutes | None, predictor: Predicto
             check_free(variable, port)
     listeners = Listeners(None, None)
     if http:
-        listeners.http = FastListener(app, hot, host, http)
+        listeners.http = FastListener(app, host, http)
     if rpc:
         listeners.rpc = await start_rpc_server(predictor, host, rpc)
     info = predictor.bundle.info

@@ -30,6 +30,7 @@ from thresher.serving.predictor import Predictor
 from thresher.serving.running import Listeners, give_up, listen_beside, settle
 from thresher.serving.shadow import open_shadow
 from thresher.serving.tracing import start_tracing, stop_tracing, wants_traces
+from thresher.serving.uvicorn_http import guard_all_servers
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
 # answer. They report later, so that what thresher/__init__.py says in the environment counts after all.
@@ -86,7 +87,7 @@ class Champion:
         front.hot = HotRoutes(self.predictor)
         self.predictor.metrics.start()
         try:
-            self.listeners = await listen_beside(front, front.hot, self.predictor)
+            self.listeners = await listen_beside(front, self.predictor)
         except PortError as error:
             give_up(str(error))
         settle()
@@ -115,7 +116,8 @@ class FrontedService(Service[Any]):
     front: Front | None = None
 
     def to_asgi(self, is_main: bool = True) -> Front:
-        """Return BentoML's app behind the front."""
+        """Return BentoML's app behind the front, whose bounds hold on BentoML's port too."""
+        guard_all_servers()
         FrontedService.front = Front(super().to_asgi(is_main))
         return FrontedService.front
 

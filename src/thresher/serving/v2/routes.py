@@ -58,7 +58,7 @@ async def infer(request: Request) -> Response:
     try:
         predictor.tensors.check_model(request.path_params["name"], request.path_params.get("version", ""))
         predictor.check_room()
-        body, length = await read_body(request), header(headers, HEADER_LENGTH)
+        body, length = await read_body(request, predictor.timeout), header(headers, HEADER_LENGTH)
         asked = await decode_beside(lambda: predictor.codec.read(body, length), len(body))
     except Exception as error:
         predictor.count_refused("v2_rest", error)
