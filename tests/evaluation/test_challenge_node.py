@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from helpers.any_modality import make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
@@ -19,7 +20,7 @@ from thresher.evaluation.verdict import Verdict, judge
 from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
-from thresher.pipelines.package.nodes import challenge_champion
+from thresher.pipelines.package.nodes import ITSELF, challenge_champion, changed_service
 from thresher.serving.bundle import Bundle, ModelInfo, hash_content
 
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1,))
@@ -49,7 +50,7 @@ def verdict_of(encoder: Encoder, test: Samples, require: dict[str, Any]) -> Verd
 
 def challenge(winner: Encoder, champion: Encoder | None, modality: str, task: str = "classification") -> Challenge:
     test = make_samples(modality, task, seed=3)
-    reigning = champion and Bundle(model_of(champion), champion, INFO)
+    reigning = champion and Bundle(_with_note(model_of(champion)), champion, INFO)
     verdict = verdict_of(winner, test, {})
     selection = Selection(minimize="size_bytes")
     return challenge_champion(verdict, reigning, {}, winner, test, QUICK, selection, model_of(winner))
@@ -133,13 +134,34 @@ def _with_columns(table: Any, names: dict[str, str]) -> Samples:
     return Samples(renamed, samples.labels, samples.class_names)
 
 
-def test_a_model_that_was_rolled_back_does_not_come_back_by_a_run() -> None:
+def test_a_model_that_was_set_aside_does_not_come_back_by_a_run() -> None:
+    encoder = make_encoder("image")
+    test, onnx_file = make_samples("image", seed=3), model_of(encoder)
+    reigning, verdict = Bundle(_with_note(onnx_file), encoder, INFO), verdict_of(encoder, test, {})
+    content = hash_content(onnx_file, encoder)
+    set_aside = {content: "it was rolled back from as version 8: slow at night"}
+    arguments = (encoder, test, QUICK, Selection(minimize="size_bytes"), onnx_file)
+    result = challenge_champion(verdict, reigning, set_aside, *arguments)
+    assert result == Challenge(replaces=False, reason=set_aside[content], champion_version="7", winner_content=content)
+    result = challenge_champion(verdict, reigning, {}, *arguments)
+    assert (result.replaces, result.winner_content) == (True, content)
+    assert challenge_champion(verdict, None, set_aside, *arguments).replaces
+
+
+def test_a_model_is_not_crowned_over_itself_but_for_how_it_is_served() -> None:
     encoder = make_encoder("image")
     test, onnx_file = make_samples("image", seed=3), model_of(encoder)
     reigning, verdict = Bundle(onnx_file, encoder, INFO), verdict_of(encoder, test, {})
-    rolled_back = {hash_content(onnx_file, encoder): "it was rolled back from as version 8: slow at night"}
     arguments = (encoder, test, QUICK, Selection(minimize="size_bytes"), onnx_file)
-    result = challenge_champion(verdict, reigning, rolled_back, *arguments)
-    assert result == Challenge(replaces=False, reason=rolled_back.popitem()[1], champion_version="7")
-    assert challenge_champion(verdict, reigning, rolled_back, *arguments).replaces
-    assert challenge_champion(verdict, None, {hash_content(onnx_file, encoder): "it was"}, *arguments).replaces
+    result = challenge_champion(verdict, reigning, {}, *arguments)
+    assert (result.replaces, result.reason, result.champion_version) == (False, ITSELF, "7")
+    assert changed_service(INFO, INFO) == ""
+    faster = INFO.model_copy(update={"max_batch_size": 3, "workers": 2})
+    assert changed_service(INFO, faster) == f"max_batch_size {INFO.max_batch_size} -> 3, workers None -> 2"
+
+
+def _with_note(onnx_file: bytes) -> bytes:
+    """Return the same model as another file."""
+    model = onnx.load_from_string(onnx_file)
+    model.doc_string = "another"
+    return bytes(model.SerializeToString())

@@ -36,7 +36,7 @@ def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
     assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
-    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "r.rolled_back", "bentofile"}
+    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "r.set_aside", "bentofile"}
     assert "r.bento" in pipeline.outputs()
 
 

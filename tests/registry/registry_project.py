@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def make_bundle(scale: float, candidate: str = "half", reason: str = "") -> Bundle:
+def make_bundle(scale: float, candidate: str = "half", reason: str = "", max_batch_size: int = 16) -> Bundle:
     """Return a bundle of recipe `small` with a model that answers by ``scale``."""
     info = ModelInfo(
         recipe="small",
@@ -43,7 +43,7 @@ def make_bundle(scale: float, candidate: str = "half", reason: str = "") -> Bund
         git_commit="c" * 40,
         created=datetime.now(UTC),
         threads=1,
-        max_batch_size=16,
+        max_batch_size=max_batch_size,
         max_latency_ms=20,
         metrics={"accuracy": 0.9 + scale, "size_bytes": 1e6 * scale, "latency_ms_p50_batch1": 0.05},
     )

@@ -18,7 +18,7 @@ from thresher.tracking.history import (
     Move,
     find_former,
     find_reigns,
-    find_rolled_back,
+    find_set_aside,
     read_moves,
     shorten,
 )
@@ -106,10 +106,11 @@ def test_reigns_follow_each_other_and_gaps_are_named() -> None:
 def test_what_is_rolled_back_stays_away_until_it_is_champion_again() -> None:
     contents = {"1": "a", "2": "b", "3": "b"}
     moves = moves_of(("run", "1"), ("run", "2"), ("rollback", "1"))
-    assert find_rolled_back(moves, contents) == {"b": "it was rolled back from as version 2: rollback 1"}
+    assert find_set_aside(moves, contents) == {"b": "it was rolled back from as version 2: rollback 1"}
     again = moves_of(("run", "1"), ("run", "2"), ("rollback", "1"), ("promote", "3"))
-    assert find_rolled_back(again, contents) == {}
-    assert find_rolled_back(moves, {}) == {}  # versions of before have no hash
+    assert find_set_aside(again, contents) == {"a": "version 3 was promoted over it, version 1: promote 3"}
+    assert find_set_aside(moves_of(("run", "1"), ("run", "2"), ("run", "1")), contents) == {}
+    assert find_set_aside(moves, {}) == {}  # versions of before have no hash
 
 
 def test_tags_are_read_in_their_order_and_what_is_no_move_is_named() -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
+import mlflow
 import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 from registry_project import RegistryProject, make_bundle
 
-from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, RolledBackDataset
+from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, SetAsideDataset
+from thresher.errors import DataError
+from thresher.evaluation.challenge import Challenge
 from thresher.serving.bundle import hash_content
+from thresher.tracking.logs import log
 from thresher.tracking.run import TRACKING_URI
 
 pytestmark = pytest.mark.slow
@@ -40,13 +46,13 @@ def test_a_life_of_champions_on_a_server(small: RegistryProject, server: str) ->
     assert "Fix: thresher promote small VERSION --reason TEXT. Allowed: 1, 2, 3." in said
     assert small.aliases == {"champion": "1"}
 
-    away = RolledBackDataset("small").load()
+    away = SetAsideDataset("small").load()
     assert away == {
         hash_content(third.onnx_bytes, third.encoder): "it was rolled back from as version 3: slow at night",
         hash_content(second.onnx_bytes, second.encoder): "it was rolled back from as version 2: slow at night",
     }
     assert "Version 2 is champion of small" in small.done("promote", "small", "2", *WHY)
-    assert len(RolledBackDataset("small").load()) == 1
+    assert len(SetAsideDataset("small").load()) == 2  # the third, and the first, over which it was promoted
 
     champions, versions = small.done("history", "small").split("Versions")
     moves = re.findall(r"(\d) [-\d]+ [:\d]+ (?:now|[-\d]+ [:\d]+) (run|promote|rollback)", champions)
@@ -84,9 +90,80 @@ def test_a_deleted_version_is_no_way_back(small: RegistryProject) -> None:
     assert "version 1, champion before version 2, was deleted from the registry. Fix: thresher promote small" in said
 
 
-def test_the_same_model_under_two_numbers_is_said(small: RegistryProject) -> None:
+def test_the_same_model_is_registered_once_and_served_otherwise_is_another(small: RegistryProject) -> None:
     small.crown(make_bundle(0.001), make_bundle(0.001))
-    assert "Version 2 has the very same model file" in small.done("rollback", "small", *WHY)
+    assert small.aliases == {"champion": "1"}
+    small.crown(make_bundle(0.002), make_bundle(0.001))  # an earlier version comes back under its own number
+    assert small.aliases == {"champion": "1"}
+    small.crown(make_bundle(0.001, max_batch_size=8))
+    assert small.aliases == {"champion": "3"}
+    assert "Version 3 has the very same model file" in small.done("promote", "small", "1", *WHY)
+
+
+def test_what_had_won_before_a_person_chose_does_not_come_back_by_a_run(small: RegistryProject) -> None:
+    first, second, third = make_bundle(0.001), make_bundle(0.002), make_bundle(0.003)
+    contents = [hash_content(bundle.onnx_bytes, bundle.encoder) for bundle in (first, second, third)]
+    small.crown(first, second)
+    with small.run():  # its winner lost: it is in no registry
+        log(Challenge(replaces=False, reason="slower", winner_content=contents[2]), "small.challenge")
+    assert SetAsideDataset("small").load() == {}
+    small.done("promote", "small", "1", *WHY)
+    assert SetAsideDataset("small").load() == {
+        contents[1]: "version 1 was promoted over it, version 2: slow at night",
+        contents[2]: "it had won already when version 1 was chosen (promote): slow at night",
+    }
+    small.done("promote", "small", "2", *WHY)
+    assert contents[1] not in SetAsideDataset("small").load()
+
+
+def model_folder(small: RegistryProject, number: str) -> Path:
+    version = MlflowClient(small.tracking_uri).get_model_version("small", number)
+    return Path(mlflow.artifacts.download_artifacts(version.source, tracking_uri=small.tracking_uri))
+
+
+def test_what_was_altered_since_it_was_registered_is_not_loaded(small: RegistryProject) -> None:
+    small.crown(make_bundle(0.001), replace(make_bundle(0.002), attachments={"card.md": b"# A card"}))
+    folder = model_folder(small, "2")
+    model = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(make_bundle(-0.002).onnx_bytes)
+    dataset = ChampionDataset("small")
+    with pytest.raises(DataError, match=r"Version 2 of small .*altered since it was registered: their SHA-256 is"):
+        dataset.load()
+    small.done("rollback", "small", *WHY)
+    said = small.refused("promote", "small", "2", "--reason", "back")
+    assert "Version 2 of small in MLflow's registry: its model file or encoder was altered" in said
+    assert "Fix: bring back the file as it was" in said and small.aliases == {"champion": "1"}
+    small.crown(make_bundle(0.002))  # a run that makes it again logs it again
+    assert small.aliases == {"champion": "3"} and dataset.load() is not None
+
+    (folder / "model.onnx").write_bytes(model)
+    small.done("promote", "small", "2", *WHY)
+    description = (folder / "MLmodel").read_text()
+    for text, said in (
+        (description.replace("[0.0]", "[1.0]").replace("- 0.0", "- 1.0"), "encoder was altered"),
+        (
+            description.replace("data: model.onnx", "data: ../model.onnx"),
+            "names the file ../model.onnx, which lies",
+        ),
+        (description.replace("data: model.onnx", f"data: {folder / 'x' / '..'}/../../etc"), "which lies outside of"),
+        ("flavors: [", "its file MLmodel cannot be read"),
+        (description.replace("data: model.onnx", "data: other.onnx"), "its file other.onnx is gone"),
+    ):
+        assert text != description
+        (folder / "MLmodel").write_text(text)
+        with pytest.raises(DataError, match=re.escape(said)):
+            dataset.load()
+    (folder / "MLmodel").write_text(description)
+    (folder / "model.onnx").rename(folder.parent / "elsewhere.onnx")
+    (folder / "model.onnx").symlink_to(folder.parent / "elsewhere.onnx")
+    with pytest.raises(DataError, match="which lies outside of"):
+        dataset.load()
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").write_bytes(model)
+    (card,) = folder.glob("attachments/*/card.md")
+    card.write_text("# Another")
+    with pytest.raises(DataError, match=r"a file in attachments/.* was altered"):
+        dataset.load()
 
 
 def test_mistakes_are_said_in_words(small: RegistryProject) -> None:

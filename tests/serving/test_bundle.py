@@ -1,5 +1,7 @@
 """A bundle comes back as it was written, and a damaged one says what is wrong."""
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from helpers.any_modality import make_encoder
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import Bundle, BundleError, read_bundle, write_bundle
+from thresher.serving.bundle import Bundle, BundleError, has_content, hash_content, read_bundle, write_bundle
 from thresher.serving.session import open_session
 
 
@@ -48,6 +50,31 @@ def test_damaged_json_is_named(folder: Path, text: str) -> None:
     (folder / "encoder.json").write_text(text)
     with pytest.raises(BundleError, match=r"encoder\.json is damaged"):
         read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "model.json", "card.md"])
+def test_a_file_that_was_altered_is_named_with_both_hashes(bundle: Bundle, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "bundle"
+    write_bundle(folder, bundle.onnx_bytes, bundle.encoder, bundle.info, {"card.md": b"# A card"})
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content + b"\n")
+    with pytest.raises(BundleError, match=rf"{name} was altered since .*SHA-256 is \w{{64}}, and was \w{{64}}\. Fix"):
+        read_bundle(folder)
+    (folder / "SHA256SUMS").unlink()  # as before there were any
+    (folder / name).write_bytes(content)
+    assert read_bundle(folder).info == bundle.info
+
+
+def test_an_encoder_of_before_its_class_had_another_field_is_still_itself(bundle: Bundle) -> None:
+    document = json.loads(bundle.encoder.model_dump_json())
+    first = next(name for name, field in type(bundle.encoder).model_fields.items() if not field.is_required())
+    del document[first]
+    before = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    content = hashlib.sha256(bundle.onnx_bytes + before.encode()).hexdigest()
+    encoder = type(bundle.encoder).model_validate_json(before)
+    assert has_content(content, bundle.onnx_bytes, encoder)
+    assert has_content(hash_content(bundle.onnx_bytes, encoder), bundle.onnx_bytes, encoder)
+    assert not has_content(content, bundle.onnx_bytes + b" ", encoder)
 
 
 def test_session_answers_probabilities(bundle: Bundle) -> None:

@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from thresher.datasets.registered import NOBODY, asking_registry, load_bundle, name_version, register_bundle
 from thresher.serving.bundle import Bundle, hash_content
-from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_rolled_back, read_moves
+from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
 from thresher.tracking.run import registry_is_empty
 
 HashOf = Callable[[Path], str | None]
@@ -115,23 +115,35 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
         return {"recipe": self._recipe}
 
 
-class RolledBackDataset(AbstractDataset[Any, dict[str, str]]):
-    """Loads the models that were rolled back from and are not to come back by a run: content -> why."""
+class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
+    """Loads the models that a person chose another champion over: they do not come back by a run; content -> why."""
 
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
 
     def load(self) -> dict[str, str]:
-        """Return the hash of each such model with its encoder, and which version it was and why it went."""
+        """Return the hash of each such model with its encoder, and who took its place and why.
+
+        The winner of the last run before a person's choice is one of them, registered or not: an unchanged run has the
+        same winner, and does not undo the choice.
+        """
         from thresher.tracking import models
 
         registered = models.find_registered(self._recipe)
         if registered is None:
             return {}
-        return find_rolled_back(read_moves(registered.tags), models.contents_of(self._recipe))
+        moves, contents = read_moves(registered.tags), models.contents_of(self._recipe)
+        found = find_set_aside(moves, contents)
+        champion = str(registered.aliases.get(CHAMPION, ""))
+        choice = find_choice(moves, champion)
+        known = models.last_winner(self._recipe, choice.at) if choice else ""
+        if choice and known and known != contents.get(champion):
+            what = f"it had won already when version {champion} was chosen ({choice.move}): {choice.reason}"
+            found.setdefault(known, what)
+        return found
 
     def save(self, data: Any) -> None:
-        raise DatasetError("`thresher rollback` says what is rolled back.")
+        raise DatasetError("`thresher promote` and `thresher rollback` say what is set aside.")
 
     def fingerprint(self, hash_of: HashOf) -> str:
         """Return which models these are.

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from thresher.errors import DataError
 from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
-from thresher.serving.bundle import Bundle, ModelInfo, hash_content
-from thresher.tracking.history import Alias
+from thresher.serving.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
+from thresher.tracking.history import RUN, Alias
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
 LATER_TAGS = ("timeout_ms", "workers")
@@ -28,7 +28,8 @@ def load_bundle(version: Any) -> Bundle:
     """Return the bundle of MLflow's ``version``.
 
     Raises:
-        DataError: the version was not registered by a Thresher that knows this one's encoders.
+        DataError: the version was not registered by a Thresher that knows this one's encoders, or is not what it was
+            then.
     """
     from thresher.tracking import models
 
@@ -37,19 +38,43 @@ def load_bundle(version: Any) -> Bundle:
         what = f"Version {version.version} of {version.name} was not registered by Thresher"
         raise DataError(f"{what}: it has no tag '{missing[0]}'. Fix: choose another version.")
     onnx_file, metadata, attachments = models.load_version(version)
-    return Bundle(onnx_file, _encoder(version, metadata.get(models.ENCODER)), _info(version), attachments)
+    encoder = _encoder(version, metadata.get(models.ENCODER))
+    models.check_content(version, onnx_file, encoder)
+    return Bundle(onnx_file, encoder, _info(version), attachments)
 
 
 def register_bundle(recipe: str, bundle: Bundle, alias: Alias) -> None:
-    """Register ``bundle`` as the next version of ``recipe`` and give it the alias."""
+    """Give the alias to the version of ``recipe`` that is ``bundle``: one that is there already, or the next."""
     from thresher.tracking import models
 
-    model_id = models.provide_candidate(recipe, bundle.info.candidate, bundle.onnx_bytes, bundle.encoder)
-    tags = {name: str(getattr(bundle.info, name)) for name in INFO_TAGS}
-    tags |= {name: str(value) for name in LATER_TAGS if (value := getattr(bundle.info, name)) is not None}
-    tags |= {f"{METRIC}{name}": repr(value) for name, value in bundle.info.metrics.items()}
-    tags[models.CONTENT] = hash_content(bundle.onnx_bytes, bundle.encoder)
+    content = hash_content(bundle.onnx_bytes, bundle.encoder)
+    if number := _find_same(recipe, bundle, content):
+        models.move_alias(recipe, number, RUN, bundle.reason, alias)
+        return
+    info = bundle.info
+    model_id = models.provide_candidate(recipe, info.candidate, bundle.onnx_bytes, bundle.encoder, check_file=True)
+    tags = {name: str(getattr(info, name)) for name in INFO_TAGS}
+    tags |= {name: str(value) for name in LATER_TAGS if (value := getattr(info, name)) is not None}
+    tags |= {f"{METRIC}{name}": repr(value) for name, value in info.metrics.items()}
+    tags[models.CONTENT] = content
     models.register(recipe, model_id, tags | models.attach(model_id, bundle.attachments), alias, bundle.reason)
+
+
+def _find_same(recipe: str, bundle: Bundle, content: str) -> str:
+    """Return the number of the newest version that is the same model, served and called the same; or nothing."""
+    from thresher.tracking import models
+
+    same = ("candidate", "data_hash", *SERVED_BY)
+    for version in reversed(models.list_versions(recipe)):
+        if version.tags.get(models.CONTENT) != content:
+            continue
+        try:
+            there = load_bundle(version)
+        except DataError:  # its files are gone or altered: a new version has them again
+            continue
+        if all(getattr(there.info, name) == getattr(bundle.info, name) for name in same):
+            return str(version.version)
+    return ""
 
 
 def read_metrics(version: Any) -> dict[str, float]:

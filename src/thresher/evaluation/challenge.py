@@ -23,6 +23,8 @@ class Challenge(Config):
     replaces: bool
     reason: str
     champion_version: str | None = None
+    winner_content: str = ""
+    """The hash of the winner's model and encoder: a person who then chooses a champion has chosen it over this one."""
 
 
 def decide(evaluation: Evaluation, champion_cost: Cost, selection: Selection, champion_version: str) -> Challenge:

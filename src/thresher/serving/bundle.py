@@ -17,6 +17,8 @@ from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 
 MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
+SUMS_FILE = "SHA256SUMS"
+"""The hashes of all others, as `sha256sum --check` reads them; a bundle of before has none."""
 CARD_FILE, VERDICT_FILE, PROFILE_FILE = "card.md", "verdict.json", "profile.json"
 ATTACHMENTS = (CARD_FILE, VERDICT_FILE, PROFILE_FILE)
 """What a bundle may hold besides, and a service answers without."""
@@ -54,6 +56,10 @@ class ModelInfo(Config):
     """What the evaluation measured."""
 
 
+SERVED_BY = ("threads", "max_batch_size", "max_latency_ms", "timeout_ms", "workers")
+"""What of `ModelInfo` decides how the same model is served."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A model bundle in memory."""
@@ -70,6 +76,15 @@ class Bundle:
 def hash_content(onnx_bytes: bytes, encoder: Encoder) -> str:
     """Return what tells a model and its encoder from others."""
     return hashlib.sha256(onnx_bytes + encoder.model_dump_json().encode()).hexdigest()
+
+
+def has_content(expected: str, onnx_bytes: bytes, encoder: Encoder) -> bool:
+    """Return whether a model and its encoder are those that `hash_content` gave ``expected`` for.
+
+    An encoder that was written before its class got another field had none of it: what was read decides, too.
+    """
+    as_read = encoder.model_dump_json(exclude_unset=True).encode()
+    return expected in (hash_content(onnx_bytes, encoder), hashlib.sha256(onnx_bytes + as_read).hexdigest())
 
 
 def write_bundle(
@@ -91,13 +106,16 @@ def write_bundle(
     (folder / ENCODER_FILE).write_text(encoder.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_attachments(folder, attachments or {})
+    written = [MODEL_FILE, ENCODER_FILE, INFO_FILE, *(attachments or {})]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in written]
+    (folder / SUMS_FILE).write_text("".join(sums), encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Return the bundle in ``folder``; whether ONNX Runtime can open its model is `open_session`'s to say.
 
     Raises:
-        BundleError: a file is missing, empty or not what it should be.
+        BundleError: a file is missing, empty, altered or not what it should be.
     """
     onnx_bytes = _read(folder, MODEL_FILE)
     return Bundle(onnx_bytes, read_bundle_encoder(folder), read_info(folder), read_attachments(folder))
@@ -131,21 +149,34 @@ def write_attachments(folder: Path, attachments: Mapping[str, bytes]) -> None:
 
 
 def read_attachments(folder: Path) -> dict[str, bytes]:
-    """Return the attachments that ``folder`` holds."""
-    return {name: (folder / name).read_bytes() for name in ATTACHMENTS if (folder / name).is_file()}
+    """Return the attachments that ``folder`` holds.
+
+    Raises:
+        BundleError: one was altered.
+    """
+    return {name: _read(folder, name) for name in ATTACHMENTS if (folder / name).is_file()}
 
 
 def _parse(folder: Path, name: str, kind: Any) -> Any:
+    content = _read_unchecked(folder, name)
     try:
-        return TypeAdapter(kind).validate_json(_read(folder, name))
+        parsed = TypeAdapter(kind).validate_json(content)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}" for problem in error.errors()
         )
         raise BundleError(f"{folder / name} is damaged: {problems}. Package the model again.") from error
+    _compare(folder, name, content)
+    return parsed
 
 
 def _read(folder: Path, name: str) -> bytes:
+    content = _read_unchecked(folder, name)
+    _compare(folder, name, content)
+    return content
+
+
+def _read_unchecked(folder: Path, name: str) -> bytes:
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
@@ -154,3 +185,21 @@ def _read(folder: Path, name: str) -> bytes:
     if not content:
         raise BundleError(f"{folder / name} is empty. Package the model again.")
     return content
+
+
+def _compare(folder: Path, name: str, content: bytes) -> None:
+    expected, actual = _read_sums(folder).get(name), hashlib.sha256(content).hexdigest()
+    if expected not in (None, actual):
+        what = f"{folder / name} was altered since it was packaged: its SHA-256 is {actual}, and was {expected}"
+        raise BundleError(f"{what}. Fix: bring the file back, or package the model again: thresher promote.")
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """Return file name -> SHA-256 of the bundle in ``folder``."""
+    try:
+        lines = (folder / SUMS_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"Cannot read {folder / SUMS_FILE}: {error}. Package the model again.") from error
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

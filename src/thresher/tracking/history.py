@@ -125,18 +125,30 @@ def find_former(moves: Iterable[Move], champion: str) -> str:
     return line[-1] if line else ""
 
 
-def find_rolled_back(moves: Iterable[Move], contents: Mapping[str, str]) -> dict[str, str]:
-    """Return content -> which version of it was rolled back from and why, without what was champion again since.
+def find_set_aside(moves: Iterable[Move], contents: Mapping[str, str]) -> dict[str, str]:
+    """Return content -> who chose another champion over it and why, without what was champion again since.
 
     Args:
         contents: version -> the hash of its model and encoder.
     """
     found: dict[str, str] = {}
     for move in (move for move in moves if move.alias == CHAMPION):
-        if move.move == ROLLBACK and move.former in contents:
-            found[contents[move.former]] = f"it was rolled back from as version {move.former}: {move.reason}"
+        if move.move != RUN and move.former in contents:
+            found[contents[move.former]] = _say_choice(move)
         found.pop(contents.get(move.version, ""), None)
     return found
+
+
+def find_choice(moves: Iterable[Move], champion: str) -> Move | None:
+    """Return the move by which a person made today's ``champion`` the champion; None where a run did."""
+    last = next((move for move in reversed(list(moves)) if move.alias == CHAMPION), None)
+    return last if last and last.move != RUN and last.version == champion else None
+
+
+def _say_choice(move: Move) -> str:
+    if move.move == ROLLBACK:
+        return f"it was rolled back from as version {move.former}: {move.reason}"
+    return f"version {move.version} was promoted over it, version {move.former}: {move.reason}"
 
 
 def move_alias(recipe: str, version: str, move: How, reason: str, alias: Alias = CHAMPION) -> Move:

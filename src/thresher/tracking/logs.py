@@ -24,7 +24,7 @@ from thresher.models.external.imported import Imported
 from thresher.progress import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.search.result import BudgetSearch
 from thresher.search.sensitivity import Sensitivity
-from thresher.tracking.models import as_input, data_sets
+from thresher.tracking.models import WINNER_CONTENT, as_input, data_sets
 from thresher.tracking.run import run_id
 from thresher.training.execution import ChosenExecution
 from thresher.training.range_test import RangeTest
@@ -91,6 +91,8 @@ def _(value: SliceComparison, name: str) -> None:
 @log.register
 def _(value: Challenge, name: str) -> None:
     _client().set_tag(run_id(), "challenge", ("won: " if value.replaces else "lost: ") + value.reason)
+    if value.winner_content:
+        _client().set_tag(run_id(), WINNER_CONTENT, value.winner_content)
 
 
 @log.register

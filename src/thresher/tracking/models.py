@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stderr
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from thresher.errors import DataError
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
-from thresher.serving.bundle import hash_content, read_attachments, write_attachments
+from thresher.serving.bundle import ATTACHMENTS as ATTACHMENT_FILES
+from thresher.serving.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
 from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
 from thresher.tracking.run import run_id
 
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 # this step nothing is ever logged.
 MODEL_STEP = -1
 RECIPE, CANDIDATE, ENCODER, CONTENT = "recipe", "candidate", "encoder", "content_sha256"
+WINNER_CONTENT = "winner_content_sha256"
+"""Tag of a run: the hash of its winner."""
 ATTACHMENTS = "attachments"
+RESTORE = "Fix: bring back the file as it was, or choose another version; nothing is served of this one."
 
 
 def data_sets(recipe: str, fingerprint: DataFingerprint) -> dict[str, MetaDataset]:
@@ -52,14 +57,17 @@ def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
     return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
 
 
-def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder) -> str:
+def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, check_file: bool = False) -> str:
     """Return the id of the logged model with this very content, among the outputs of the run.
 
     A model that an earlier run has logged is linked and not logged again: it leads to the run that made it.
+
+    Args:
+        check_file: read the file of such a model, too; one that was altered since is logged again.
     """
     content = hash_content(onnx_file, encoder)
     found = _find_candidate(candidate, content)
-    if found is None:
+    if found is None or (check_file and not _has_file(found.model_id, onnx_file)):
         return _log_candidate(recipe, candidate, onnx_file, encoder, content)
     _link(found.model_id)
     return str(found.model_id)
@@ -82,8 +90,9 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encod
     tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content}
     experiment = client.get_run(run_id()).info.experiment_id
     model = client.create_logged_model(experiment, name=candidate, source_run_id=run_id(), tags=tags)
+    parsed = onnx.load_from_string(onnx_file)
     mlflow.onnx.log_model(
-        onnx.load_from_string(onnx_file),
+        parsed,
         model_id=model.model_id,
         step=MODEL_STEP,
         signature=signature,
@@ -93,6 +102,10 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encod
         save_as_external_data=False,
         metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
     )
+    if parsed.SerializeToString() != onnx_file:  # MLflow writes it anew; another exporter's bytes may differ
+        with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
+            (Path(folder) / MODEL_FILE).write_bytes(onnx_file)
+            client.log_model_artifact(model.model_id, str(Path(folder) / MODEL_FILE), "")
     _link(model.model_id)
     return str(model.model_id)
 
@@ -108,6 +121,15 @@ def _find_candidate(candidate: str, content: str) -> Any | None:
     )
     # One whose upload was cut off stays pending; MLflow's filter does not know that attribute.
     return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+
+
+def _has_file(model_id: str, onnx_file: bytes) -> bool:
+    """Return whether the logged model still has the file that it was logged with."""
+    try:
+        path = mlflow.artifacts.download_artifacts(f"models:/{model_id}/{MODEL_FILE}")
+        return Path(path).read_bytes() == onnx_file
+    except (OSError, mlflow.MlflowException):
+        return False
 
 
 def _link(model_id: str) -> None:
@@ -143,8 +165,7 @@ def attach(model_id: str, attachments: Mapping[str, bytes]) -> dict[str, str]:
     """
     if not attachments:
         return {}
-    digest = hashlib.sha256(json.dumps({name: content.hex() for name, content in attachments.items()}).encode())
-    place = f"{ATTACHMENTS}/{digest.hexdigest()}"
+    place = f"{ATTACHMENTS}/{_hash_attachments(attachments)}"
     with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
         write_attachments(Path(folder), attachments)
         MlflowClient().log_model_artifacts(model_id, folder, place)
@@ -188,6 +209,21 @@ def contents_of(recipe: str) -> dict[str, str]:
     return {str(one.version): one.tags[CONTENT] for one in list_versions(recipe) if CONTENT in one.tags}
 
 
+def last_winner(recipe: str, moment: datetime) -> str:
+    """Return the hash of the winner of the recipe's last run before ``moment``; nothing where none is known.
+
+    Raises:
+        MlflowException: the registry cannot be asked.
+    """
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(recipe)
+    if experiment is None:
+        return ""
+    query = f"attributes.start_time < {int(moment.timestamp() * 1000)} AND tags.{WINNER_CONTENT} != ''"
+    runs = client.search_runs([experiment.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
+    return str(runs[0].data.tags[WINNER_CONTENT]) if runs else ""
+
+
 def find_registered(recipe: str) -> Any | None:
     """Return MLflow's registered model of ``recipe`` with its aliases and tags, None where nothing is registered.
 
@@ -203,19 +239,77 @@ def find_registered(recipe: str) -> Any | None:
 def load_version(version: Any) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
     """Return the ONNX file of a registered version, the metadata that was logged with it, and its attachments.
 
+    Whether the file is the one that was registered is for `check_content` to say.
+
     Raises:
-        DataError: the version has attachments that are gone.
+        DataError: what the version was registered with is gone, altered or names a file elsewhere.
     """
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
-    model = mlflow.models.Model.load(str(folder))
+    folder = _download(version)
+    try:
+        model = mlflow.models.Model.load(str(folder))
+        file, metadata = str(model.flavors["onnx"]["data"]), dict(model.metadata or {})
+    except Exception as error:  # whatever YAML and MLflow make of a file that was altered
+        what = f"{name_of(version)}: its file MLmodel cannot be read ({type(error).__name__}: {error})"
+        raise DataError(f"{what}. {RESTORE}") from error
+    content = _inside(folder, file, version)
+    if not content.is_file():
+        raise DataError(f"{name_of(version)}: its file {file} is gone. {RESTORE}")
     place = version.tags.get(ATTACHMENTS)
-    attachments = read_attachments(folder / place) if place else {}
-    if place and not attachments:
-        raise DataError(
-            f"Version {version.version} of {version.name} in MLflow's registry has lost its files in {place}. "
-            f"Fix: take the tag '{ATTACHMENTS}' from that version."
-        )
-    return (folder / model.flavors["onnx"]["data"]).read_bytes(), dict(model.metadata or {}), attachments
+    return content.read_bytes(), metadata, _read_attachments(folder, place, version) if place else {}
+
+
+def check_content(version: Any, onnx_file: bytes, encoder: Encoder) -> None:
+    """Compare what was loaded of a registered ``version`` with the hash that it was registered with.
+
+    Raises:
+        DataError: it is something else, or there is no hash to compare with.
+    """
+    expected = version.tags.get(CONTENT)
+    if expected is None:
+        what = f"{name_of(version)} has no tag '{CONTENT}': nothing says what its model was when it was registered"
+        raise DataError(f"{what}. Fix: choose another version, or take its alias from it and run the recipe again.")
+    if not has_content(expected, onnx_file, encoder):
+        actual = hash_content(onnx_file, encoder)
+        what = f"{name_of(version)}: its model file or encoder was altered since it was registered"
+        raise DataError(f"{what}: their SHA-256 is {actual}, and was {expected}. {RESTORE}")
+
+
+def name_of(version: Any) -> str:
+    """Return how a registered ``version`` is called in an error."""
+    return f"Version {version.version} of {version.name} in MLflow's registry"
+
+
+def _download(version: Any) -> Path:
+    """Return the folder with the files of ``version``: of a store on this machine the very place, else a copy."""
+    try:
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    except OSError as error:
+        raise DataError(f"{name_of(version)}: its files cannot be read ({error}). {RESTORE}") from error
+
+
+def _inside(folder: Path, name: str, version: Any) -> Path:
+    """Return the file ``name`` of ``folder``, which may not lead out of it."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise DataError(f"{name_of(version)}: it names the file {name}, which lies outside of {folder}. {RESTORE}")
+    return path
+
+
+def _read_attachments(folder: Path, place: str, version: Any) -> dict[str, bytes]:
+    where = _inside(folder, place, version)
+    for name in ATTACHMENT_FILES:
+        _inside(folder, f"{place}/{name}", version)
+    attachments = read_attachments(where)
+    if not attachments:
+        raise DataError(f"{name_of(version)} has lost its files in {place}. Fix: take the tag '{ATTACHMENTS}' from it.")
+    if _hash_attachments(attachments) != where.name:
+        raise DataError(f"{name_of(version)}: a file in {place} was altered since it was registered. {RESTORE}")
+    return attachments
+
+
+def _hash_attachments(attachments: Mapping[str, bytes]) -> str:
+    ordered = {name: attachments[name].hex() for name in ATTACHMENT_FILES if name in attachments}
+    return hashlib.sha256(json.dumps(ordered).encode()).hexdigest()
 
 
 def _data_set(source: CodeDatasetSource, name: str, sha256: str) -> MetaDataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,16 +19,28 @@ from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.pipelines.types import Challenge, Contender, Verdict
 from thresher.progress import Notice, Step, report
-from thresher.serving.bundle import CARD_FILE, PROFILE_FILE, VERDICT_FILE, Bundle, ModelInfo, hash_content
+from thresher.serving.bundle import (
+    CARD_FILE,
+    PROFILE_FILE,
+    SERVED_BY,
+    VERDICT_FILE,
+    Bundle,
+    ModelInfo,
+    has_content,
+    hash_content,
+)
 from thresher.serving.challenger import choose_challenger
 from thresher.serving.options import Serving, ShadowOptions
 from thresher.serving.profile import make_profile
+
+ITSELF = "it is the champion itself"
+"""The same file is not crowned over itself."""
 
 
 def challenge_champion(
     verdict: Verdict,
     reigning: Bundle | None,
-    rolled_back: dict[str, str],
+    set_aside: dict[str, str],
     encoder: AnyEncoder,
     test: Samples,
     evaluation: Measurement,
@@ -39,19 +52,35 @@ def challenge_champion(
     Each gets the raw samples through its own encoder, as it would when served.
 
     Args:
-        rolled_back: hashes of models that somebody took from that place, with the reason: they do not come back by
-            a run, whatever they measure.
+        set_aside: hashes of models that somebody chose another champion over, with the reason: they do not come back
+            by a run, whatever they measure.
 
     Raises:
         NoCandidateQualifiesError: there is no winner; the registry stays as it is.
     """
+    winner = winning_file(verdict, onnx_files)
+    decided = _challenge(verdict, reigning, set_aside, encoder, test, evaluation, selection, winner)
+    return decided.model_copy(update={"winner_content": hash_content(winner, encoder)})
+
+
+def _challenge(
+    verdict: Verdict,
+    reigning: Bundle | None,
+    set_aside: dict[str, str],
+    encoder: AnyEncoder,
+    test: Samples,
+    evaluation: Measurement,
+    selection: Selection,
+    winner: bytes,
+) -> Challenge:
     from thresher.evaluation.challenge import Challenge
 
-    winner = winning_file(verdict, onnx_files)
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
-    version = reigning.info.model_version
-    if reason := rolled_back.get(hash_content(winner, encoder)):
+    version, content = reigning.info.model_version, hash_content(winner, encoder)
+    if has_content(content, reigning.onnx_bytes, reigning.encoder):
+        return Challenge(replaces=False, reason=ITSELF, champion_version=version)
+    if reason := set_aside.get(content):
         return Challenge(replaces=False, reason=reason, champion_version=version)
     try:
         theirs = _encode_for_champion(reigning.encoder, encoder, test)
@@ -84,10 +113,21 @@ def crown_champion(
         training_samples: what the service compares its inputs with, as a profile that travels with the winner.
         card: the model card, which travels with it as the verdict does.
     """
-    if not challenge.replaces:
+    if not challenge.replaces and challenge.reason != ITSELF:
         assert reigning is not None
         return reigning
-    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
+    winner = _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
+    if challenge.replaces:
+        return winner
+    assert reigning is not None
+    changed = changed_service(reigning.info, winner.info)
+    return replace(winner, reason=f"the same model, served otherwise: {changed}") if changed else reigning
+
+
+def changed_service(before: ModelInfo, now: ModelInfo) -> str:
+    """Return what changed in how a model is served, or nothing."""
+    values = [(name, getattr(before, name), getattr(now, name)) for name in SERVED_BY]
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in values if old != new)
 
 
 def enter_challenger(

@@ -22,7 +22,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     onnx_files = [f"{name}.{key}.onnx" for key in (FLOAT, *recipe.candidates)]
     verdict, reigning, encoder = f"{name}.verdict", f"{name}.reigning_champion", f"{name}.encoder"
     evaluation = f"params:{name}.evaluation"
-    challenge = [verdict, reigning, f"{name}.rolled_back", encoder, recipe.data.test, evaluation]
+    challenge = [verdict, reigning, f"{name}.set_aside", encoder, recipe.data.test, evaluation]
     challenge += [f"params:{name}.selection", *onnx_files]
     about = [encoder, f"{name}.fingerprint", evaluation, f"params:{name}.serving", f"{name}.training_samples"]
     about += [f"{name}.model_card", *onnx_files]
