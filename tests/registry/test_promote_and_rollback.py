@@ -11,11 +11,11 @@ from pathlib import Path
 import mlflow
 import pytest
 from filelock import FileLock
+from kedro.io import DatasetError
 from mlflow import MlflowClient
 from registry_project import RegistryProject, make_bundle
 
 from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, SetAsideDataset
-from thresher.errors import DataError
 from thresher.evaluation.challenge import Challenge
 from thresher.serving.bundle import hash_content
 from thresher.tracking.logs import log
@@ -127,7 +127,7 @@ def test_what_was_altered_since_it_was_registered_is_not_loaded(small: RegistryP
     model = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(make_bundle(-0.002).onnx_bytes)
     dataset = ChampionDataset("small")
-    with pytest.raises(DataError, match=r"Version 2 of small .*altered since it was registered: their SHA-256 is"):
+    with pytest.raises(DatasetError, match=r"Version 2 of small .*altered since it was registered: their SHA-256 is"):
         dataset.load()
     small.done("rollback", "small", *WHY)
     said = small.refused("promote", "small", "2", "--reason", "back")
@@ -151,18 +151,18 @@ def test_what_was_altered_since_it_was_registered_is_not_loaded(small: RegistryP
     ):
         assert text != description
         (folder / "MLmodel").write_text(text)
-        with pytest.raises(DataError, match=re.escape(said)):
+        with pytest.raises(DatasetError, match=re.escape(said)):
             dataset.load()
     (folder / "MLmodel").write_text(description)
     (folder / "model.onnx").rename(folder.parent / "elsewhere.onnx")
     (folder / "model.onnx").symlink_to(folder.parent / "elsewhere.onnx")
-    with pytest.raises(DataError, match="which lies outside of"):
+    with pytest.raises(DatasetError, match="which lies outside of"):
         dataset.load()
     (folder / "model.onnx").unlink()
     (folder / "model.onnx").write_bytes(model)
     (card,) = folder.glob("attachments/*/card.md")
     card.write_text("# Another")
-    with pytest.raises(DataError, match=r"a file in attachments/.* was altered"):
+    with pytest.raises(DatasetError, match=r"a file in attachments/.* was altered"):
         dataset.load()
 
 

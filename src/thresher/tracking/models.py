@@ -67,7 +67,7 @@ def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: En
     """
     content = hash_content(onnx_file, encoder)
     found = _find_candidate(candidate, content)
-    if found is None or (check_file and not _has_file(found.model_id, onnx_file)):
+    if found is None or (check_file and not _has_file(found, onnx_file)):
         return _log_candidate(recipe, candidate, onnx_file, encoder, content)
     _link(found.model_id)
     return str(found.model_id)
@@ -123,10 +123,10 @@ def _find_candidate(candidate: str, content: str) -> Any | None:
     return next((model for model in models if model.status == LoggedModelStatus.READY), None)
 
 
-def _has_file(model_id: str, onnx_file: bytes) -> bool:
+def _has_file(model: Any, onnx_file: bytes) -> bool:
     """Return whether the logged model still has the file that it was logged with."""
     try:
-        path = mlflow.artifacts.download_artifacts(f"models:/{model_id}/{MODEL_FILE}")
+        path = mlflow.artifacts.download_artifacts(f"{model.artifact_location}/{MODEL_FILE}")
         return Path(path).read_bytes() == onnx_file
     except (OSError, mlflow.MlflowException):
         return False
