@@ -11,7 +11,6 @@ import onnxruntime
 
 from thresher.evaluation import Measurement
 from thresher.evaluation.latency import Latency, Timed, measure_latency
-from thresher.evaluation.statistics import median_interval
 from thresher.machine import describe_machine
 from thresher.modalities import read_encoder
 from thresher.models import FLOAT
@@ -50,7 +49,7 @@ def main() -> None:
 
 def describe(latency: Latency) -> str:
     """Return the median and the speedup over float with its interval at 95 %."""
-    speedup = median_interval(1 / np.array(latency.round_ratios), 0.95)
+    speedup = latency.speedup(0.95)
     return f"{latency.p50 * 1000:.0f} us, {speedup.value:.2f}x [{speedup.lower:.2f}, {speedup.upper:.2f}]"
 
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.evaluation import Measurement
-from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMUP_CALLS, TimeCalls, Timed, places_of
+from thresher.evaluation.latency import (
+    MIN_CALLS_A_ROUND,
+    SETTLING_CALLS,
+    WARMUP_CALLS,
+    TimeCalls,
+    Timed,
+    median_seconds,
+    places_of,
+)
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.statistics import Interval, exactly, median_interval
@@ -124,7 +132,7 @@ def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dic
     for size in config.batch_sizes:
         print(f"Timing {len(names)} files at batch {size}", flush=True)
         some = np.arange(size) % num_samples
-        seconds = {name: float(np.median(calls[name](some, WARMUP_CALLS))) for name in names}
+        seconds = {name: median_seconds(calls[name](some, WARMUP_CALLS), config.threads) for name in names}
         counts = {name: max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds[name])) for name in names}
         rounds = {name: np.empty(config.rounds) for name in names}
         for number in range(config.rounds):
@@ -133,7 +141,7 @@ def time_in_turns(timed: dict[str, Timed], config: Measurement) -> dict[str, dic
             calls = _open_all(timed, turns(names, number // 2), config)
             for name in turns(names, number):
                 calls[name](places, SETTLING_CALLS)
-                rounds[name][number] = 1000 * float(np.median(calls[name](places, counts[name])))
+                rounds[name][number] = 1000 * median_seconds(calls[name](places, counts[name]), config.threads)
         for name in names:
             medians[name][size] = rounds[name]
     return medians

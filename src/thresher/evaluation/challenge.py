@@ -83,9 +83,18 @@ def _costlier(
     metric = selection.minimize
     if metric in costs:
         pair, costlier = (costs[metric], champion_costs[metric]), costs[metric] > TOLERANCE * champion_costs[metric]
-    elif metric.startswith(("latency_ms", "load_ms")):
-        pair, ratios = evaluation.times_of(metric)
-        costlier = median_interval(np.array(ratios), selection.confidence).lower > TOLERANCE
+    elif metric.startswith("latency_ms"):
+        latency = evaluation.latency_of(metric)
+        if latency.unmeasured:
+            return f"not known to be as fast as the champion: {metric} {latency.unmeasured}"
+        pair, costlier = (
+            (latency.p50, latency.reference_p50),
+            latency.ratio_interval(selection.confidence).lower > TOLERANCE,
+        )
+    elif metric == "load_ms":
+        footprint = evaluation.footprint
+        pair = footprint.load_ms, footprint.reference_load_ms
+        costlier = median_interval(np.array(footprint.load_ratios), selection.confidence).lower > TOLERANCE
     else:
         return ""
     if not costlier:

@@ -58,13 +58,6 @@ class Evaluation(Config):
             reference |= dict.fromkeys(names, energy.reference_joules)
         return ours, reference
 
-    def times_of(self, metric: str) -> tuple[tuple[float, float], tuple[float, ...]]:
-        """Return the medians that ``metric``, a latency or load_ms, is about, with the reference's, and the ratios."""
-        if metric == "load_ms":
-            return (self.footprint.load_ms, self.footprint.reference_load_ms), self.footprint.load_ratios
-        latency = self.latency_of(metric)
-        return (latency.p50, latency.reference_p50), latency.round_ratios
-
 
 def evaluate(
     candidate: Contender, reference: Contender, labels: np.ndarray, config: Measurement, machine: dict[str, str]

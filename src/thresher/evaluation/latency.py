@@ -1,5 +1,9 @@
 """Latency against a reference: both models take turns in one process, so that a noisy machine slows both.
 
+On a busy machine that is not enough: see `thresher.evaluation.calls`. Where calls waited for a processor, what counts
+is the time that they had one (of a session with one thread), or the calls that nothing interrupted (with more), and
+the bounds are wider. Where neither tells, there is no figure but a reason.
+
 Every round is one of two new sessions. How a session happens to lie in memory makes the same file up to some 2 % faster
 or slower for as long as it is open; within one pair of sessions that would be taken for a difference of the models.
 """
@@ -11,21 +15,47 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 
 from thresher.config import Config
 from thresher.evaluation import Measurement
+from thresher.evaluation.calls import (
+    CallTimes,
+    StolenTime,
+    has_fine_clock,
+    interrupted_share,
+    time_calls,
+    waited_share,
+)
 from thresher.evaluation.energy import EnergyMeter, EnergyUse, find_meter
 from thresher.evaluation.runtime import open_session
+from thresher.evaluation.statistics import Interval, median_interval
 from thresher.modalities.inputs import ModelInput
+from thresher.progress import Step, report
 
 WARMUP_CALLS = 20
 """Before the first round, from which the calls of a turn are counted."""
 SETTLING_CALLS = 2
 """Of a session before its turn: the first call takes its memory from the system."""
 MIN_CALLS_A_ROUND = 5
-TimeCalls = Callable[[np.ndarray, int], np.ndarray]
-"""From places in the test split [B] and a number of calls to seconds [calls]."""
+QUIET = 0.005
+"""Share of its time that a call may wait for a processor on a machine that is called idle."""
+RESOLUTION = 0.005
+"""How far two measurements of one pair on an idle machine lie apart, besides what their rounds say."""
+COLD_CACHES = 0.25
+"""Of the share of time that calls waited: by how much the ratio may be wrong, since caches are cold after each wait.
+Measured beside processes that sweep memory: 0.12 of the share; `benchmarks/busy_machine.py` measures it anew."""
+STOLEN, TOO_MUCH_STOLEN = 0.01, 0.2
+"""Share of the processors' work that a host takes, from which on it counts, and from which on nothing is told."""
+TOO_LONG_WAITS = 0.1
+"""Share of the time that calls may wait where no clock takes it off."""
+MIN_CALLS_ALONE = 3
+"""Of a turn: calls that nothing interrupted, without which a round of sessions with more threads is repeated."""
+MIN_ROUNDS = 10
+PATIENCE_SECONDS = 20.0
+"""For rounds that are repeated, and the pauses before them."""
+PAUSE_SECONDS = 0.2
+TimeCalls = Callable[[np.ndarray, int], CallTimes]
+"""From places in the test split [B] and a number of calls to what each takes."""
 _Pair = tuple[TimeCalls, TimeCalls]
 """The model's, and the reference's."""
 
@@ -43,11 +73,37 @@ class Latency(Config):
     """Median of the model over median of the reference, a round, each in new sessions; below 1 is faster."""
     energy: EnergyUse | None = None
     """Of a sample; None where the machine has no counter that can be read."""
+    waited: float = 0.0
+    """Share of its time that a call waited for a processor that other work had, of the model that waited more; with
+    more than one thread, the share of calls that were interrupted. Times are without it."""
+    stolen: float = 0.0
+    """Share of the processors' work that the host of a virtual machine kept for others."""
+    margin: float = 0.0
+    """By how much the ratio may be wrong in each direction besides what the rounds show, as a share of it."""
+    unmeasured: str = ""
+    """Why the figures are not to be trusted, where the machine was too busy to tell; no requirement holds then."""
 
     @property
     def ratio(self) -> float:
         """The median over the rounds."""
         return float(np.median(self.round_ratios))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether other work was in the way."""
+        return self.waited > QUIET or self.stolen > STOLEN
+
+    def ratio_interval(self, confidence: float) -> Interval:
+        """Return the ratio with bounds: those of the bootstrap over the rounds, wider by the margin."""
+        return self._widened(median_interval(np.array(self.round_ratios), confidence))
+
+    def speedup(self, confidence: float) -> Interval:
+        """Return how many times as fast as the reference the model is."""
+        return self._widened(median_interval(1 / np.array(self.round_ratios), confidence))
+
+    def _widened(self, interval: Interval) -> Interval:
+        wider = {"lower": interval.lower / (1 + self.margin), "upper": interval.upper * (1 + self.margin)}
+        return interval.model_copy(update=wider)
 
 
 @dataclass(frozen=True)
@@ -67,10 +123,11 @@ class Timed:
         """Return what runs the model on chosen samples, without the padding that none of them needs."""
         session = open_session(self.onnx_file, threads)
 
-        def time_calls(places: np.ndarray, calls: int) -> np.ndarray:
-            return _time_calls(session, {self.model_input.name: self.model_input.trim(self.inputs[places])}, calls)
+        def time_on(places: np.ndarray, calls: int) -> CallTimes:
+            feed = {self.model_input.name: self.model_input.trim(self.inputs[places])}
+            return time_calls(lambda: session.run(None, feed), calls)
 
-        return time_calls
+        return time_on
 
 
 def measure_latency(
@@ -84,15 +141,48 @@ def measure_latency(
         meter: of energy; this machine's own where it is not given.
     """
     assert len(model.inputs) == len(reference.inputs)
-    models, meter = (model, reference), meter or find_meter()
+    models, meter, stolen = (model, reference), meter or find_meter(), StolenTime()
     pair = _open_pair(models, 0, config)
-    timings = [_Timing(size, _calls_a_round(pair, len(model.inputs), size, config)) for size in config.batch_sizes]
-    for number in range(config.rounds):
+    num_samples = len(model.inputs)
+    timings = [_Timing(size, _calls_a_round(pair, num_samples, size, config), config) for size in config.batch_sizes]
+    number, patience = 0, PATIENCE_SECONDS
+    while any(timing.lacks_rounds for timing in timings) and (number < config.rounds or patience > 0):
         # The pair of the last round is closed after this one is open: it would be given the same memory again.
-        pair = _open_pair(models, number, config)
+        pair, began = _open_pair(models, number, config), time.perf_counter()
         for timing in timings:
-            timing.add_round(pair, number, places_of(number, len(model.inputs), timing.size, config.rounds), meter)
-    return tuple(timing.result() for timing in timings)
+            if timing.lacks_rounds:
+                timing.add_round(pair, number, places_of(number, num_samples, timing.size, config.rounds), meter)
+        number += 1
+        if any(timing.num_rounds < number for timing in timings):
+            patience -= _wait(timings, number, config) + time.perf_counter() - began
+    latencies = tuple(timing.result(stolen.share) for timing in timings)
+    _say_busy(latencies)
+    return latencies
+
+
+def _wait(timings: list[_Timing], number: int, config: Measurement) -> float:
+    """Give other work the time to end, and say so once; return for how many seconds."""
+    if number == config.rounds:
+        lacking = ", ".join(str(timing.size) for timing in timings if timing.lacks_rounds)
+        report(Step(f"the machine is busy: other work interrupts the calls of batch {lacking}; trying again"))
+    if number < config.rounds:
+        return 0.0
+    time.sleep(PAUSE_SECONDS)
+    return PAUSE_SECONDS
+
+
+def _say_busy(latencies: tuple[Latency, ...]) -> None:
+    """Say of a busy machine what it did to the figures."""
+    worst = max(latencies, key=lambda latency: (bool(latency.unmeasured), latency.margin))
+    if worst.unmeasured:
+        report(Step(f"batch {worst.batch_size} {worst.unmeasured}"))
+    elif worst.is_busy:
+        report(
+            Step(
+                f"the machine is busy: calls waited {worst.waited:.0%} of their time for a processor; what they had of "
+                f"one counts, and bounds are wider by {worst.margin:.1%}"
+            )
+        )
 
 
 def _open_pair(models: tuple[Timed, Timed], number: int, config: Measurement) -> _Pair:
@@ -104,32 +194,82 @@ def _open_pair(models: tuple[Timed, Timed], number: int, config: Measurement) ->
 class _Timing:
     """The rounds of two models at one batch size."""
 
-    def __init__(self, size: int, calls: int) -> None:
-        self.size, self._calls = size, calls
-        self._seconds: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    def __init__(self, size: int, calls: int, config: Measurement) -> None:
+        self.size, self._calls, self._config = size, calls, config
+        self._turns: tuple[list[CallTimes], list[CallTimes]] = ([], [])
+        self._kept: list[int] = []
         self._joules = [0.0, 0.0]
+
+    @property
+    def num_rounds(self) -> int:
+        """How many there are that tell something."""
+        return len(self._kept)
+
+    @property
+    def lacks_rounds(self) -> bool:
+        """Whether there are fewer than were asked for."""
+        return self.num_rounds < self._config.rounds
 
     def add_round(self, pair: _Pair, number: int, places: np.ndarray, meter: EnergyMeter) -> None:
         """Let each of ``pair`` have its turn on the samples at ``places``."""
         for turn in turns(number):
             pair[turn](places, SETTLING_CALLS)
             before = meter.read()
-            self._seconds[turn].append(pair[turn](places, self._calls))
+            self._turns[turn].append(pair[turn](places, self._calls))
             self._joules[turn] += meter.joules_since(before)
+        if self._takes_off_waits or all(len(made[-1].alone) >= MIN_CALLS_ALONE for made in self._turns):
+            self._kept.append(len(self._turns[0]) - 1)
 
-    def result(self) -> Latency:
-        """Return the figures of all rounds so far."""
-        model, reference = (np.stack(seconds) * 1e3 for seconds in self._seconds)
+    def result(self, stolen: float) -> Latency:
+        """Return the figures of all rounds so far, while the host took the share ``stolen`` of the work."""
+        waited = max(self._waited(made) for made in self._turns)
+        unmeasured = self._why_unmeasured(waited, stolen)
+        rounds = self._kept or list(range(len(self._turns[0])))
+        model, reference = ([1e3 * self._seconds(made[number], waited) for number in rounds] for made in self._turns)
+        every = np.concatenate(model)
+        medians = (np.array([np.median(seconds) for seconds in made]) for made in (model, reference))
+        num_calls = self._calls * len(self._turns[0])
         return Latency(
             batch_size=self.size,
-            p50=float(np.median(model)),
-            p90=float(np.quantile(model, 0.9)),
-            p99=float(np.quantile(model, 0.99)),
-            reference_p50=float(np.median(reference)),
-            num_calls=model.size,
-            round_ratios=tuple(np.median(model, axis=1) / np.median(reference, axis=1)),
-            energy=_energy(self._joules, model.size * self.size),
+            p50=float(np.median(every)),
+            p90=float(np.quantile(every, 0.9)),
+            p99=float(np.quantile(every, 0.99)),
+            reference_p50=float(np.median(np.concatenate(reference))),
+            num_calls=num_calls,
+            round_ratios=tuple(np.divide(*medians).tolist()),
+            energy=_energy(self._joules, num_calls * self.size),
+            waited=waited,
+            stolen=stolen,
+            margin=RESOLUTION + COLD_CACHES * waited * (waited > QUIET) + 2 * stolen * (stolen > STOLEN),
+            unmeasured=unmeasured,
         )
+
+    @property
+    def _takes_off_waits(self) -> bool:
+        """Whether one thread computes, whose own clock tells: of several, one spins while it waits for another."""
+        return self._config.threads == 1
+
+    def _waited(self, made: list[CallTimes]) -> float:
+        return waited_share(made) if self._takes_off_waits else interrupted_share(made)
+
+    def _seconds(self, turn: CallTimes, waited: float) -> np.ndarray:
+        if not self._takes_off_waits:
+            return turn.alone if len(turn.alone) >= MIN_CALLS_ALONE else turn.wall
+        return np.minimum(turn.computed, turn.wall) if waited > QUIET and has_fine_clock() else turn.wall
+
+    def _why_unmeasured(self, waited: float, stolen: float) -> str:
+        busy = "could not be measured: the machine is too busy"
+        again = "Run it again when other work is done"
+        if stolen > TOO_MUCH_STOLEN:
+            return f"{busy}, its host keeps {stolen:.0%} of the processors' time for others. {again}."
+        if not self._takes_off_waits and self.num_rounds < MIN_ROUNDS:
+            return (
+                f"{busy}, other work interrupts {waited:.0%} of the calls. {again}, or with evaluation.threads below "
+                f"{self._config.threads}."
+            )
+        if self._takes_off_waits and not has_fine_clock() and waited > TOO_LONG_WAITS:
+            return f"{busy}, calls wait {waited:.0%} of their time for a processor. {again}."
+        return ""
 
 
 def _energy(joules: list[float], num_samples: int) -> EnergyUse | None:
@@ -156,14 +296,11 @@ def places_of(number: int, num_samples: int, size: int, rounds: int) -> np.ndarr
 def _calls_a_round(pair: _Pair, num_samples: int, size: int, config: Measurement) -> int:
     """Warm up, and return how many calls a turn fill the time that was given."""
     middle = places_of(config.rounds // 2, num_samples, size, config.rounds)
-    seconds_a_pair = sum(float(np.median(time_calls(middle, WARMUP_CALLS))) for time_calls in pair)
+    seconds_a_pair = sum(median_seconds(time_on(middle, WARMUP_CALLS), config.threads) for time_on in pair)
     return max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds_a_pair))
 
 
-def _time_calls(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray], calls: int) -> np.ndarray:
-    seconds = np.empty(calls)
-    for call in range(calls):
-        began = time.perf_counter()
-        session.run(None, feed)
-        seconds[call] = time.perf_counter() - began
-    return seconds
+def median_seconds(turn: CallTimes, threads: int) -> float:
+    """Return what a call of a session with so many ``threads`` takes, without the wait for a processor if it is one."""
+    takes_off = threads == 1 and has_fine_clock()
+    return float(np.median(np.minimum(turn.computed, turn.wall) if takes_off else turn.wall))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from thresher.evaluation.statistics import Interval, exactly, median_interval
+from thresher.evaluation.statistics import Interval, exactly
 
 if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Evaluation
@@ -110,8 +108,14 @@ def speedup_beside(metric: str) -> str:
     return f"speedup{batch}{size}"
 
 
-def speed_words(speedup: Interval, reference: str) -> str:
-    """Return how fast a model is beside ``reference``; what may be the noise of the rounds is not called a speed."""
+def speed_words(speedup: Interval | None, reference: str) -> str:
+    """Return how fast a model is beside ``reference``; what may be the noise of the rounds is not called a speed.
+
+    Args:
+        speedup: None where the machine was too busy to measure it.
+    """
+    if speedup is None:
+        return f"on a machine too busy to compare its speed with that of {reference}"
     if speedup.lower > 1 or speedup.upper < 1:
         return f"{speedup.value:.2f}x as fast as {reference}"
     return f"not measurably faster or slower than {reference}"
@@ -148,14 +152,13 @@ def measure_interval(evaluation: Evaluation, metric: str, confidence: float) -> 
     if metric in LOSS.values():
         return measure_loss(evaluation, confidence)
     assert metric.startswith("speedup")
-    return _speedup(evaluation.latency_of(metric), confidence)
-
-
-def _speedup(latency: Latency, confidence: float) -> Interval:
-    return median_interval(1 / np.array(latency.round_ratios), confidence)
+    return evaluation.latency_of(metric).speedup(confidence)
 
 
 def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> dict[str, Interval]:
+    """Return the figures of one batch size, none where the machine was too busy to measure either of the two."""
+    if latency.unmeasured or baseline.unmeasured:
+        return {}
     # The median over rounds of the ratio, not the ratio of the medians: a machine that changes its speed halfway
     # moves the second but not the first.
     p50 = baseline.p50 * (1.0 if latency is baseline else latency.ratio)
@@ -168,7 +171,7 @@ def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> 
     if latency.energy and baseline.energy:
         exact["energy_joules"] = baseline.energy.joules * (1.0 if latency is baseline else latency.energy.ratio)
     return {name: exactly(value, confidence) for name, value in exact.items()} | {
-        "speedup": _speedup(latency, confidence)
+        "speedup": latency.speedup(confidence)
     }
 
 

@@ -85,7 +85,7 @@ def judge(
         name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
     }
     held = _hold(evaluations, metrics, selection)
-    failures = {name: _failures(name, metrics, held, selection, slices) for name in metrics}
+    failures = {name: _failures(name, evaluations, metrics, held, selection, slices) for name in metrics}
     qualified = [name for name in metrics if not failures[name]]
     minimize = selection.minimize
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
@@ -127,8 +127,16 @@ def _hold(
     return held
 
 
+def _why_unmeasured(metric: str, *evaluations: Evaluation) -> str:
+    """Return why there is no ``metric`` of the first of ``evaluations``, which the second is the measure of."""
+    timed = metric.startswith(("latency_ms", "speedup", "throughput"))
+    reasons = [evaluation.latency_of(metric).unmeasured for evaluation in evaluations] if timed else []
+    return next((reason for reason in reasons if reason), "was not measured")
+
+
 def _failures(
     name: str,
+    evaluations: dict[str, Evaluation],
     metrics: dict[str, dict[str, Interval]],
     held: dict[str, dict[str, Held]],
     selection: Selection,
@@ -136,7 +144,8 @@ def _failures(
 ) -> list[str]:
     minimize = selection.minimize
     if missing := [metric for metric in (minimize, *selection.require) if metric not in metrics[name]]:
-        return [f"{metric} was not measured" for metric in dict.fromkeys(missing)]
+        pair = evaluations[name], evaluations[FLOAT]
+        return [f"{metric} {_why_unmeasured(metric, *pair)}" for metric in dict.fromkeys(missing)]
     num_tried = len(metrics) - 1
     broken = [_broken(metric, held[metric][name], bound, num_tried) for metric, bound in selection.require.items()]
     if slices is not None and selection.slices is not None:
@@ -180,7 +189,7 @@ def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interv
 
 def _beside_float(got: dict[str, Interval], reference: dict[str, Interval], minimize: str) -> str:
     """Return what the winner has of ``minimize``, where neither its speed nor its size says so; then these two."""
-    speed = speed_words(got[speedup_beside(minimize)], FLOAT)
+    speed = speed_words(got.get(speedup_beside(minimize)), FLOAT)
     size = f"{reference['size_bytes'].value / got['size_bytes'].value:.1f}x as small"
     if minimize == "size_bytes" or minimize.startswith("latency_ms"):
         return f"{speed}, {size}"

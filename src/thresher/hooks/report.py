@@ -95,7 +95,9 @@ def _say_speed(evaluation: Any) -> str:
 
     if evaluation.candidate == evaluation.reference:
         return ""
-    return f", {speed_words(measure_interval(evaluation, 'speedup', CONFIDENCE), evaluation.reference)}"
+    unmeasured = evaluation.latencies[0].unmeasured
+    speedup = None if unmeasured else measure_interval(evaluation, "speedup", CONFIDENCE)
+    return f", {speed_words(speedup, evaluation.reference)}"
 
 
 def _say_quality(quality: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.applying import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
+from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.latency import Timed, measure_latency
@@ -111,6 +112,8 @@ class Assessor:
         inputs, model_input = reference.samples.inputs, self._data.input
         ours, theirs = (Timed(file, inputs, model_input) for file in (onnx_file, reference.onnx_file))
         (latency,) = measure_latency(ours, theirs, self._conditions)
+        if latency.unmeasured:
+            raise CompressionError(f"latency {latency.unmeasured}")
         return latency.ratio
 
     def _predict(self, onnx_file: bytes, samples: EncodedSamples) -> np.ndarray:

@@ -24,10 +24,12 @@ def key_figures(account: Account) -> list[tuple[str, str, str]]:
         lost = LOSS[verdict.task].replace("_", " ").replace("rmse", "RMSE")
         found.append((lost, loss, f"each bound at {verdict.confidence:.0%}"))
     for metric, name in (("size_bytes", "size"), ("latency_ms_p50", "median latency")):
+        if metric not in ours:
+            continue
         value, whole = ours[metric].value, base[metric].value
         shown = (f"{number / 1000:,.1f} kB" if metric == "size_bytes" else format_value(metric, number)
                  for number in (value, whole))  # fmt: skip
-        beside = f": {whole / value:.2f}x" if metric == "size_bytes" else f": {speed_words(ours['speedup'], FLOAT)}"
+        beside = f": {whole / value:.2f}x" if metric == "size_bytes" else f": {speed_words(ours.get('speedup'), FLOAT)}"
         found.append((name, next(shown), f"float {next(shown)}{beside if verdict.winner != FLOAT else ''}"))
     found.append(("test samples", f"{verdict.num_test_samples:,}", ""))
     return found

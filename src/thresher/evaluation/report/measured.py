@@ -77,6 +77,9 @@ def _footprint_metrics(account: Account) -> list[str]:
 
 def _timing_row(name: str, latency: Latency, metrics: dict[str, Interval]) -> tuple[str, ...]:
     size = latency.batch_size
+    if f"speedup_batch{size}" not in metrics:
+        reason = latency.unmeasured or "float could not be measured"
+        return (name, str(size), *("-" for _ in TIMING_COLUMNS[3:]), reason)
     figures = [
         format_value(metric, metrics[f"{metric}_batch{size}"].value)
         for metric in ("latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "throughput")
@@ -84,7 +87,12 @@ def _timing_row(name: str, latency: Latency, metrics: dict[str, Interval]) -> tu
     speedup = metrics[f"speedup_batch{size}"]
     least, greatest = 1 / max(latency.round_ratios), 1 / min(latency.round_ratios)
     interval, rounds = format_interval("speedup", speedup), f"{least:.2f}x to {greatest:.2f}x"
-    return (name, str(size), *figures, interval, rounds, "the noise" if name == FLOAT else _word(speedup))
+    word = "the noise" if name == FLOAT else _word(speedup)
+    return (name, str(size), *figures, interval, rounds, word + _say_busy(latency))
+
+
+def _say_busy(latency: Latency) -> str:
+    return f" (busy machine: calls waited {latency.waited:.0%} of their time)" if latency.is_busy else ""
 
 
 def _word(speedup: Interval) -> str:

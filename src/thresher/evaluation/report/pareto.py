@@ -75,7 +75,8 @@ def measured(verdict: Verdict) -> list[Judged]:
 
 def _plot_against(axis: Axes, verdict: Verdict, metric: str, selection: Selection) -> None:
     quality, sign = METRIC[verdict.task], 1 if verdict.task == "classification" else -1
-    factor, shown = _unit(metric), measured(verdict)
+    # Of a machine that was too busy to time a candidate there is no latency.
+    factor, shown = _unit(metric), [judged for judged in measured(verdict) if metric in judged.metrics]
     points = [(judged.metrics[metric].value * factor, judged.metrics[quality].value) for judged in shown]
     for judged, (x, y) in zip(shown, points, strict=True):
         _plot_point(axis, judged, x, y, verdict.task)
@@ -117,7 +118,7 @@ def _plot_bounds(axis: Axes, verdict: Verdict, metric: str, selection: Selection
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
     style = {"color": BOUND, "linewidth": 1.0, "linestyle": "-.", "zorder": 0}
     # The first batch size has two names.
-    first = next(name for name in cost_metrics(verdict) if name.startswith("latency")) == metric
+    first = next((name for name in cost_metrics(verdict) if name.startswith("latency")), "") == metric
     names = {metric, "latency_ms_p50"} if first else {metric}
     for name in names & selection.require.keys():
         bound = selection.require[name].at_most

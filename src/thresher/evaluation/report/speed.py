@@ -31,6 +31,8 @@ def plot_speed(verdict: Verdict, evaluations: Mapping[str, Evaluation], batch_si
         axis = figure.subplots()
         axis.axvline(1.0, color=MUTED, linewidth=0.9, linestyle="--", zorder=0)
         for row, name in enumerate(names):
+            if metric not in verdict.of(name).metrics:  # the machine was too busy to tell
+                continue
             ratios = 1 / np.array(evaluations[name].latency_of(metric).round_ratios)
             _plot_row(axis, row, ratios, verdict, (name, metric))
         left, right = axis.get_xlim()
