@@ -98,7 +98,7 @@ def test_one_value_that_is_no_number_among_many_is_no_category(tmp_path: Path, v
         ({"label": "z"}, "no column 'z' (the label)"),
         ({"drop": ["c"]}, "no column 'c'"),
         ({"drop": ["a", "b"]}, "no columns besides the label"),
-        ({"numeric": ["a"], "categorical": ["a"]}, "named as numeric and as categorical"),
+        ({"numeric": ["a"], "categorical": ["a"]}, "named twice under 'numeric', 'categorical'"),
         ({"columns": ["a", "b"]}, "3 columns, but 2 names"),
         ({"delimiter": ";"}, "no column 'y'"),
         ({"header": False}, "no columns"),

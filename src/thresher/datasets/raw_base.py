@@ -85,26 +85,6 @@ def read_bytes(path: Path, fix: str) -> bytes:
         raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
 
 
-def read_lines(path: Path, encoding: str, fix: str) -> list[str]:
-    """Return the lines of the text file at ``path``, without their ends.
-
-    Raises:
-        DataError: no such file, bytes that are none of ``encoding``, with the line.
-    """
-    content = read_bytes(path, fix)
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}:{line}: byte 0x{content[error.start]:02x} is not {encoding}. "
-            "Fix: name the file's encoding in the catalog, such as 'encoding: latin-1'."
-        ) from error
-    # Not splitlines, which takes control characters and Unicode's own separators for ends.
-    lines = text.removeprefix("\ufeff").split("\n")
-    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
-
-
 class Mistakes:
     """Collects what is wrong in the data, so that the first few are told together."""
 

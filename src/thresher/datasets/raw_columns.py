@@ -1,20 +1,38 @@
-"""Which columns of a table are numbers and which are categories."""
+"""Which columns of a table are numbers, which are categories, and which are neither."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from thresher.datasets.frame.dates import ISO, UNIT, UNIT_OF_TIMES, days_of, read_date, unit_of
+from thresher.datasets.frame.frame import Frame
+from thresher.datasets.frame.look_alikes import INSIST, MOSTLY, look_alike, say_formats
+from thresher.datasets.frame.numbers import PLAIN, NumberFormat, suggest_format
+from thresher.datasets.frame.values import (
+    NOTHING,
+    Missing,
+    as_float64,
+    as_texts,
+    changes,
+    is_numeric,
+    is_temporal,
+    is_textual,
+)
 from thresher.datasets.raw_base import Mistakes
-from thresher.datasets.raw_frame import Frame
-from thresher.datasets.raw_labels import as_text
 from thresher.errors import DataError
+from thresher.modalities.table import Table
 
-MOSTLY = 0.9
-"""Of the values of a column: where more are numbers, but not all, something is wrong with the others."""
 NOT_FINITE = "mend or remove the row, or list what it says under 'missing' in the catalog."
 NO_NUMBER = "mend the row, list what it says under 'missing' in the catalog, or name the column under 'categorical'."
+TOO_LARGE = "name the column under 'categorical' if it is an id, or under 'drop', in the catalog."
+NO_DATE = "mend the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
+ONE_SYMBOL = "bring the column to one unit."
 
 
 @dataclass(frozen=True)
@@ -23,58 +41,194 @@ class ColumnTypes:
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
+    """Column -> the format of its dates."""
+    numbers: NumberFormat = PLAIN
+    missing: Missing = NOTHING
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The columns whose type is said."""
+        return (*self.numeric, *self.categorical, *self.dates)
 
 
-def type_columns(frame: Frame, types: ColumnTypes) -> dict[str, np.ndarray]:
-    """Return the columns of ``frame`` as float64 where they are numbers, else as text.
+def choose_columns(frame: Frame, label: str, drop: Sequence[str], declared: Sequence[str]) -> list[str]:
+    """Return the columns that are learned from, in the file's order: without an index of pandas that is not declared.
 
     Raises:
-        DataError: a value that is no number among numbers, an infinite number, a column that is named as both; with
-            the first rows.
+        DataError: a column that is not there, is the label, has no name of its own, or none at all.
     """
-    both = set(types.numeric) & set(types.categorical)
+    for name in (*drop, *declared):
+        frame.column(name, "in 'drop', 'numeric', 'categorical' or 'dates' of the catalog")
+        if name == label:
+            raise DataError(f"{frame.source}: column '{name}' is the label. Fix: name it under 'label' alone.")
+    both = [name for name in declared if name in drop]
     if both:
-        raise DataError(f"{frame.source}: column '{both.pop()}' is named as numeric and as categorical. Fix: as one.")
-    mistakes = Mistakes()
-    columns = {name: _typed(name, values, frame, types, mistakes) for name, values in frame.columns.items()}
-    mistakes.refuse()
-    return columns
+        raise DataError(f"{frame.source}: column '{both[0]}' is dropped and has a type. Fix: one of them.")
+    index = [name for name in frame.index if name not in (label, *drop, *declared)]
+    if index:
+        told = f"{', '.join(map(repr, index))} is the index of the DataFrame that was written, and no feature"
+        logging.getLogger(__name__).warning("%s: %s. To use it, name it under 'numeric'.", frame.source, told)
+    used = [name for name in frame.columns if name not in (label, *drop, *index)]
+    if not used:
+        raise DataError(f"{frame.source}: no columns besides the label. Fix: drop fewer.")
+    frame.refuse_unusable(name for name in used if name not in declared)
+    return used
 
 
-def _typed(name: str, values: np.ndarray, frame: Frame, types: ColumnTypes, mistakes: Mistakes) -> np.ndarray:
-    folder = frame.source.parent
-    if name in types.categorical:
-        return _as_categories(values)
-    if values.dtype == np.object_:
-        numbers, wrong = _as_numbers(values)
-        given = np.array([value is not None for value in values])
-        if name not in types.numeric and (not given.any() or wrong.sum() > (1 - MOSTLY) * given.sum()):
-            return values
-        for index in np.flatnonzero(wrong):
-            what = f"column '{name}' holds '{values[index][:60]}' among numbers"
-            mistakes.add(folder / frame.places[index], what, NO_NUMBER)
-        values = numbers
-    for index in np.flatnonzero(np.isinf(values)):
-        mistakes.add(folder / frame.places[index], f"column '{name}' holds an infinite number", NOT_FINITE)
-    return values
+def type_columns(frame: Frame, names: list[str], types: ColumnTypes) -> Table:
+    """Return the columns ``names`` of ``frame`` as float64 where they are numbers or dates, else as text.
+
+    Raises:
+        DataError: a value that is no number among numbers; an infinite number, or one that float64 does not hold; a
+            column that is named twice, is of a type that is neither number nor text, or looks like numbers or dates
+            that are written differently; with the first rows.
+    """
+    repeated = [name for name, count in Counter(types.declared).items() if count > 1]
+    if repeated:
+        told = f"column '{repeated[0]}' is named twice under 'numeric', 'categorical' and 'dates'"
+        raise DataError(f"{frame.source}: {told}. Fix: name it once.")
+    reading = _Reading(frame, types)
+    columns = {name: reading.read(name) for name in names}
+    reading.refuse()
+    return Table(columns, units=reading.units, declared=frozenset(types.declared))
 
 
-def _as_numbers(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``texts`` as float64, NaN where missing or no number, and where they are no number, bool [N]."""
-    numbers, wrong = np.full(len(texts), np.nan), np.zeros(len(texts), dtype=bool)
-    for index, text in enumerate(texts.tolist()):
-        if text is None:
-            continue
-        try:
-            numbers[index] = float(text)
-        except ValueError:
-            wrong[index] = True
-        else:
-            wrong[index] = numbers[index] != numbers[index] or "_" in text  # "nan", and Python's own 1_000
-    return np.where(wrong, np.nan, numbers), wrong
+class _Reading:
+    """Types one column after the other, and collects what is wrong in all of them."""
 
+    def __init__(self, frame: Frame, types: ColumnTypes) -> None:
+        self._frame, self._types = frame, types
+        self._mistakes = Mistakes()
+        self._refused: list[str] = []
+        self.units: dict[str, str] = {}
 
-def _as_categories(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.object_:
+    def read(self, name: str) -> np.ndarray:
+        """Return a column as float64 or text."""
+        types = self._types
+        column = self._frame.values(name, "make it text or numbers, or drop it.")
+        if name in types.categorical:
+            return as_texts(column, types.missing)
+        if name in types.dates:
+            return self._dates(name, column, types.dates[name])
+        if is_numeric(column.type):
+            return self._numbers(name, column, *as_float64(column))
+        if is_temporal(column.type):
+            self._refuse_temporal(name, column)
+            return np.full(len(column), np.nan)
+        return self._texts(name, column)
+
+    def refuse(self) -> None:
+        """Raise a DataError if anything is wrong."""
+        if self._refused:
+            raise DataError(f"{self._frame.source}: {' '.join(self._refused)}")
+        self._mistakes.refuse()
+
+    def _wrong(self, index: int, what: str, fix: str) -> None:
+        self._mistakes.add(self._frame.source.parent / self._frame.places[index], what, fix)
+
+    def _numbers(self, name: str, column: Any, values: np.ndarray, changed: np.ndarray) -> np.ndarray:
+        """Return ``values`` without those that stand for missing ones; notes what float64 does not hold."""
+        if len(self._types.missing.numbers):
+            gone = np.isin(values, self._types.missing.numbers)
+            values, changed = np.where(gone, np.nan, values), changed & ~gone
+        for index in np.flatnonzero(changed).tolist():
+            what = f"column '{name}' holds {str(column[index])[:60]}, which no 64-bit float is exactly"
+            self._wrong(index, what, TOO_LARGE)
+        for index in np.flatnonzero(np.isinf(values)).tolist():
+            self._wrong(index, f"column '{name}' holds an infinite number", NOT_FINITE)
         return values
-    return np.array([None if value != value else as_text(value) for value in values.tolist()], dtype=object)
+
+    def _texts(self, name: str, column: Any) -> np.ndarray:
+        types, texts = self._types, as_texts(column, self._types.missing)
+        if is_textual(column.type):
+            plain = _plain_numbers(column) if types.numbers.is_plain else None
+            if plain is not None:
+                return self._numbers(name, column, *plain)
+        counts = Counter(text for text in texts.tolist() if text is not None)
+        written = {text: types.numbers.read(text) for text in counts}
+        wrong = {text for text, number in written.items() if number is None}
+        num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
+        if name not in types.numeric and (not num_given or num_wrong > (1 - MOSTLY) * num_given):
+            self._refuse_look_alike(name, texts, counts)
+            return texts
+        self._note_wrong(name, texts, wrong)
+        self._note_symbols(name, texts, {text for text in counts if text not in wrong})
+        numbers = {text: float(number) for text, number in written.items() if number is not None}
+        values = np.array([numbers.get(text, np.nan) for text in texts.tolist()], dtype=np.float64)
+        inexact = {text for text, number in written.items() if number is not None and changes(number)}
+        changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
+        return self._numbers(name, column, values, changed)
+
+    def _note_wrong(self, name: str, texts: np.ndarray, wrong: set[str]) -> None:
+        if not wrong:
+            return
+        told = say_formats(suggest_format(sorted(wrong)[:100]), sorted(wrong)[:100])
+        fix = f"say {told}or {NO_NUMBER}" if told else NO_NUMBER
+        for index, text in enumerate(texts.tolist()):
+            if text in wrong:
+                self._wrong(index, f"column '{name}' holds '{text[:60]}' among numbers", fix)
+
+    def _note_symbols(self, name: str, texts: np.ndarray, numbers: set[str]) -> None:
+        """Note where numbers of one column stand beside other symbols than the first: 5 $ and 5 € are not one unit."""
+        if not self._types.numbers.symbols:
+            return
+        symbols = {text: self._types.numbers.symbol(text) for text in numbers}
+        first = next((text for text in texts.tolist() if text in symbols), None)
+        if first is None or len(set(symbols.values())) == 1:
+            return
+        for index, text in enumerate(texts.tolist()):
+            if text in symbols and symbols[text] != symbols[first]:
+                self._wrong(
+                    index, f"column '{name}' holds '{text[:60]}' among numbers such as '{first[:60]}'", ONE_SYMBOL
+                )
+
+    def _refuse_look_alike(self, name: str, texts: np.ndarray, counts: Mapping[str, int]) -> None:
+        found = look_alike(name, counts) if counts else None
+        if found is not None:
+            place = self._frame.places[texts.tolist().index(found.example)]
+            what = f"column '{name}' holds text that looks like {found.what}, such as '{found.example[:60]}' at {place}"
+            self._refused.append(f"{what}. Fix: {found.fix}, in the catalog.")
+
+    def _refuse_temporal(self, name: str, column: Any) -> None:
+        told = f"column '{name}' holds dates or times ({column.type})"
+        fix = f"'dates: {{{name}: {ISO}}}' to take it for numbers, {INSIST.format(name)}"
+        self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
+
+    def _dates(self, name: str, column: Any, form: str) -> np.ndarray:
+        import pyarrow as pa
+
+        if is_temporal(column.type):
+            self.units[name] = UNIT_OF_TIMES if pa.types.is_time(column.type) else UNIT
+            return days_of(column)
+        self.units[name] = unit_of(form)
+        texts, numbers = as_texts(column, self._types.missing), {None: np.nan}
+        for index, text in enumerate(texts.tolist()):
+            if text not in numbers:
+                try:
+                    numbers[text] = read_date(text, form)
+                except ValueError:
+                    self._wrong(index, f"column '{name}' holds '{text[:60]}', which is no date as '{form}'", NO_DATE)
+                    numbers[text] = np.nan
+        return np.array([numbers[text] for text in texts.tolist()], dtype=np.float64)
+
+
+def _plain_numbers(column: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return texts as float64 and where that changes them, if all are numbers as programs write them; else None."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    filled = compute.if_else(compute.equal(column, ""), None, column)
+    if filled.null_count == len(filled):
+        return None
+    try:
+        values = filled.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    present = filled.is_valid().to_numpy(zero_copy_only=False)
+    if not np.isfinite(values[present]).all():
+        return None
+    changed = np.zeros(len(values), dtype=bool)
+    for index in np.flatnonzero(present & (np.abs(values) >= 2**53)):
+        changed[index] = changes(filled[int(index)].as_py())
+    return values, changed

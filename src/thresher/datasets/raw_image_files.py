@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from thresher.datasets.raw_base import RawSamples, number_places, read_bytes
-from thresher.datasets.raw_frame import parquet_labels
 from thresher.datasets.raw_labels import ClassList, ClassOptions, LabelOptions, label_samples
 from thresher.datasets.raw_pictures import Channels, PictureFileOptions, PictureStack
+from thresher.datasets.raw_rows import join_labels, parquet_labels
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.reader_options import Column, File, FileOptions, Files, Size, Text
 from thresher.errors import DataError, nearest
@@ -47,7 +47,7 @@ class NpzImages(RawSamples[NpzImagesOptions]):
             found = f"'{options.labels}' is {labels.dtype} {list(labels.shape)}"
             raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
         places = number_places(path, len(images))
-        named = label_samples(_plain_labels(labels, options.regression), options.classes, options.regression, places)
+        named = label_samples(labels, options.classes, options.regression, places, options.missing_values)
         return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places)
 
 
@@ -88,7 +88,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
                     stack.add(content or b"", path.parent / str(places[-1][row]))
                     row += 1
         where = np.concatenate(places)
-        named = label_samples(_join(labels), options.classes, options.regression, where)
+        named = label_samples(join_labels(labels), options.classes, options.regression, where, options.missing_values)
         return Samples(stack.images, *named, where, background=options.colour)
 
 
@@ -151,16 +151,6 @@ def _read_array(path: Path, name: str, fix: str) -> np.ndarray:
         raise DataError(f"{path}: not a readable .npz file ({error}). Fix: write it by numpy.savez.") from error
 
 
-def _plain_labels(labels: np.ndarray, regression: bool) -> np.ndarray:
-    """Return labels of an array as `label_samples` takes them: whole numbers as texts where they name classes.
-
-    As float64, the classes 2**53 and 2**53 + 1 would be one.
-    """
-    if labels.dtype.kind == "U" or (labels.dtype.kind in "iu" and not regression):
-        return labels.astype(str).astype(object)
-    return labels.astype(np.float64)
-
-
 def _open_parquet(path: Path, fix: str) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
@@ -205,10 +195,4 @@ def _read_json_numbers(path: Path, fix: str) -> np.ndarray:
         raise DataError(f"{path}: not JSON ({error}). Fix: {fix}") from error
     if not isinstance(numbers, list) or not numbers or not all(type(number) is int for number in numbers):
         raise DataError(f"{path}: not a list of whole numbers. Fix: {fix}")
-    return np.array(numbers, dtype=np.float64)
-
-
-def _join(labels: list[np.ndarray]) -> np.ndarray:
-    """Return the labels of several files as one array; as text where one of them says text."""
-    kinds = {part.dtype for part in labels}
-    return np.concatenate(labels if len(kinds) == 1 else [part.astype(object) for part in labels])
+    return np.array(numbers)

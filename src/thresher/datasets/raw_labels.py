@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence, Set
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import MinLen
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from thresher.datasets.frame.look_alikes import say_formats
+from thresher.datasets.frame.numbers import PLAIN, NumberFormat, suggest_format
+from thresher.datasets.frame.values import NOTHING, Missing, as_float64, as_texts, changes, decode, is_numeric
 from thresher.datasets.raw_base import Mistakes
-from thresher.datasets.reader_options import ReaderOptions, RefusedError, Says
+from thresher.datasets.reader_options import Codes, ReaderOptions, RefusedError, Says
 from thresher.errors import DataError, nearest
+
+LIKE_MISSING = frozenset(
+    [
+        "",
+        "?",
+        "-",
+        "--",
+        ".",
+        "nan",
+        "-nan",
+        "na",
+        "n/a",
+        "n.a.",
+        "n.a",
+        "#n/a",
+        "#na",
+        "#n/a n/a",
+        "<na>",
+        "null",
+        "(null)",
+        "\\n",
+        "none",
+        "nil",
+        "nat",
+        "1.#qnan",
+        "-1.#ind",
+        "1.#ind",
+    ]
+)
+"""What programs and people write for a value that is not there, in small letters."""
+MANY_CLASSES = 50
+"""With more classes than this, and than half of the samples, the labels are no classes."""
+FIX_MANY = "'regression: true' where they are numbers to predict, another column as 'label', or name the classes."
+FIX_CHANGED = "write a number of fewer digits; leave out 'regression: true' where it is an id."
 
 ClassNames = Sequence[str] | Mapping[str, str] | None
 """A list: the classes in their order, which the data names, or counts from 0. A mapping: what the data says -> class,
@@ -56,6 +93,13 @@ class LabelOptions(ClassOptions):
 
     regression: bool = False
     """Labels are numbers."""
+    missing: Codes = Field(default=[])
+    """What stands for a missing value, in all formats, besides an empty cell and null. Numbers are compared as such."""
+
+    @property
+    def missing_values(self) -> Missing:
+        """What stands for a missing value."""
+        return Missing(frozenset(map(str, self.missing)))
 
     @field_validator("regression")
     @classmethod
@@ -65,53 +109,128 @@ class LabelOptions(ClassOptions):
         return regression
 
 
-def make_labels(raw: np.ndarray, class_names: ClassNames, places: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def make_labels(
+    raw: Any, class_names: ClassNames, places: np.ndarray, missing: Missing = NOTHING
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels (int64 [N], -1 where missing) and the class names.
 
     Args:
-        raw: what the data says, [N]: text (dtype object, None where missing) or float64 (NaN where missing).
+        raw: what the data says, [N]: an Arrow array, or a NumPy one of text (dtype object, None where missing), whole
+            numbers or floats (NaN where missing). Whole numbers keep all their digits.
+        missing: what stands for a missing label, besides null and an empty text.
 
     Raises:
-        DataError: labels outside of ``class_names``, with the first places, or no label at all.
+        DataError: labels outside of ``class_names``, that look like missing ones, are one number in two spellings, or
+            infinite, with the first places; no label at all; as many classes as samples.
     """
-    texts = _as_texts(raw)
+    texts = as_texts(_as_arrow(raw), missing).tolist()
     found = set(texts) - {None}
     if not found:
         raise DataError(f"{places[0] if len(places) else 'no sample'}: none of the samples has a label.")
     index, names = _index_of(found, class_names)
     mistakes = Mistakes()
-    for number, text in enumerate(texts if found - index.keys() else []):
-        if text is not None and text not in index:
+    unclear = _unclear(found, index if class_names is not None else {})
+    for number, text in enumerate(texts if unclear or found - index.keys() else []):
+        if text in unclear:
+            mistakes.add(places[number], *unclear[text])
+        elif text is not None and text not in index:
             what = f"label '{text[:100]}' is not declared. {nearest(text[:100], map(str, index))}"
             mistakes.add(places[number], what.removesuffix("."), "mend the label, or complete class_names.")
     mistakes.refuse()
+    if class_names is None and len(found) > max(MANY_CLASSES, len(texts) / 2):
+        told = f"{len(found):,} different labels in {len(texts):,} samples, such as '{texts[0]}'"
+        raise DataError(f"{places[0]}: {told}. Fix: {FIX_MANY}")
     index[None] = -1
     return np.fromiter(map(index.__getitem__, texts), np.int64, len(texts)), names
 
 
-def make_values(raw: np.ndarray, places: np.ndarray) -> np.ndarray:
+def make_values(raw: Any, places: np.ndarray, missing: Missing = NOTHING, form: NumberFormat = PLAIN) -> np.ndarray:
     """Return the labels of a regression, float64 [N], NaN where missing.
 
+    Args:
+        raw: what the data says, as `make_labels` takes it.
+        missing: what stands for a missing label, besides null and an empty text.
+        form: how texts write numbers.
+
     Raises:
-        DataError: what is no finite number, with the first places.
+        DataError: what is no finite number, or one that float64 does not hold, with the first places.
     """
-    values, mistakes = np.full(len(raw), np.nan), Mistakes()
-    for number, value in enumerate(raw.tolist()):
-        if value is None or value != value:
-            continue
-        with suppress(ValueError):
-            values[number] = float(value)
-        if not np.isfinite(values[number]):
-            mistakes.add(places[number], f"label '{str(value)[:100]}' is no finite number", "mend or remove it.")
+    column = _as_arrow(raw)
+    if is_numeric(column.type):
+        values, changed = as_float64(column)
+        gone = np.isnan(values) | np.isin(values, missing.numbers)
+    else:
+        texts = as_texts(column, missing)
+        written = {text: form.read(text) for text in set(texts.tolist()) - {None}}
+        values = np.array([float(written.get(text) or "nan") for text in texts.tolist()], dtype=np.float64)
+        gone = np.array([text is None for text in texts.tolist()], dtype=bool)
+        inexact = {text for text, number in written.items() if number is not None and changes(number)}
+        changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
+    mistakes = Mistakes()
+    for number in np.flatnonzero(~gone & (changed | ~np.isfinite(values))).tolist():
+        text = str(column[number])[:100]
+        if changed[number]:
+            mistakes.add(places[number], f"label {text} is a number that no 64-bit float is exactly", FIX_CHANGED)
+        else:
+            mistakes.add(places[number], f"label '{text}' is no finite number", _fix_number(text))
     mistakes.refuse()
-    return values
+    return np.where(gone, np.nan, values)
 
 
 def label_samples(
-    raw: np.ndarray, class_names: ClassNames, regression: bool, places: np.ndarray
+    raw: Any,
+    class_names: ClassNames,
+    regression: bool,
+    places: np.ndarray,
+    missing: Missing = NOTHING,
+    form: NumberFormat = PLAIN,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels and class names by `make_labels`, or by `make_values` and none for a regression."""
-    return (make_values(raw, places), ()) if regression else make_labels(raw, class_names, places)
+    if regression:
+        return make_values(raw, places, missing, form), ()
+    return make_labels(raw, class_names, places, missing)
+
+
+def _fix_number(text: str) -> str:
+    told = say_formats(suggest_format([text]), [text])
+    return f"say {told}or mend or remove it." if told else "mend or remove it."
+
+
+def _as_arrow(raw: Any) -> Any:
+    import pyarrow as pa
+
+    if not isinstance(raw, np.ndarray):
+        return decode(raw)
+    if raw.dtype == np.object_:
+        return pa.array(raw, pa.large_string())
+    # Arrow knows the machine's own order of bytes and no floats beyond 64 bits.
+    return pa.array(raw.astype(np.float64) if raw.dtype == np.longdouble else raw.astype(raw.dtype.newbyteorder("=")))
+
+
+def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[str, str]]:
+    """Return what is wrong with labels that nobody has declared, and the fix."""
+    unclear = {}
+    numbers: dict[Decimal, str] = {}
+    for text in sorted(found - declared.keys()):
+        if " ".join(text.split()).lower() in LIKE_MISSING:
+            fix = f"list it under 'missing', or under 'class_names' to keep it as a class: '{text}'."
+            unclear[text] = (f"label '{text}' looks like a missing value", fix)
+        number = _as_decimal(text)
+        if number is not None and not number.is_finite():
+            unclear.setdefault(text, (f"label '{text}' is no finite number", "mend or remove it."))
+        elif number is not None and number in numbers:
+            what = f"label '{text}' is the same number as label '{numbers[number]}'"
+            unclear[text] = (what, "write them alike, or map both to one name under 'class_names'.")
+        elif number is not None:
+            numbers[number] = text
+    return unclear
+
+
+def _as_decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def _index_of(found: set[Any], class_names: ClassNames) -> tuple[dict[str | None, int], tuple[str, ...]]:
@@ -123,17 +242,6 @@ def _index_of(found: set[Any], class_names: ClassNames) -> tuple[dict[str | None
     by_number = list(map(str, range(len(names))))
     counted = found <= set(by_number) and not found & set(names)
     return dict(zip(by_number if counted else names, range(len(names)), strict=True)), names
-
-
-def _as_texts(raw: np.ndarray) -> list[str | None]:
-    if raw.dtype == np.object_:
-        return raw.tolist()
-    return [None if value != value else as_text(value) for value in raw.tolist()]
-
-
-def as_text(number: float) -> str:
-    """Return a number as a name: 3 for 3.0."""
-    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _number_first(text: str) -> tuple[bool, float, str]:

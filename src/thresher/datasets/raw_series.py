@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from thresher.datasets.frame.parquet import read_parquet_table
+from thresher.datasets.frame.values import as_float64, decode, is_numeric
 from thresher.datasets.raw_base import Mistakes, RawSamples, number_places
-from thresher.datasets.raw_frame import parquet_labels, read_parquet_table
 from thresher.datasets.raw_labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
+from thresher.datasets.raw_rows import parquet_labels
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.raw_ts import as_objects, read_ts
 from thresher.datasets.reader_options import Column, Columns, File, FileOptions
@@ -72,7 +74,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
         steps = np.stack(values, axis=1).astype(np.float32)
         return Samples(
             as_objects(np.split(steps, ends[0][1:-1])),
-            *label_samples(raw, options.classes, options.regression, places),
+            *label_samples(raw, options.classes, options.regression, places, options.missing_values),
             places,
         )
 
@@ -83,11 +85,26 @@ def _list_column(path: Path, table: Any, name: str) -> tuple[np.ndarray, np.ndar
 
     if name not in table.column_names:
         raise DataError(f"{path}: no column '{name}' (a channel). {nearest(name, table.column_names)}")
-    column = table.column(name)
-    try:
-        lists = column.cast(pa.large_list(pa.float64())).combine_chunks()
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: column '{name}' is of type {column.type}. Fix: lists of numbers.") from error
-    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+    column = decode(table.column(name))
+    if not _is_list(column.type) or not is_numeric(column.type.value_type):
+        raise DataError(f"{path}: column '{name}' is of type {str(column.type)[:80]}. Fix: lists of numbers.")
+    lists = column.cast(pa.large_list(column.type.value_type))
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    return lists.flatten().to_numpy(zero_copy_only=False), np.concatenate([[0], np.cumsum(lengths)])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    values, changed = as_float64(lists.flatten())
+    with np.errstate(over="ignore"):
+        wrong = np.flatnonzero(changed | np.isinf(values.astype(np.float32)))
+    mistakes = Mistakes()
+    for step in wrong.tolist():
+        row = int(np.searchsorted(ends, step, side="right"))
+        told = f"column '{name}' holds {lists.flatten()[step]}, which is infinite, or too large to be held exactly"
+        mistakes.add(f"{path}:{row}", told, "mend or remove the row.")
+    mistakes.refuse()
+    return values, ends
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    views = pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
+    return views or pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)

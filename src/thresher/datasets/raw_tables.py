@@ -1,74 +1,73 @@
-"""Tables with a label: CSV, JSON Lines, Parquet, and those that come with scikit-learn."""
+"""Tables with a label: CSV, JSON, Parquet, and those that come with scikit-learn."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
+from thresher.datasets.frame.dates import ISO
 from thresher.datasets.raw_base import RawSamples
-from thresher.datasets.raw_columns import ColumnTypes, type_columns
-from thresher.datasets.raw_frame import CsvFormat, CsvOptions, Frame, read_frame, refuse_unreadable
+from thresher.datasets.raw_columns import ColumnTypes, choose_columns, type_columns
 from thresher.datasets.raw_labels import LabelOptions, label_samples
+from thresher.datasets.raw_rows import NumberOptions, RowOptions, take_column
 from thresher.datasets.raw_split import Split, SplitOptions
-from thresher.datasets.reader_options import Codes, Column, Columns, File, Share, Text
-from thresher.errors import DataError
+from thresher.datasets.reader_options import Column, Columns, RefusedError, Says, Share
 from thresher.modalities.samples import Samples
 from thresher.modalities.table import Table
 
 
-class TableFileOptions(CsvOptions, LabelOptions, SplitOptions):
+def _known_format(form: str) -> str:
+    if form != ISO and "%" not in form:
+        raise RefusedError(f"'{form}' given", "Fix: iso, or a format such as '%d.%m.%Y' or '%m/%d/%Y %H:%M'.")
+    return form
+
+
+DateFormat = Annotated[str, AfterValidator(_known_format), Says("iso, or a format such as '%d.%m.%Y'")]
+Dates = Annotated[dict[Column, DateFormat], Says("a mapping of columns to formats, such as {bought: '%d.%m.%Y'}")]
+
+
+class TableFileOptions(RowOptions, NumberOptions, LabelOptions, SplitOptions):
     """Of `TableFile`."""
 
-    file: File
-    """Relative to `path`; .parquet and .jsonl by their suffix, anything else is CSV."""
     label: Column
     """The column to predict."""
-    missing: Codes | None = None
-    """What a CSV file writes where a value is missing; by default nothing."""
-    strip: bool = True
-    """Whether blanks around the values of a CSV file are left out."""
-    skip_lines_starting_with: Text | None = None
-    """What begins a comment in a CSV file."""
     drop: Columns | None = None
-    """Columns that are not used."""
+    """Columns that are not used. One without a name is called by its number: `column 1`."""
     numeric: Columns | None = None
-    """Columns of numbers; by default those of a CSV file where every value is one."""
+    """Columns of numbers; without it those where nearly every value is one."""
     categorical: Columns | None = None
-    """Columns of categories, even where every value is a number."""
+    """Columns of categories, also where they hold or look like numbers or dates, or are nearly all distinct."""
+    dates: Dates = Field(default={})
+    """Columns of dates, each with its format: `iso` for ISO 8601, or one of Python's strptime, such as "%d.%m.%Y". A
+    date becomes the number of days since 1970-01-01 UTC, a time of day without a date the part of a day."""
 
 
 class TableFile(RawSamples[TableFileOptions]):
-    """A CSV, JSON Lines or Parquet file of which one column is the label."""
+    """A CSV, JSON or Parquet file of which one column is the label."""
 
     options_type = TableFileOptions
 
     def _read(self) -> Samples:
         """Return the rows as a Table, in the order of the columns in the file."""
         (path,), options = self.paths, self.options
-        form = CsvFormat(
-            options.header,
-            options.columns,
-            options.delimiter,
-            options.encoding,
-            frozenset({""} if options.missing is None else map(str, options.missing)),
-            options.skip_lines_starting_with,
-            options.strip,
+        frame = options.read_rows(path, self._fix)
+        types = ColumnTypes(
+            tuple(options.numeric or ()),
+            tuple(options.categorical or ()),
+            options.dates,
+            options.number_format,
+            options.missing_values,
         )
-        frame = read_frame(path, form, self._fix)
-        types, drop = ColumnTypes(tuple(options.numeric or ()), tuple(options.categorical or ())), options.drop or ()
-        for name in (*drop, *types.numeric, *types.categorical):
-            frame.column(name, "in 'drop', 'numeric' or 'categorical' of the catalog")
-        raw = frame.column(options.label, "the label")
-        used = [name for name in frame.columns if name != options.label and name not in drop]
-        if not used:
-            raise DataError(f"{path}: no columns besides the label. Fix: drop fewer.")
-        refuse_unreadable(frame, [*used, options.label])
-        columns = type_columns(Frame({name: frame.columns[name] for name in used}, frame.places, path), types)
-        named = label_samples(raw, options.classes, options.regression, frame.places)
-        return Samples(Table(columns), *named, frame.places)
+        label = take_column(frame, options.label, "the label", "make it text or numbers.")
+        used = choose_columns(frame, options.label, options.drop or (), types.declared)
+        named = label_samples(
+            label, options.classes, options.regression, frame.places, types.missing, options.number_format
+        )
+        return Samples(type_columns(frame, used, types), *named, frame.places)
 
 
 BUNDLED = {

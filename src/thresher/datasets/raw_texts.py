@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from thresher.datasets.raw_base import Mistakes, RawSamples, read_lines
-from thresher.datasets.raw_frame import CsvFormat, CsvOptions, read_frame, refuse_unreadable
+from thresher.datasets.frame.files import read_lines
+from thresher.datasets.frame.values import as_texts, is_textual
+from thresher.datasets.raw_base import Mistakes, RawSamples
 from thresher.datasets.raw_labels import LabelOptions, label_samples
+from thresher.datasets.raw_rows import NumberOptions, RowOptions, take_column
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.reader_options import Column, Encoding, File, FileOptions
 from thresher.errors import DataError
@@ -19,7 +21,7 @@ class LabeledLinesOptions(FileOptions, LabelOptions, SplitOptions):
     """Of `LabeledLines`."""
 
     file: File
-    """Relative to `path`. Empty lines are skipped."""
+    """Relative to `path`; may be compressed as .gz, .zst or .bz2. Empty lines are skipped."""
     encoding: Encoding = "utf-8"
     """Of the file."""
 
@@ -44,15 +46,13 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
         if not texts:
             raise DataError(f"{path}: holds no lines. Fix: {self._fix}")
         where, raw = np.array(places, dtype=object), np.array(labels, dtype=object)
-        named = label_samples(raw, options.classes, options.regression, where)
+        named = label_samples(raw, options.classes, options.regression, where, options.missing_values)
         return Samples(np.array(texts, dtype=object), *named, where)
 
 
-class TextTableOptions(CsvOptions, LabelOptions, SplitOptions):
+class TextTableOptions(RowOptions, NumberOptions, LabelOptions, SplitOptions):
     """Of `TextTable`."""
 
-    file: File
-    """Relative to `path`; .parquet and .jsonl by their suffix, anything else is CSV."""
     text: Column = "text"
     """The column of texts."""
     label: Column = "label"
@@ -60,21 +60,29 @@ class TextTableOptions(CsvOptions, LabelOptions, SplitOptions):
 
 
 class TextTable(RawSamples[TextTableOptions]):
-    """CSV, JSON Lines or Parquet with a column of texts and one of labels."""
+    """A CSV, JSON or Parquet file with a column of texts and one of labels."""
 
     options_type = TextTableOptions
 
     def _read(self) -> Samples:
         (path,), options = self.paths, self.options
-        form = CsvFormat(options.header, options.columns, options.delimiter, options.encoding)
-        frame = read_frame(path, form, self._fix)
-        texts, labels = frame.column(options.text, "the texts"), frame.column(options.label, "the labels")
-        refuse_unreadable(frame, [options.text, options.label])
-        if texts.dtype != np.object_:
-            raise DataError(f"{path}: column '{options.text}' holds numbers. Fix: name the column of texts as 'text'.")
-        mistakes = Mistakes()
+        frame = options.read_rows(path, self._fix)
+        column = take_column(frame, options.text, "the texts", "name the column of texts as 'text'.")
+        labels = take_column(frame, options.label, "the labels", "make it text or numbers.")
+        if not is_textual(column.type) and column.null_count < len(column):
+            fix = "Fix: name the column of texts as 'text'."
+            raise DataError(f"{path}: column '{options.text}' holds {column.type}, no texts. {fix}")
+        texts, mistakes = as_texts(column, options.missing_values), Mistakes()
         for place, text in zip(frame.places, texts, strict=True):
             if text is None or not text.strip():
                 mistakes.add(f"{path.parent / place}", f"no text in column '{options.text}'", FIX_TEXT)
         mistakes.refuse()
-        return Samples(texts, *label_samples(labels, options.classes, options.regression, frame.places), frame.places)
+        named = label_samples(
+            labels,
+            options.classes,
+            options.regression,
+            frame.places,
+            options.missing_values,
+            options.number_format,
+        )
+        return Samples(texts, *named, frame.places)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thresher.datasets.raw_base import Mistakes, read_lines
+from thresher.datasets.frame.files import read_lines
+from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
 
 FIX_LINE = "mend or remove the line."

@@ -12,11 +12,33 @@ from pydantic import Field
 from thresher.config import Config
 from thresher.errors import nearest
 from thresher.modalities.encoder import UnencodableError, is_number
+from thresher.modalities.table import empty_as
 
 LARGEST = float(np.finfo(np.float32).max)
 MAX_LISTED = 30
 """Categories that a sentence lists."""
 UNSEEN = 0
+EXACT = 2**53
+"""Up to here float64 holds every whole number."""
+
+
+def category_text(value: str | float | None) -> str | None:
+    """Return the category that ``value`` of a file or of a JSON document names: 3 for 3.0, true for True.
+
+    Whole numbers of any size keep all their digits.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return str(int(value))
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _changes(value: int) -> bool:
+    try:
+        return int(float(value)) != value
+    except OverflowError:  # told as too large
+        return False
 
 
 class NumericColumn(Config):
@@ -30,10 +52,13 @@ class NumericColumn(Config):
     median: float
     has_missing: bool
     """Whether the training split lacks values here; there is a flag for it then."""
+    unit: str = ""
+    """What the numbers are, such as days since 1970-01-01 UTC; empty where that is not known."""
 
     @property
     def expected(self) -> str:
-        return f"{self.name}: a number{' or null' if self.has_missing else ''}"
+        unit = f" of {self.unit}" if self.unit else ""
+        return f"{self.name}: a number{unit}{' or null' if self.has_missing else ''}"
 
     @property
     def typical(self) -> float:
@@ -44,7 +69,10 @@ class NumericColumn(Config):
         if value is None:
             return "" if self.has_missing else f"{self.name}: null, but training had no missing value here."
         if not is_number(value):
-            return f"{self.name}: {_shown(value)} is no number."
+            unit = f" of {self.unit}" if self.unit else ""
+            return f"{self.name}: {_shown(value)} is no number. Expected one of JSON{unit}, such as {self.median:.6g}."
+        if isinstance(value, int) and abs(value) > EXACT and _changes(value):
+            return f"{self.name}: {_shown(value)} is a whole number that no 64-bit float is exactly."
         try:
             standardized = abs((float(value) - self.mean) / self.std)
         except OverflowError:
@@ -57,6 +85,7 @@ class NumericColumn(Config):
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return float64 [N] standardized, 0 where missing."""
+        values = empty_as(values, np.dtype(np.float64))
         if values.dtype != np.float64:
             raise UnencodableError(0, f"Column {self.name} holds text. Expected numbers, as in training.")
         with np.errstate(over="ignore"):
@@ -88,20 +117,22 @@ class CategoricalColumn(Config):
 
     def problem(self, value: Any, refuse_unseen: bool) -> str:
         """Return in a sentence why ``value`` of a request cannot be encoded, or ""."""
-        if value is not None and not isinstance(value, str):
+        if value is not None and not isinstance(value, (str, int, float)):
             return f"{self.name}: {_shown(value)} is no text."
+        value = category_text(value)
         if value in self._codes or not refuse_unseen:
             return ""
         if value is None:
             return f"{self.name}: null, but training had no missing value here. Allowed: {_listed(self._texts)}."
         return f"{self.name}: '{value[:100]}' was not in the training data. {_hint(value[:100], self._texts)}"
 
-    def encode_one(self, value: str | None) -> float:
+    def encode_one(self, value: str | float | None) -> float:
         """Return one value of a request, in which there is no problem, as `encode` does."""
-        return self._codes.get(value, UNSEEN)
+        return self._codes.get(category_text(value), UNSEEN)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return the code of each value, float64 [N]."""
+        values = empty_as(values, np.dtype(np.object_))
         if values.dtype != np.object_:
             raise UnencodableError(0, f"Column {self.name} holds numbers. Expected text, as in training.")
         return np.fromiter((self._codes.get(value, UNSEEN) for value in values.tolist()), np.float64, len(values))
@@ -118,11 +149,12 @@ class CategoricalColumn(Config):
 AnyColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]
 
 
-def fit_column(name: str, values: np.ndarray) -> NumericColumn | CategoricalColumn:
+def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn | CategoricalColumn:
     """Return what a column of the training split holds.
 
     Args:
         values: as `Table` has them, float64 or text, [N].
+        unit: what the numbers are, where that is known.
 
     Raises:
         UnencodableError: an infinite number, or none at all.
@@ -144,6 +176,7 @@ def fit_column(name: str, values: np.ndarray) -> NumericColumn | CategoricalColu
         std=_deviation(given),
         median=float(np.median(given)),
         has_missing=bool(missing.any()),
+        unit=unit,
     )
 
 
@@ -164,4 +197,6 @@ def _hint(given: str, names: list[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:60] if isinstance(value, (str, float, bool)) else f"{type(value).__name__} of JSON"
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a whole number of more than 40 digits"
+    return repr(value)[:60] if isinstance(value, (str, int, float)) else f"{type(value).__name__} of JSON"

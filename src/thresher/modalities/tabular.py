@@ -13,7 +13,7 @@ from thresher.modalities.columns import AnyColumn, CategoricalColumn, NumericCol
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.inputs import TabularInput
 from thresher.modalities.samples import Inputs, Samples
-from thresher.modalities.table import Table
+from thresher.modalities.table import Table, is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,9 @@ class TabularEncoder(Encoder):
         table = samples.inputs
         assert isinstance(table, Table)
         try:
-            columns = tuple(fit_column(name, values) for name, values in table.columns.items())
+            columns = tuple(
+                fit_column(name, values, table.units.get(name, "")) for name, values in table.columns.items()
+            )
         except UnencodableError as error:
             raise DataError(f"{samples.place(error.index)}: {error}") from error
         return cls(columns=columns, unseen_categories=config.unseen_categories, class_names=samples.class_names)
@@ -100,7 +102,7 @@ class TabularEncoder(Encoder):
         assert isinstance(inputs, Table)
         self._check_names(inputs.columns, "column", _RowsError)
         numeric = [column.encode(inputs.columns[column.name]) for column in self._numeric]
-        flags = [np.isnan(inputs.columns[column.name]) for column in self._numeric if column.has_missing]
+        flags = [is_missing(inputs.columns[column.name]) for column in self._numeric if column.has_missing]
         codes = [column.encode(inputs.columns[column.name]) for column in self._categorical]
         return np.stack([*numeric, *flags, *codes], axis=1, dtype=np.float32, casting="unsafe")
 
@@ -154,12 +156,8 @@ def describe_rows(samples: Samples, encoding: TabularEncoding) -> pd.DataFrame:
     table = samples.inputs
     assert isinstance(table, Table)
     columns = {name_in_sample_table(name): values for name, values in table.columns.items()}
-    num_missing = np.sum([_is_missing(values) for values in columns.values()], axis=0, dtype=np.int64)
+    num_missing = np.sum([is_missing(values) for values in columns.values()], axis=0, dtype=np.int64)
     return pd.DataFrame({**columns, "num_missing": num_missing}, index=range(len(samples)))
-
-
-def _is_missing(values: np.ndarray) -> np.ndarray:
-    return np.array([value is None for value in values]) if values.dtype == np.object_ else np.isnan(values)
 
 
 def name_in_sample_table(column: str) -> str:

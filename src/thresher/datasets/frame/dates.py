@@ -1,0 +1,118 @@
+"""Dates as numbers: days since 1970-01-01, by a format that the catalog entry declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+ISO = "iso"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MIDNIGHT = datetime(1900, 1, 1, tzinfo=UTC)
+"""The day that a format without one gives."""
+DAY = timedelta(days=1)
+UNIT, UNIT_OF_TIMES = "days since 1970-01-01 UTC", "days since midnight"
+
+FORMATS = (
+    "%d.%m.%Y",
+    "%d.%m.%y",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%Y/%m/%d",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%Y/%m/%d %H:%M:%S",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%m-%Y %H:%M",
+    "%d-%m-%Y %H:%M:%S",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%b %d %Y",
+    "%B %d %Y",
+    "%Y-%m",
+    "%Y.%m.%d",
+    "%H:%M",
+    "%H:%M:%S",
+    "%I:%M %p",
+)
+"""What is tried, besides ISO 8601, to say which format a column may have."""
+LIKE_A_DATE = re.compile(
+    r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([T ].*)?"
+    r"|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?"
+    r"|(?i:\d{1,2}[. -]+[a-zäéû]{3,9}\.?[ -]+\d{2,4}.*|[a-z]{3,9}\.? \d{1,2},? \d{4}.*)"
+)
+
+
+def unit_of(form: str) -> str:
+    """Return in words what number a date of the format ``form`` becomes."""
+    return UNIT if form == ISO or re.search(r"%[-dmyYbBjGUWVxcDFsf]", form.replace("%f", "")) else UNIT_OF_TIMES
+
+
+def read_date(text: str, form: str) -> float:
+    """Return a date as days since 1970-01-01 UTC, a time of day as the part of a day.
+
+    A date without a time zone is taken for UTC.
+
+    Args:
+        form: "iso" for ISO 8601, or a format of Python's strptime.
+
+    Raises:
+        ValueError: it is no date of that format.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip()) if form == ISO else datetime.strptime(text.strip(), form)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return (zoned - (EPOCH if unit_of(form) == UNIT else MIDNIGHT)) / DAY
+
+
+def days_of(column: Any) -> np.ndarray:
+    """Return an Arrow array of dates, times of day or both as days, float64 [N], NaN where missing."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_date(kind):
+        numbers = column.cast(pa.date32()).cast(pa.int32())
+        per_day = 1.0
+    else:
+        width = pa.int32() if pa.types.is_time32(kind) else pa.int64()
+        numbers = column.cast(width)
+        per_day = 86_400.0 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    present = numbers.is_valid().to_numpy(zero_copy_only=False)
+    values = numbers.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) / per_day
+    return np.where(present, values, np.nan)
+
+
+def is_like_a_date(text: str) -> bool:
+    """Return whether ``text`` looks like a date or a time of day."""
+    return LIKE_A_DATE.fullmatch(text.strip()) is not None
+
+
+def suggest_dates(texts: Sequence[str]) -> list[str]:
+    """Return the formats by which all of ``texts`` are dates; two where either may be."""
+    return [form for form in (ISO, *FORMATS) if all(_is_date(text, form) for text in texts)][:2]
+
+
+def _is_date(text: str, form: str) -> bool:
+    try:
+        read_date(text, form)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""The bytes, the text and the lines of a file, compressed or not, and what its name says of its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thresher.errors import DataError
+
+CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+"""Suffix -> the codec as pyarrow calls it."""
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+    ".jsonl": "json lines",
+    ".ndjson": "json lines",
+    ".json": "json",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+}
+"""Suffix -> format; what has another one is read as CSV."""
+UNREADABLE = {
+    ".xlsx": "a spreadsheet",
+    ".xls": "a spreadsheet",
+    ".ods": "a spreadsheet",
+    ".zip": "an archive of files",
+    ".7z": "an archive of files",
+    ".xz": "compressed by xz",
+    ".feather": "an Arrow file",
+    ".arrow": "an Arrow file",
+    ".orc": "an ORC file",
+    ".avro": "an Avro file",
+    ".pkl": "a Python pickle",
+    ".h5": "an HDF5 file",
+}
+READABLE = "CSV, Parquet or JSON Lines, plain or as .gz, .zst or .bz2"
+
+
+def format_of(path: Path) -> str:
+    """Return "parquet", "json lines", "json", "tsv" or "csv", by the suffix in any case, before that of compression.
+
+    Raises:
+        DataError: a suffix of what is none of these.
+    """
+    name = Path(path.name.lower())
+    if name.suffix in CODECS:
+        name = name.with_suffix("")
+    if name.suffix in UNREADABLE:
+        raise DataError(f"{path}: {UNREADABLE[name.suffix]}, which is not read. Fix: save it as {READABLE}.")
+    return FORMATS.get(name.suffix, "csv")
+
+
+def read_content(path: Path, fix: str) -> bytes:
+    """Return the content of the file at ``path``, decompressed by its suffix; raises DataError where it cannot be."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: {fix}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
+    codec = CODECS.get(path.suffix.lower())
+    return content if codec is None else _decompress(path, content, codec)
+
+
+def _decompress(path: Path, content: bytes, codec: str) -> bytes:
+    import pyarrow as pa
+
+    try:
+        return bytes(pa.CompressedInputStream(pa.BufferReader(content), codec).read())
+    except OSError as error:
+        raise DataError(f"{path}: damaged as {codec} ({error}). Fix: copy or compress the file again.") from error
+
+
+def read_text(path: Path, encoding: str, fix: str) -> str:
+    """Return the text of the file at ``path``, without a byte order mark.
+
+    Raises:
+        DataError: no such file, an encoding that does not exist, bytes that are none of it, with the line.
+    """
+    content = read_content(path, fix)
+    try:
+        text = content.decode(encoding)
+    except LookupError as error:
+        raise DataError(f"encoding: '{encoding}' is unknown. Fix: such as utf-8 or latin-1.") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        advice = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+        raise DataError(
+            f"{path}:{line}: byte 0x{content[min(error.start, len(content) - 1)]:02x} is not {encoding}. "
+            f"Fix: name the file's encoding in the catalog, such as 'encoding: {advice}'."
+        ) from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: not {encoding} ({error}). Fix: name the file's encoding in the catalog.") from error
+    return text.removeprefix("\ufeff")
+
+
+def read_lines(path: Path, encoding: str, fix: str) -> list[str]:
+    """Return the lines of the text file at ``path``, without their ends; raises DataError as `read_text` does."""
+    return lines_of(read_text(path, encoding, fix))
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of ``text``, without their ends."""
+    # Not splitlines, which takes control characters and Unicode's own separators for ends.
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]

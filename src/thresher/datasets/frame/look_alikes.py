@@ -1,0 +1,82 @@
+"""Columns of text that are no categories: what looks like numbers or dates, with what the catalog should say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from thresher.datasets.frame.dates import is_like_a_date, suggest_dates
+from thresher.datasets.frame.numbers import (
+    NumberFormat,
+    has_letters,
+    is_like_a_number,
+    say_format,
+    suggest_format,
+)
+
+MOSTLY = 0.9
+"""Of the values of a column: where more can be read as numbers or dates, it is a column of these."""
+MANY, SOME = 20, 0.1
+"""Where a column has more than so many different values that look like numbers or dates, and they are this share of
+its values, they are no names of categories either."""
+MAX_TRIED = 500
+"""Different values of a column by which a format is guessed."""
+INSIST = "'categorical: [{0}]' to take it for categories, or 'drop: [{0}]'"
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """Why a column is not taken for categories, and what to write."""
+
+    what: str
+    example: str
+    """The first of its values that look so."""
+    fix: str
+
+
+def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
+    """Return why the column ``name`` is not taken for categories, or None.
+
+    Args:
+        counts: how often each value is there.
+    """
+    insist = INSIST.format(f"'{name}'" if not name.replace("_", "").isalnum() else name)
+    dates = {text: count for text, count in counts.items() if is_like_a_date(text)}
+    if dates:
+        formats = suggest_dates(list(dates)[:MAX_TRIED])
+        if _are_most(dates, counts, bool(formats)):
+            told = " or ".join(f"'dates: {{{name}: \"{form}\"}}'" for form in formats)
+            either = (
+                f"{told}{', whichever is meant' if len(formats) > 1 else ''} to take it for numbers, " if told else ""
+            )
+            return LookAlike("dates or times", next(iter(dates)), f"say {either}{insist}")
+    numbers = _numbers_of(counts)
+    formats_of_numbers = suggest_format(list(numbers)[:MAX_TRIED])
+    read = {text: count for text, count in counts.items() if any(form.read(text) for form in formats_of_numbers)}
+    if not _are_most(read, counts, True) and not _are_most(numbers, counts, False):
+        return None
+    odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)
+    return LookAlike("numbers", odd[0], f"say {say_formats(formats_of_numbers, odd)}{insist}")
+
+
+def say_formats(formats: list[NumberFormat], texts: list[str]) -> str:
+    """Return what to write so that ``texts`` are numbers, or "" where nothing does that for most of them."""
+    told = [say_format(form) for form in formats if sum(bool(form.read(text)) for text in texts) > len(texts) / 2]
+    told = [f"'{one}'" for one in told if one]
+    return f"{' or '.join(told)}{', whichever is meant' if len(told) > 1 else ''}, " if told else ""
+
+
+def _are_most(chosen: Mapping[str, int], counts: Mapping[str, int], is_readable: bool) -> bool:
+    share = sum(chosen.values()) / sum(counts.values())
+    return (is_readable and share >= MOSTLY) or (len(chosen) > MANY and share >= SOME)
+
+
+def _numbers_of(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the values that look like numbers; those with a unit of letters only where many have the same one."""
+    like = {text: count for text, count in counts.items() if is_like_a_number(text)}
+    bare = {text: count for text, count in like.items() if not has_letters(text) or NumberFormat().read(text)}
+    units = Counter("".join(filter(str.isalpha, text)) for text in like if text not in bare)
+    unit, number = units.most_common(1)[0] if units else ("", 0)
+    with_unit = {text for text in like if text not in bare and "".join(filter(str.isalpha, text)) == unit}
+    return {text: count for text, count in like.items() if text in bare or (number > MANY and text in with_unit)}

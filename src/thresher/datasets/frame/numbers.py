@@ -1,0 +1,142 @@
+"""Numbers as people write them: decimal commas, separated thousands, signs of currencies, and what they look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+BLANKS = " \u00a0\u2009\u202f"
+QUOTES = "'\u2019"
+MINUS = "-\u2212"
+"""The hyphen of keyboards, and the sign of typography."""
+SYMBOLS = "%‰€$£¥₹₽₩₺₴₫฿₦₱₪¢"
+"""What stands beside a number and is no unit of letters."""
+INFINITE = ("inf", "infinity")
+MAX_UNIT = 4
+"""Letters of a unit, such as kg or EUR."""
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How a file writes numbers.
+
+    Attributes:
+        decimal: what divides the whole part from the fraction.
+        thousands: what may stand between groups of digits, or None; a blank stands for all kinds of blanks, an
+            apostrophe for both.
+        symbols: what stands before or after each number of a column and is left out, such as % or EUR.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+    symbols: Sequence[str] = field(default=())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return self.decimal == "." and self.thousands is None and not self.symbols
+
+    def read(self, text: str) -> str | None:
+        """Return the number ``text`` as Python writes it, such as 1234.5 for 1.234,5; None where it is none."""
+        if not text.isascii():
+            text = _plain_digits(text)
+        found = self._pattern.fullmatch(text.strip())
+        if found is None:
+            return text if text.strip().lstrip("+-").lower() in INFINITE else None
+        sign, inner, whole, fraction, exponent = found.group("sign", "inner", "whole", "fraction", "exponent")
+        digits = re.sub(r"\D", "", whole)
+        if not digits and not fraction:
+            return None
+        negative = "-" if (sign or inner or "+") in MINUS else ""
+        return f"{negative}{digits or '0'}{f'.{fraction}' if fraction else ''}{exponent or ''}"
+
+    def symbol(self, text: str) -> str:
+        """Return which of the symbols stands beside the number ``text``, or ""."""
+        found = self._pattern.fullmatch(text.strip())
+        return (found.group("before") or found.group("after") or "") if found else ""
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        blank = f"[{BLANKS}]*"
+        grouped = ""
+        if self.thousands is not None:
+            between = _class_of(self.thousands)
+            grouped = rf"[0-9]{{1,3}}(?:{between}[0-9]{{2,3}})*{between}[0-9]{{3}}|"
+        symbols = "|".join(re.escape(symbol) for symbol in sorted(self.symbols, key=len, reverse=True)) or r"(?!)"
+        return re.compile(
+            rf"(?P<sign>[{MINUS}+])?(?:(?P<before>{symbols}){blank})?(?(sign)|(?P<inner>[{MINUS}+])?)"
+            rf"(?P<whole>{grouped}[0-9]*)(?:{re.escape(self.decimal)}(?P<fraction>[0-9]*))?"
+            rf"(?P<exponent>[eE][+-]?[0-9]+)?(?:{blank}(?P<after>{symbols}))?"
+        )
+
+
+PLAIN = NumberFormat()
+
+
+def _class_of(separator: str) -> str:
+    for alike in (BLANKS, QUOTES):
+        if separator in alike:
+            return f"[{alike}]"
+    return re.escape(separator)
+
+
+def _plain_digits(text: str) -> str:
+    """Return ``text`` with digits of other scripts as those of ASCII, as Python's float takes them."""
+    return "".join(str(int(character)) if character.isdecimal() else character for character in text)
+
+
+LIKE_A_NUMBER = re.compile(
+    rf"[({{]?\s*[+\-\u2212\u2013]?\s*(?P<before>[{SYMBOLS}]|[A-Z]{{3}}\s)?\s*[+\-\u2212\u2013]?\s*"
+    rf"(?P<digits>[0-9]+(?:[.,'\u2019{BLANKS}_][0-9]+)*|[.,][0-9]+)[.,]?-?(?P<exponent>[eE][+-]?[0-9]+)?"
+    rf"\s*(?P<after>[{SYMBOLS}]|[A-Za-z\u00b0\u00b5\u03bc][A-Za-z/\u00b2\u00b3]{{0,{MAX_UNIT - 1}}})?"
+    rf"[\-\u2212]?\s*[)}}]?"
+)
+"""A number with what people put around and into it; also what only looks like one."""
+
+
+def is_like_a_number(text: str) -> bool:
+    """Return whether ``text`` looks like a number, in whatever way it may be written, also with a unit."""
+    return LIKE_A_NUMBER.fullmatch(text.strip()) is not None
+
+
+def has_letters(text: str) -> bool:
+    """Return whether ``text`` has letters, as those of a unit or of an exponent."""
+    return any(character.isalpha() for character in text)
+
+
+def suggest_format(texts: Sequence[str]) -> list[NumberFormat]:
+    """Return the formats by which most of ``texts`` are numbers, where it is at least one; two where either may be."""
+    symbols = _symbols_of(texts)
+    candidates = [NumberFormat(decimal, thousands, symbols) for decimal, thousands in CANDIDATES]
+    scores = [sum(candidate.read(text) is not None for text in texts) for candidate in candidates]
+    best = max(scores, default=0)
+    chosen = [candidate for candidate, score in zip(candidates, scores, strict=True) if score == best and best]
+    fewest = min((_options(candidate) for candidate in chosen), default=0)
+    return [candidate for candidate in chosen if _options(candidate) == fewest][:2]
+
+
+CANDIDATES = [
+    (decimal, thousands)
+    for decimal, separators in ((".", (None, ",", " ", "'", "_")), (",", (None, ".", " ", "'", "_")))
+    for thousands in separators
+]
+
+
+def _options(form: NumberFormat) -> int:
+    return (form.decimal != ".") + (form.thousands is not None)
+
+
+def _symbols_of(texts: Sequence[str]) -> tuple[str, ...]:
+    found = [match for text in texts if (match := LIKE_A_NUMBER.fullmatch(text.strip()))]
+    symbols = {(match["before"] or "").strip() or match["after"] or "" for match in found} - {""}
+    return tuple(sorted(symbols)) if len(symbols) <= 1 else ()
+
+
+def say_format(form: NumberFormat) -> str:
+    """Return ``form`` as a catalog entry writes it."""
+    told = [f'decimal: "{form.decimal}"'] if form.decimal != "." else []
+    told += [f'thousands: "{form.thousands}"'] if form.thousands is not None else []
+    told += [f"symbols: [{', '.join(map(repr, form.symbols))}]"] if form.symbols else []
+    return " and ".join(told)

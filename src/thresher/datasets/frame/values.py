@@ -1,0 +1,171 @@
+"""The values of an Arrow column, exactly: as text, or as float64 with what that would change named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from thresher.modalities.columns import category_text
+
+EXACT = 2**53
+"""Up to here float64 holds every whole number."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What stands for a missing value besides an empty cell and null: texts, and what they say as numbers."""
+
+    codes: frozenset[str] = frozenset()
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The codes that are numbers, float64: -999 also stands for -999.0."""
+        values = (_as_float(code) for code in self.codes)
+        return np.array([value for value in values if value is not None and value == value], dtype=np.float64)
+
+    def __contains__(self, text: str) -> bool:
+        """Return whether ``text`` stands for a missing value."""
+        if not text or text in self.codes:
+            return True
+        value = _as_float(text) if len(self.numbers) else None
+        return value is not None and bool((self.numbers == value).any())
+
+
+NOTHING = Missing()
+
+
+def is_numeric(kind: Any) -> bool:
+    """Return whether an Arrow type is of numbers."""
+    import pyarrow as pa
+
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def is_temporal(kind: Any) -> bool:
+    """Return whether an Arrow type is of dates, of times of day, or of both."""
+    import pyarrow as pa
+
+    return pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind)
+
+
+def is_textual(kind: Any) -> bool:
+    """Return whether an Arrow type is of texts."""
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def is_readable(kind: Any) -> bool:
+    """Return whether an Arrow type is of texts, numbers, truths or dates, or of nulls alone."""
+    import pyarrow as pa
+
+    plain = is_numeric(kind) or is_temporal(kind) or is_textual(kind)
+    return plain or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+
+
+def decode(column: Any) -> Any:
+    """Return an Arrow array without what only says how it is stored: a dictionary, an extension, a view, run ends."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    while True:
+        if isinstance(column.type, pa.BaseExtensionType):
+            column = column.storage
+        elif pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        elif pa.types.is_run_end_encoded(column.type):
+            column = compute.run_end_decode(column)
+        elif pa.types.is_string_view(column.type):
+            column = column.cast(pa.large_string())
+        else:
+            return column
+
+
+def as_texts(column: Any, missing: Missing) -> np.ndarray:
+    """Return each value of an Arrow array as text, exactly: dtype object [N], None where missing.
+
+    Whole numbers are written without a point, float32 in as few digits as tell it apart, decimals without zeros at
+    their end, dates by ISO 8601, and truths as true and false.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_null(column.type):
+        return np.full(len(column), None, dtype=object)
+    found = column.dictionary_encode()
+    if len(found.dictionary) > len(column) // 2 and is_textual(column.type) and not missing.codes:
+        texts: np.ndarray = column.to_numpy(zero_copy_only=False)
+        texts = texts.copy()
+        texts[texts == ""] = None
+        return texts
+    written = [_as_text(value, column.type) for value in found.dictionary.to_pylist()]
+    kept = [None if text is None or text in missing else text for text in written]
+    chosen = np.array([*kept, None], dtype=object)
+    return chosen[found.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+
+
+def _as_text(value: Any, kind: Any) -> str | None:
+    import pyarrow as pa
+
+    if isinstance(value, float):
+        if value != value:
+            return None
+        narrow = {pa.float16(): np.float16, pa.float32(): np.float32}.get(kind)
+        return category_text(value if narrow is None or value.is_integer() else float(str(narrow(value))))
+    if pa.types.is_decimal(kind) and value is not None:
+        written = f"{value:f}"  # normalize() would round to 28 digits
+        return written.rstrip("0").rstrip(".") if "." in written else written
+    if is_temporal(kind) and value is not None:
+        return str(value.isoformat())
+    return None if value is None else category_text(value)
+
+
+def as_float64(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return an Arrow array of numbers as float64, NaN where missing, and where that changes a whole number.
+
+    Returns:
+        values: float64 [N].
+        changed: bool [N].
+    """
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.type):
+        return float64_of_texts(column.cast(pa.string()).to_pylist())
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(column.type):
+        return column.to_numpy(zero_copy_only=False).astype(np.float64), np.zeros(len(column), dtype=bool)
+    whole = column.fill_null(0).to_numpy(zero_copy_only=False)
+    values, changed = whole.astype(np.float64), np.zeros(len(whole), dtype=bool)
+    for index in np.flatnonzero(np.abs(values) >= EXACT):
+        changed[index] = int(values[index]) != int(whole[index])
+    return np.where(present, values, np.nan), changed
+
+
+def float64_of_texts(texts: Iterable[str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return texts that are numbers as float64, and where that changes a number beyond 2^53, as `as_float64` does."""
+    pairs = [(np.nan, False) if text is None else (float(text), changes(text)) for text in texts]
+    return np.array([value for value, _ in pairs], dtype=np.float64), np.array(
+        [wrong for _, wrong in pairs], dtype=bool
+    )
+
+
+def changes(text: str) -> bool:
+    """Return whether float64 makes another number of ``text``, which is written in full and beyond 2^53."""
+    from decimal import Decimal
+
+    value = float(text)
+    if abs(value) < EXACT or not np.isfinite(value) or "e" in text.lower():
+        return False
+    return Decimal(text.strip()) != Decimal(value)
+
+
+def _as_float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
