@@ -14,13 +14,13 @@ import pytest
 import tritonclient.grpc as client
 import tritonclient.grpc.aio as aio_client
 import uvloop
-import zttp
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from helpers.any_modality import MODALITIES, TASKS, as_json, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
 from prometheus_client import generate_latest
+from raw_http2 import GRPC, RawHttp2
 from tiny_rpc import Running, raw_request, triton, typed_request
 from tiny_service import CLASS_NAMES, make_info
 from tritonclient.utils import InferenceServerException
@@ -30,39 +30,19 @@ from thresher.serving.batcher import DeadlineError, OverloadedError
 from thresher.serving.bundle import Bundle
 from thresher.serving.listening import PortError
 from thresher.serving.rpc.messages import METHODS, SERVICE
-from thresher.serving.rpc.server import FAST, GRPCIO, SERVER, RpcServer, start_rpc_server
+from thresher.serving.rpc.server import start_rpc_server
 
 IMAGES = np.random.default_rng(2).integers(0, 256, (20, 1, 8, 6), np.uint8)
 
 
-SERVERS = {
-    "fast on asyncio": (FAST, asyncio.new_event_loop),
-    "fast on uvloop": (FAST, uvloop.new_event_loop),
-    "grpcio": (GRPCIO, asyncio.new_event_loop),
-}
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS.keys())
+@pytest.fixture(scope="module", params=LOOPS.values(), ids=LOOPS.keys())
 def running(bundle: Bundle, request: pytest.FixtureRequest) -> Iterator[Running]:
-    kind, new_loop = request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SERVER, kind)
-        server = Running(bundle, new_loop)
+    server = Running(bundle, request.param)
     yield server
     server.close()
-
-
-@pytest.fixture(scope="module")
-def running_fast(bundle: Bundle) -> Iterator[Running]:
-    server = Running(bundle)
-    yield server
-    server.close()
-
-
-def test_another_server_is_not_known(running_fast: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SERVER, "quick")
-    with pytest.raises(PortError, match="THRESHER_GRPC_SERVER is 'quick'"):
-        running_fast.run(start_rpc_server(running_fast.predictor, "127.0.0.1", 0))
 
 
 def raw_output(answer: Any, place: int = 0) -> np.ndarray:
@@ -354,49 +334,33 @@ def test_a_client_that_leaves_frees_its_place(running: Running, monkeypatch: pyt
     assert running.call("ServerLive", b"").live
 
 
-def http2(port: int, method: bytes, *headers: tuple[bytes, bytes], path: bytes = b"/x/y", is_whole: bool = True) -> Any:
-    """Return the head of the answer to a request that no gRPC client would make."""
-    connection = zttp.Connection(zttp.CLIENT, zttp.HTTP2)
-    connection.initiate_connection()
-    stream = connection.send_request(method, path, b"2", [(b"host", b"x"), *headers])
-    if is_whole:
-        stream.end_message()
-    with socket.create_connection(("127.0.0.1", port), 20) as client_socket:
-        client_socket.sendall(connection.data_to_send())
-        while True:
-            while (event := connection.next_event()) is not zttp.NEED_DATA:
-                if isinstance(event, zttp.Response):
-                    return event
-            connection.receive_data(client_socket.recv(65536))
-
-
-def test_what_is_no_grpc(running_fast: Running) -> None:
-    running = running_fast
-    kind, port = (b"content-type", b"application/grpc+proto"), running.server.port
-    assert http2(port, b"GET", kind).status_code == 415
-    assert http2(port, b"POST").status_code == 415
-    for path, status in (
-        (b"/x/y", StatusCode.UNIMPLEMENTED),
-        (f"/{SERVICE}/ServerLive".encode(), StatusCode.INVALID_ARGUMENT),
-    ):
-        answer = http2(port, b"POST", kind, path=path)
-        assert (b"grpc-status", b"%d" % status.value[0]) in answer.headers
-    with socket.create_connection(("127.0.0.1", running.server.port), 20) as client_socket:
-        client_socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        while client_socket.recv(65536):
+def test_what_is_no_grpc(running: Running) -> None:
+    client = RawHttp2(running.server.port)
+    assert client.answer(client.begin(f"/{SERVICE}/ServerLive", GRPC, method="GET", is_whole=True)) == {}
+    for path, status in (("/x/y", StatusCode.UNIMPLEMENTED), (f"/{SERVICE}/ServerLive", StatusCode.INVALID_ARGUMENT)):
+        answer = client.answer(client.begin(path, GRPC, is_whole=True))
+        assert (answer[":status"], answer["grpc-status"]) == ("200", str(status.value[0]))
+    client.close()
+    with socket.create_connection(("127.0.0.1", running.server.port), 20) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while plain.recv(65536):
             pass
     assert running.call("ServerLive", b"").live
 
 
-def test_a_message_that_does_not_come_is_given_up(running_fast: Running) -> None:
-    server = RpcServer(running_fast.predictor, patience=0.3)
-    running_fast.run(server.start("127.0.0.1", 0))
+def test_a_message_that_does_not_come_is_given_up(running: Running) -> None:
+    server = running.run(start_rpc_server(running.predictor, "127.0.0.1", 0, 0.3))
+    client = RawHttp2(server.port)
     try:
-        kind, path = (b"content-type", b"application/grpc"), f"/{SERVICE}/ModelInfer".encode()
-        answer = http2(server.port, b"POST", kind, path=path, is_whole=False)
-        assert (b"grpc-status", b"%d" % StatusCode.DEADLINE_EXCEEDED.value[0]) in answer.headers
+        for method in (f"/{SERVICE}/ModelInfer", "/grpc.health.v1.Health/Check"):
+            stream = client.begin(method, GRPC)
+            client.send_message(stream, 1000, 10, 1)
+            answer = client.answer(stream)
+            assert answer["grpc-status"] == str(StatusCode.DEADLINE_EXCEEDED.value[0])
+            assert "0.3 s to arrive" in answer["grpc-message"]
     finally:
-        running_fast.run(server.close())
+        client.close()
+        running.run(server.close())
 
 
 def test_health(running: Running) -> None:

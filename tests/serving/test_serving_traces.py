@@ -26,7 +26,6 @@ from tiny_service import make_info
 from thresher.serving import tracing
 from thresher.serving.bundle import Bundle
 from thresher.serving.hot import INFER
-from thresher.serving.rpc.server import FAST, GRPCIO, SERVER
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = {"traceparent": f"00-{TRACE}-{CALLER}-01", "x-request-id": "mine"}
@@ -108,9 +107,7 @@ def test_a_request_has_a_span_on_its_callers_trace(
     assert root.resource.attributes["service.version"] == "7"
 
 
-@pytest.mark.parametrize("kind", [FAST, GRPCIO])
-def test_a_call_over_grpc_has_one_too(bundle: Bundle, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SERVER, kind)
+def test_a_call_over_grpc_has_one_too(bundle: Bundle) -> None:
     running = Running(bundle, asyncio.new_event_loop)
     try:
         with traced() as end:

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from tritonclient.grpc import service_pb2 as triton
 
 from thresher.serving.bundle import Bundle
+from thresher.serving.byte_budget import ByteBudget
 from thresher.serving.predictor import Predictor
-from thresher.serving.rpc.server import AnyServer, start_rpc_server
+from thresher.serving.rpc.server import RpcServer, start_rpc_server
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 PREFIX = "/inference.GRPCInferenceService/"
@@ -25,21 +26,24 @@ class Running:
     """A server of ``bundle`` on a free port, while the thread of its loop runs."""
 
     def __init__(
-        self, bundle: Bundle, new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        self,
+        bundle: Bundle,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+        budget: ByteBudget | None = None,
     ) -> None:
         self.loop = new_loop()
         self._thread = Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self.registry = CollectorRegistry()
-        self.predictor, self.server = self.run(self._start(bundle))
+        self.predictor, self.server = self.run(self._start(bundle, budget))
         self.address = f"127.0.0.1:{self.server.port}"
         self.channel = grpc.insecure_channel(self.address, [("grpc.max_send_message_length", -1)])
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    async def _start(self, bundle: Bundle) -> tuple[Predictor, AnyServer]:
-        predictor = Predictor(bundle, self.registry)
+    async def _start(self, bundle: Bundle, budget: ByteBudget | None) -> tuple[Predictor, RpcServer]:
+        predictor = Predictor(bundle, self.registry, budget=budget)
         return predictor, await start_rpc_server(predictor, "127.0.0.1", 0)
 
     def infer(self, samples: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ class Run(NamedTuple):
 class Ticket:
     """A request's place in the queue."""
 
-    __slots__ = ("cancelled", "deadline", "done", "enqueued", "is_copy", "num_taken", "outputs", "samples")
+    __slots__ = ("cancelled", "deadline", "done", "enqueued", "held", "is_copy", "num_taken", "outputs", "samples")
 
     def __init__(self, samples: np.ndarray, done: Done, enqueued: float, deadline: float | None, is_copy: bool) -> None:
         self.samples, self.done, self.enqueued, self.deadline = samples, done, enqueued, deadline
@@ -47,6 +47,13 @@ class Ticket:
         self.num_taken = 0
         self.outputs: list[np.ndarray] = []
         self.cancelled = False
+        self.held = 0
+        """Bytes that are reserved for it."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether `done` was called."""
+        return not hasattr(self, "done")
 
     @property
     def num_waiting(self) -> int:

@@ -29,7 +29,6 @@ REQUIREMENTS = (
     "starlette",
     "uvicorn",
     "uvloop",
-    "zttp",
 )
 """What `thresher.serving` imports; all else follows from these, and from what the champion's encoder requires."""
 BENTO = "/home/bentoml/bento"

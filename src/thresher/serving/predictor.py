@@ -30,6 +30,8 @@ EXPLAIN = "explain"
 """The protocol of copies that an explanation is made of."""
 MAX_WAITING_BATCHES = 64
 MAX_WAITING_BYTES = 256 * 2**20
+NUMBER_BYTES = 24
+"""Of a number in an answer, as JSON has it."""
 
 
 class Predictor:
@@ -60,6 +62,7 @@ class Predictor:
         """Seconds that a request may wait where it does not say how many."""
         self.shadow: Shadow | None = None
         self._is_doubtful = False  # once an answer was not finite, each is looked at; until then, each batch
+        self._answer_bytes = NUMBER_BYTES * max(1, len(bundle.encoder.class_names))
         model_input, info = bundle.encoder.model_input, bundle.info
         self.pace = measure_pace(self.session.run, model_input.example, info.max_batch_size, info.max_latency_ms / 1000)
         most = min(MAX_WAITING_BATCHES * info.max_batch_size, MAX_WAITING_BYTES // model_input.sample_bytes)
@@ -96,6 +99,7 @@ class Predictor:
         """
         # The copies of an explanation are no requests, and nothing that anybody sent.
         start, is_copy = perf_counter(), protocol == EXPLAIN
+        held = 0 if is_copy else samples.nbytes + len(samples) * self._answer_bytes
 
         def finish(result: np.ndarray | Exception) -> None:
             if self._is_doubtful and not isinstance(result, Exception) and not _all_finite(result):
@@ -105,20 +109,28 @@ class Predictor:
             if not is_copy:
                 outcome = outcome_of(result) if isinstance(result, Exception) else "ok"
                 self.metrics.count_request(protocol, outcome, perf_counter() - start)
+            self.budget.release(held)
             done(result)
 
         if trace is not None:
             trace.queued(start)
+        if not self.budget.reserve(held):
+            refusal, held = self.budget.refusal(held), 0
+            finish(refusal)
+            return None
         try:
-            return self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
+            ticket = self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
         except OverloadedError as error:
             finish(error)
             return None
+        ticket.held = held
+        return ticket
 
     def cancel(self, ticket: Ticket, protocol: str) -> None:
         """Give up a place in the queue, of a client that has hung up."""
-        if not ticket.cancelled:
+        if not ticket.cancelled and not ticket.is_told:
             self._batcher.cancel(ticket)
+            self.budget.release(ticket.held)
             if not ticket.is_copy:
                 self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
 
@@ -128,7 +140,8 @@ class Predictor:
         Cancelling this frees the place in the queue at once.
 
         Raises:
-            OverloadedError: too many samples wait already.
+            OverloadedError: too many samples wait already, or too many bytes are in flight.
+            HTTPException: 413, the samples take more bytes than there ever are.
             DeadlineError: the turn did not come within ``timeout`` seconds.
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """

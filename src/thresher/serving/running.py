@@ -14,8 +14,9 @@ from thresher.serving.fast_http import FastListener
 from thresher.serving.front import Front
 from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
 from thresher.serving.logs import log_event
+from thresher.serving.memory import give_back
 from thresher.serving.predictor import Predictor
-from thresher.serving.rpc.server import AnyServer, start_rpc_server
+from thresher.serving.rpc.server import RpcServer, start_rpc_server
 
 YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
@@ -28,12 +29,16 @@ class Listeners:
     """What listens beside BentoML's own port."""
 
     http: FastListener | None
-    rpc: AnyServer | None
+    rpc: RpcServer | None
+    memory: asyncio.Task[None] | None = None
+    """Gives back what a burst leaves."""
 
     async def close(self) -> None:
         """Answer what has come, take no more, and end."""
         closing = [listener.close() for listener in (self.http, self.rpc) if listener]
         await asyncio.gather(*closing)
+        if self.memory:
+            self.memory.cancel()
 
 
 async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
@@ -52,6 +57,7 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
         listeners.http = FastListener(app, host, http)
     if rpc:
         listeners.rpc = await start_rpc_server(predictor, host, rpc)
+    listeners.memory = asyncio.create_task(give_back())
     info = predictor.bundle.info
     for event, port in (("HTTP is served", http), ("gRPC is served", rpc)):
         if port:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from thresher.errors import InvalidInputError
 from thresher.serving.rpc.messages import REQUESTS, RESPONSES
-from thresher.serving.v2.datatypes import BYTES, from_items, from_raw, from_values, to_raw
+from thresher.serving.v2.datatypes import BYTES, DATATYPES, from_items, from_raw, to_raw
 from thresher.serving.v2.requests import read_timeout
 from thresher.serving.v2.tensors import ModelTensors
 
@@ -30,6 +30,16 @@ CONTENTS = {
     BYTES: "bytes_contents",
 }
 """The field for the values of each datatype; FP16 has none and comes raw."""
+WIDE = {
+    "bool_contents": np.bool_,
+    "int_contents": np.int32,
+    "int64_contents": np.int64,
+    "uint_contents": np.uint32,
+    "uint64_contents": np.uint64,
+    "fp32_contents": np.float32,
+    "fp64_contents": np.float64,
+}
+"""What the values of each field fit in; read one by one, as a list of Python's numbers takes eight times as much."""
 UNSUPPORTED = ("classification", "shared_memory_region")
 """Parameters of a tensor with which Triton would read or answer something else than without them."""
 
@@ -94,14 +104,39 @@ def read_outputs(request: Any, tensors: ModelTensors) -> tuple[str, ...]:
     return tensors.check_outputs([output.name for output in request.outputs])
 
 
-def write_answer(request: Any, tensors: ModelTensors, names: Sequence[str], outputs: np.ndarray) -> bytes:
+class Asked(NamedTuple):
+    """What a ModelInferRequest asks for, without the bytes that it came in."""
+
+    id: str
+    is_raw: bool
+    """Whether the tensors came raw, and are answered so."""
+    names: tuple[str, ...]
+    """Of the outputs."""
+    samples: np.ndarray
+    """[N, ...], encoded."""
+    timeout: float | None
+    """Seconds."""
+
+
+def read_request(content: bytes, tensors: ModelTensors) -> Asked:
+    """Return what is asked for by the ModelInferRequest in ``content``.
+
+    Raises:
+        InvalidInputError, UnknownModelError, HTTPException: it is none that can be answered.
+    """
+    request = parse(InferRequest, content)
+    tensors.check_model(request.model_name, request.model_version)
+    names, samples = read_outputs(request, tensors), read_samples(request, tensors)
+    return Asked(request.id, len(request.raw_input_contents) > 0, names, samples, read_seconds(request))
+
+
+def write_answer(asked: Asked, tensors: ModelTensors, outputs: np.ndarray) -> bytes:
     """Return a ModelInferResponse of the model's ``outputs`` [N, K] or [N, 1]: raw where the request is, else typed."""
-    response = InferResponse(model_name=tensors.name, model_version=tensors.version, id=request.id)
-    is_raw = len(request.raw_input_contents) > 0
-    for name in names:
+    response = InferResponse(model_name=tensors.name, model_version=tensors.version, id=asked.id)
+    for name in asked.names:
         datatype, array = tensors.answer(name, outputs)
         tensor = response.outputs.add(name=name, datatype=datatype, shape=array.shape)
-        if is_raw:
+        if asked.is_raw:
             response.raw_output_contents.append(to_raw(array))
         else:
             values = array.reshape(-1).tolist()
@@ -127,7 +162,13 @@ def _read_typed(tensor: Any, shape: Sequence[int]) -> np.ndarray:
         )
     if datatype == BYTES:
         return from_items(name, shape, list(values))
-    return from_values(name, datatype, shape, list(values))
+    wide: np.ndarray = np.fromiter(values, WIDE[wanted], len(values))
+    dtype = DATATYPES[datatype]
+    if wide.itemsize > dtype.itemsize and wide.size:
+        limits = np.iinfo(dtype)
+        if wide.min() < limits.min or wide.max() > limits.max:
+            raise InvalidInputError(f"Input '{name}': contents.{wanted} holds something else than {datatype}.")
+    return wide.astype(dtype, copy=False).reshape(shape)
 
 
 def _check_parameters(tensor: Any) -> None:

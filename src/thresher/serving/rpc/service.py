@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
-import numpy as np
-
+from thresher.serving.batcher import DeadlineError
 from thresher.serving.body import decode_beside
 from thresher.serving.predictor import Predictor
-from thresher.serving.rpc.contents import InferRequest, parse, read_outputs, read_samples, read_seconds, write_answer
+from thresher.serving.rpc.contents import Asked, parse, read_request, write_answer
 from thresher.serving.rpc.messages import REQUESTS, RESPONSES, SERVICE
 from thresher.serving.v2.tensors import model_metadata, server_metadata
 
@@ -64,23 +65,29 @@ class InferenceService:
         return self._model_metadata
 
     async def _infer(self, content: bytes, seconds: float | None) -> bytes:
-        predictor = self._predictor
+        predictor, start = self._predictor, perf_counter()
         try:
             predictor.check_room()
-            request, names, samples = await decode_beside(lambda: self._read(content), len(content))
-            timeout = read_seconds(request) or predictor.timeout
+            # The message is there as it came, and once more as protobuf has it.
+            with predictor.budget.hold(2 * len(content)):
+                asked = await self._read(content, predictor.timeout if seconds is None else seconds)
+                del content
         except Exception as error:
             predictor.count_refused(PROTOCOL, error)
             raise
-        timeout = timeout if seconds is None else min(timeout, seconds)
-        outputs = await predictor.infer(samples, PROTOCOL, timeout)
-        return write_answer(request, self._tensors, names, outputs)
+        timeout = asked.timeout or predictor.timeout
+        if seconds is not None:
+            timeout = min(timeout, seconds - (perf_counter() - start))
+        outputs = await predictor.infer(asked.samples, PROTOCOL, timeout)
+        return write_answer(asked, self._tensors, outputs)
 
-    def _read(self, content: bytes) -> tuple[Any, tuple[str, ...], np.ndarray]:
-        request = parse(InferRequest, content)
-        self._tensors.check_model(request.model_name, request.model_version)
-        names = read_outputs(request, self._tensors)
-        return request, names, read_samples(request, self._tensors)
+    async def _read(self, content: bytes, seconds: float) -> Asked:
+        """Return what ``content`` asks for; a large one waits for its turn to be read, which is to come in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await decode_beside(lambda: read_request(content, self._tensors), len(content))
+        except TimeoutError as error:
+            raise DeadlineError("The request's time was up before it was decoded.") from error
 
 
 def _bytes(message: Any) -> bytes:
