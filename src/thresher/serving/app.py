@@ -84,7 +84,7 @@ async def decode_samples(request: Request, predictor: Predictor) -> np.ndarray:
         decode = partial(decode_json, body, encoder)
     elif kind == MULTIPART:
         decode = partial(decode_files, await read_form(request.headers, body, encoder), encoder)
-    return await decode_beside(decode, len(body))
+    return await decode_beside(decode, len(body), predictor.timeout)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

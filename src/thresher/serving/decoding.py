@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncGenerator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import orjson
 from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from thresher.errors import InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
+from thresher.serving.json_body import parse_json
 
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 JSON, MULTIPART, TEXT = "application/json", "multipart/form-data", "text/plain"
@@ -52,7 +51,7 @@ def decode_json(body: bytes, encoder: Encoder) -> np.ndarray:
         InvalidInputError: a sample of a wrong shape, type or range.
     """
     one, many = encoder.NAMES
-    key, value = _only_entry(_parse_json(body), encoder)
+    key, value = _only_entry(parse_json(body), encoder)
     if key == one:
         return encode_json(value, encoder, "")
     if not isinstance(value, list) or not value:
@@ -123,7 +122,7 @@ def decode_one(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
         HTTPException: 400 malformed JSON.
         InvalidInputError: a wrong shape, type or range, by its name.
     """
-    return encode_json(_parse_json(content), encoder, f"{name}: ")
+    return encode_json(parse_json(content), encoder, f"{name}: ")
 
 
 def encode_json(value: Any, encoder: Encoder, place: str) -> np.ndarray:
@@ -146,23 +145,6 @@ def decode_file(name: str, content: bytes, encoder: Encoder) -> np.ndarray:
         return encoder.encode_file(content)
     except InvalidInputError as error:
         raise InvalidInputError(f"File '{name[:100]}': {error}") from error
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass  # the slower parser has better words, and takes the few documents that only it can read
-    try:
-        return json.loads(body, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise HTTPException(400, "Malformed JSON: nested too deep.") from error
-    except ValueError as error:  # also bytes that are no text, and integers of thousands of digits
-        raise HTTPException(400, f"Malformed JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _only_entry(document: Any, encoder: Encoder) -> tuple[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -22,6 +21,7 @@ from thresher.serving.body import decode_beside, read_body
 from thresher.serving.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
 from thresher.serving.hot import failed, with_id
 from thresher.serving.hung_up import unless_gone
+from thresher.serving.json_body import parse_json
 from thresher.serving.occlusion import Occlusion, occlude
 from thresher.serving.predictor import EXPLAIN, Predictor, outcome_of
 from thresher.serving.reply import REQUEST_ID, Reply, header, request_id, to_json
@@ -47,7 +47,7 @@ async def explain(request: Request) -> Response:
     try:
         target = _asked_target(request, predictor.bundle.encoder)
         predictor.check_room()
-        sample, raw = await _read_one(request, predictor.bundle.encoder)
+        sample, raw = await _read_one(request, predictor)
         with _place():
             told = await unless_gone(request, _explain(predictor, sample, raw, target))
     except Exception as error:
@@ -116,10 +116,11 @@ def _asked_target(request: Request, encoder: Encoder) -> int | None:
     return names.index(label)
 
 
-async def _read_one(request: Request, encoder: Encoder) -> tuple[np.ndarray, str]:
+async def _read_one(request: Request, predictor: Predictor) -> tuple[np.ndarray, str]:
     """Return the sample of the request, encoded [1, ...], and its text, if it is one."""
+    encoder = predictor.bundle.encoder
     kind = content_type(request.headers, encoder)
-    body = await read_body(request)
+    body = await read_body(request, predictor.timeout)
     files = await read_form(request.headers, body, encoder) if kind == MULTIPART else []
 
     def decode() -> tuple[np.ndarray, str]:
@@ -133,10 +134,10 @@ async def _read_one(request: Request, encoder: Encoder) -> tuple[np.ndarray, str
             return samples, ""
         return samples, _text_of(body) if kind == JSON else (files[0][1] if files else body).decode("utf-8-sig")
 
-    return await decode_beside(decode, len(body))
+    return await decode_beside(decode, len(body), predictor.timeout)
 
 
 def _text_of(body: bytes) -> str:
     """Return the one text in ``body``, which has been decoded before."""
-    (value,) = json.loads(body).values()
+    (value,) = parse_json(body).values()
     return str(value[0] if isinstance(value, list) else value)

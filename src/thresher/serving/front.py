@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thresher.serving import tracing
@@ -42,7 +43,10 @@ class Front:
             return
         answers = JsonErrors(send)
         try:
-            await self._pass(scope, receive, answers)
+            if scope["path"].isprintable():
+                await self._pass(scope, receive, answers)
+            else:  # BentoML would write it into its log, where a line break begins what looks like another line
+                await answers.reply(error_reply(HTTPException(404, "There is no such path.")))
         except Exception as error:
             # Whoever is above would log the error's own text, in which may stand what was sent.
             name = request_id(header(scope["headers"], REQUEST_ID))

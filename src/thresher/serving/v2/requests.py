@@ -8,17 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import orjson
 from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
+from thresher.serving.json_body import parse_json
 from thresher.serving.reply import JSON_TYPE, Reply, to_json
 from thresher.serving.v2.datatypes import BYTES, DATATYPES, from_raw, from_values, to_raw
+from thresher.serving.v2.parameters import INPUT, OUTPUT, REQUEST, check_keys, check_parameters, flag
 from thresher.serving.v2.tensors import ModelTensors
 
 HEADER_LENGTH = b"inference-header-content-length"
 BINARY_TYPE = (b"content-type", b"application/octet-stream")
 MOST_DIMENSIONS = 8
+KEYS = ("id", "inputs", "outputs", "parameters", "model_name", "model_version")
+INPUT_KEYS = ("name", "datatype", "shape", "data", "parameters")
+OUTPUT_KEYS = ("name", "parameters")
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
 """How many heads a worker remembers, and up to which length."""
 
@@ -119,18 +123,20 @@ class InferCodec:
         return Reply(200, b"".join((head, *raws)), (BINARY_TYPE, (HEADER_LENGTH, b"%d" % len(head))))
 
     def _read_head(self, text: bytes) -> Head:
-        document = _object(_parse(text), "The request")
+        document = _object(parse_json(text), "The request")
+        check_keys(document, KEYS, "The request")
         inputs = document.get("inputs")
         if not isinstance(inputs, list) or len(inputs) != 1:
             count = f"{len(inputs)} given" if isinstance(inputs, list) else "not a list"
             raise InvalidInputError(f"'inputs': {count}. Send one tensor: {_expected(self._tensors)}.")
         name, datatype, shape, num_bytes, values = _read_input(_object(inputs[0], "inputs[0]"), self._tensors)
         self._tensors.check_input(name, datatype, shape)
-        parameters = _parameters(document, "The request")
+        _check_model(document, self._tensors)
+        parameters = _parameters(document, REQUEST, "The request")
         identifier = document.get("id")
         if identifier is not None and not isinstance(identifier, str):
             raise InvalidInputError("'id' must be a text.")
-        outputs = _read_outputs(document.get("outputs"), parameters.get("binary_data_output") is True, self._tensors)
+        outputs = _read_outputs(document.get("outputs"), flag(parameters, "binary_data_output", False), self._tensors)
         timeout = read_timeout(parameters.get("timeout"))
         return Head(name, datatype, shape, num_bytes, values, outputs, identifier, timeout)
 
@@ -172,9 +178,10 @@ def _read_input(document: dict[str, Any], tensors: ModelTensors) -> tuple[str, s
     name, datatype, shape = document.get("name"), document.get("datatype"), document.get("shape")
     if not isinstance(name, str) or not isinstance(datatype, str) or (datatype not in DATATYPES and datatype != BYTES):
         raise InvalidInputError(f"inputs[0] needs a 'name' and a known 'datatype'. Expected {_expected(tensors)}.")
+    check_keys(document, INPUT_KEYS, f"Input '{name[:100]}'")
     check_shape(name, shape)
     assert isinstance(shape, list)
-    size = _parameters(document, f"Input '{name[:100]}'").get("binary_data_size")
+    size = _parameters(document, INPUT, f"Input '{name[:100]}'").get("binary_data_size")
     if size is None and "data" not in document:
         raise InvalidInputError(
             f"Input '{name[:100]}' has neither 'data' nor parameters.binary_data_size with its bytes."
@@ -212,8 +219,9 @@ def _read_outputs(asked: Any, binary: bool, tensors: ModelTensors) -> tuple[tupl
         document = _object(output, f"outputs[{index}]")
         if not isinstance(document.get("name"), str):
             raise InvalidInputError(f"outputs[{index}] needs a 'name'.")
-        given = _parameters(document, f"outputs[{index}]").get("binary_data")
-        wanted[document["name"]] = binary if given is None else given is True
+        check_keys(document, OUTPUT_KEYS, f"outputs[{index}]")
+        given = _parameters(document, OUTPUT, f"outputs[{index}]")
+        wanted[document["name"]] = flag(given, "binary_data", binary)
     tensors.check_outputs(tuple(wanted))
     return tuple(wanted.items())
 
@@ -227,24 +235,27 @@ def _header_length(given: bytes, body_length: int) -> int:
     return int(given)
 
 
-def _parse(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise HTTPException(400, f"Malformed JSON: {error}") from error
-
-
 def _object(document: Any, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidInputError(f"{what} must be a JSON object.")
     return document
 
 
-def _parameters(document: dict[str, Any], what: str) -> dict[str, Any]:
+def _parameters(document: dict[str, Any], allowed: tuple[str, ...], what: str) -> dict[str, Any]:
     parameters = document.get("parameters")
     if parameters is None:
         return {}
-    return _object(parameters, f"{what}: 'parameters'")
+    parameters = _object(parameters, f"{what}: 'parameters'")
+    check_parameters(parameters, allowed, what)
+    return parameters
+
+
+def _check_model(document: dict[str, Any], tensors: ModelTensors) -> None:
+    """Check the names that some clients repeat in the request; the path has them already."""
+    name, version = document.get("model_name") or tensors.name, document.get("model_version") or ""
+    if not isinstance(name, str) or not isinstance(version, str):
+        raise InvalidInputError("'model_name' and 'model_version' must be texts.")
+    tensors.check_model(name, version)
 
 
 def _expected(tensors: ModelTensors) -> str:

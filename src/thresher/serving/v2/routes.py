@@ -59,7 +59,7 @@ async def infer(request: Request) -> Response:
         predictor.tensors.check_model(request.path_params["name"], request.path_params.get("version", ""))
         predictor.check_room()
         body, length = await read_body(request, predictor.timeout), header(headers, HEADER_LENGTH)
-        asked = await decode_beside(lambda: predictor.codec.read(body, length), len(body))
+        asked = await decode_beside(lambda: predictor.codec.read(body, length), len(body), predictor.timeout)
     except Exception as error:
         predictor.count_refused("v2_rest", error)
         return with_id(failed(error, name, "v2_rest", 400), name).to_response()

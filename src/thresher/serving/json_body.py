@@ -1,0 +1,92 @@
+"""Reads JSON that anyone may have sent: everything that another reader would take otherwise is refused in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+NO_NUMBER = re.compile(r"-?(?:NaN|Infinity)")
+MOST_NAME = 100
+"""Characters of a key that an error repeats."""
+WORDS = {
+    "surrogate": "half of a surrogate pair (\\ud800 to \\udfff alone) is no character",
+    "infinity": "a number is too large for 64 bits of floating point",
+    "depth limit": "nested too deep",
+    "allocate memory": "nested too deep",
+}
+"""What the parser says -> what it means to the sender."""
+
+
+def parse_json(body: bytes | bytearray | memoryview) -> Any:
+    """Return the JSON document in ``body``.
+
+    Raises:
+        HTTPException: 400 it is malformed, not in UTF-8, nested too deep, holds NaN, infinity or a lone surrogate, or
+            names a key twice in one object.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise HTTPException(400, f"Malformed JSON: {_explain(error, bytes(body))}.") from error
+    _refuse_duplicates(document, bytes(body))
+    return document
+
+
+def _explain(error: orjson.JSONDecodeError, body: bytes) -> str:
+    if body.startswith(BYTE_ORDER_MARK):
+        return "it begins with a byte order mark; send UTF-8 without one"
+    if body.startswith(WIDE_MARKS) or 0 in body[:2]:
+        return "it is in UTF-16 or UTF-32; send UTF-8"
+    if found := NO_NUMBER.search(error.doc[max(0, error.pos - 1) : error.pos + 9]):
+        return f"{found[0]} is not a JSON number; at line {error.lineno}, column {error.colno}"
+    said = next((words for part, words in WORDS.items() if part in error.msg), error.msg)
+    if "not valid UTF-8" in error.msg and not _holds_half_pair(body):
+        return "it is not UTF-8"
+    return f"{said}; at line {error.lineno}, column {error.colno}"
+
+
+def _holds_half_pair(body: bytes) -> bool:
+    """Return whether ``body`` would be UTF-8 but for surrogates that are written as characters."""
+    try:
+        body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_duplicates(document: Any, body: bytes) -> None:
+    """Refuse a key that an object names twice: which of the two counts differs from reader to reader.
+
+    Each key has one colon, so that as many keys as colons rule it out at once; colons within texts may mean more.
+    """
+    if body.count(b":") > _count_keys(document, body.count(b"{")):
+        json.loads(body, object_pairs_hook=_unique)
+
+
+def _count_keys(document: Any, num_objects: int) -> int:
+    """Return the number of keys in ``document``, which has at most ``num_objects`` objects."""
+    num_keys, waiting = 0, [document]
+    while waiting and num_objects:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            num_objects -= 1
+            num_keys += len(value)
+            waiting += value.values()
+        elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value[:1]):
+            waiting += value
+    return num_keys
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise HTTPException(400, f"Malformed JSON: key '{twice[:MOST_NAME]}' is given twice.")
+    return found

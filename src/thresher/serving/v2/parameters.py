@@ -1,0 +1,59 @@
+"""What a request of the protocol may say: what is not offered is refused, for an answer without it would be another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from thresher.errors import InvalidInputError, nearest
+
+REQUEST = ("binary_data_output", "timeout")
+INPUT = ("binary_data_size",)
+OUTPUT = ("binary_data",)
+"""The parameters that are offered."""
+STATELESS = "The model keeps nothing from one request to the next."
+SHARED_MEMORY = "Shared memory is not offered: send the tensor in the request, and read it from the answer."
+INSTEAD = {
+    "classification": "Ask for the outputs 'label' and 'class_index' instead.",
+    "priority": "Requests are answered in their order.",
+    **dict.fromkeys(("sequence_id", "sequence_start", "sequence_end"), STATELESS),
+    **dict.fromkeys(("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"), SHARED_MEMORY),
+}
+"""Parameters of Triton's, and what there is in their place."""
+
+
+def check_parameters(given: Iterable[str], allowed: tuple[str, ...], what: str) -> None:
+    """Check that the parameters ``given`` to ``what`` are among those ``allowed``.
+
+    Raises:
+        InvalidInputError: one is not, with what to do.
+    """
+    for name in given:
+        if name not in allowed:
+            advice = INSTEAD.get(name) or nearest(name[:100], allowed)
+            raise InvalidInputError(f"{what}: parameter '{name[:100]}' is not supported. {advice}")
+
+
+def check_keys(document: dict[str, Any], allowed: tuple[str, ...], what: str) -> None:
+    """Check that ``what`` has no other keys than those ``allowed``.
+
+    Raises:
+        InvalidInputError: it has, with what is allowed.
+    """
+    for name in document:
+        if name not in allowed:
+            raise InvalidInputError(f"{what}: unknown key '{name[:100]}'. {nearest(name[:100], allowed)}")
+
+
+def flag(parameters: dict[str, Any], name: str, otherwise: bool) -> bool:
+    """Return a parameter that is true or false; ``otherwise`` where it is not given.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+    value = parameters.get(name)
+    if value is None:
+        return otherwise
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"Parameter '{name}' must be true or false.")
+    return value
