@@ -164,11 +164,11 @@ def test_wrong_content_type_lists_those_allowed(call: Caller, content_type: str,
     ("content", "says"),
     [
         (b"", "Not a readable PNG or JPEG"),
-        (b"GIF89a", "Not a readable PNG or JPEG"),
+        (b"GIF89a", "not a PNG or JPEG"),
         (file_of(IMAGES[0])[:-30], "Not a readable PNG or JPEG"),
         (file_of(np.zeros((9, 6), np.uint8)), "Image of 9x6 (height x width) pixels"),
         (file_of(np.zeros((9000, 9000), np.uint8)), "Image of 9000x9000"),
-        (file_of(np.zeros((8, 6), np.uint16)), "more than 8 bits"),
+        (file_of(np.zeros((8, 6), np.uint16)), "More than 8 bits"),
     ],
 )
 def test_wrong_image_is_explained(call: Caller, content: bytes, says: str) -> None:
