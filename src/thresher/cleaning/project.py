@@ -20,7 +20,8 @@ from thresher.cleaning.tracked import read_tracked, tracked_recipes
 from thresher.errors import nearest
 from thresher.recipe.reading import find_recipe_files
 from thresher.reuse.ledger import STATE_FOLDER
-from thresher.reuse.lock import AlreadyRunningError, RecipeLock
+from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.tracking.store import mend_store
 
 BEING_RUN = "the recipe is being run"
 
@@ -86,6 +87,8 @@ def open_project(folder: Path, environment: str | None) -> Iterator[Project]:
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)
         context = session.load_context()
+        with store_lock(folder):
+            mend_store()
         yield Project(folder, DataFolder(folder, context.catalog, context.config_loader["catalog"]))
 
 

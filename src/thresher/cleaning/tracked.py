@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from thresher.cleaning.items import CleaningError
 from thresher.tracking.history import CHAMPION, find_former, read_moves
-from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, TAKEN_FROM, TRACKING_URI, registry_is_empty
+from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, TAKEN_FROM, TRACKING_URI
 from thresher.tracking.settings import SQLITE
+from thresher.tracking.store import registry_is_empty
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run

@@ -11,7 +11,7 @@ from kedro.io import AbstractDataset, DatasetError
 from thresher.datasets.registered import NOBODY, asking_registry, load_bundle, name_version, register_bundle
 from thresher.serving.bundle import Bundle, hash_content
 from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
-from thresher.tracking.run import registry_is_empty
+from thresher.tracking.store import registry_is_empty
 
 HashOf = Callable[[Path], str | None]
 

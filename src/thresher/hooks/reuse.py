@@ -23,7 +23,7 @@ from thresher.reuse.lock import RecipeLock, store_lock
 from thresher.reuse.plan import Plan
 from thresher.reuse.recorded import Recorded
 from thresher.reuse.run import ReuseRun
-from thresher.tracking.run import make_store
+from thresher.tracking.store import make_store, mend_store
 
 
 class RecordHooks:
@@ -61,8 +61,8 @@ class ReuseHooks:
         """Return what of ``pipeline`` would run now, and why."""
         recipe, loader = recipe_of(pipeline), _loader()
         self._fresh = loader.run_options.fresh
-        with store_lock(self._project):
-            pass  # The champion cannot be asked for in a store that another run is just making.
+        with store_lock(self._project):  # the champion cannot be asked for in a store that another run is just making
+            mend_store()
         with saying_steps():
             self._reuse = ReuseRun(self._project, recipe, pipelines[recipe], loader["parameters"], catalog)
             return self._reuse.plan(pipeline, set(), self._fresh)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -20,6 +21,7 @@ from thresher.reuse.plan import Plan
 from thresher.reuse.words import plan_text
 from thresher.tracking import run
 from thresher.tracking.settings import TrackingSettings, resolve
+from thresher.tracking.store import follow_project
 
 TRAINS = ("train_float", "compress_network")
 """Functions of the nodes that report their training while it goes on."""
@@ -42,6 +44,8 @@ class TrackingHooks:
         self._context, self._settings = context, resolve(loader["mlflow"], context.project_path)
         # Datasets and worker processes find the registry by it.
         os.environ[run.TRACKING_URI] = self._settings.tracking_uri
+        if follow_project(context.project_path, self._settings.artifact_folder):
+            click.echo("The project was moved or copied: MLflow's artifacts are looked for in it.", err=True)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:

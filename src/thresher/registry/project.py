@@ -14,7 +14,8 @@ from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import RecipeError
 from thresher.recipe import Recipe
 from thresher.registry.registered import RegistryError
-from thresher.reuse.lock import AlreadyRunningError, RecipeLock
+from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.tracking.store import mend_store
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,7 @@ def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProjec
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)
         loader = session.load_context().config_loader
+        with store_lock(folder):
+            mend_store()
         assert isinstance(loader, RecipeConfigLoader)
         yield RecipeProject(folder, loader.recipes, loader.broken)

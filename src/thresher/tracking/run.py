@@ -11,7 +11,7 @@ from typing import Any
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
-from thresher.tracking.settings import SQLITE, TrackingSettings
+from thresher.tracking.settings import TrackingSettings
 
 RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
 # Without it, MLflow's pages show an experiment as one of language models.
@@ -72,22 +72,6 @@ def refusal(tracking_uri: str, error: Exception) -> TrackingError:
     """Return what to say of a tracking server that raised ``error``."""
     hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
     return TrackingError(f"MLflow at {tracking_uri}: {error}\n{hint}")
-
-
-def registry_is_empty() -> bool:
-    """Return whether there is no tracking store yet, without MLflow, which would make one."""
-    uri = os.environ.get(TRACKING_URI, "")
-    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()
-
-
-def make_store() -> None:
-    """Make the tracking store of the project where there is none yet, as MLflow would at the first request."""
-    if registry_is_empty():
-        mlflow, uri = _quiet_mlflow(), os.environ[TRACKING_URI]
-        try:
-            mlflow.MlflowClient(uri).search_experiments(max_results=1)
-        except mlflow.MlflowException as error:
-            raise refusal(uri, error) from error
 
 
 def run_id() -> str:
