@@ -9,13 +9,17 @@ from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from thresher.conf_files import ConfFiles, ConfigurationError
 from thresher.config import say_problems
-from thresher.errors import Problem, RecipeError, ThresherError, nearest
+from thresher.errors import Problem, RecipeError, nearest
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
-from thresher.recipe.merging import merge
+from thresher.recipe.merging import NoSuchItemError, merge, name_items
 from thresher.recipe.reading import check_recipe, find_recipe_files, read_source
+from thresher.recipe.source import Place
 from thresher.run_options import RunOptions
 
 # Kedro 1.7 still calls OmegaConf's old name; a user of recipes can do nothing about it.
@@ -23,10 +27,6 @@ warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is depreca
 
 EVERY_RECIPE, RUN = RESERVED_NAMES
 """Keys in conf/<env>/parameters.yml: what is merged into each recipe, and the run's own options."""
-
-
-class ConfigurationError(ThresherError):
-    """A project or an environment that is not there, or an option of a run that is none."""
 
 
 def find_project() -> Path:
@@ -56,23 +56,69 @@ def active_loader() -> RecipeConfigLoader | None:
     return _active
 
 
+NEEDED = {
+    "catalog": "say in conf/base/catalog.yml what data there is (docs/own_data.md).",
+    "mlflow": "say in conf/base/mlflow.yml where MLflow keeps its runs; an empty file will do.",
+}
+"""Kinds of files without which nothing runs, and what to do about it."""
+
+
 class RecipeConfigLoader(OmegaConfigLoader):
     """Gives every sound recipe, all defaults written out, as the parameters under its name.
 
     A broken recipe is kept aside in ``broken`` and never stops another from running.
     """
 
+    unresolved: dict[str, str]
+    """Entries of the catalog that cannot be resolved, each with the reason; they are left out of it."""
+
     def __init__(self, conf_source: str, env: str | None = None, *args: Any, **options: Any) -> None:
         """Read nothing yet; raises a ConfigurationError for an environment that is not there."""
+        self._files: dict[str, ConfFiles] = {}
+        self.unresolved = {}
         super().__init__(conf_source, env, *args, **options)
+        self.runtime_params = name_items(self.runtime_params or {})
         folders = {path.name for path in Path(conf_source).iterdir() if path.is_dir()}
         if env is not None and env not in folders:
             raise ConfigurationError(f"--env {env}: {conf_source} has no such folder. {nearest(env, folders)}")
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key != "parameters" or key in self.data:
-            return super().__getitem__(key)
+            return self._read(key)
         return {name: _as_parameters(name, recipe) for name, recipe in self.recipes.items()}
+
+    def files(self, key: str) -> ConfFiles:
+        """Return the files of one kind, such as `catalog`, as they are written."""
+        if key not in self._files:
+            folders = (self.base_env, self.env or self.default_run_env)
+            self._files[key] = ConfFiles(Path(self.conf_source), folders, self.config_patterns[key])
+        return self._files[key]
+
+    def _read(self, key: str) -> dict[str, Any]:
+        """Return what Kedro reads, or say in words why it cannot."""
+        if key in self.data or key not in self.config_patterns:
+            return dict(super().__getitem__(key))
+        self.files(key).require()
+        try:
+            return dict(super().__getitem__(key))
+        except MissingConfigException as error:
+            if key not in NEEDED:
+                raise
+            raise ConfigurationError(f"{error} Fix: {NEEDED[key]}") from error
+        except OmegaConfBaseException as error:
+            where = self.files(key).where(tuple(str(error.full_key).split("."))) if error.full_key else "conf/"
+            raise ConfigurationError(f"{where}: {error.msg or error}. Fix: mend what stands in ${{...}}.") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigurationError(f"{self.files(key).names or 'conf/'}: {error}") from error
+
+    def _resolve_catalog_config(self, aggregate_config: Any) -> Any:
+        """Leave out entries that Kedro could not take, so that they harm no recipe but those that name them."""
+        merged = OmegaConf.unsafe_merge(*aggregate_config)
+        for name in list(merged):
+            if reason := _why_no_entry(merged, name):
+                self.unresolved[str(name)] = reason
+                del merged[name]
+        return super()._resolve_catalog_config([merged])
 
     @property
     def recipes(self) -> dict[str, Recipe]:
@@ -91,46 +137,104 @@ class RecipeConfigLoader(OmegaConfigLoader):
         Raises:
             ConfigurationError: an unknown key or a value that is not allowed.
         """
+        given = self._overlays().get(RUN, {})
         try:
-            return RunOptions.model_validate(self._overlays().get(RUN, {}))
+            return RunOptions.model_validate(given)
         except ValidationError as error:
-            what = say_problems(error, RunOptions)
-            raise ConfigurationError(f"'{RUN}' in {self._overlay_place}: {what}") from None
+            raise ConfigurationError(f"{self._where((RUN,))}: {say_problems(error, RunOptions)}") from None
 
     @cached_property
     def _checked(self) -> tuple[dict[str, Recipe], dict[str, RecipeError]]:
         overlays = self._overlays()
-        for_all = overlays.pop(EVERY_RECIPE, {})
         overlays.pop(RUN, None)
+        self._require_mapping(EVERY_RECIPE, overlays)
+        for_all = overlays.pop(EVERY_RECIPE, {})
         sound: dict[str, Recipe] = {}
         broken: dict[str, RecipeError] = {}
         files = find_recipe_files(Path(self.conf_source).parent)
         self._refuse_unknown(overlays, set(files))
         for name, path in files.items():
             try:
-                source = read_source(path)
-                sound[name] = check_recipe(source, merge(merge(source.values, for_all), overlays.get(name, {})))
+                sound[name] = self.check_recipe(path, for_all, overlays)
             except RecipeError as error:
                 broken[name] = error
         return sound, broken
 
+    def check_recipe(self, path: Path, for_all: dict[str, Any], overlays: dict[str, Any]) -> Recipe:
+        """Return the recipe at ``path`` under what environment and parameters change of it.
+
+        Raises:
+            RecipeError: with every problem that was found, each where it was written.
+        """
+        source, name = read_source(path), path.stem
+        self._require_mapping(name, overlays)
+        values, changed = source.values, {EVERY_RECIPE: for_all, name: overlays.get(name, {})}
+        for key, overlay in changed.items():
+            try:
+                values = merge(values, overlay)
+            except NoSuchItemError as error:
+                problem = Problem(self._where((key, *error.place)), error.what, error.fix)
+                raise RecipeError(name, [problem]) from None
+
+        def where(place: Place) -> str | None:
+            keys = [key for key in (name, EVERY_RECIPE) if _holds(changed[key], place)]
+            return self._where((keys[0], *place)) if keys else None
+
+        return check_recipe(source, values, where)
+
     def _overlays(self) -> dict[str, Any]:
         try:
-            return dict(super().__getitem__("parameters"))
+            return self._read("parameters")
         except MissingConfigException:
             return dict(self.runtime_params or {})
 
-    @property
-    def _overlay_place(self) -> str:
-        return f"--params or conf/{self.env or self.default_run_env}/parameters.yml"
+    def _where(self, place: Place) -> str:
+        """Return where an overlay says what it says at ``place``."""
+        if _holds(self.runtime_params or {}, place) or not self.files("parameters").holds(place[:1]):
+            return f"--params {'.'.join(map(str, place))}"
+        return self.files("parameters").where(place)
+
+    def _require_mapping(self, key: str, overlays: dict[str, Any]) -> None:
+        if not isinstance(overlays.get(key, {}), dict):
+            what = f"{overlays[key]!r} given, where a mapping of what to change is expected"
+            raise RecipeError(key, [Problem(self._where((key,)), what, f"Such as {key}: {{training: {{epochs: 5}}}}.")])
 
     def _refuse_unknown(self, overlays: dict[str, Any], names: set[str]) -> None:
         """Raise for an overlay of a recipe that is not there: it would be passed over without a word."""
         unknown = [name for name in overlays if name not in names]
         if unknown:
-            fix = "Write RECIPE.section.key=value. " + nearest(unknown[0], names)
-            place = self._overlay_place
-            raise RecipeError(unknown[0], [Problem(place, f"there is no recipe '{name}'", fix) for name in unknown])
+            fix = "Write RECIPE.section.key=value. " + nearest(str(unknown[0]), names)
+            problems = [Problem(self._where((name,)), f"there is no recipe '{name}'", fix) for name in unknown]
+            raise RecipeError(str(unknown[0]), problems)
+
+
+def _holds(values: Any, place: Place) -> bool:
+    """Return whether ``values`` say something at ``place``; items of lists are also named by mappings of numbers."""
+    for part in place:
+        if isinstance(values, dict) and (part in values or str(part) in values):
+            values = values[part] if part in values else values[str(part)]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        elif part != "steps":  # which a chain that is written as a list leaves out
+            return False
+    return True
+
+
+def _why_no_entry(catalog: Any, name: Any) -> str:
+    """Return what is wrong with an entry of the catalog as a whole, or nothing."""
+    try:
+        value = catalog[name]
+        entry = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException as error:
+        return f"cannot be resolved: {str(error.msg or error).splitlines()[0]}"
+    if not isinstance(name, str):
+        return f"its name is read as {type(name).__name__}; put it into quotes"
+    if name.startswith("_"):  # Kedro's way to write what others are made of
+        return ""
+    if not isinstance(entry, dict):
+        kind = {list: "a list", str: "a text", type(None): "empty"}.get(type(entry), f"a {type(entry).__name__}")
+        return f"is {kind}, where a mapping with a 'type' is expected"
+    return "" if isinstance(entry.get("type"), str) else "has no 'type'"
 
 
 def _as_parameters(name: str, recipe: Recipe) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,17 @@ def read_source(path: Path) -> RecipeSource:
     return RecipeSource(path.stem, short_path(path), values, lines)
 
 
-def check_recipe(source: RecipeSource, values: dict[str, Any] | None = None) -> Recipe:
+def check_recipe(
+    source: RecipeSource,
+    values: dict[str, Any] | None = None,
+    where: Callable[[Place], str | None] = lambda place: None,
+) -> Recipe:
     """Return the typed recipe.
 
     Args:
         source: the file, for the places of problems.
         values: what to check in place of the file's own: the same with overlays and parameters merged in.
+        where: says where a value stands that is not the file's own, None where it is.
 
     Raises:
         RecipeError: with every problem that was found.
@@ -67,7 +73,7 @@ def check_recipe(source: RecipeSource, values: dict[str, Any] | None = None) -> 
         found = explain_all(error.errors(include_url=False), Recipe)
     found += find_problems(read_parts(given))
     if found or recipe is None:
-        raise RecipeError(source.name, _locate_all(source, found))
+        raise RecipeError(source.name, locate_all(source, found, where))
     return recipe
 
 
@@ -94,9 +100,17 @@ def find_recipe(name: str, project: Path) -> Path:
     raise DataError(f"There is no recipe '{name}' in {FOLDER}/. {nearest(name, files)}")
 
 
-def _locate_all(source: RecipeSource, found: list[tuple[Place, str, str]]) -> list[Problem]:
-    placed = [(find_line(place, source.lines), ".".join(map(str, place)), what, fix) for place, what, fix in found]
-    return [
-        Problem(f"{source.file}:{line} {place}" if line else f"{source.file} {place}", what, fix)
-        for line, place, what, fix in sorted(placed, key=lambda problem: problem[0] or 0)
-    ]
+def locate_all(
+    source: RecipeSource,
+    found: list[tuple[Place, str, str]],
+    where: Callable[[Place], str | None] = lambda place: None,
+) -> list[Problem]:
+    """Return what was ``found``, each with its file and line, in the order of the lines."""
+    placed = sorted(((find_line(place, source.lines) or 0, place, what, fix) for place, what, fix in found),
+                    key=lambda problem: problem[0])  # fmt: skip
+    return [Problem(where(place) or _in_file(source, line, place), what, fix) for line, place, what, fix in placed]
+
+
+def _in_file(source: RecipeSource, line: int, place: Place) -> str:
+    file = f"{source.file}:{line}" if line else source.file
+    return f"{file} {'.'.join(map(str, place))}"
