@@ -122,11 +122,26 @@ def _of_rows(table: pd.DataFrame, encoding: TabularEncoding) -> Iterable[Check]:
                     IN_SET,
                     {"column": column, "value_set": seen, **_only(split)},
                     f"{column} in {split} is a category that {TRAIN} has.",
-                    f"correct these values, add such rows to {TRAIN}, or say 'unseen_categories: other' in "
-                    "data.encoding.",
+                    _fix_unseen(str(column), train[column].dropna()),
                 )
 
 
+def _fix_unseen(column: str, given: pd.Series[str]) -> str:
+    """Return what to do about categories that train never holds; to take names of rows as unknown is no cure."""
+    different = given.nunique()
+    if different > MANY_CATEGORIES and different > FEW_TIMES * len(given):
+        told = (
+            f"{column} has {different:,} categories in {len(given):,} rows of {TRAIN}, too few rows each to learn from"
+        )
+        return f"{told}: 'drop: [{column}]' in the catalog, or bring it to fewer categories."
+    return (
+        f"correct these values, add such rows to {TRAIN}, or, where new categories are to be expected, say "
+        "'unseen_categories: other' in data.encoding."
+    )
+
+
+MANY_CATEGORIES, FEW_TIMES = 50, 0.25
+"""With more categories than this, and less than four rows each, a column is not learned from."""
 BUILT_IN: dict[type, Callable[[Any, Any], Iterable[Check]]] = {
     ImageEncoding: _of_images,
     TextEncoding: _of_texts,

@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
+from thresher.modalities.table import Table, is_missing
 
 MAX_SHOWN = 5
+MANY_CATEGORIES, NEARLY_ALL = 50, 0.8
+"""With more categories than this, and than this share of its values, a column of text names rows and no categories."""
 
 
 def require_agreement(train: Samples, test: Samples) -> None:
-    """Raise a DataError where ``test`` has another task, other classes, columns, shapes or channels than ``train``."""
+    """Raise a DataError where ``test`` has another task, other classes, columns, shapes or channels than ``train``.
+
+    A column of text of ``train`` whose values are nearly all distinct, and one without any value, is refused as well.
+    """
     problems = [*_labels(train, test), *_inputs(train, test)]
     if problems:
         raise DataError("The test data is not like the training data. " + " ".join(problems))
+    if isinstance(train.inputs, Table):
+        unfit = [problem for name in train.inputs.columns if (problem := _unfit(train, name))]
+        if unfit:
+            raise DataError(" ".join(unfit))
+
+
+def with_types_of(train: Samples, test: Samples) -> Samples:
+    """Return ``test`` with columns that have no value at all of the types that they have in ``train``.
+
+    Such a column says nothing of its type, and each split is read alone.
+    """
+    if not isinstance(train.inputs, Table) or not isinstance(test.inputs, Table):
+        return test
+    return replace(test, inputs=test.inputs.empty_like(train.inputs))
+
+
+def _unfit(train: Samples, name: str) -> str:
+    """Return why a column of ``train`` is nothing to learn from, with what to write, or ""."""
+    column = train.inputs.columns[name]
+    given = [value for value in column.tolist() if value is not None and value == value]
+    if not given:
+        return f"Column '{name}' has no value in train. Fix: 'drop: [{name}]' in both catalog entries."
+    different = len(set(given))
+    is_text = column.dtype == np.object_ and name not in train.inputs.declared
+    if not is_text or different <= MANY_CATEGORIES or different <= NEARLY_ALL * len(given):
+        return ""
+    place = train.place(int(np.flatnonzero(column == given[0])[0]))
+    return (
+        f"Column '{name}' holds {different:,} different texts in {len(given):,} rows of train, such as "
+        f"'{given[0][:60]}' at {place}: that names rows, not categories, and nothing can be learned from it. "
+        f"Fix: 'drop: [{name}]', or 'categorical: [{name}]' to insist, in both catalog entries."
+    )
 
 
 def _labels(train: Samples, test: Samples) -> Iterable[str]:
@@ -52,7 +90,8 @@ def _columns(train: Samples, test: Samples) -> Iterable[str]:
         yield f"Columns missing in test: {', '.join(missing)}."
     for name in (name for name in theirs if name not in ours):
         yield f"Column '{name}' of test is not in train. {nearest(name, missing or ours)}"
-    for name in (name for name in ours if name in theirs and ours[name].dtype != theirs[name].dtype):
+    differ = (name for name in ours if name in theirs and ours[name].dtype != theirs[name].dtype)
+    for name in (name for name in differ if not is_missing(theirs[name]).all() and not is_missing(ours[name]).all()):
         (text, of_text), of_numbers = (
             ((train, "train"), "test") if ours[name].dtype == np.object_ else ((test, "test"), "train")
         )

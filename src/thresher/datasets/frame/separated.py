@@ -22,8 +22,8 @@ from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
 
 FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog."
-FIX_QUOTE = "mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
-DELIMITERS = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','"}
+FIX_QUOTE = "Fix: mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
+DELIMITERS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
 """What may stand between values -> as YAML writes it."""
 BLOCK = 1 << 20
 """Bytes that pyarrow parses at a time; no record may be longer."""
@@ -130,7 +130,9 @@ def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[st
             except StopIteration:
                 return
             except csv.Error as error:
-                raise DataError(f"{path}:{begin}: {error}. Fix: {FIX_QUOTE}") from error
+                first = next((line for line in text.splitlines() if line.strip()), "")
+                hint = _other_delimiter(first, str(form.delimiter))
+                raise DataError(f"{path}:{begin}: {error}. {hint or FIX_QUOTE}") from error
             if row:
                 yield begin, row
             begin = reader.line_num + 1
@@ -177,7 +179,7 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     """Return the names of the columns, and what to say where the delimiter may be another one."""
     header = first if form.header else []
     names = list(form.names) if form.names is not None else [name.strip() if form.strip else name for name in header]
-    hint = _other_delimiter(first, str(form.delimiter))
+    hint = _other_delimiter(str(form.delimiter).join(first), str(form.delimiter))
     if form.header and form.names is not None and header and len(header) != len(names):
         told = f"{len(header)} columns, but {len(names)} names in 'columns' of the catalog"
         raise DataError(f"{path}: {told}. {hint or 'Fix: one name a column.'}")
@@ -186,8 +188,8 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     return names, hint
 
 
-def _other_delimiter(first: list[str], delimiter: str) -> str:
-    line = delimiter.join(first)
+def _other_delimiter(line: str, delimiter: str) -> str:
+    """Return what to write where ``line``, the first one, seems to be divided otherwise, or ""."""
     count, other = max((line.count(other), other) for other in DELIMITERS if other != delimiter)
     if count <= line.count(delimiter):
         return ""

@@ -25,15 +25,16 @@ def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) ->
     """Return the sample table: one row a sample of both splits.
 
     Raises:
-        DataError: test has other classes, columns or shapes than train.
+        DataError: test has other classes, columns or shapes than train, or train a column that is no feature.
     """
     import pandas as pd
 
-    from thresher.modalities.agreement import require_agreement
+    from thresher.modalities.agreement import require_agreement, with_types_of
     from thresher.modalities.description import describe
 
     require_agreement(train, test)
-    tables = [describe(samples, split, encoding.root) for split, samples in (("train", train), ("test", test))]
+    splits = (("train", train), ("test", with_types_of(train, test)))
+    tables = [describe(samples, split, encoding.root) for split, samples in splits]
     return pd.concat(tables, ignore_index=True)
 
 
