@@ -76,13 +76,21 @@ class Intake:
         self._turn = 0
         self._relief: asyncio.TimerHandle | None = None
         self._num_calls = 0
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._is_closed = True
 
     def enter(self) -> None:
         """Count a call that begins; `leave` is to follow.
 
         Raises:
+            CallError: the server goes.
             OverloadedError: too many run.
         """
+        if self._is_closed:
+            raise CallError(StatusCode.UNAVAILABLE, "The server is shutting down.")
         if self._num_calls >= self.most_calls:
             raise OverloadedError(f"{self._num_calls} calls run, of at most {self.most_calls}.")
         self._num_calls += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 from grpc.aio import Server
 from grpc_health.v1.health_pb2 import HealthCheckResponse
@@ -16,6 +18,9 @@ from thresher.serving.rpc.messages import SERVICE
 from thresher.serving.rpc.service import InferenceService
 
 DRAIN_SECONDS = 10.0
+REFUSE_SECONDS = 0.3
+"""How long new calls are refused as UNAVAILABLE before the server stops: calls that come just when it does, grpcio ends
+as CANCELLED, which no client tries again."""
 OPTIONS = (
     ("grpc.so_reuseport", 1),  # the worker processes of one service share the port
     ("grpc.max_send_message_length", -1),
@@ -29,15 +34,18 @@ OPTIONS = (
 class RpcServer:
     """A running server."""
 
-    def __init__(self, server: Server, service: InferenceService, health: HealthService, port: int) -> None:
-        self._server, self._service, self._health = server, service, health
+    def __init__(
+        self, server: Server, service: InferenceService, health: HealthService, intake: Intake, port: int
+    ) -> None:
+        self._server, self._service, self._health, self._intake = server, service, health, intake
         self.port = port
         """That it listens on."""
 
     async def close(self, grace: float = DRAIN_SECONDS) -> None:
         """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""
         self._service.is_ready = False
-        await self._health.close()
+        self._intake.close()
+        await asyncio.gather(self._health.close(), asyncio.sleep(REFUSE_SECONDS))
         await self._server.stop(grace)
 
 
@@ -61,4 +69,4 @@ async def start_rpc_server(predictor: Predictor, host: str, port: int, patience:
     except RuntimeError as error:
         raise PortError(f"Port {port} of {host} is not to be had for gRPC.") from error
     await server.start()
-    return RpcServer(server, service, health, bound)
+    return RpcServer(server, service, health, intake, bound)
