@@ -22,7 +22,7 @@ def of(*series: Any) -> np.ndarray:
     """Return one series for each list of steps; a step that is no list has one channel."""
     inputs = np.empty(len(series), dtype=object)
     for index, steps in enumerate(series):
-        array = np.array(steps, dtype=np.float32)
+        array = np.array(steps, dtype=np.float64)
         inputs[index] = array[:, None] if array.ndim == 1 else array
     return inputs
 
@@ -38,7 +38,7 @@ ONE = fit([1, 2, 3, 4], [5])
 
 def test_shorter_series_end_with_nan() -> None:
     encoded = TWO.encode(of([[1, 2]], [[1, 2], [3, 4]]))
-    assert (encoded.dtype, encoded.shape) == (np.float32, (2, 2, 2))
+    assert (encoded.dtype, encoded.shape) == (np.float64, (2, 2, 2))
     assert np.isnan(encoded[0, 1]).all()
     assert not np.isnan(encoded[1]).any()
     assert TWO.model_input.lengths(encoded).tolist() == [1, 2]

@@ -35,7 +35,7 @@ class TsSeries(RawSamples[TsSeriesOptions]):
     options_type = TsSeriesOptions
 
     def _read(self) -> Samples:
-        """Return the series as float32 [T, C] each, NaN where a value is missing."""
+        """Return the series as float64 [T, C] each, NaN where a value is missing."""
         found = read_ts(self.paths[0], self._fix)
         if self.options.classes and not found.class_names:
             raise DataError("class_names: given, but the file has no classes (@targetLabel). Fix: leave them out.")
@@ -71,7 +71,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
                 told = ", ".join(f"{name} {length}" for name, length in zip(options.channels, lengths, strict=True))
                 mistakes.add(path.parent / str(places[row]), f"{what} ({told} steps)", "mend or remove the row.")
         mistakes.refuse()
-        steps = np.stack(values, axis=1).astype(np.float32)
+        steps = np.stack(values, axis=1)
         return Samples(
             as_objects(np.split(steps, ends[0][1:-1])),
             *label_samples(raw, options.classes, options.regression, places, options.missing_values),

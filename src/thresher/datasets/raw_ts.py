@@ -25,7 +25,7 @@ class TsFile:
     """What a .ts file holds.
 
     Attributes:
-        series: dtype object, each float32 [T, C], NaN where a value is missing.
+        series: dtype object, each float64 [T, C], NaN where a value is missing.
         labels: what the file says of each, dtype object, None where missing.
         class_names: of @classLabel; empty for a regression, which @targetLabel is.
         places: such as `JapaneseVowels_TEST.ts:17`.
@@ -108,7 +108,7 @@ def _class_names(path: Path, header: dict[str, list[str]]) -> tuple[str, ...]:
 
 
 def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
-    """Return one series float32 [T, C]; raises ValueError, with the reason, for what is none."""
+    """Return one series float64 [T, C]; raises ValueError, with the reason, for what is none."""
     if not channels:
         raise ValueError("no colon between the series and its label")
     if len(channels) != num_channels:
@@ -125,8 +125,7 @@ def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
         numbers = np.array([[_number(step) for step in steps] for steps in values], dtype=np.float64)
     except ValueError as error:
         raise ValueError(f"what is no number ({error})") from error
-    with np.errstate(over="ignore"):
-        series = np.ascontiguousarray(numbers.T, dtype=np.float32)
+    series = np.ascontiguousarray(numbers.T)
     if np.isinf(series).any():
         raise ValueError("an infinite or too large number")
     return series

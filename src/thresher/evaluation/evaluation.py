@@ -21,7 +21,7 @@ class Contender(Timed):
     """A model as it would be served, with the test split as its own encoder makes it.
 
     Attributes:
-        outputs: what it says to the test split, float32 [N, K] or [N, 1].
+        outputs: what it says to the test split, float32 [N, K] or float64 [N, 1].
     """
 
     name: str

@@ -34,7 +34,7 @@ def open_session(onnx_file: bytes, threads: int) -> onnxruntime.InferenceSession
 
 
 def predict(session: onnxruntime.InferenceSession, inputs: np.ndarray, model_input: ModelInput) -> np.ndarray:
-    """Return what the model answers to ``inputs`` [N, ...]: float32 [N, K] probabilities, or [N, 1] values.
+    """Return what the model answers to ``inputs`` [N, ...]: float32 [N, K] probabilities, or float64 [N, 1] values.
 
     Samples of like length are computed together, without the padding that none of them needs.
     """

@@ -10,6 +10,7 @@ from pydantic import Field, RootModel, TypeAdapter
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.image import ImageEncoder, ImageEncoding, describe_images
+from thresher.modalities.outputs import check_values
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.series import SeriesEncoder, SeriesEncoding, describe_series
 from thresher.modalities.tabular import TabularEncoder, TabularEncoding, describe_rows
@@ -62,8 +63,9 @@ def encode(encoder: Encoder, samples: Samples) -> EncodedSamples:
     """Return the raw ``samples`` encoded.
 
     Raises:
-        DataError: one of them cannot be encoded, with its place.
+        DataError: one of them cannot be encoded, or has a label too large to compute with; with its place.
     """
+    check_values(samples)
     try:
         return samples.with_inputs(encoder.encode(samples.inputs))
     except UnencodableError as error:

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import nearest
+from thresher.modalities.centering import center
 from thresher.modalities.encoder import UnencodableError, is_number
+from thresher.modalities.inputs import LARGEST
 from thresher.modalities.table import empty_as
 
-LARGEST = float(np.finfo(np.float32).max)
 MAX_LISTED = 30
 """Categories that a sentence lists."""
 UNSEEN = 0
@@ -157,7 +158,7 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
         unit: what the numbers are, where that is known.
 
     Raises:
-        UnencodableError: an infinite number, or none at all.
+        UnencodableError: an infinite number, none at all, or numbers that differ by too little to compute with.
     """
     if values.dtype == np.object_:
         counts = Counter(values.tolist())
@@ -169,21 +170,18 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
     if np.isinf(values).any():
         raise UnencodableError(int(np.isinf(values).argmax()), f"Column {name} holds an infinite number. Fix: mend it.")
     given = values[~missing]
+    try:
+        mean, std = center(given)
+    except ValueError as error:
+        raise UnencodableError(0, f"The values of column {name} {error}. Fix: another unit for it.") from error
     return NumericColumn(
         name=name,
-        mean=float(given.mean()),
-        # A column without any variation is left at its scale.
-        std=_deviation(given),
+        mean=mean,
+        std=std,
         median=float(np.median(given)),
         has_missing=bool(missing.any()),
         unit=unit,
     )
-
-
-def _deviation(values: np.ndarray) -> float:
-    """Return the standard deviation; 1 where all values are alike, up to what rounding makes of equal ones."""
-    deviation = float(values.std())
-    return deviation if deviation > 1e-12 * float(np.abs(values).max(initial=0)) else 1.0
 
 
 def _listed(names: list[str]) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 from thresher.config import Config
 from thresher.errors import InvalidInputError
 
+LARGEST = float(np.finfo(np.float32).max)
 AnyLength = None
 """In a shape: an axis that is as long as the longest sample of a batch."""
 
@@ -160,10 +161,14 @@ class TabularInput(ModelInput):
 
 
 class SeriesInput(ModelInput):
-    """A series, float32 [N, T, C]; NaN is padding, in all channels at once, and stands at the end alone."""
+    """A series, float64 [N, T, C]; NaN is padding, in all channels at once, and stands at the end alone.
+
+    A counter such as 1,700,000,123 would lose its last digits in float32: the graph takes the mean off in float64, and
+    goes on in float32.
+    """
 
     name: ClassVar[str] = "series"
-    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
+    dtype: ClassVar[np.dtype] = np.dtype(np.float64)
     kind: Literal["series"] = "series"
     channels: int
     max_length: int
@@ -184,8 +189,14 @@ class SeriesInput(ModelInput):
         padding = missing.all(axis=2)
         if (missing.any(axis=2) != padding).any() or (padding[:, :-1] & ~padding[:, 1:]).any() or padding[:, 0].any():
             raise InvalidInputError("series: NaN is padding; it may stand at the end alone, in all channels at once.")
-        if np.isinf(batch).any():
-            raise InvalidInputError("series: infinity given; every number must be finite.")
+        if self.too_large(batch).any():
+            raise InvalidInputError("series: infinity given, or a number too far from those of training.")
+
+    def too_large(self, series: np.ndarray) -> np.ndarray:
+        """Return which of ``series`` [..., C] have no finite float32 once they are standardized, bool [..., C]."""
+        with np.errstate(over="ignore"):
+            large: np.ndarray = np.abs((series - np.array(self.mean)) / np.array(self.std)) > LARGEST
+        return large
 
     def lengths(self, batch: np.ndarray) -> np.ndarray:
         return _lengths(~np.isnan(batch[:, :, 0]))

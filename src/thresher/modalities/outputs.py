@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from thresher.config import Config
-from thresher.modalities.samples import EncodedSamples
+from thresher.errors import DataError
+from thresher.modalities.centering import center
+from thresher.modalities.samples import EncodedSamples, Samples
+
+LARGEST_LABEL = 1e100
+"""Of a regression: the square of an error must stay a number, and so must the sum of many."""
 
 
 class ClassOutput(Config):
@@ -15,6 +21,7 @@ class ClassOutput(Config):
 
     name: ClassVar[str] = "probabilities"
     """Of the ONNX graph's output."""
+    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
     kind: Literal["classification"] = "classification"
     num_classes: int = Field(ge=1)
 
@@ -25,9 +32,14 @@ class ClassOutput(Config):
 
 
 class ValueOutput(Config):
-    """One number, float32 [N, 1], in the label's own unit; in training it is standardized by ``mean`` and ``std``."""
+    """One number, float64 [N, 1], in the label's own unit; in training it is standardized by ``mean`` and ``std``.
+
+    A moment such as 1,700,000,000 s would lose its last two digits in float32: the network gives standard deviations in
+    float32, and the graph goes back to the label's unit in float64.
+    """
 
     name: ClassVar[str] = "value"
+    dtype: ClassVar[np.dtype] = np.dtype(np.float64)
     kind: Literal["regression"] = "regression"
     mean: float
     """Of the labels over the training split."""
@@ -43,8 +55,31 @@ AnyOutput = Annotated[ClassOutput | ValueOutput, Field(discriminator="kind")]
 
 
 def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
-    """Return what a model must answer that learns from ``samples``, the training split."""
+    """Return what a model must answer that learns from ``samples``, the training split.
+
+    Raises:
+        DataError: a label that is too large, or labels that differ by too little to compute with.
+    """
     if samples.class_names:
         return ClassOutput(num_classes=len(samples.class_names))
-    # Labels that are all alike are left at their scale.
-    return ValueOutput(mean=float(samples.labels.mean()), std=float(samples.labels.std()) or 1.0)
+    check_values(samples)
+    try:
+        mean, std = center(samples.labels)
+    except ValueError as error:
+        raise DataError(f"The labels {error}. Fix: another unit for them.") from error
+    return ValueOutput(mean=mean, std=std)
+
+
+def check_values(samples: Samples) -> None:
+    """Check that the labels of a regression are numbers whose squares are.
+
+    Raises:
+        DataError: one is not, with its place.
+    """
+    wrong = ~(np.abs(samples.labels) <= LARGEST_LABEL)
+    if not samples.class_names and wrong.any():
+        index = int(wrong.argmax())
+        raise DataError(
+            f"{samples.place(index)}: the label is {samples.labels[index]:.6g}. Allowed: finite numbers up to "
+            f"{LARGEST_LABEL:g}. Fix: mend or remove it, or take another unit for the labels."
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from thresher.modalities.table import Table
 
 Inputs = np.ndarray | Table
-"""One raw sample a row: images uint8 [N, C, H, W]; texts [N] of str and series [N] of float32 [T, C], both in an array
+"""One raw sample a row: images uint8 [N, C, H, W]; texts [N] of str and series [N] of float64 [T, C], both in an array
 of dtype object; rows of a table. Encoded: a numeric array [N, ...]."""
 InputsType = TypeVar("InputsType", bound=Inputs)
 

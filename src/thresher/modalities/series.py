@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError
+from thresher.modalities.centering import center
 from thresher.modalities.encoder import Encoder, UnencodableError, is_number
 from thresher.modalities.inputs import SeriesInput
 from thresher.modalities.samples import Inputs, Samples
@@ -33,7 +35,7 @@ class SeriesEncoding(Config):
 
 
 class SeriesEncoder(Encoder):
-    """Series to float32 [N, T, C], NaN after the end of each."""
+    """Series to float64 [N, T, C], NaN after the end of each."""
 
     NAMES: ClassVar[tuple[str, str]] = ("series", "many_series")
 
@@ -52,7 +54,8 @@ class SeriesEncoder(Encoder):
         """Return the encoder for series with the channels of ``samples``.
 
         Raises:
-            DataError: a training series is longer than max_length, or a channel has no value at all.
+            DataError: a training series is longer than max_length, a channel has no value at all or an infinite one, or
+                its values differ by too little to compute with.
         """
         lengths = np.array(list(map(len, samples.inputs)))
         longest = int(lengths.max())
@@ -65,20 +68,23 @@ class SeriesEncoder(Encoder):
         given = ~np.isnan(steps)
         if not given.any(axis=0).all():
             raise DataError(f"Channel {int(given.any(axis=0).argmin())} has no value in any series. Fix: remove it.")
-        std = np.nanstd(steps, axis=0)
+        mean, std = zip(*(_center(number, channel) for number, channel in enumerate(steps.T)), strict=True)
         return cls(
             channels=steps.shape[1],
             max_length=config.max_length or ROOM * longest,
             typical_length=max(int(np.median(lengths)), 1),
             missing=config.missing,
-            mean=tuple(np.nanmean(steps, axis=0)),
-            # A channel without any variation is left at its scale.
-            std=tuple(np.where(std > 0, std, 1.0)),
+            mean=mean,
+            std=std,
             class_names=samples.class_names,
         )
 
     @property
     def model_input(self) -> SeriesInput:
+        return self._input
+
+    @cached_property
+    def _input(self) -> SeriesInput:
         return SeriesInput(channels=self.channels, max_length=self.max_length, mean=self.mean, std=self.std)
 
     @property
@@ -93,14 +99,14 @@ class SeriesEncoder(Encoder):
         return [step] * self.typical_length
 
     def encode(self, inputs: Inputs) -> np.ndarray:
-        """Return series (dtype object, each float32 [T, C]) as float32 [N, T, C], NaN after the end of each.
+        """Return series (dtype object, each [T, C]) as float64 [N, T, C], NaN after the end of each.
 
         Raises:
             UnencodableError: no step, too many, another number of channels, a value that is infinite or missing and
                 cannot be filled in.
         """
         if not len(inputs):
-            return np.zeros((0, 1, self.channels), np.float32)
+            return np.zeros((0, 1, self.channels))
         assert isinstance(inputs, np.ndarray)
         whole = []
         for index, series in enumerate(inputs):
@@ -109,12 +115,12 @@ class SeriesEncoder(Encoder):
                 raise UnencodableError(index, f"{problem} Expected {self.expected}.")
             whole.append(_interpolated(series) if np.isnan(series).any() else series)
         lengths = np.array(list(map(len, whole)))
-        padded = np.full((len(inputs), lengths.max(), self.channels), np.nan, np.float32)
+        padded = np.full((len(inputs), lengths.max(), self.channels), np.nan)
         padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(whole)
         return padded
 
     def encode_json(self, value: Any) -> np.ndarray:
-        """Return one series, a list of steps, as float32 [1, T, C]; one channel needs no list for each step."""
+        """Return one series, a list of steps, as float64 [1, T, C]; one channel needs no list for each step."""
         if not isinstance(value, list) or not value:
             raise InvalidInputError(f"Not a list of steps. Expected {self.expected}.")
         steps = value if isinstance(value[0], list) else [[number] for number in value]
@@ -126,8 +132,7 @@ class SeriesEncoder(Encoder):
                 raise InvalidInputError(f"Step {step}: not a number. Expected {self.expected}.")
         series = np.empty(1, dtype=object)
         try:
-            with np.errstate(over="ignore"):  # said in words by `encode`
-                series[0] = np.array(steps, dtype=np.float64).astype(np.float32)
+            series[0] = np.array(steps, dtype=np.float64)
         except OverflowError as error:  # a whole number of more than 308 digits
             raise InvalidInputError(f"A number that is too large. Expected {self.expected}.") from error
         return self.encode(series)
@@ -138,8 +143,9 @@ class SeriesEncoder(Encoder):
         if not 0 < len(series) <= self.max_length:
             fix = ". Fix: data.encoding.max_length" if len(series) else ""
             return f"Series of {len(series):,} steps, but 1 to {self.max_length:,} are allowed{fix}."
-        if np.isinf(series).any():
-            return f"An infinite or too large number at step {int(np.isinf(series).any(axis=1).argmax())}."
+        large = self._input.too_large(series)
+        if large.any():
+            return f"An infinite or too large number at step {int(large.any(axis=1).argmax())}."
         missing = np.isnan(series)
         if missing.any() and self.missing == "refuse":
             return f"A missing value at step {int(missing.any(axis=1).argmax())}; data.encoding.missing is refuse."
@@ -157,6 +163,16 @@ def describe_series(samples: Samples, encoding: SeriesEncoding) -> pd.DataFrame:
     names = ("length", "num_channels", "num_missing", "mean", "std", "min", "max")
     columns = zip(*figures, strict=True) if figures else ((),) * len(names)
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(samples)))
+
+
+def _center(number: int, channel: np.ndarray) -> tuple[float, float]:
+    given = channel[~np.isnan(channel)]
+    if np.isinf(given).any():
+        raise DataError(f"Channel {number} has an infinite number. Fix: mend it.")
+    try:
+        return center(given)
+    except ValueError as error:
+        raise DataError(f"The values of channel {number} {error}. Fix: another unit for it.") from error
 
 
 def _figures(series: np.ndarray) -> tuple[float, ...]:

@@ -36,6 +36,9 @@ class Network(nn.Module):
     That is logits [B, K] in a classification; in a regression, values [B, 1] in standard deviations of the labels.
     """
 
+    label_offset: torch.Tensor
+    label_std: torch.Tensor
+
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
@@ -43,17 +46,29 @@ class Network(nn.Module):
         self.body = BUILD[type(spec.model)](spec.model, spec.input, spec.output.width)
         apply_ranks(self.body, spec.ranks)
         apply_channel_plan(self.body, spec.channel_plan)
+        if isinstance(spec.output, ValueOutput):
+            self._keep_labels(spec.output)
         if spec.quantization is not None:
             fake_quantize(self.body, spec.quantization)
+
+    def _keep_labels(self, output: ValueOutput) -> None:
+        """Have mean and deviation of the labels in float64, not among the weights: they are part of ``spec``.
+
+        The mean is in deviations: of a sum with 1e-50, ONNX Runtime's optimizer takes away the sum.
+        """
+        offset = output.mean / output.std
+        self.register_buffer("label_offset", torch.tensor(offset, dtype=torch.float64), persistent=False)
+        self.register_buffer("label_std", torch.tensor(output.std, dtype=torch.float64), persistent=False)
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
         return self.body(*self.prepare(encoded))
 
     def predict(self, encoded: torch.Tensor) -> torch.Tensor:
-        """Return what is served: probabilities [B, K], or values [B, 1] in the labels' own unit."""
-        learned, output = self(encoded), self.spec.output
-        if isinstance(output, ValueOutput):
-            return learned * output.std + output.mean
+        """Return what is served: probabilities [B, K], or values float64 [B, 1] in the labels' own unit."""
+        learned = self(encoded)
+        if isinstance(self.spec.output, ValueOutput):
+            # As tensors: the exporter writes numbers of Python as float32.
+            return (learned.double() + self.label_offset) * self.label_std
         return torch.softmax(learned, dim=1)
 
     def embeddings(self) -> list[nn.Module]:

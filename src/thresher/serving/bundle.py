@@ -98,7 +98,7 @@ def write_bundle(
 
     Args:
         onnx_bytes: a model from the encoder's `model_input` to `probabilities`, float32 [N, K], or `value`,
-            float32 [N, 1].
+            float64 [N, 1].
         attachments: as `Bundle` has them.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -135,7 +135,7 @@ class Predictor:
                 self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
 
     async def infer(self, samples: np.ndarray, protocol: str = "rest", timeout: float | None = None) -> np.ndarray:
-        """Return the probabilities [N, K] or values [N, 1], float32, of ``samples`` [N, ...].
+        """Return the probabilities [N, K] or values [N, 1], of ``samples`` [N, ...].
 
         Cancelling this frees the place in the queue at once.
 
@@ -161,7 +161,7 @@ class Predictor:
     def say(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return ``outputs`` as the typed REST says them, one dictionary a sample."""
         names = self.bundle.encoder.class_names
-        # float32 to a Python float is exact: the answer holds the very number that the model gave.
+        # float32 or float64 to a Python float is exact: the answer holds the very number that the model gave.
         return _say_classes(outputs, names) if names else [{"value": value} for value in outputs[:, 0].tolist()]
 
     def close(self) -> None:

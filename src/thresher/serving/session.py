@@ -28,7 +28,7 @@ class Session:
         self._session, self._input, self._output = session, model_input, output
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """Return the probabilities, float32 [N, K], or values, float32 [N, 1], of encoded samples [N, ...]."""
+        """Return the probabilities, float32 [N, K], or values, float64 [N, 1], of encoded samples [N, ...]."""
         feed = {self._input.name: self._input.trim(batch)}
         answers: np.ndarray = self._session.run([self._output], feed)[0]
         return answers

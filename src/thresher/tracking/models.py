@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
@@ -83,7 +82,7 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encod
     shape = tuple(-1 if size is None else size for size in taken.shape)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(taken.dtype, (-1, *shape), taken.name)]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(encoder.class_names) or 1), given.name)]),
+        outputs=Schema([TensorSpec(given.dtype, (-1, len(encoder.class_names) or 1), given.name)]),
     )
     # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
     client = MlflowClient()

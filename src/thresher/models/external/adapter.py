@@ -140,12 +140,12 @@ def _adapt_series(adapter: Adapter, series: SeriesInput) -> None:
         shapes = dict.fromkeys(shapes, (steps,))
     what, fix = f"the data gives series [N, T, {channels}]", "train a model for these series."
     layout = _choose_layout(adapter, shapes, what, fix)
-    _scale(adapter, channels, 1.0, (1, 1, -1))
+    _scale(adapter, channels, 1.0, (1, 1, -1), np.float64)
     scaled = adapter.last
     adapter.last = adapter.given.name
     missing = adapter.add("IsNaN")
     adapter.last = missing
-    adapter.add("Where", adapter.constant([0.0]), scaled)
+    adapter.add("Where", adapter.constant([0.0], np.float64), scaled)
     length = None if axes is None else axes[0] if layout == "channels_last" or len(axes) == 1 else axes[1]
     _pad(adapter, length, series.max_length, 2)
     if axes is not None and len(axes) == 1:
@@ -171,8 +171,10 @@ def _adapt_rows(adapter: Adapter, encoder: TabularEncoder) -> None:
     if not raw:
         return
     adapter.add("Slice", *(adapter.constant([at], np.int64) for at in (0, len(numeric), 1)))
-    adapter.add("Mul", adapter.constant([column.std for column in numeric]))
-    value = adapter.add("Add", adapter.constant([column.mean for column in numeric]))
+    # In float64: beside a large mean, float32 would lose what rows differ in.
+    adapter.cast(TensorProto.DOUBLE)
+    adapter.add("Mul", adapter.constant([column.std for column in numeric], np.float64))
+    value = adapter.add("Add", adapter.constant([column.mean for column in numeric], np.float64))
     if flagged:
         # A flag a column: that of the row where it has one, else none.
         places = np.full(len(numeric), -1)
@@ -182,7 +184,7 @@ def _adapt_rows(adapter: Adapter, encoder: TabularEncoder) -> None:
         adapter.last = adapter.given.name
         adapter.add("MatMul", adapter.constant(mask))
         adapter.cast(TensorProto.BOOL)
-        adapter.add("Where", adapter.constant([np.nan]), value)
+        adapter.add("Where", adapter.constant([np.nan], np.float64), value)
 
 
 ADAPT: dict[type, Callable[[Adapter, Any], None]] = {
@@ -232,7 +234,7 @@ def _refuse_scaling(adapter: Adapter) -> None:
         raise adapter.refuse("scale, mean or std are given", "leave them out: it takes pixels as they are.")
 
 
-def _scale(adapter: Adapter, channels: int, default: float, shape: tuple[int, ...]) -> None:
+def _scale(adapter: Adapter, channels: int, default: float, shape: tuple[int, ...], dtype: Any = np.float32) -> None:
     """(x * scale - mean) / std, as (x - mean / scale) * (scale / std)."""
     config = adapter.config
     for name, values in (("mean", config.mean), ("std", config.std)):
@@ -240,9 +242,9 @@ def _scale(adapter: Adapter, channels: int, default: float, shape: tuple[int, ..
             raise DataError(f"model.{name}: {len(values)} values for {channels} channels. Fix: give 1 or {channels}.")
     scale, mean, std = config.scale or default, np.array(config.mean), np.array(config.std)
     if mean.any():
-        adapter.add("Sub", adapter.constant((mean / scale).reshape(shape)))
+        adapter.add("Sub", adapter.constant((mean / scale).reshape(shape), dtype))
     if not np.all(scale / std == 1):
-        adapter.add("Mul", adapter.constant((scale / std).reshape(shape)))
+        adapter.add("Mul", adapter.constant((scale / std).reshape(shape), dtype))
 
 
 def _pad(adapter: Adapter, length: int | None, longest: int, axes_after: int) -> None:

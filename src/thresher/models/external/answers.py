@@ -87,7 +87,8 @@ def understand(outputs: np.ndarray, class_names: tuple[str, ...], config: GraphM
 
 
 def build_tail(value: onnx.ValueInfoProto, answers: Answers, name: str) -> ModelProto:
-    """Return the graph from the output ``value`` to the output ``name``, float32 [N, K] or [N, 1]."""
+    """Return the graph from the output ``value`` to the output ``name``, float32 [N, K] or float64 [N, 1]."""
+    served = onnx.TensorProto.DOUBLE if answers.kind == "value" else onnx.TensorProto.FLOAT
     nodes: list[onnx.NodeProto] = []
     stored: list[onnx.TensorProto] = []
     last = value.name
@@ -103,7 +104,7 @@ def build_tail(value: onnx.ValueInfoProto, answers: Answers, name: str) -> Model
         stored.append(onnx.numpy_helper.from_array(np.array(values, dtype), f"{PREFIX}answer_constant_{len(stored)}"))
         return stored[-1].name
 
-    add("Cast", to=onnx.TensorProto.FLOAT)
+    add("Cast", to=served)
     add("Reshape", constant([-1, answers.width], np.int64))
     if answers.width == 1 and answers.kind != "value":
         second = last if answers.kind == "probabilities" else add("Sigmoid")
@@ -117,7 +118,7 @@ def build_tail(value: onnx.ValueInfoProto, answers: Answers, name: str) -> Model
     if answers.order is not None:
         add("Gather", constant(list(answers.order), np.int64), axis=1)
     nodes.append(helper.make_node("Identity", [last], [name], f"{PREFIX}answer"))
-    made = helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", answers_width(answers)])
+    made = helper.make_tensor_value_info(name, served, ["batch", answers_width(answers)])
     graph = helper.make_graph(nodes, "answers", [value], [made], stored)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

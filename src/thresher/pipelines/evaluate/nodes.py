@@ -17,7 +17,7 @@ from thresher.progress import Step, report
 def predict_test(
     onnx_file: bytes, test_samples: EncodedSamples, encoder: AnyEncoder, threads: int, candidate: str | None = None
 ) -> np.ndarray | Failed:
-    """Return what a model answers to the test split, float32 [N, K] or [N, 1], from ONNX Runtime.
+    """Return what a model answers to the test split, float32 [N, K] or float64 [N, 1], from ONNX Runtime.
 
     Args:
         candidate: whose it is; None of the float model.

@@ -46,6 +46,8 @@ class ModelTensors:
         encoder = bundle.encoder
         self._encoder, self._input = encoder, encoder.model_input
         self._datatype, self._bytes_name = NAMES[self._input.dtype], encoder.NAMES[0]
+        self._datatypes = {self._datatype, "FP32"} if self._datatype == "FP64" else {self._datatype}
+        """FP32 is taken for FP64, too: no value changes by that."""
         own = TensorInfo(self._input.name, self._datatype, (-1, *(size or -1 for size in self._input.shape)))
         raw = TensorInfo(self._bytes_name, BYTES, (-1,))
         self.inputs = (own,) if own.name == raw.name else (own, raw)
@@ -80,7 +82,7 @@ class ModelTensors:
 
     def check_input(self, name: str, datatype: str, shape: Sequence[int]) -> None:
         """Check all of an input tensor but its values; see `read`."""
-        if datatype == self._datatype and name == self._input.name:
+        if datatype in self._datatypes and name == self._input.name:
             self._check_shape(name, shape)
         elif datatype == BYTES and name == self._bytes_name:
             if len(shape) not in (1, 2) or shape[0] < 1 or list(shape[1:]) not in ([], [1]):
@@ -94,8 +96,9 @@ class ModelTensors:
     def encode(self, name: str, datatype: str, array: np.ndarray) -> np.ndarray:
         """Return the samples [N, ...] of an input tensor that `check_input` has passed; see `read`."""
         if datatype != BYTES:
-            self._input.check_values(array)
-            return array
+            samples = array.astype(self._input.dtype, copy=False)
+            self._input.check_values(samples)
+            return samples
         decode = decode_file if self._encoder.file_types else decode_one
         items = array.reshape(-1).tolist()
         return self._input.join([decode(f"{name} {index}", item, self._encoder) for index, item in enumerate(items)])
@@ -121,7 +124,7 @@ class ModelTensors:
             return BYTES, labels[outputs.argmax(axis=1)]
         if name == CLASS_INDEX:
             return "INT64", outputs.argmax(axis=1)
-        return "FP32", outputs
+        return self.outputs[0].datatype, outputs
 
     def _check_shape(self, name: str, shape: Sequence[int]) -> None:
         expected = self.inputs[0].shape
@@ -147,7 +150,7 @@ def _fits(given: int, size: int) -> bool:
 
 def _outputs(encoder: Encoder) -> tuple[TensorInfo, ...]:
     if not encoder.class_names:
-        return (TensorInfo(ValueOutput.name, "FP32", (-1, 1)),)
+        return (TensorInfo(ValueOutput.name, NAMES[ValueOutput.dtype], (-1, 1)),)
     probabilities = TensorInfo(ClassOutput.name, "FP32", (-1, len(encoder.class_names)))
     return (probabilities, TensorInfo(LABEL, BYTES, (-1,)), TensorInfo(CLASS_INDEX, "INT64", (-1,)))
 
