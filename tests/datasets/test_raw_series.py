@@ -34,9 +34,9 @@ def ts(folder: Path, data: str, header: str = HEADER, **changes: Any) -> TsSerie
 
 def test_channels_lengths_missing_values_and_places(tmp_path: Path) -> None:
     samples = ts(tmp_path, "1,2,3:4,?,6:yes\n\n# between\n7:8:no\n9:-1e2:?\n").load()
-    np.testing.assert_array_equal(samples.inputs[0], np.array([[1, 4], [2, np.nan], [3, 6]], np.float32))
+    np.testing.assert_array_equal(samples.inputs[0], np.array([[1, 4], [2, np.nan], [3, 6]], np.float64))
     assert [series.shape for series in samples.inputs] == [(3, 2), (1, 2), (1, 2)]
-    assert samples.inputs[0].dtype == np.float32
+    assert samples.inputs[0].dtype == np.float64
     assert (samples.labels.tolist(), samples.class_names) == ([1, 0, -1], ("no", "yes"))
     assert [samples.place(index) for index in range(3)] == ["x_TRAIN.ts:7", "x_TRAIN.ts:10", "x_TRAIN.ts:11"]
 
@@ -64,7 +64,7 @@ def test_targets_and_renamed_classes(tmp_path: Path) -> None:
         ("1,2:3:yes\n", ":7: channels of unequal length (1, 2 steps)"),
         ("1:2:yes\n1:yes\n", ":8: 1 channels, but 2 in the lines before"),
         ("1,two:yes\n", ":7: what is no number (could not convert"),
-        ("1,1e39:yes\n", ":7: an infinite or too large number"),
+        ("1,1e400:yes\n", ":7: an infinite or too large number"),
         ("(0,1),(1,2):yes\n", ":7: values with timestamps"),
         ("1,2\n", ":7: no colon"),
         ("1:maybe\n", ":7: label 'maybe' is not declared"),
@@ -120,7 +120,7 @@ def test_ts_and_parquet_round_trip(
     typed = {name: pa.array(rows, pa.list_(pa.float64())) for name, rows in columns.items()}
     parquet.write_table(pa.table({**typed, "label": ["no"] * len(series)}), folder / "x.parquet")
     from_parquet = ParquetSeries(path=str(folder), file="x.parquet", channels=list(columns), class_names=["no", "yes"])
-    expected = [np.array(one, dtype=np.float64).T.astype(np.float32) for one in series]
+    expected = [np.array(one, dtype=np.float64).T for one in series]
     for dataset in (ts(folder, "".join(lines)), from_parquet):
         loaded = dataset.load()
         assert len(loaded) == len(expected)

@@ -60,7 +60,7 @@ def _make_rows(random: np.random.Generator) -> Table:
 def _make_series(random: np.random.Generator) -> np.ndarray:
     series = np.empty(NUM_SAMPLES, dtype=object)
     for index in range(NUM_SAMPLES):
-        series[index] = random.normal(size=(random.integers(3, 20), 2)).astype(np.float32)
+        series[index] = random.normal(size=(random.integers(3, 20), 2))
     return series
 
 

@@ -90,7 +90,7 @@ def test_series_that_cannot_be_encoded(series: Any, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, 3, "1,2", [], {}, [1, 2], [[1, 2], 3], [[1, "2"]], [[1, True]], [[1]], [[1, 1e39]]]
+    "value", [None, 3, "1,2", [], {}, [1, 2], [[1, 2], 3], [[1, "2"]], [[1, True]], [[1]], [[1, 1e40]], [[1, 1e300]]]
 )
 def test_json_that_is_no_series_of_two_channels(value: Any) -> None:
     with pytest.raises(InvalidInputError, match="Expected a list of 1 to 6 steps, each a list of 2 numbers"):

@@ -118,7 +118,7 @@ def test_columns_of_another_type_or_too_large_are_refused_by_their_index() -> No
 def test_a_column_that_cannot_be_learned_from_is_refused() -> None:
     with pytest.raises(DataError, match="Column a has no value"):
         fit(table(a=(NAN, NAN), b=(1.0, 2.0)))
-    with pytest.raises(DataError, match="sample 1: Column b holds an infinite number"):
+    with pytest.raises(DataError, match="sample 1: Column b holds inf"):
         fit(table(a=(1.0, 2.0), b=(1.0, np.inf)))
 
 
@@ -130,7 +130,7 @@ def test_the_encoder_is_its_json_and_its_example_is_valid() -> None:
     assert encoder.task == "regression"
 
 
-NUMBERS = st.one_of(st.just(NAN), st.floats(-1e9, 1e9))
+NUMBERS = st.one_of(st.just(NAN), st.floats(-1e9, 1e9).filter(lambda number: number == 0 or abs(number) > 1e-290))
 ROWS = st.tuples(NUMBERS, st.sampled_from(["red", "green", None]))
 
 

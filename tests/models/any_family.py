@@ -49,7 +49,7 @@ def draw(given: ModelInput, lengths: list[int], seed: int = 0) -> np.ndarray:
     if isinstance(given, TextInput):
         return np.where(padding, 0, random.integers(1, given.vocabulary_size, shape))
     if isinstance(given, SeriesInput):
-        series = random.normal(size=(*shape, given.channels)).astype(np.float32)
+        series = random.normal(size=(*shape, given.channels))
         series[padding] = np.nan
         return series
     if isinstance(given, TabularInput):

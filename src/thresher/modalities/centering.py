@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-TINIEST = 1e-290
+LARGEST_NUMBER = 1e100
+"""In a table, a series or a label: its square must stay a number, and so must the sum of many."""
+TINIEST = 1e-300
 """A smaller deviation has no finite inverse, or few digits."""
 HARDLY = 1e-6
 """A deviation that is a smaller share of the largest number needs care: squares of plain differences lose it."""
 
 
 def center(values: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of ``values``, float64 [N], finite, N at least 1.
+    """Return mean and standard deviation of ``values``, float64 [N], N at least 1, of numbers up to LARGEST_NUMBER.
 
     The deviation is 1 where all values are alike: they are left at their scale.
 
     Raises:
         ValueError: they differ, but by so little that nothing can be computed with it; worded to follow a name.
     """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(under="ignore"):
         mean, std = float(values.mean()), float(values.std())
-    if not (HARDLY * float(np.abs(values).max()) < std < np.inf and std > TINIEST):
+    if not std > max(HARDLY * float(np.abs(values).max()), TINIEST):
         mean, std = _center_with_care(values)
     if std == 0:
         raise ValueError(f"differ by less than {TINIEST:g}")
     return mean, std
 
 
+def too_large(values: np.ndarray) -> np.ndarray:
+    """Return which of ``values`` are infinite or larger than can be computed with, bool; a missing one is not."""
+    large: np.ndarray = np.abs(values) > LARGEST_NUMBER
+    return large
+
+
 def _center_with_care(values: np.ndarray) -> tuple[float, float]:
     """Return mean and deviation by differences from one of the values, in units of the largest; 0 for too small."""
-    halves = values / 2  # so that no difference is more than the largest float64
-    apart = halves - halves[0]
+    apart = values - values[0]
     reach = float(np.abs(apart).max())
     if reach == 0:
         return float(values[0]), 1.0
     shares = apart / reach
-    mean, std = float(halves[0] + reach * shares.mean()) * 2, float(reach * shares.std()) * 2
+    mean, std = float(values[0] + reach * shares.mean()), float(reach * shares.std())
     return mean, std if std > TINIEST else 0.0

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import nearest
-from thresher.modalities.centering import center
+from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
 from thresher.modalities.encoder import UnencodableError, is_number
 from thresher.modalities.inputs import LARGEST
 from thresher.modalities.table import empty_as
@@ -167,8 +167,10 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
     missing = np.isnan(values)
     if missing.all():
         raise UnencodableError(0, f"Column {name} has no value in the training split. Fix: drop it.")
-    if np.isinf(values).any():
-        raise UnencodableError(int(np.isinf(values).argmax()), f"Column {name} holds an infinite number. Fix: mend it.")
+    if (large := too_large(values)).any():
+        index = int(large.argmax())
+        what = f"Column {name} holds {values[index]:g}. Allowed: finite numbers up to {LARGEST_NUMBER:g}"
+        raise UnencodableError(index, f"{what}. Fix: mend it, or take another unit for the column.")
     given = values[~missing]
     try:
         mean, std = center(given)

@@ -9,11 +9,8 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError
-from thresher.modalities.centering import center
+from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
 from thresher.modalities.samples import EncodedSamples, Samples
-
-LARGEST_LABEL = 1e100
-"""Of a regression: the square of an error must stay a number, and so must the sum of many."""
 
 
 class ClassOutput(Config):
@@ -76,10 +73,12 @@ def check_values(samples: Samples) -> None:
     Raises:
         DataError: one is not, with its place.
     """
-    wrong = ~(np.abs(samples.labels) <= LARGEST_LABEL)
-    if not samples.class_names and wrong.any():
+    if samples.class_names:
+        return
+    wrong = too_large(samples.labels) | np.isnan(samples.labels)
+    if wrong.any():
         index = int(wrong.argmax())
         raise DataError(
             f"{samples.place(index)}: the label is {samples.labels[index]:.6g}. Allowed: finite numbers up to "
-            f"{LARGEST_LABEL:g}. Fix: mend or remove it, or take another unit for the labels."
+            f"{LARGEST_NUMBER:g}. Fix: mend or remove it, or take another unit for the labels."
         )

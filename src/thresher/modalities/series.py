@@ -10,7 +10,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError
-from thresher.modalities.centering import center
+from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
 from thresher.modalities.encoder import Encoder, UnencodableError, is_number
 from thresher.modalities.inputs import SeriesInput
 from thresher.modalities.samples import Inputs, Samples
@@ -54,8 +54,8 @@ class SeriesEncoder(Encoder):
         """Return the encoder for series with the channels of ``samples``.
 
         Raises:
-            DataError: a training series is longer than max_length, a channel has no value at all or an infinite one, or
-                its values differ by too little to compute with.
+            DataError: a training series is longer than max_length, a channel has no value at all, or numbers that
+                are too large or differ by too little to compute with.
         """
         lengths = np.array(list(map(len, samples.inputs)))
         longest = int(lengths.max())
@@ -65,6 +65,13 @@ class SeriesEncoder(Encoder):
                 f"{config.max_length:,}. Fix: at least {longest:,}, or shorten the series."
             )
         steps = np.concatenate(list(samples.inputs)).astype(np.float64)
+        if (large := too_large(steps)).any():
+            step, channel = (int(place[0]) for place in large.nonzero())
+            place = samples.place(int(np.searchsorted(np.cumsum(lengths), step, side="right")))
+            raise DataError(
+                f"{place}: channel {channel} holds {steps[step, channel]:g}. Allowed: finite numbers up to "
+                f"{LARGEST_NUMBER:g}. Fix: mend it, or take another unit for the channel."
+            )
         given = ~np.isnan(steps)
         if not given.any(axis=0).all():
             raise DataError(f"Channel {int(given.any(axis=0).argmin())} has no value in any series. Fix: remove it.")
@@ -166,11 +173,8 @@ def describe_series(samples: Samples, encoding: SeriesEncoding) -> pd.DataFrame:
 
 
 def _center(number: int, channel: np.ndarray) -> tuple[float, float]:
-    given = channel[~np.isnan(channel)]
-    if np.isinf(given).any():
-        raise DataError(f"Channel {number} has an infinite number. Fix: mend it.")
     try:
-        return center(given)
+        return center(channel[~np.isnan(channel)])
     except ValueError as error:
         raise DataError(f"The values of channel {number} {error}. Fix: another unit for it.") from error
 
