@@ -15,7 +15,7 @@ def make_sum_onnx(model_input: ModelInput, num_classes: int = 0, scale: float = 
     axes = ["T" if size is None else size for size in model_input.shape]
     given = helper.make_tensor_value_info(model_input.name, kind, ["N", *axes])
     name, width = ("probabilities", num_classes) if num_classes else ("value", 1)
-    answer = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
+    answer = helper.make_tensor_value_info(name, TensorProto.FLOAT if num_classes else TensorProto.DOUBLE, ["N", width])
     weights = scale * (np.arange(1, width + 1, dtype=np.float32) if num_classes else np.ones(1, np.float32))[None]
     constants = {"zero": np.float32(0), "rows": np.array([0, -1]), "last": np.array([1]), "weights": weights}
     nodes = [
@@ -27,7 +27,7 @@ def make_sum_onnx(model_input: ModelInput, num_classes: int = 0, scale: float = 
         helper.make_node("MatMul", ["sum", "weights"], ["scores"]),
         helper.make_node("Softmax", ["scores"], [name], axis=1)
         if num_classes
-        else helper.make_node("Identity", ["scores"], [name]),
+        else helper.make_node("Cast", ["scores"], [name], to=TensorProto.DOUBLE),
     ]
     initializers = [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()]
     graph = helper.make_graph(nodes, "sum", [given], [answer], initializers)

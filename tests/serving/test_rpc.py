@@ -46,7 +46,9 @@ def running(bundle: Bundle, request: pytest.FixtureRequest) -> Iterator[Running]
 
 
 def raw_output(answer: Any, place: int = 0) -> np.ndarray:
-    return np.frombuffer(answer.raw_output_contents[place], np.float32).reshape(answer.outputs[place].shape)
+    output = answer.outputs[place]
+    dtype = {"FP32": np.float32, "FP64": np.float64}[output.datatype]
+    return np.frombuffer(answer.raw_output_contents[place], dtype).reshape(output.shape)
 
 
 def triton_input(name: str, array: np.ndarray, datatype: str) -> client.InferInput:
@@ -110,6 +112,7 @@ def test_every_modality_raw_typed_and_as_bytes(modality: str, task: str) -> None
         "uint8": ("UINT8", "uint_contents"),
         "int64": ("INT64", "int64_contents"),
         "float32": ("FP32", "fp32_contents"),
+        "float64": ("FP64", "fp64_contents"),
     }[str(dtype)]
     samples = encoder.encode(inputs)[:5]
     try:
@@ -117,7 +120,8 @@ def test_every_modality_raw_typed_and_as_bytes(modality: str, task: str) -> None
         assert np.array_equal(raw_output(server.call("ModelInfer", raw_request(samples, name, datatype))), expected)
         typed = server.call("ModelInfer", typed_request(samples, name, datatype, field))
         assert not typed.raw_output_contents
-        assert np.array_equal(np.array(typed.outputs[0].contents.fp32_contents, np.float32), expected.reshape(-1))
+        contents, answered = typed.outputs[0].contents, "fp32_contents" if task == "classification" else "fp64_contents"
+        assert np.array_equal(np.array(getattr(contents, answered), expected.dtype), expected.reshape(-1))
         if modality != "image":
             documents = [as_json(inputs, index) for index in range(5)]
             texts = np.array([text if modality == "text" else json.dumps(text) for text in documents], object)

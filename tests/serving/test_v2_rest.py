@@ -99,7 +99,7 @@ def test_samples_as_the_typed_rest_takes_them(served: tuple[str, LiveService]) -
         probabilities = [list(prediction["probabilities"].values()) for prediction in typed]
         np.testing.assert_array_equal(result.as_numpy("probabilities"), np.array(probabilities, np.float32))
     else:
-        np.testing.assert_array_equal(result.as_numpy("value")[:, 0], np.float32([p["value"] for p in typed]))
+        np.testing.assert_array_equal(result.as_numpy("value")[:, 0], [p["value"] for p in typed])
 
 
 def test_labels_for_those_who_ask(call: Caller) -> None:

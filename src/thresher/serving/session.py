@@ -14,7 +14,8 @@ from thresher.serving.bundle import ENCODER_FILE, MODEL_FILE, Bundle, BundleErro
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-OUTPUT = {"classification": ClassOutput.name, "regression": ValueOutput.name}
+Output = type[ClassOutput] | type[ValueOutput]
+OUTPUT: dict[str, Output] = {"classification": ClassOutput, "regression": ValueOutput}
 """Of the graph, by task."""
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -24,14 +25,17 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 class Session:
     """Runs a bundle's model; not for two threads at once."""
 
-    def __init__(self, session: InferenceSession, model_input: ModelInput, output: str) -> None:
+    def __init__(self, session: InferenceSession, model_input: ModelInput, output: Output) -> None:
         self._session, self._input, self._output = session, model_input, output
+        # Models of before take series, and give values, in float32.
+        is_float = session.get_inputs()[0].type == "tensor(float)"
+        self._dtype = np.dtype(np.float32) if is_float else model_input.dtype
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """Return the probabilities, float32 [N, K], or values, float64 [N, 1], of encoded samples [N, ...]."""
-        feed = {self._input.name: self._input.trim(batch)}
-        answers: np.ndarray = self._session.run([self._output], feed)[0]
-        return answers
+        feed = {self._input.name: self._input.trim(batch).astype(self._dtype, copy=False)}
+        answers: np.ndarray = self._session.run([self._output.name], feed)[0]
+        return answers.astype(self._output.dtype, copy=False)
 
 
 def open_session(bundle: Bundle, threads: int | None = None) -> Session:
