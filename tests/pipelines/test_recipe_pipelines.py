@@ -81,7 +81,7 @@ def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
     readers = {node.func.__name__ for node in pipeline.nodes if "r.test_samples" in node.inputs}
     assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "write_report"}
     readers = {node.func.__name__ for node in pipeline.nodes if "raw.test" in node.inputs}
-    assert readers == {"fingerprint_data", "describe_samples", "encode_samples", "challenge_champion"}
+    assert readers == {"fingerprint_data", "describe_samples", "encode_samples", "challenge_champion", "crown_champion"}
 
 
 def test_contract_comes_before_all_that_uses_the_data() -> None:

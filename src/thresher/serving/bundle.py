@@ -19,8 +19,8 @@ from thresher.modalities.encoder import Encoder
 MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
 SUMS_FILE = "SHA256SUMS"
 """The hashes of all others, as `sha256sum --check` reads them; a bundle of before has none."""
-CARD_FILE, VERDICT_FILE, PROFILE_FILE = "card.md", "verdict.json", "profile.json"
-ATTACHMENTS = (CARD_FILE, VERDICT_FILE, PROFILE_FILE)
+CARD_FILE, VERDICT_FILE, PROFILE_FILE, EXAMPLE_FILE = "card.md", "verdict.json", "profile.json", "example.json"
+ATTACHMENTS = (CARD_FILE, VERDICT_FILE, PROFILE_FILE, EXAMPLE_FILE)
 """What a bundle may hold besides, and a service answers without."""
 
 

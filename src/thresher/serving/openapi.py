@@ -11,8 +11,9 @@ from thresher.modalities.image import ImageEncoder
 from thresher.modalities.series import SeriesEncoder
 from thresher.modalities.tabular import TabularEncoder
 from thresher.modalities.text import TextEncoder
-from thresher.serving.bundle import ModelInfo
+from thresher.serving.bundle import Bundle
 from thresher.serving.decoding import JSON, MULTIPART
+from thresher.serving.example import sample_of
 from thresher.serving.explain import TARGET
 from thresher.serving.v2.datatypes import NAMES
 
@@ -37,9 +38,10 @@ ANSWERED = {"model": TEXT, "model_version": TEXT, "request_id": TEXT}
 Schema = dict[str, Any]
 
 
-def describe_routes(encoder: Encoder, info: ModelInfo) -> dict[str, dict[str, Any]]:
+def describe_routes(bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Return the path items, as OpenAPI 3.1 has them, of the routes that predict, explain and describe the model."""
-    model = f"/v2/models/{info.recipe}"
+    encoder, sample = bundle.encoder, sample_of(bundle)
+    model = f"/v2/models/{bundle.info.recipe}"
     explained = {**ANSWERED, "method": TEXT, "input": TEXT, "num_copies": WHOLE}
     target = {"name": TARGET, "in": "query", "description": "another class than the predicted", "schema": TEXT}
     return {
@@ -47,7 +49,7 @@ def describe_routes(encoder: Encoder, info: ModelInfo) -> dict[str, dict[str, An
         "/predict": {
             "post": {
                 **_operation(TYPED, "Predict", f"One sample or several. Each is {encoder.expected}."),
-                "requestBody": _body(encoder),
+                "requestBody": _body(encoder, sample),
                 "responses": _responses(_predictions(encoder)),
             }
         },
@@ -55,7 +57,7 @@ def describe_routes(encoder: Encoder, info: ModelInfo) -> dict[str, dict[str, An
             "post": {
                 **_operation(TYPED, "Which parts of a sample mattered", "One sample, sent as to /predict."),
                 "parameters": [target] if encoder.class_names else [],
-                "requestBody": _body(encoder),
+                "requestBody": _body(encoder, sample),
                 "responses": _responses({"type": "object", "required": [*explained], "properties": explained}),
             }
         },
@@ -67,7 +69,7 @@ def describe_routes(encoder: Encoder, info: ModelInfo) -> dict[str, dict[str, An
         f"{model}/infer": {
             "post": {
                 **_operation(INFERENCE, "Infer", "Tensors in JSON; in binary with Inference-Header-Content-Length."),
-                "requestBody": _content(JSON, _inference(), _inference_example(encoder)),
+                "requestBody": _content(JSON, _inference(), _inference_example(encoder, sample)),
                 "responses": _responses({"type": "object", "required": ["model_name", "outputs"]}, REFUSED_TENSORS),
             }
         },
@@ -87,16 +89,16 @@ def _content(kind: str, schema: Schema, example: Any) -> dict[str, Any]:
     return {"required": True, "content": {kind: {"schema": schema, "example": example}}}
 
 
-def _body(encoder: Encoder) -> dict[str, Any]:
+def _body(encoder: Encoder, sample: Any) -> dict[str, Any]:
     """Return the ways in which a sample is sent."""
     one, many = encoder.NAMES
-    sample = sample_schema(encoder)
-    several = {"type": "array", "minItems": 1, "items": sample}
-    either = [_only(one, sample), _only(many, several)]
+    schema = sample_schema(encoder)
+    several = {"type": "array", "minItems": 1, "items": schema}
+    either = [_only(one, schema), _only(many, several)]
     content: dict[str, Any] = {
         JSON: {
             "schema": {"oneOf": either},
-            "examples": {one: {"value": {one: encoder.example()}}, many: {"value": {many: [encoder.example()] * 2}}},
+            "examples": {one: {"value": {one: sample}}, many: {"value": {many: [sample] * 2}}},
         }
     }
     for kind in encoder.file_types:
@@ -164,15 +166,15 @@ def _inference() -> Schema:
     return {"type": "object", "required": ["inputs"], "properties": properties}
 
 
-def _inference_example(encoder: Encoder) -> dict[str, Any]:
+def _inference_example(encoder: Encoder, sample: Any) -> dict[str, Any]:
     """Return a request with one sample, encoded; of an image its pixels."""
     model_input = encoder.model_input
-    sample = encoder.encode_json(encoder.example())
+    encoded = encoder.encode_json(sample)
     tensor = {
         "name": model_input.name,
         "datatype": NAMES[model_input.dtype],
-        "shape": list(sample.shape),
-        "data": sample.reshape(-1).tolist(),
+        "shape": list(encoded.shape),
+        "data": encoded.reshape(-1).tolist(),
     }
     outputs = [{"name": "label"}, {"name": "probabilities"}] if encoder.class_names else [{"name": "value"}]
     return {"id": "first", "inputs": [tensor], "outputs": outputs}

@@ -17,6 +17,7 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle
 from thresher.serving.decoding import content_types
+from thresher.serving.example import read_example, sample_of
 
 HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -33,6 +34,7 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
     """Return what is served under ``url``, for people and programs."""
     info, encoder = bundle.info, bundle.encoder
     one, many = encoder.NAMES
+    example = read_example(bundle)
     return {
         "model": info.recipe,
         "candidate": info.candidate,
@@ -46,27 +48,33 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
             "json": f'Either {{"{one}": ...}} or {{"{many}": [..., ...]}}.',
             one: encoder.expected,
         },
-        "other": ["POST /explain", "GET /ui", "GET /docs.json", "GET /livez", "GET /readyz", "GET /metrics"],
-        "example": f"{_example(encoder)} {url}/predict",
+        "other": [
+            "POST /explain",
+            "GET /ui",
+            "GET /docs",
+            "GET /docs.json",
+            "GET /livez",
+            "GET /readyz",
+            "GET /metrics",
+        ],
+        "example": f"{_example(encoder, sample_of(bundle))} {url}/predict",
+        **({} if example is None else {"example_answer": example.answer}),
     }
 
 
-def _example(encoder: Encoder) -> str:
-    """Return a shell command that sends a valid sample, but for the address at its end."""
+def _example(encoder: Encoder, sample: Any) -> str:
+    """Return a shell command that sends ``sample``, but for the address at its end."""
     if isinstance(encoder, ImageEncoder):  # a PNG is far shorter than its pixels in JSON
-        return f"echo {_blank_png(encoder)} | base64 -d | curl -s -H 'Content-Type: image/png' --data-binary @-"
-    body = json.dumps({encoder.NAMES[0]: encoder.example()})
+        return f"echo {_png(sample)} | base64 -d | curl -s -H 'Content-Type: image/png' --data-binary @-"
+    body = json.dumps({encoder.NAMES[0]: sample})
     return f"curl -s -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
-def _blank_png(encoder: ImageEncoder) -> str:
+def _png(sample: Any) -> str:
     from PIL import Image
 
-    shape = (encoder.height, encoder.width, encoder.channels)
     file = io.BytesIO()
-    Image.fromarray(np.zeros(shape, np.uint8).squeeze(-1) if encoder.channels == 1 else np.zeros(shape, np.uint8)).save(
-        file, "PNG"
-    )
+    Image.fromarray(np.array(sample, np.uint8)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
 
 

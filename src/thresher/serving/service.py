@@ -105,7 +105,7 @@ class Champion:
 @cache
 def own_paths() -> dict[str, PathItem]:
     """Return what the OpenAPI document says of our routes; read from the model's files once, not at every request."""
-    routes = describe_routes(read_bundle_encoder(Path(champion.path)), info)
+    routes = describe_routes(read_bundle(Path(champion.path)))
     return {path: bentoml_cattr.structure(item, PathItem) for path, item in routes.items()}
 
 

@@ -18,6 +18,7 @@ from thresher.modalities.series import SeriesEncoder
 from thresher.modalities.tabular import TabularEncoder
 from thresher.modalities.text import TextEncoder
 from thresher.serving.bundle import CARD_FILE, VERDICT_FILE, Bundle
+from thresher.serving.example import sample_of
 from thresher.serving.page import describe, service_url
 
 FOLDER = Path(__file__).with_name("ui")
@@ -78,6 +79,7 @@ def page_model(bundle: Bundle, url: str) -> dict[str, Any]:
         "attachments": sorted(bundle.attachments),
         "name": encoder.NAMES[0],
         "expected": encoder.expected,
+        "sample": None if isinstance(encoder, ImageEncoder) else sample_of(bundle),
         "input": {"kind": encoder.model_input.name, **_INPUT[type(encoder)](encoder)},
     }
 
@@ -95,7 +97,7 @@ def _image(encoder: ImageEncoder) -> dict[str, Any]:
 
 
 def _text(encoder: TextEncoder) -> dict[str, Any]:
-    return {"max_length": encoder.max_length, "example": encoder.example()}
+    return {"max_length": encoder.max_length}
 
 
 def _row(encoder: TabularEncoder) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.pipelines.package.example import choose_example
 from thresher.pipelines.types import Challenge, Contender, Verdict
 from thresher.progress import Notice, Step, report
 from thresher.serving.bundle import (
     CARD_FILE,
+    EXAMPLE_FILE,
     PROFILE_FILE,
     SERVED_BY,
     VERDICT_FILE,
@@ -104,6 +106,7 @@ def crown_champion(
     evaluation: Measurement,
     serving: Serving,
     training_samples: EncodedSamples,
+    test: Samples,
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
@@ -111,12 +114,14 @@ def crown_champion(
 
     Args:
         training_samples: what the service compares its inputs with, as a profile that travels with the winner.
+        test: what the example is chosen from that the service shows how to call it with.
         card: the model card, which travels with it as the verdict does.
     """
     if not challenge.replaces and challenge.reason != ITSELF:
         assert reigning is not None
         return reigning
-    winner = _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
+    about = (encoder, fingerprint, evaluation, serving, training_samples, test, card)
+    winner = _winner(verdict, challenge, *about, onnx_files)
     if challenge.replaces:
         return winner
     assert reigning is not None
@@ -139,13 +144,15 @@ def enter_challenger(
     evaluation: Measurement,
     serving: Serving,
     training_samples: EncodedSamples,
+    test: Samples,
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
     """Return the winner that did not replace the ``champion``, without a version yet, or the champion where it did."""
     if challenge.replaces:
         return champion
-    return _winner(verdict, challenge, encoder, fingerprint, evaluation, serving, training_samples, card, onnx_files)
+    about = (encoder, fingerprint, evaluation, serving, training_samples, test, card)
+    return _winner(verdict, challenge, *about, onnx_files)
 
 
 def _winner(
@@ -156,6 +163,7 @@ def _winner(
     evaluation: Measurement,
     serving: Serving,
     training_samples: EncodedSamples,
+    test: Samples,
     card: str,
     onnx_files: tuple[bytes, ...],
 ) -> Bundle:
@@ -181,7 +189,11 @@ def _winner(
         VERDICT_FILE: verdict.model_dump_json(indent=2).encode(),
         PROFILE_FILE: profile.model_dump_json().encode(),
     }
-    return Bundle(winning_file(verdict, onnx_files), encoder, info, attachments, challenge.reason)
+    onnx_file = winning_file(verdict, onnx_files)
+    example = choose_example(encoder, onnx_file, test, evaluation.threads)
+    if example is not None:
+        attachments[EXAMPLE_FILE] = example.model_dump_json().encode()
+    return Bundle(onnx_file, encoder, info, attachments, challenge.reason)
 
 
 def build_champion_bento(

@@ -25,7 +25,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     challenge = [verdict, reigning, f"{name}.set_aside", encoder, recipe.data.test, evaluation]
     challenge += [f"params:{name}.selection", *onnx_files]
     about = [encoder, f"{name}.fingerprint", evaluation, f"params:{name}.serving", f"{name}.training_samples"]
-    about += [f"{name}.model_card", *onnx_files]
+    about += [recipe.data.test, f"{name}.model_card", *onnx_files]
     nodes = [
         stage_node(challenge_champion, challenge, f"{name}.challenge", [*TAGS, TIMED]),
         stage_node(crown_champion, [verdict, f"{name}.challenge", reigning, *about], f"{name}.champion", TAGS),

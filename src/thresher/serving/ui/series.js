@@ -5,7 +5,7 @@ import { acceptDrops, largest, make, makeSvg, picker, shorten } from "./dom.js";
 const WIDTH = 520, HEIGHT = 190, LEFT = 46, RIGHT = 10, TOP = 12, BOTTOM = 24, NUM_COLORS = 6;
 
 export function createInput(model, { ready }) {
-  const { channels, typical_length, mean, std } = model.input;
+  const { channels } = model.input;
   const area = make("textarea", { className: "data", rows: 8, spellcheck: false, id: "series" });
   const plot = makeSvg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   const wrong = make("p", { className: "error small", hidden: true });
@@ -30,7 +30,7 @@ export function createInput(model, { ready }) {
       wrong, plot,
       make("div", { className: "tools" },
         picker("Upload\u2026", ".csv,.json,.txt,text/csv,application/json", upload),
-        make("button", { type: "button", onclick: () => fill(waves(typical_length, mean, std)) }, "Example"),
+        make("button", { type: "button", onclick: () => fill(asLines(model.sample)) }, "Example"),
         make("button", { type: "button", onclick: () => { area.value = ""; refresh(); ready(null); } }, "Clear"))),
     async read() {
       const { steps, error } = parse(area.value, channels);
@@ -85,16 +85,7 @@ function toNumber(cell) {
   return /^(|null|nan|na|\?)$/i.test(cell) ? null : Number(cell);
 }
 
-function waves(length, mean, std) {
-  const lines = [];
-  for (let step = 0; step < length; step++) {
-    lines.push(mean.map((center, channel) => {
-      const turn = 2 * Math.PI * (step / Math.max(2, length) + channel / mean.length);
-      return Number((center + std[channel] * Math.sin(turn)).toPrecision(5));
-    }).join(","));
-  }
-  return lines.join("\n");
-}
+const asLines = (steps) => steps.map((step) => [step].flat().map((value) => value ?? "").join(",")).join("\n");
 
 function bands({ importance, steps_a_cell }) {
   const most = largest(importance) || 1;

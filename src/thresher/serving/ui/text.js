@@ -19,7 +19,7 @@ export function createInput(model, { ready }) {
       make("p", { className: "hint" }, `Ctrl + Enter predicts. Of a longer text the first ${model.input.max_length.toLocaleString("en")} tokens are used.`),
       words,
       make("div", { className: "tools" },
-        make("button", { type: "button", onclick: () => { area.value = model.input.example; words.hidden = true; ready(); } }, "Example"),
+        make("button", { type: "button", onclick: () => { area.value = model.sample; words.hidden = true; ready(); } }, "Example"),
         make("button", { type: "button", onclick: () => { area.value = ""; words.hidden = true; ready(null); area.focus(); } }, "Clear"))),
     async read() {
       return { body: JSON.stringify({ [model.name]: area.value }), type: "application/json" };
