@@ -54,11 +54,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> ContractReport:
         {"expect_table_row_count_to_equal": {"value": 7}},
         {BETWEEN: {"column": "label", "min_value": 0, "max_value": 1}},
         {BETWEEN: {"column": "pixel_men", "min_value": 0}},
-        {"expect_column_mean_to_be_between": {"column": "class_name", "min_value": 0}},
+        {"expect_column_pair_values_a_to_be_greater_than_b": {"column_A": "pixel_mean", "column_B": "class_name"}},
         {"expect_column_mean_to_be_between": {"column": "pixel_mean", "max_value": 1}},
         {BETWEEN: {"column": "pixel_mean", "min_value": 255, "severity": "warning"}},
         {BETWEEN: {"column": "label", "max_value": 1, "row_condition": 'col("split") == "test"'}},
-        {BETWEEN: {"column": "label", "max_value": 1, "row_condition": "@pd.io.common"}},
+        {BETWEEN: {"column": "label", "max_value": 1, "row_condition": 'col("split") == "é€"'}},
         {BETWEEN: {"column": "label", "min_value": 0, "max_value": 1}},
         {"expect_column_pair_values_to_be_equal": {"column_A": "height", "column_B": "pixel_max"}},
         {"expect_compound_columns_to_be_unique": {"column_list": ["height", "width", "nowhere"]}},
@@ -89,7 +89,7 @@ def test_a_value_out_of_range_is_counted_and_located(broken: ContractReport) -> 
     result = recipes(broken)[2]
     assert (result.num_unexpected, round(result.percent_unexpected or 0, 2)) == (29, round(100 * 29 / 109, 2))
     assert [str(example) for example in result.examples[:2]] == ["2 at train[2]", "2 at train[8]"]
-    assert result.message.startswith("29 of 110 samples (26.6 %) break it")
+    assert result.message.startswith("29 of 109 samples (26.6 %) break it. 1 more is missing and not")
 
 
 def test_an_unknown_column_is_a_clear_failure(broken: ContractReport) -> None:
@@ -112,7 +112,7 @@ def test_an_unreadable_row_condition_is_a_failed_result(broken: ContractReport) 
 
 def test_aggregates_and_pairs_say_what_was_observed(broken: ContractReport) -> None:
     assert recipes(broken)[1].message == "Observed: 110."
-    assert re.match(r"Observed: 1\d\d\.\d+\.", recipes(broken)[5].message)
+    assert re.match(r"Observed: 1\d\d\.\d+ over 110 values\.", recipes(broken)[5].message)
     assert recipes(broken)[10].num_unexpected == 110
     assert isinstance(recipes(broken)[10].examples[0].value, list)
 

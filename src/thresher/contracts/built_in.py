@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
 from thresher.contracts.schemas import class_names as gx_class_names
+from thresher.contracts.suspicion import is_own
 from thresher.modalities.image import ImageEncoding
 from thresher.modalities.series import SeriesEncoding
-from thresher.modalities.tabular import SAMPLE_COLUMNS, TabularEncoding
+from thresher.modalities.tabular import TabularEncoding
 from thresher.modalities.text import TextEncoding
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _of_series(table: pd.DataFrame, encoding: SeriesEncoding) -> Iterable[Check]
 
 def _of_rows(table: pd.DataFrame, encoding: TabularEncoding) -> Iterable[Check]:
     """Compare the other splits with the whole of train: what it never holds cannot be learned."""
-    train, columns = table[table["split"] == TRAIN], [name for name in table if _is_own(str(name))]
+    train, columns = table[table["split"] == TRAIN], [name for name in table if is_own(str(name))]
     for split in (split for split in dict.fromkeys(table["split"]) if split != TRAIN):
         for column in columns:
             number = table[column].dtype.kind == "f"
@@ -151,14 +152,10 @@ BUILT_IN: dict[type, Callable[[Any, Any], Iterable[Check]]] = {
 """Config type of the modality -> function from the sample table and that config to its checks."""
 
 
-def _is_own(name: str) -> bool:
-    return name not in SAMPLE_COLUMNS and name != LEAK_COLUMN
-
-
 def _only(split: str) -> dict[str, str]:
     return {"row_condition": f'col("split") == "{split}"'}
 
 
 def _own(expectation: str, arguments: dict[str, Any], description: str, fix: str) -> Check:
     assert expectation in gx_class_names()
-    return Check(expectation, arguments, "built in", fix, gx_extra={"description": description})
+    return Check(expectation, arguments, "built in", fix, description=description)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 TRAIN = "train"
@@ -21,7 +21,7 @@ class Check:
     fix: str = FIX_DATA_OR_BOUND
     asked: tuple[str, dict[str, Any]] | None = None
     """GX expectation and arguments, where they are not the recipe's own."""
-    unknown_column: str = ""
-    """A sentence about a column that the table does not have."""
-    gx_extra: dict[str, Any] = field(default_factory=dict)
-    """Wording for the Data Docs."""
+    refused: str = ""
+    """A sentence on why it can say nothing of this table, such as a column that is not there."""
+    description: str = ""
+    """What it demands, in a sentence."""

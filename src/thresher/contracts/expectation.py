@@ -9,7 +9,7 @@ from pydantic import ConfigDict, GetJsonSchemaHandler, RootModel, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from thresher.contracts import schemas
+from thresher.contracts import conditions, schemas
 from thresher.errors import nearest
 
 EXAMPLE = "expect_column_values_to_be_between: {column: label, min_value: 0, max_value: 9}"
@@ -110,6 +110,8 @@ def _wrong_values(name: str, arguments: dict[str, Any]) -> list[str]:
             problems.append(f"{key}: expected {expected}, got {value!r}")
     if _holds_python(arguments.get("row_condition")):
         problems.append('row_condition: expected text such as \'col("split") == "test"\', not a pass_through_filter')
+    if problem := conditions.problem(arguments.get("row_condition")):
+        problems.append(problem)
     lowest, highest = arguments.get("min_value"), arguments.get("max_value")
     if isinstance(lowest, (int, float)) and isinstance(highest, (int, float)) and lowest > highest:
         problems.append(f"min_value {lowest} is above max_value {highest}")

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from thresher.contracts.check import LEAK_COLUMN, Check
+from thresher.contracts.looked_at import LookedAt, find_nothing
 from thresher.contracts.report import Example, ExpectationResult
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def describe_outcome(item: Check, gx_result: dict[str, Any]) -> ExpectationResult:
+
+def describe_outcome(
+    item: Check, gx_result: dict[str, Any], looked: LookedAt | None, table: pd.DataFrame
+) -> ExpectationResult:
     """Return the outcome of ``item``.
 
     Args:
         gx_result: GX's result as JSON, in the result format SUMMARY.
+        looked: how many rows and values ``item`` had to look at, where that was counted.
     """
+    if item.refused:
+        return _result(item, success=False, message=item.refused)
     result = gx_result["result"] or {}
     crash = _exception(gx_result.get("exception_info") or {})
-    success = bool(gx_result["success"]) and not item.unknown_column
+    nothing, fix = find_nothing(item, looked, table)
+    if nothing:
+        return _result(
+            replace(item, fix=fix), success=False, message=nothing, num_values=0, num_missing=looked and looked.missing
+        )
+    success = bool(gx_result["success"])
+    values, missing = _counts(result, looked)
     return _result(
         item,
         success=success,
+        num_values=values,
+        num_missing=missing,
         observed=plain(result.get("observed_value")),
         num_unexpected=result.get("unexpected_count"),
         percent_unexpected=plain(result.get("unexpected_percent")),
         examples=[] if success else _examples(result),
-        message=item.unknown_column or crash or _sentence(item, success, result),
+        message=crash or _sentence(item, success, result, values, missing),
     )
 
 
@@ -43,24 +61,35 @@ def _result(item: Check, **found: Any) -> ExpectationResult:
         origin=item.origin,
         column=arguments.get("column"),
         arguments=arguments,
+        description=item.description,
         severity=arguments.get("severity", "critical"),
         fix="" if found["success"] else item.fix,
         **found,
     )
 
 
-def _sentence(item: Check, success: bool, result: dict[str, Any]) -> str:
+def _counts(result: dict[str, Any], looked: LookedAt | None) -> tuple[int | None, int | None]:
+    """Return how many values were looked at, and how many were missing; None where nobody counted."""
+    if "element_count" in result:
+        missing = result.get("missing_count") or 0
+        return result["element_count"] - missing, missing
+    return (None, None) if looked is None else (looked.rows - looked.missing, looked.missing)
+
+
+def _sentence(item: Check, success: bool, result: dict[str, Any], values: int | None, missing: int | None) -> str:
+    left_out = f" {missing:,} more {'is' if missing == 1 else 'are'} missing and not looked at." if missing else ""
     if result.get("unexpected_count") is not None and "element_count" in result:
-        return _count_sentence(item, result)
+        return _count_sentence(item, result, values or 0) + left_out
+    over = f" over {values:,} values" if values is not None else ""
     if "partial_missing_list" in result and not success:
         return f"Missing: {', '.join(str(value) for value in result['partial_missing_list'])}."
     if result.get("observed_value") is not None:
-        return f"Observed: {plain(result['observed_value'])}."
-    return "Holds." if success else "Does not hold."
+        return f"Observed: {plain(result['observed_value'])}{over}.{left_out}"
+    return f"{'Holds' if success else 'Does not hold'}{over}.{left_out}"
 
 
-def _count_sentence(item: Check, result: dict[str, Any]) -> str:
-    unexpected, total = result["unexpected_count"], result["element_count"]
+def _count_sentence(item: Check, result: dict[str, Any], total: int) -> str:
+    unexpected = result["unexpected_count"]
     allowed = f"; {100 * (1 - item.arguments['mostly']):.3g} % may" if "mostly" in item.arguments else ""
     if item.arguments.get("column") == LEAK_COLUMN:
         return f"{unexpected:,} of {total:,} samples are in train as well{allowed}."

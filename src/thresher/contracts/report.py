@@ -38,6 +38,12 @@ class ExpectationResult(Config):
     severity: Literal["critical", "warning", "info"] = "critical"
     """Only a critical expectation stops the run."""
     success: bool
+    description: str = ""
+    """What is demanded, in a sentence, where it is built in."""
+    num_values: int | None = None
+    """How many values were looked at; a contract line of a recipe that looks at none fails."""
+    num_missing: int | None = None
+    """How many more were missing, and so not looked at."""
     observed: Any = None
     """What a table or column as a whole showed, such as a count or a mean."""
     num_unexpected: int | None = None
@@ -64,6 +70,8 @@ class ContractReport(Config):
     statistics: dict[str, float]
     """As Great Expectations counts: evaluated, successful and unsuccessful expectations, success percent."""
     results: list[ExpectationResult]
+    warnings: list[str] = Field(default_factory=list)
+    """What may be wrong, but stops nothing: near duplicates, labels that differ, columns that tell the label."""
     information: list[str] = Field(default_factory=list)
     """Worth knowing, but no failure: duplicates inside one split."""
     created_at: str
@@ -91,11 +99,19 @@ def failure_message(report: ContractReport) -> str:
             lines.append("    For example " + ", ".join(str(example) for example in result.examples[:5]) + ".")
         if result.fix:
             lines.append(f"    Fix: {result.fix}")
+    if report.warnings:
+        lines += ["", *(f"  Warning: {sentence}" for sentence in report.warnings)]
     if report.information:
         lines += ["", *(f"  For information: {sentence}" for sentence in report.information)]
     if report.docs_path:
         lines += ["", f"Full report: {report.docs_path}"]
     return "\n".join(lines)
+
+
+def tell(report: ContractReport) -> list[str]:
+    """Return what is worth a look though the contract holds, a sentence each."""
+    broken = [f"Contract, {result.severity}: {result}: {result.message}" for result in report.failed]
+    return [*broken, *(f"Contract, warning: {sentence}" for sentence in report.warnings), *report.information]
 
 
 def require(report: ContractReport) -> ContractReport:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thresher.contracts import schemas
 from thresher.contracts.check import Check
+from thresher.contracts.data_docs import write_data_docs
 from thresher.contracts.expectation import Contract
+from thresher.contracts.looked_at import counting, key_of, read_count
 from thresher.contracts.outcome import describe_outcome, unbuildable
 from thresher.contracts.plan import add_leak_column, describe_duplicates, name_rows, plan_checks
 from thresher.contracts.report import ContractReport, ExpectationResult
@@ -32,6 +35,7 @@ def check(
     class_names: tuple[str, ...],
     encoding: Any,
     docs_folder: Path | None,
+    notes: Sequence[str] = (),
 ) -> ContractReport:
     """Return what the recipe's expectations and the built-in ones find in ``sample_table``.
 
@@ -44,25 +48,45 @@ def check(
         class_names: empty for a regression.
         encoding: the modality's section `data.encoding`.
         docs_folder: where the Data Docs go, as one self-contained index.html; None writes nothing.
+        notes: what the readers left out of the data; told with the report.
     """
     import great_expectations
+
+    # Imported here, since it needs numpy and reading a contract does not.
+    from thresher.contracts.suspicion import find_warnings
 
     table = add_leak_column(sample_table)
     checks = plan_checks(table, contract, class_names, encoding)
     with warnings.catch_warnings():
         # GX warns of its own deprecated arguments, which a user of a recipe can do nothing about.
         warnings.simplefilter("ignore", DeprecationWarning)
-        validation, results = _validate(table, checks)
-        report = _report(table, results, great_expectations.__version__, docs_folder)
-        if docs_folder is not None:
-            from thresher.contracts.data_docs import write_data_docs
-
-            write_data_docs(validation, report, docs_folder)
+        results = _validate(table, checks)
+    report = _report(table, results, great_expectations.__version__, docs_folder)
+    told = {"warnings": find_warnings(table, encoding), "information": [*notes, *report.information]}
+    report = report.model_copy(update=told)
+    if docs_folder is not None:
+        write_data_docs(report, docs_folder)
     return report
 
 
-def _validate(table: pd.DataFrame, checks: list[Check]) -> tuple[Any, list[ExpectationResult]]:
-    """Return GX's own suite result, in the order of ``checks``, and ours."""
+def _validate(table: pd.DataFrame, checks: list[Check]) -> list[ExpectationResult]:
+    """Return the results in the order of ``checks``."""
+    counts = [counting(item) for item in checks]
+    unique = {key_of(count): count for count in counts if count is not None}
+    found, failures = _run(table, [*checks, *unique.values()])
+    looked = {
+        key: read_count(found[len(checks) + place]) for place, key in enumerate(unique) if len(checks) + place in found
+    }
+    return [
+        failures[order]
+        if order in failures
+        else describe_outcome(item, found[order], looked.get(key_of(count)) if count else None, table)
+        for order, (item, count) in enumerate(zip(checks, counts, strict=True))
+    ]
+
+
+def _run(table: pd.DataFrame, checks: list[Check]) -> tuple[dict[int, dict[str, Any]], dict[int, ExpectationResult]]:
+    """Return GX's result of each of ``checks`` by its place, and the failures of those that GX refuses to build."""
     import great_expectations as gx
 
     context = _context()
@@ -82,12 +106,7 @@ def _validate(table: pd.DataFrame, checks: list[Check]) -> tuple[Any, list[Expec
     validation = context.validation_definitions.add(definition).run(
         batch_parameters={"dataframe": table.set_index(_places(table))}, result_format=RESULT_FORMAT
     )
-    validation.results.sort(key=lambda result: result.expectation_config.meta["order"])
-    outcomes = {result.expectation_config.meta["order"]: result.to_json_dict() for result in validation.results}
-    return validation, [
-        failures[order] if order in failures else describe_outcome(item, outcomes[order])
-        for order, item in enumerate(checks)
-    ]
+    return {result.expectation_config.meta["order"]: result.to_json_dict() for result in validation.results}, failures
 
 
 def _places(table: pd.DataFrame) -> pd.Index:
@@ -118,7 +137,7 @@ def _build(item: Check, order: int) -> Any:
     import great_expectations.expectations as gx_expectations
 
     name, arguments = item.asked or (item.expectation, item.arguments)
-    given = {**arguments, **item.gx_extra, "meta": {"order": order}}
+    given = {**arguments, "meta": {"order": order}}
     if isinstance(given.get("row_condition"), str):
         # GX's own grammar; the parser "pandas" would let a recipe run Python.
         given["condition_parser"] = "great_expectations"

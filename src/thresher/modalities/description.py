@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.modalities import DESCRIBE, AnyEncoding
-from thresher.modalities.samples import Samples, hash_each
+from thresher.modalities.samples import Samples, hash_each, hash_each_normalized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,13 +17,17 @@ def describe(samples: Samples, split: str, encoding: AnyEncoding) -> pd.DataFram
     """Return one row a sample of ``split``.
 
     Columns: split, index, place (file and row, where there is one), label (missing where it is missing), class_name
-    (not for a regression), those of the modality, content_hash (SHA-256 of the raw input).
+    (not for a regression), those of the modality, content_hash (SHA-256 of the raw input), normal_hash (where there
+    are texts: the same of them without case, superfluous blanks and Unicode forms).
     """
     import pandas as pd
 
     columns = {"split": split, "index": np.arange(len(samples)), "place": samples.places}
     table = pd.DataFrame({**columns, **_labels(samples)}, index=range(len(samples)))
     hashes = pd.DataFrame({"content_hash": hash_each(samples.inputs)})
+    normalized = hash_each_normalized(samples.inputs)
+    if normalized is not None:
+        hashes["normal_hash"] = normalized
     return pd.concat([table, DESCRIBE[type(encoding)](samples, encoding), hashes], axis=1)
 
 

@@ -19,6 +19,8 @@ class DataFingerprint(Config):
     class_names: tuple[str, ...]
     inputs: str = "not described"
     """What one raw input of the training split is, in words."""
+    notes: tuple[str, ...] = ()
+    """What the readers left out of either split, in sentences."""
 
 
 def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
@@ -30,6 +32,7 @@ def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
         num_test_samples=len(test),
         class_names=train.class_names,
         inputs=_say_inputs(train.inputs),
+        notes=tuple(f"{name}: {note}" for name, split in (("train", train), ("test", test)) for note in split.notes),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +30,7 @@ class Samples(Generic[InputsType]):
         groups: of shape [N], what each sample belongs to (a person, a machine), as numbers or texts; no group is in
             two splits.
         order: of shape [N], numbers or texts that sort as time does; no split learns from what comes after another.
+        notes: what was left out on reading, in sentences.
         background: the colour that transparent images were laid upon, for images that were files.
     """
 
@@ -39,6 +41,7 @@ class Samples(Generic[InputsType]):
     groups: np.ndarray | None = None
     order: np.ndarray | None = None
     background: tuple[int, int, int] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.labels), (len(self.inputs), len(self.labels))
@@ -96,6 +99,44 @@ def hash_each(inputs: Inputs) -> list[str]:
             hashes.append(digest.hexdigest())
         return hashes
     return [hashlib.sha256(_content(sample)).hexdigest() for sample in inputs]
+
+
+def hash_each_normalized(inputs: Inputs) -> list[str] | None:
+    """Return as `hash_each` does, but alike for texts that differ in case, blanks or Unicode form alone.
+
+    None where nothing is text.
+    """
+    if isinstance(inputs, Table):
+        if all(column.dtype.kind == "f" for column in inputs.columns.values()):
+            return None
+        columns = {
+            name: column if column.dtype.kind == "f" else _each_normalized(column)
+            for name, column in inputs.columns.items()
+        }
+        return hash_each(Table(columns))
+    if inputs.dtype != np.object_ or not len(inputs) or not isinstance(inputs[0], str):
+        return None
+    return hash_each(_each_normalized(inputs))
+
+
+def _each_normalized(column: np.ndarray) -> np.ndarray:
+    known = {value: normalize(value) if isinstance(value, str) else value for value in set(column.tolist())}
+    normal = np.empty(len(column), dtype=object)
+    normal[:] = [known[value] for value in column.tolist()]
+    return normal
+
+
+def normalize(text: str) -> str:
+    """Return ``text`` in compatible Unicode form (NFKC), without case, invisible characters and superfluous blanks.
+
+    A text that is a number is written as one: 1.0 for 1, "1.00" and "+1".
+    """
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    plain = " ".join("".join(letter for letter in plain if unicodedata.category(letter) != "Cf").split())
+    try:
+        return repr(float(plain) + 0.0)
+    except ValueError:
+        return plain
 
 
 def _comparable(column: np.ndarray) -> list[Any]:

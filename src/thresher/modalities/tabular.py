@@ -18,7 +18,9 @@ from thresher.modalities.table import Table, is_missing
 if TYPE_CHECKING:
     import pandas as pd
 
-SAMPLE_COLUMNS = frozenset({"split", "index", "place", "label", "class_name", "content_hash", "num_missing"})
+SAMPLE_COLUMNS = frozenset(
+    {"split", "index", "place", "label", "class_name", "content_hash", "normal_hash", "num_missing"}
+)
 """What the sample table says of every sample: a column of this name is found under `column_` and its name."""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from thresher.contracts import ContractLines, ContractReport, check
+from thresher.contracts import ContractLines, ContractReport, check, tell
 from thresher.evaluation.selection import Selection
 from thresher.modalities import EncodingChoice
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
 from thresher.modalities.samples import Samples
 from thresher.pipelines.types import DataFrame
-from thresher.progress import Step, report
+from thresher.progress import Notice, Step, report
 
 DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
 
@@ -57,7 +57,10 @@ def check_contract(
     report(Step("Great Expectations reads the sample table"))
     with tempfile.TemporaryDirectory(prefix="thresher-") as name:
         folder = Path(name)
-        result = check(sample_table, contract.root, fingerprint.class_names, encoding.root, folder)
+        names, notes = fingerprint.class_names, fingerprint.notes
+        result = check(sample_table, contract.root, names, encoding.root, folder, notes)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for sentence in tell(result) if result.success else ():
+        report(Notice(sentence))
     # Where a person finds it; the folder it was made in is gone by then.
     return result.model_copy(update={"docs_path": DOCS_PLACE}), docs

@@ -1,0 +1,162 @@
+"""What may be wrong with the data, though nothing forbids it: said with the contract, as warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thresher.contracts.check import LEAK_COLUMN, TRAIN
+from thresher.modalities.tabular import SAMPLE_COLUMNS, TabularEncoding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_ROWS = 20
+"""Of train and of test: in fewer rows, a column may be unique or tell the label by chance."""
+MIN_ERRORS = 5
+"""Of the most frequent class on test: a column that makes none of so few errors may do so by chance."""
+MAX_ERRORS = 0.02
+"""Of those of the most frequent class: what a column makes at most that tells the label."""
+EXPLAINED = 0.9999
+"""Of the variance of a number to predict: what a column must explain alone, to be the label in other words."""
+DENSE = 2
+"""Whole numbers without a repetition that fill so large a part (1/2) of their span count rows."""
+MAX_EXAMPLES = 3
+
+
+def find_warnings(table: pd.DataFrame, encoding: Any) -> list[str]:
+    """Return a sentence for each thing in ``table``, the sample table with `add_leak_column` applied."""
+    warnings = [*_near_duplicates(table), *_labels_that_differ(table)]
+    if isinstance(encoding, TabularEncoding):
+        names = [str(name) for name in table if is_own(str(name))]
+        for name in names if len(names) > 1 else ():
+            warnings += _column(table, name)
+    return warnings
+
+
+def is_own(name: str) -> bool:
+    """Return whether a column of the sample table of rows is one of the data."""
+    return name not in SAMPLE_COLUMNS and name != LEAK_COLUMN
+
+
+def _near_duplicates(table: pd.DataFrame) -> Iterable[str]:
+    if "normal_hash" not in table:
+        return
+    train = table[table["split"] == TRAIN].drop_duplicates("normal_hash").set_index("normal_hash")
+    for split, rows in table[table["split"] != TRAIN].groupby("split", sort=False):
+        near = rows[rows[LEAK_COLUMN].isna() & rows["normal_hash"].isin(train.index)]
+        if len(near):
+            pairs = [
+                f"{_name(row)} and {_name(train.loc[row['normal_hash']])}"
+                for _, row in near.head(MAX_EXAMPLES).iterrows()
+            ]
+            yield (
+                f"{len(near):,} of {len(rows):,} samples of {split} are nearly in {TRAIN}: they differ from a "
+                f"sample of it in case, blanks, Unicode form or the writing of a number alone, such as "
+                f"{'; '.join(pairs)}. Fix: remove them, or write texts in one form."
+            )
+
+
+def _labels_that_differ(table: pd.DataFrame) -> Iterable[str]:
+    if "class_name" not in table:
+        return
+    labelled = table[table["label"].notna()]
+    same = labelled.groupby("content_hash", sort=False)["label"].transform("nunique") > 1
+    rows = labelled[same]
+    if len(rows):
+        first = rows[rows["content_hash"] == rows["content_hash"].iloc[0]].drop_duplicates("label").head(MAX_EXAMPLES)
+        examples = ", ".join(f"{_name(row)} is '{row['class_name']}'" for _, row in first.iterrows())
+        yield (
+            f"{len(rows):,} of {len(table):,} samples have the content of one with another label: {examples}. "
+            "No model can be right about all of them. Fix: correct the labels, or add what tells them apart."
+        )
+
+
+def _column(table: pd.DataFrame, name: str) -> Iterable[str]:
+    train, test = table[table["split"] == TRAIN], table[table["split"] != TRAIN]
+    if len(train) < MIN_ROWS:
+        return
+    counted = _counts_rows(train[name])
+    if counted:
+        yield (
+            f"Column '{name}' {counted}: as an identifier it says nothing of new rows, or tells where a row stood "
+            f"in the file. Fix: 'drop: [{name}]' in the catalog, if it is one."
+        )
+    told = _tells_label(train, test, name)
+    if told:
+        yield (
+            f"Column '{name}' {told}. Is it known before the label is? "
+            f"Fix: 'drop: [{name}]' in the catalog, if it is not."
+        )
+
+
+def _counts_rows(values: pd.Series) -> str:
+    """Return how a column of train marks rows rather than describing them; "" where it does not."""
+    if values.isna().any() or values.nunique() < len(values):
+        return ""
+    if values.dtype.kind not in "iuf":
+        return f"has another value in each of the {len(values):,} rows of {TRAIN}"
+    numbers = values.to_numpy(np.float64)
+    if (numbers != np.floor(numbers)).any():
+        return ""  # a measurement with decimals is unique by nature
+    steps = np.diff(numbers)
+    if (steps > 0).all() or (steps < 0).all():
+        return f"only {'rises' if steps[0] > 0 else 'falls'} from row to row of {TRAIN}, in whole numbers"
+    if np.ptp(numbers) < DENSE * len(numbers):
+        return f"numbers the {len(values):,} rows of {TRAIN}: whole numbers, none of them twice, nearly without gaps"
+    return ""
+
+
+def _tells_label(train: pd.DataFrame, test: pd.DataFrame, name: str) -> str:
+    """Return how the column alone tells the label of test, learned from train; "" where it does not."""
+    train, test = (rows[rows["label"].notna()] for rows in (train, test))
+    if len(test) < MIN_ROWS or train[name].nunique(dropna=False) < 2:
+        return ""
+    labels, right = (rows["label"].to_numpy(np.float64) for rows in (train, test))
+    if "class_name" in train:
+        found = _nearest_label(train[name], labels, test[name], _most_frequent)
+        base = right != _most_frequent(labels)
+        errors = int((found != right).sum())
+        if base.sum() >= MIN_ERRORS and errors <= MAX_ERRORS * base.sum():
+            return f"tells the label alone: it is right for {len(right) - errors:,} of the {len(right):,} other samples"
+        return ""
+    found = _nearest_label(train[name], labels, test[name], np.mean)
+    variance = ((right - right.mean()) ** 2).sum()
+    share = 1 - ((found - right) ** 2).sum() / variance if variance > 0 else 0.0
+    return f"tells the label alone: it explains {100 * share:.2f} % of its variance" if share >= EXPLAINED else ""
+
+
+def _nearest_label(known: pd.Series, labels: np.ndarray, asked: pd.Series, join: Any) -> np.ndarray:
+    """Return for each value of ``asked`` the label of the same value of ``known``, or of the nearest number there.
+
+    Between two numbers a label that is a mean goes in a straight line. Missing is a value like another.
+    """
+    import pandas as pd
+
+    fallback, by_value = join(labels), pd.Series(labels).groupby(known.to_numpy(), dropna=True).agg(join)
+    missing = join(labels[known.isna().to_numpy()]) if known.isna().any() else fallback
+    if known.dtype.kind not in "iuf":
+        return asked.map(by_value).where(asked.notna(), missing).fillna(fallback).to_numpy(np.float64)
+    at, values = by_value.index.to_numpy(np.float64), by_value.to_numpy(np.float64)
+    numbers = asked.to_numpy(np.float64)
+    if not len(at):
+        return np.full(len(numbers), missing)
+    if join is np.mean:
+        near = np.interp(numbers, at, values)
+    else:
+        right = np.clip(np.searchsorted(at, numbers), 1, max(len(at) - 1, 1))
+        closer = np.abs(numbers - at[right - 1]) <= np.abs(numbers - at[np.minimum(right, len(at) - 1)])
+        near = values[np.where(closer, right - 1, np.minimum(right, len(at) - 1))]
+    return np.where(np.isnan(numbers), missing, near)
+
+
+def _most_frequent(labels: Any) -> float:
+    found, counts = np.unique(np.asarray(labels), return_counts=True)
+    return float(found[counts.argmax()])
+
+
+def _name(row: pd.Series) -> str:
+    place = f" ({row['place']})" if isinstance(row.get("place"), str) else ""
+    return f"{row['split']}[{row['index']}]{place}"
