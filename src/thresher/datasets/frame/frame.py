@@ -24,7 +24,7 @@ class Frame:
         columns: name -> Arrow array [N] of the type that the file gives it; of CSV, all are text.
         places: such as `adult.data:18`, dtype object [N].
         source: the file.
-        hint: what may be wrong where a column is not found, in a sentence, or "".
+        hint: what to write where a column is not found, since the file seems to be another one, or "".
         unusable: column -> why it cannot be used as it is, and what to do, such as one that has no name.
         index: columns that pandas' own metadata in the file calls its index.
     """
@@ -39,7 +39,7 @@ class Frame:
     def column(self, name: str, what: str) -> pa.Array:
         """Return the column ``name``; raises DataError where there is none, saying that it is ``what``."""
         if name not in self.columns:
-            fix = self.hint or nearest(name, self.columns)
+            fix = f"Fix: {self.hint}" if self.hint else nearest(name, self.columns)
             raise DataError(f"{self.source}: no column '{name}' ({what}). {fix}")
         return self.columns[name]
 

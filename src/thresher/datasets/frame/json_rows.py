@@ -45,9 +45,9 @@ def _read_exactly(path: Path, text: str) -> Frame | None:
     numbered = [(number, line) for number, line in enumerate(map(str.strip, lines_of(text)), start=1) if line]
     if not all(line.startswith("{") and line.endswith("}") for _, line in numbered) or not numbered:
         return None
-    content = text.encode("utf-8", "surrogatepass")
     block = max(1 << 20, 2 + max(len(line) for _, line in numbered) * 4)
     try:
+        content = text.encode()
         table = _parse(content, block, {})
         # Texts that look like dates are texts.
         dates = {field.name: pa.string() for field in table.schema if pa.types.is_timestamp(field.type)}

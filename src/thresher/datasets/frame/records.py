@@ -63,7 +63,10 @@ def find_records(content: bytes, delimiter: bytes, quote: bytes | None, comment:
     ends = ends - has_return
     kept = ends > starts
     if comment:
-        kept &= np.array([not content.startswith(comment, start) for start in starts.tolist()], dtype=bool)
+        comments = np.array([content.startswith(comment, start) for start in starts.tolist()], dtype=bool)
+        if quote is not None and any(quote in content[starts[one] : ends[one]] for one in np.flatnonzero(comments)):
+            return None  # a quote in a comment begins nothing
+        kept &= ~comments
     lines = np.searchsorted(newlines, starts) + 1
     return Records(starts[kept], ends[kept], lines[kept])
 

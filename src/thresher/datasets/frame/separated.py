@@ -22,7 +22,7 @@ from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
 
 FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog."
-FIX_QUOTE = "Fix: mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
+FIX_QUOTE = "mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
 DELIMITERS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
 """What may stand between values -> as YAML writes it."""
 BLOCK = 1 << 20
@@ -132,7 +132,7 @@ def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[st
             except csv.Error as error:
                 first = next((line for line in text.splitlines() if line.strip()), "")
                 hint = _other_delimiter(first, str(form.delimiter))
-                raise DataError(f"{path}:{begin}: {error}. {hint or FIX_QUOTE}") from error
+                raise DataError(f"{path}:{begin}: {error}. Fix: {hint or FIX_QUOTE}") from error
             if row:
                 yield begin, row
             begin = reader.line_num + 1
@@ -182,7 +182,7 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     hint = _other_delimiter(str(form.delimiter).join(first), str(form.delimiter))
     if form.header and form.names is not None and header and len(header) != len(names):
         told = f"{len(header)} columns, but {len(names)} names in 'columns' of the catalog"
-        raise DataError(f"{path}: {told}. {hint or 'Fix: one name a column.'}")
+        raise DataError(f"{path}: {told}. Fix: {hint or 'one name a column.'}")
     if not names:
         raise DataError(f"{path}: no columns. Fix: name the columns in the catalog, 'columns: [...]'.")
     return names, hint
@@ -193,7 +193,7 @@ def _other_delimiter(line: str, delimiter: str) -> str:
     count, other = max((line.count(other), other) for other in DELIMITERS if other != delimiter)
     if count <= line.count(delimiter):
         return ""
-    return f"Fix: the file seems to be divided by {other!r}: say 'delimiter: {DELIMITERS[other]}' in the catalog."
+    return f"the file seems to be divided by {other!r}: say 'delimiter: {DELIMITERS[other]}' in the catalog."
 
 
 def _frame(path: Path, names: list[str], columns: list[Any], places: np.ndarray, hint: str) -> Frame:
