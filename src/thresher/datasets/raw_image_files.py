@@ -9,10 +9,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from thresher.datasets.frame.frame import Frame
 from thresher.datasets.raw_base import RawSamples, number_places, read_bytes
+from thresher.datasets.raw_belonging import BelongingOptions, take_belonging
 from thresher.datasets.raw_labels import ClassList, ClassOptions, LabelOptions, label_samples
 from thresher.datasets.raw_pictures import Channels, PictureFileOptions, PictureStack
-from thresher.datasets.raw_rows import join_labels, parquet_labels
+from thresher.datasets.raw_rows import join_labels, parquet_labels, take_column
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.reader_options import Column, File, FileOptions, Files, Size, Text
 from thresher.errors import DataError, nearest
@@ -51,7 +53,7 @@ class NpzImages(RawSamples[NpzImagesOptions]):
         return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places)
 
 
-class ParquetImagesOptions(PictureFileOptions, LabelOptions, SplitOptions):
+class ParquetImagesOptions(PictureFileOptions, LabelOptions, BelongingOptions):
     """Of `ParquetImages`."""
 
     file: File | Files
@@ -88,8 +90,13 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
                     stack.add(content or b"", path.parent / str(places[-1][row]))
                     row += 1
         where = np.concatenate(places)
+        belonging = {
+            name: join_labels([_column(path, file, name) for path, file in zip(self.paths, files, strict=True)])
+            for name in options.belonging
+        }
+        groups, order = take_belonging(Frame(belonging, where, self.paths[0]), options, options.missing_values)
         named = label_samples(join_labels(labels), options.classes, options.regression, where, options.missing_values)
-        return Samples(stack.images, *named, where, background=options.colour)
+        return Samples(stack.images, *named, where, groups, order, options.colour)
 
 
 class ImageSheetsOptions(ClassOptions, SplitOptions):
@@ -161,6 +168,13 @@ def _open_parquet(path: Path, fix: str) -> Any:
         raise DataError(f"{path}: no such file. Fix: {fix}") from error
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({error}). Fix: {fix}") from error
+
+
+def _column(path: Path, file: Any, name: str) -> Any:
+    """Return the column ``name`` of an open Parquet file as an Arrow array; raises DataError where there is none."""
+    table = file.read(columns=[name])
+    frame = Frame(dict(zip(table.column_names, table.columns, strict=True)), number_places(path, len(table)), path)
+    return take_column(frame, name, "'group' or 'order' of the catalog", "make it text or numbers.")
 
 
 def _check_columns(path: Path, schema: Any, image: str, label: str) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.parquet import read_parquet_table
 from thresher.datasets.frame.values import as_float64, decode, is_numeric
 from thresher.datasets.raw_base import Mistakes, RawSamples, number_places
+from thresher.datasets.raw_belonging import BelongingOptions, take_belonging
 from thresher.datasets.raw_labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
 from thresher.datasets.raw_rows import parquet_labels
 from thresher.datasets.raw_split import SplitOptions
@@ -44,7 +46,7 @@ class TsSeries(RawSamples[TsSeriesOptions]):
         return Samples(found.series, *named, found.places)
 
 
-class ParquetSeriesOptions(FileOptions, LabelOptions, SplitOptions):
+class ParquetSeriesOptions(FileOptions, LabelOptions, BelongingOptions):
     """Of `ParquetSeries`."""
 
     channels: Columns
@@ -63,6 +65,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
         table = read_parquet_table(path, self._fix)
         places = number_places(path, table.num_rows)
         raw = parquet_labels(path, table, options.label)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
         values, ends = zip(*(_list_column(path, table, name) for name in options.channels), strict=True)
         mistakes = Mistakes()
         for row, lengths in enumerate(np.stack([np.diff(end) for end in ends], axis=1)):
@@ -76,6 +79,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
             as_objects(np.split(steps, ends[0][1:-1])),
             *label_samples(raw, options.classes, options.regression, places, options.missing_values),
             places,
+            *take_belonging(Frame(columns, places, path), options, options.missing_values),
         )
 
 

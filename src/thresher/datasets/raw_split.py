@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from thresher.datasets.reader_options import ReaderOptions, RefusedError, Seed, Share
 from thresher.modalities.samples import Samples
-from thresher.modalities.split import mark_held_out
+from thresher.modalities.split import find_repeated, mark_held_out
 
 Split = Literal["train", "test"]
 
@@ -19,9 +20,12 @@ class SplitOptions(ReaderOptions):
     split: Split | None = None
     """The part, together with `test_share`; without both it is all."""
     test_share: Share | None = Field(default=None, validate_default=True)
-    """The share (of each class) that goes to test."""
+    """The share that goes to test: of each class alike, or the last by `order`. Copies of a sample stay together."""
     seed: Seed = 0
     """Of the split; the same in the entries of train and test."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of samples with the content and the label of an earlier one. keep: all copies of a sample are in
+    train, or all in test. drop: they are left out, which the contract's report says."""
 
     @field_validator("test_share")
     @classmethod
@@ -33,11 +37,21 @@ class SplitOptions(ReaderOptions):
         return share
 
 
+def _drop_repeated(samples: Samples) -> Samples:
+    repeated = find_repeated(samples)
+    if not repeated.any():
+        return samples
+    note = f"{repeated.sum():,} of {len(samples):,} samples left out, which repeat an earlier one (duplicates: drop)."
+    return replace(samples.take(~repeated), notes=(*samples.notes, note))
+
+
 def take_split(samples: Samples, options: SplitOptions) -> Samples:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.
     """
+    if options.duplicates == "drop":
+        samples = _drop_repeated(samples)
     if options.split is None or options.test_share is None:
         return samples
     in_test = mark_held_out(samples, options.test_share, options.seed)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from thresher.datasets.frame.dates import ISO
 from thresher.datasets.raw_base import RawSamples
+from thresher.datasets.raw_belonging import BelongingOptions, take_belonging
 from thresher.datasets.raw_columns import ColumnTypes, choose_columns, type_columns
 from thresher.datasets.raw_labels import LabelOptions, label_samples
 from thresher.datasets.raw_rows import NumberOptions, RowOptions, take_column
@@ -30,7 +31,7 @@ DateFormat = Annotated[str, AfterValidator(_known_format), Says("iso, or a forma
 Dates = Annotated[dict[Column, DateFormat], Says("a mapping of columns to formats, such as {bought: '%d.%m.%Y'}")]
 
 
-class TableFileOptions(RowOptions, NumberOptions, LabelOptions, SplitOptions):
+class TableFileOptions(RowOptions, NumberOptions, LabelOptions, BelongingOptions):
     """Of `TableFile`."""
 
     label: Column
@@ -55,19 +56,23 @@ class TableFile(RawSamples[TableFileOptions]):
         """Return the rows as a Table, in the order of the columns in the file."""
         (path,), options = self.paths, self.options
         frame = options.read_rows(path, self._fix)
+        # What samples are divided by is no feature; the format of its dates may be said all the same.
+        dates = {name: form for name, form in options.dates.items() if name != options.order}
         types = ColumnTypes(
             tuple(options.numeric or ()),
             tuple(options.categorical or ()),
-            options.dates,
+            dates,
             options.number_format,
             options.missing_values,
         )
         label = take_column(frame, options.label, "the label", "make it text or numbers.")
-        used = choose_columns(frame, options.label, options.drop or (), types.declared)
+        groups, order = take_belonging(frame, options, types.missing, options.dates.get(options.order or "", ISO))
+        not_used = (*(options.drop or ()), *options.belonging)
+        used = choose_columns(frame, options.label, not_used, types.declared)
         named = label_samples(
             label, options.classes, options.regression, frame.places, types.missing, options.number_format
         )
-        return Samples(type_columns(frame, used, types), *named, frame.places)
+        return Samples(type_columns(frame, used, types), *named, frame.places, groups, order)
 
 
 BUNDLED = {

@@ -7,6 +7,7 @@ import numpy as np
 from thresher.datasets.frame.files import read_lines
 from thresher.datasets.frame.values import as_texts, is_textual
 from thresher.datasets.raw_base import Mistakes, RawSamples
+from thresher.datasets.raw_belonging import BelongingOptions, take_belonging
 from thresher.datasets.raw_labels import LabelOptions, label_samples
 from thresher.datasets.raw_rows import NumberOptions, RowOptions, take_column
 from thresher.datasets.raw_split import SplitOptions
@@ -50,7 +51,7 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
         return Samples(np.array(texts, dtype=object), *named, where)
 
 
-class TextTableOptions(RowOptions, NumberOptions, LabelOptions, SplitOptions):
+class TextTableOptions(RowOptions, NumberOptions, LabelOptions, BelongingOptions):
     """Of `TextTable`."""
 
     text: Column = "text"
@@ -85,4 +86,4 @@ class TextTable(RawSamples[TextTableOptions]):
             options.missing_values,
             options.number_format,
         )
-        return Samples(texts, *named, frame.places)
+        return Samples(texts, *named, frame.places, *take_belonging(frame, options, options.missing_values))

@@ -21,7 +21,7 @@ def require_agreement(train: Samples, test: Samples) -> None:
 
     A column of text of ``train`` whose values are nearly all distinct, and one without any value, is refused as well.
     """
-    problems = [*_labels(train, test), *_inputs(train, test)]
+    problems = [*_labels(train, test), *_inputs(train, test), *_groups(train, test)]
     if problems:
         raise DataError("The test data is not like the training data. " + " ".join(problems))
     if isinstance(train.inputs, Table):
@@ -81,6 +81,20 @@ def _inputs(train: Samples, test: Samples) -> Iterable[str]:
             yield f"The background of train: {colours}. Fix: the same in both catalog entries."
     elif len(ours) and len(theirs) and isinstance(ours[0], np.ndarray) and ours[0].shape[1:] != theirs[0].shape[1:]:
         yield f"Series of train have {ours[0].shape[1]} channels; of test {theirs[0].shape[1]}."
+
+
+def _groups(train: Samples, test: Samples) -> Iterable[str]:
+    if (train.groups is None) != (test.groups is None) or (train.order is None) != (test.order is None):
+        yield "One of the catalog entries names 'group' or 'order', the other does not. Fix: the same in both."
+    elif train.groups is not None and test.groups is not None:
+        known = set(train.groups.tolist())
+        both = [str(group) for group in dict.fromkeys(test.groups.tolist()) if group in known]
+        if both:
+            named = ", ".join(f"'{group[:60]}'" for group in both[:MAX_SHOWN])
+            yield (
+                f"{len(both):,} groups of test are in train as well, such as {named}. "
+                "Fix: all samples of a group in one of the files, or one file with 'split' and 'test_share'."
+            )
 
 
 def _columns(train: Samples, test: Samples) -> Iterable[str]:

@@ -42,12 +42,17 @@ def find_clusters(samples: Samples) -> np.ndarray:
 
 
 def find_repeated(samples: Samples) -> np.ndarray:
-    """Return a bool array [N], true for samples with the content and the label of an earlier one."""
+    """Return a bool array [N], true for samples with the content and the label of an earlier one.
+
+    Earlier by ``samples.order``, where there is one, then by place.
+    """
     seen: set[tuple[str, float]] = set()
     repeated = np.zeros(len(samples), dtype=bool)
-    for index, sample in enumerate(zip(hash_each(samples.inputs), samples.labels.tolist(), strict=True)):
-        repeated[index] = sample in seen
-        seen.add(sample)
+    contents = list(zip(hash_each(samples.inputs), samples.labels.tolist(), strict=True))
+    order = np.arange(len(samples)) if samples.order is None else np.argsort(samples.order, kind="stable")
+    for index in order.tolist():
+        repeated[index] = contents[index] in seen
+        seen.add(contents[index])
     return repeated
 
 
