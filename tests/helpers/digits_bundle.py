@@ -19,21 +19,25 @@ print(build_bento("digits"))
 """
 
 
-def build_digits_bento(folder: Path, onnx_file: bytes) -> str:
+def build_digits_bento(folder: Path, onnx_file: bytes, attachments: dict[str, bytes] | None = None) -> str:
     """Write the bundle to ``folder``, store it in BENTOML_HOME, build its Bento, and return that one's tag.
 
     In a process of its own: BentoML keeps the home that it first saw.
     """
-    command = [sys.executable, "-c", BUILD, str(write_digits_bundle(folder, onnx_file))]
+    command = [sys.executable, "-c", BUILD, str(write_digits_bundle(folder, onnx_file, attachments))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
 
-def write_digits_bundle(folder: Path, onnx_file: bytes) -> Path:
-    """Write the bundle to ``folder`` and return it."""
+def digits_encoder() -> ImageEncoder:
+    """Return the encoder of the digits."""
     names = tuple("0123456789")
-    encoder = ImageEncoder(channels=1, mean=(78.0,), std=(96.0,), height=8, width=8, class_names=names)
+    return ImageEncoder(channels=1, mean=(78.0,), std=(96.0,), height=8, width=8, class_names=names)
+
+
+def write_digits_bundle(folder: Path, onnx_file: bytes, attachments: dict[str, bytes] | None = None) -> Path:
+    """Write the bundle to ``folder`` and return it."""
     info = ModelInfo(
         recipe="digits",
         candidate="float",
@@ -46,5 +50,5 @@ def write_digits_bundle(folder: Path, onnx_file: bytes) -> Path:
         max_batch_size=64,
         max_latency_ms=10,
     )
-    write_bundle(folder, onnx_file, encoder, info)
+    write_bundle(folder, onnx_file, digits_encoder(), info, attachments)
     return folder
