@@ -189,7 +189,7 @@ def test_integers_follow(low: Network, compression_data: CompressionData) -> Non
 
 
 @pytest.mark.parametrize(("config", "text"), [
-    ({"ranks": {"fc9": 2}}, "no layer 'fc9' can be split"),
+    ({"ranks": {"fc9": 2}}, "no layer is called 'fc9'"),
     ({"ranks": {"fc1": 26}}, r"fc1 in rank 26 has no fewer weights than it has now. Give at most 25\."),
     ({"energy": 1.0}, "splits no layer of this network .*fc1: it would not be smaller; fc2: it makes the outputs"),
 ])  # fmt: skip
@@ -198,6 +198,11 @@ def test_what_cannot_be_split_is_said(
 ) -> None:
     with pytest.raises(CompressionError, match=rf"^candidate: factorize.*{text}"):
         factorize(trained, Factorize.model_validate(config), compression_data)
+
+
+def test_a_pattern_gives_ranks_where_they_save_weights(trained: Network, compression_data: CompressionData) -> None:
+    split = factorize(trained, Factorize(rank_share=0.9, ranks={"*": 20, "conv1": 0}), compression_data)
+    assert split.spec.ranks == {"conv2": 20, "fc1": 20}  # the layer that makes the outputs is not named
 
 
 def test_zeros_are_not_filled(trained: Network, compression_data: CompressionData) -> None:

@@ -42,8 +42,31 @@ def test_layers_have_ratios_of_their_own(trained: Network, compression_data: Com
 
 def test_a_layer_that_is_not_there_is_named(trained: Network, compression_data: CompressionData) -> None:
     config = PruneChannels(ratio=0.5, ratios={"conv": 0.5})
-    with pytest.raises(CompressionError, match=r"no layer 'conv' can be pruned\. Did you mean 'conv[12]'\?"):
+    with pytest.raises(CompressionError, match=r"no layer is called 'conv'\. Did you mean 'conv[12]'\?"):
         prune_channels(trained, config, compression_data)
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog", "layer names with * and ? in a recipe", "They mean the layers that they match"
+)
+def test_a_pattern_means_the_layers_that_it_matches(trained: Network, compression_data: CompressionData) -> None:
+    config = PruneChannels(ratios={"conv*": 0.5, "fc?": 0.25, "conv1": 0.0})
+    pruned = channels(prune_channels(trained, config, compression_data))
+    assert (pruned["conv1"], pruned["conv2"], pruned["fc1"], pruned["fc2"]) == (16, 16, 24, 10)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "what"),
+    [
+        ({"cnv*": 0.5}, r"ratios: no layer is called 'cnv\*'\. .*Allowed: conv1, conv2, fc1\."),
+        ({"conv*": 0.5, "c*": 0.4}, r"'conv\*' and 'c\*' give conv[12] different values, 0\.5 and 0\.4\."),
+    ],
+)
+def test_a_pattern_that_means_nothing_or_two_things_is_an_error(
+    ratios: dict[str, float], what: str, trained: Network, compression_data: CompressionData
+) -> None:
+    with pytest.raises(CompressionError, match=what):
+        prune_channels(trained, PruneChannels(ratios=ratios), compression_data)
 
 
 def test_no_layer_is_left_empty(trained: Network, compression_data: CompressionData) -> None:

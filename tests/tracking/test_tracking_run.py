@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import mlflow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.entities import Param
+from mlflow.utils import validation
 
-from thresher.tracking.run import TrackingError, describe_environment, end_run, flatten, run_id
+from thresher.tracking.parameters import MAX_IN_A_CALL, MAX_NAME, MAX_VALUE, as_parameters, flatten, in_batches
+from thresher.tracking.run import TrackingError, describe_environment, end_run, run_id
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3)
 NESTED = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, min_size=1, max_size=3))
@@ -44,6 +48,46 @@ def test_flatten_loses_no_leaf(values: object) -> None:
             assert isinstance(found, dict)
             found = found[key]
         assert found == leaf
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog",
+    "keys and values that MLflow takes in no parameter",
+    "The run has them, written as it takes them",
+)
+def test_mlflow_takes_all_that_a_recipe_says(tmp_path: Path) -> None:
+    recipe = {
+        "ratios": {
+            "fc*": 0.5,
+            "fc?": 0.6,
+            "a/b": 1,
+            "/": 2,
+            "..": 3,
+            "": 4,
+            "naïve: yes": 5,
+            "tab\there": 6,
+            "a\nb": 7,
+        },
+        "long": {"x" * 300: "y" * 10_000, "x" * 301: "z"},
+        "half of a pair": "\ud800",
+        "many": {f"layer{number}": number for number in range(250)},
+    }
+    parameters = as_parameters(recipe)
+    assert len(parameters) == len(flatten(recipe))
+    assert (parameters["ratios.fc_"], parameters["ratios.naïve_ yes"]) == ("0.5", "5")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    run = client.create_run(client.create_experiment("odd", f"file:{tmp_path}/artifacts")).info.run_id
+    for batch in in_batches(parameters):
+        client.log_batch(run, params=[Param(name, value) for name, value in batch.items()])
+    assert client.get_run(run).data.params == parameters
+
+
+def test_the_limits_are_mlflows_own() -> None:
+    assert (MAX_NAME, MAX_VALUE, MAX_IN_A_CALL) == (
+        validation.MAX_ENTITY_KEY_LENGTH,
+        validation.MAX_PARAM_VAL_LENGTH,
+        validation.MAX_PARAMS_TAGS_PER_BATCH,
+    )
 
 
 def test_environment_is_described_in_words(tmp_path: Path) -> None:

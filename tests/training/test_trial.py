@@ -34,13 +34,13 @@ def config_of(**execution: Any) -> Training:
 def test_what_is_open_is_measured_and_the_fastest_taken(network: Network, halves: Halves) -> None:
     chosen = choose_execution(network, halves(40), config_of())
     tried = [(one.channels_last, one.compile, one.threads) for one in chosen.trials]
-    assert tried[:2] == [(True, False, 2), (True, False, 1)]
-    assert [channels_last for channels_last, *_ in tried[2:]] == [True, False]
+    # The memory format is no question on a CPU: it changes bits, and the rule was never slower.
+    assert tried == [(True, False, 2), (True, False, 1)]
     assert all(one.samples_per_second > 0 for one in chosen.trials)
     assert (chosen.channels_last, chosen.compile, chosen.threads) in tried
-    # Of the last question, the answer is the faster one, or the rule where there is no clear difference.
-    rule, other = chosen.trials[2:]
-    assert chosen.channels_last == (other.samples_per_second <= 1.05 * rule.samples_per_second)
+    # The answer is the faster one, or the rule where there is no clear difference.
+    rule, other = chosen.trials
+    assert (chosen.threads == 2) == (other.samples_per_second <= 1.05 * rule.samples_per_second)
 
 
 def test_what_is_fixed_is_not_measured(network: Network, halves: Halves) -> None:
@@ -49,8 +49,7 @@ def test_what_is_fixed_is_not_measured(network: Network, halves: Halves) -> None
         channels_last=False, compile=False, threads=3
     )
     half = choose_execution(network, halves(40), config_of(threads=3))
-    assert [one.threads for one in half.trials] == [3, 3]
-    assert half.threads == 3
+    assert half == ChosenExecution(channels_last=True, compile=False, threads=3)
 
 
 def test_a_network_without_images_has_no_memory_format(network: Network, halves: Halves) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from thresher.compression.data import CompressionData
+from thresher.compression.names import match_values
 from thresher.config import Config
-from thresher.errors import CompressionError, nearest
+from thresher.errors import CompressionError
 from thresher.progress import Step, report
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Factorize(Config):
     rank_share: float | None = Field(default=None, gt=0, lt=1)
     """In place of energy: each layer keeps this share of its full rank, rounded to a whole one, at least 1."""
     ranks: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    """Layer -> its own rank; 0 leaves it whole. The layer that makes the outputs is split only where it is named."""
+    """Layer -> its own rank; 0 leaves it whole. In a name, * and ? stand for any letters; a layer that such a one means
+    stays whole where two of that rank would not be smaller. The layer that makes the outputs is split only where its
+    own name is given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -83,19 +86,17 @@ def _split_layers(smaller: Network, config: Factorize, data: CompressionData) ->
     from thresher.compression.decomposition import find_splittable, is_pruned
 
     layers, output = find_splittable(smaller.body), smaller.output_layer()
-    if unknown := sorted(config.ranks.keys() - layers.keys()):
-        hint = nearest(unknown[0], layers)
-        raise CompressionError(f"{data.candidate}: factorize.ranks: no layer '{unknown[0]}' can be split. {hint}")
+    asked = match_values(config.ranks, list(layers), f"{data.candidate}: factorize.ranks")
     ranks: dict[str, int] = {}
     whole: dict[str, str] = {}
     for name, layer in layers.items():
         if name not in config.ranks and output in layer.modules():
             whole[name] = "it makes the outputs"
-        elif config.ranks.get(name) == 0:
+        elif asked.get(name) == 0:
             whole[name] = "rank 0"
         elif is_pruned(layer):
             whole[name] = "it holds zeros of prune_weights"
-        elif (split := _split(name, layer, config, data)) is None:
+        elif (split := _split(name, layer, asked.get(name), config, data)) is None:
             whole[name] = "it would not be smaller"
         else:
             smaller.body.set_submodule(name, split)
@@ -103,12 +104,12 @@ def _split_layers(smaller: Network, config: Factorize, data: CompressionData) ->
     return ranks, whole
 
 
-def _split(name: str, layer: nn.Module, config: Factorize, data: CompressionData) -> LowRank | None:
+def _split(name: str, layer: nn.Module, asked: int | None, config: Factorize, data: CompressionData) -> LowRank | None:
     """Return the two layers in place of ``layer``, None where they would not be smaller."""
     from thresher.compression.decomposition import Decomposition
 
-    parts, asked = Decomposition(layer), config.ranks.get(name)
-    if asked is not None and asked > parts.largest:
+    parts = Decomposition(layer)
+    if asked is not None and asked > parts.largest and name in config.ranks:
         raise CompressionError(
             f"{data.candidate}: factorize.ranks: {name} in rank {asked} has no fewer weights than it has now. "
             + (f"Give at most {parts.largest}." if parts.largest else "Give 0.")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
-
-from thresher.errors import CompressionError, nearest
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -42,21 +39,6 @@ def quantizable_layers(model: ModelProto) -> list[str]:
         for node in model.graph.node
         if node.op_type in COMPUTING and (node.op_type != "Gather" or node.input[0] in floats)
     ]
-
-
-def match_layers(patterns: Sequence[str], layers: Sequence[str], where: str) -> set[str]:
-    """Return the names among ``layers`` that ``patterns`` mean; in a pattern, * and ? stand for any letters.
-
-    Raises:
-        CompressionError: a pattern that means none.
-    """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matches = [name for name in layers if fnmatchcase(name, pattern)]
-        if not matches:
-            raise CompressionError(f"{where}: no layer is called '{pattern}'. {nearest(pattern, layers)}")
-        chosen.update(matches)
-    return chosen
 
 
 def convolutions(model: ModelProto, max_channels: int | None = None) -> list[str]:

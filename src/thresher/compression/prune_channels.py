@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from thresher.compression.data import CompressionData
 from thresher.compression.finetune import Finetune, finetune
 from thresher.compression.importance import ImportanceKind, build_importance
+from thresher.compression.names import match_values
 from thresher.config import Config
-from thresher.errors import CompressionError, nearest
+from thresher.errors import CompressionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,8 @@ class PruneChannels(Config):
     ratio: float = Field(default=0.0, ge=0, lt=1)
     """Share of each layer's channels to remove, rounded to whole ones; 0: only `ratios` counts."""
     ratios: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
-    """Layer -> its own share in place of `ratio`; 0 leaves it alone."""
+    """Layer -> its own share in place of `ratio`; 0 leaves it alone. In a name, * and ? stand for any letters; a name
+    without them counts over one with."""
     importance: ImportanceKind = "l2"
     """l1, l2: norm of a channel's weights, over the layers that lose it together; taylor: the change of the training
     loss without it, to first order; batch_norm: its scale there; random: the control."""
@@ -76,7 +78,7 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
 
     smaller = copy.deepcopy(network).eval()
     first = prunable_groups(smaller)
-    _check_names(network, config, first, data)
+    config = config.model_copy(update={"ratios": _ratios(network, config, first, data)})
     for iteration in range(1, config.iterations + 1):
         smaller = _prune(smaller, config, iteration / config.iterations, first, data)
         if config.between is not None and iteration < config.iterations:
@@ -89,17 +91,14 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
     return smaller
 
 
-def _check_names(network: Network, config: PruneChannels, first: dict[str, int], data: CompressionData) -> None:
+def _ratios(network: Network, config: PruneChannels, first: dict[str, int], data: CompressionData) -> dict[str, float]:
+    """Return the layers that have a ratio of their own, by their full names."""
     if not first:
         raise CompressionError(
             f"{data.candidate}: prune_channels: a {network.spec.model.kind} has no channels that can be pruned. "
             "Use prune_weights or quantize_dynamic."
         )
-    if unknown := sorted(config.ratios.keys() - first.keys()):
-        hint = nearest(unknown[0], first)
-        raise CompressionError(
-            f"{data.candidate}: prune_channels.ratios: no layer '{unknown[0]}' can be pruned. {hint}"
-        )
+    return match_values(config.ratios, list(first), f"{data.candidate}: prune_channels.ratios")
 
 
 def _prune(

@@ -13,7 +13,8 @@ from thresher.compression.calibration import choose_calibration_inputs, choose_h
 from thresher.compression.data import CalibrationData
 from thresher.compression.float_layers import keep_in_float
 from thresher.compression.integer import Calibration, IntegerFormat, Quantizer, Sign, open_quantizer
-from thresher.compression.layers import FEW_CHANNELS, convolutions, match_layers, quantizable_layers
+from thresher.compression.layers import FEW_CHANNELS, convolutions, quantizable_layers
+from thresher.compression.names import match_layers
 from thresher.compression.preparation import check_quantized
 from thresher.compression.ranges import needs_reduced_range
 from thresher.compression.running import compare_times

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from thresher.compression.data import CalibrationData
-from thresher.compression.layers import match_layers, name_nodes
+from thresher.compression.layers import name_nodes
+from thresher.compression.names import match_layers
 from thresher.compression.preparation import nothing_to_quantize
 from thresher.compression.stored import WEIGHT_INPUTS, Storage, store_weights
 from thresher.config import Config

@@ -55,6 +55,7 @@ _SUMMARIES: dict[str, Any] = {
         f"{value.threads} thread{'s' * (value.threads > 1)}"
         + (", channels last" if value.channels_last else "")
         + (", compiled" if value.compile else "")
+        + (", as timed here: another day may choose otherwise, with other last bits" if value.trials else "")
     ),
     "Imported": lambda value: escape(value.sentence),
     "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",

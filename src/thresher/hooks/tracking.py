@@ -20,6 +20,7 @@ from thresher.reuse.ledger import Record
 from thresher.reuse.plan import Plan
 from thresher.reuse.words import plan_text
 from thresher.tracking import run
+from thresher.tracking.parameters import flatten
 from thresher.tracking.settings import TrackingSettings, resolve
 from thresher.tracking.store import follow_project
 
@@ -123,9 +124,7 @@ def describe_selection(run_params: dict[str, Any]) -> str:
         "--to-outputs": run_params.get("to_outputs"),
         "--namespaces": run_params.get("namespaces"),
         "--only-missing-outputs": [""] if run_params.get("only_missing_outputs") else None,
-        "--params": [
-            f"{key}={value}" for key, value in run.flatten(run_params.get("runtime_params") or {}).items() if key
-        ],
+        "--params": [f"{key}={value}" for key, value in flatten(run_params.get("runtime_params") or {}).items() if key],
     }
     words = [
         f"{name} {value if isinstance(value, str) else ','.join(value)}".strip()

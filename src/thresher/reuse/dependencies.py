@@ -16,7 +16,7 @@ from thresher.pipelines.stage import TIMED, model_file
 from thresher.reach.index import CodeIndex
 from thresher.reuse.fingerprints import ABSENT, CatalogContents
 from thresher.reuse.ledger import Dependencies
-from thresher.tracking.run import flatten
+from thresher.tracking.parameters import flatten
 
 # These carry values and compute none: a new version of them is no reason to train again.
 CARRIERS = {"kedro", "pydantic", "pydantic_core", "rich", "click"}

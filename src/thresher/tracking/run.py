@@ -11,6 +11,7 @@ from typing import Any
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
+from thresher.tracking.parameters import as_parameters, in_batches
 from thresher.tracking.settings import TrackingSettings
 
 RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
@@ -20,7 +21,6 @@ PARENT = "mlflow.parentRunId"
 """MLflow's own tag: the run that one is nested in."""
 TAKEN_FROM = "taken_from"
 """Tag with the ids of the runs that results were taken from, with commas between them."""
-MAX_PARAMETER = 6000  # MLflow's own limit on the length of a parameter's value
 
 
 class TrackingError(ThresherError):
@@ -46,7 +46,8 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     except mlflow.MlflowException as error:
         raise refusal(settings.tracking_uri, error) from error
     os.environ[RUN_ID], os.environ[EXPERIMENT_ID] = run.info.run_id, experiment.experiment_id
-    mlflow.log_params({key: str(value)[:MAX_PARAMETER] for key, value in flatten(parameters).items()})
+    for batch in in_batches(as_parameters(parameters)):
+        mlflow.log_params(batch)
     return str(run.info.run_id)
 
 
@@ -93,21 +94,6 @@ def describe_environment(project: Path) -> dict[str, str]:
         **process_tags(),
         **{f"machine.{key}": value for key, value in describe_machine().items()},
         **{f"version.{name}": version(name) for name in packages},
-    }
-
-
-def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings and lists as one mapping with dotted keys."""
-    if isinstance(values, dict) and values:
-        items = [(str(key), value) for key, value in values.items()]
-    elif isinstance(values, list) and any(isinstance(value, dict) for value in values):
-        items = [(str(index), value) for index, value in enumerate(values)]
-    else:
-        return {prefix: values}
-    return {
-        key: leaf
-        for name, value in items
-        for key, leaf in flatten(value, f"{prefix}.{name}" if prefix else name).items()
     }
 
 

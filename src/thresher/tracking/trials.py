@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from thresher.progress import Event, Trial
-from thresher.tracking.run import PARENT, flatten, run_id
+from thresher.tracking.parameters import as_parameters, in_batches
+from thresher.tracking.run import PARENT, run_id
 
 STATE = "trial_state"
 
@@ -26,6 +27,7 @@ def log_trial(event: Event) -> None:
     if event.validation_loss is not None:
         metrics.append(Metric("best_validation_loss", event.validation_loss, now, 0))
     metrics += [Metric(name, value, now, 0) for name, value in event.figures.items()]
-    params = [Param(place, str(value)) for place, value in flatten(event.settings).items()]
-    client.log_batch(child, metrics=metrics, params=params, tags=[RunTag("seconds", f"{event.seconds:.1f}")])
+    for batch in in_batches(as_parameters(event.settings)):
+        client.log_batch(child, params=[Param(name, value) for name, value in batch.items()])
+    client.log_batch(child, metrics=metrics, tags=[RunTag("seconds", f"{event.seconds:.1f}")])
     client.set_terminated(child, "FAILED" if event.state == "failed" else "FINISHED")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -123,12 +122,13 @@ class Order:
 
     Args:
         count: samples of the training split.
-        batch_size: "full" takes them all at each step, in their own order.
+        batch_size: "full" takes them all at each step, in their own order. A last batch of one sample joins the one
+            before: a batch norm knows no spread of one.
     """
 
     def __init__(self, count: int, batch_size: int | str, epochs: int, seed: int) -> None:
         self.size = count if isinstance(batch_size, str) else min(batch_size, count)
-        self.steps_an_epoch = math.ceil(count / self.size)
+        self.steps_an_epoch = len(sizes_of_parts(count, self.size))
         self.total_steps = epochs * self.steps_an_epoch
         self._count, self._seed = count, seed
 
@@ -137,7 +137,15 @@ class Order:
         if self.size == self._count:
             return [slice(0, self._count)]
         generator = torch.Generator().manual_seed((self._seed + epoch) % 2**63)
-        return torch.randperm(self._count, generator=generator).split(self.size)
+        return torch.randperm(self._count, generator=generator).split(sizes_of_parts(self._count, self.size))
+
+
+def sizes_of_parts(count: int, size: int) -> list[int]:
+    """Return how ``count`` samples are split into parts of ``size``, the last one smaller, but not of one sample."""
+    sizes = [size] * (count // size) + [count % size] * (count % size > 0)
+    if size > 1 and len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [size + 1]
+    return sizes
 
 
 def as_positions(positions: Positions) -> list[int]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from thresher.errors import TrainingError
 from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.averaging import move_average
-from thresher.training.batches import Batch
+from thresher.training.batches import Batch, sizes_of_parts
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.execution import ChosenExecution
 from thresher.training.losses import build_loss
@@ -21,6 +22,8 @@ from thresher.training.memory import in_parts_that_fit
 from thresher.training.optimizers import Lbfgs, build_optimizers
 from thresher.training.recomputing import keep_again, recompute
 
+NO_SPREAD = "Expected more than 1 value per channel when training"
+"""How torch begins to say that a batch norm is given one number a channel."""
 DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 State = dict[str, Any]
 
@@ -46,7 +49,9 @@ class Learner:
         teaching: Teaching | None = None,
     ) -> None:
         self.network = copy.deepcopy(network).to(device)
-        if execution.channels_last:
+        # torch's lbfgs takes gradients as one row of numbers, which they are in their plain order alone.
+        self._channels_last = execution.channels_last and not isinstance(config.optimizer, Lbfgs)
+        if self._channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.part_size = -(-batch_size // config.accumulation)
         self._config, self._device, self._step = config, device, 0
@@ -59,7 +64,6 @@ class Learner:
         self._best: dict[str, torch.Tensor] = {}
         if config.activation_checkpointing:
             recompute(self.network.body)
-        self._channels_last = execution.channels_last
         self._teacher = Teacher(teaching, self.network, device) if teaching is not None else None
         self._forward = _compiled(self.network, device) if execution.compile else self.network
 
@@ -155,17 +159,32 @@ class Learner:
         self.network.zero_grad()
         weight = self._loss.weight(batch.labels)
         losses = []
-        for inputs, labels in zip(batch.inputs.split(size), batch.labels.split(size), strict=True):
+        sizes = sizes_of_parts(len(batch.labels), size)
+        for inputs, labels in zip(batch.inputs.split(sizes), batch.labels.split(sizes), strict=True):
             if self._channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            with self._precision():
-                learned = self._forward(inputs)
+            learned = self._answers(inputs)
             loss = self._loss.sum(learned.float(), labels) / weight
             if self._teacher is not None:
                 loss = self._teacher.mix(loss, inputs, learned.float(), len(batch.labels))
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _answers(self, inputs: torch.Tensor) -> torch.Tensor:
+        try:
+            with self._precision():
+                answers: torch.Tensor = self._forward(inputs)
+        except ValueError as error:
+            if not str(error).startswith(NO_SPREAD):
+                raise
+            raise TrainingError(
+                f"A batch norm of this network cannot learn from {len(inputs)} sample at a time, of which it gets one "
+                f"number a channel: that has no spread. Fix: training.batch_size of 2 or more, training.accumulation "
+                f"(now {self._config.accumulation}) of at most half of that; or larger inputs, or a model without "
+                "batch norms."
+            ) from error
+        return answers
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self._config.precision == "fp32":
