@@ -8,8 +8,9 @@ import yaml
 
 from thresher.modalities import ENCODER
 from thresher.serving.bundle import Bundle
-from thresher.serving.container import REQUIREMENTS, container_image, pinned_packages
+from thresher.serving.container import container_image
 from thresher.serving.packaging import PROJECT
+from thresher.serving.pins import REQUIREMENTS, pinned_packages
 
 CONFIG = yaml.safe_load((PROJECT / "bentofile.yaml").read_text())
 

@@ -54,6 +54,14 @@ class CodeIndex:
         """
         self._memo = UsesMemo(Sources(package, folder or find_folder(package)))
 
+    def knows(self, name: str) -> bool:
+        """Return whether the package has something of that qualified name to begin at."""
+        try:
+            self.reach([name], ())
+        except LookupError:
+            return False
+        return True
+
     def reach(self, roots: Iterable[str], kinds: Collection[str]) -> Reach:
         """Return what ``roots`` reach.
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher.machine import describe_machine
+from thresher.modalities import ENCODER
 from thresher.pipelines.stage import TIMED, model_file
 from thresher.reach.index import CodeIndex
+from thresher.reach.normal import digest
+from thresher.reach.source import find_folder
 from thresher.reuse.fingerprints import ABSENT, CatalogContents
 from thresher.reuse.ledger import Dependencies
+from thresher.reuse.own_modules import OwnCode, imports_of, is_own, read_own_code
+from thresher.serving.pins import pinned_packages
 from thresher.tracking.parameters import flatten
 
 # These carry values and compute none: a new version of them is no reason to train again.
@@ -34,7 +43,10 @@ DISTRIBUTIONS = {
 }
 """Module -> the distribution that has it, where the names differ; to ask for it takes half a second."""
 # What torch's ONNX exporter calls, although no line of ours names it.
-BRINGS_ALONG = {"torch": ("onnxscript",)}
+# And what pandas reads Parquet with.
+BRINGS_ALONG = {"torch": ("onnxscript", "onnx_ir"), "pandas": ("pyarrow",)}
+BENTOFILE = "bentofile"
+"""The input of the node that packs a Bento."""
 PARAMETERS = ("params:", "parameters")
 
 
@@ -57,12 +69,16 @@ def find_dependencies(
     for node in pipeline.nodes:
         family = [*lineage[node.name], node]
         kinds = {kind for member in family for key, value in slices[member.name].items() for kind in _kinds(key, value)}
-        reach = index.reach(_roots(node, contents), frozenset(kinds))
+        own = _own_code(node, contents)
+        roots = [*_roots(node, contents), *(name for name in own.ours if index.knows(name))]
+        reach = index.reach(roots, frozenset(kinds))
         read = {name for member in family for name in member.inputs}
+        packs = BENTOFILE in node.inputs
         found[node.name] = Dependencies(
-            code=reach.definitions,
+            code={**reach.definitions, **own.files},
             parameters=slices[node.name],
-            versions=find_versions(reach.externals),
+            versions=find_versions(reach.externals | own.packages) | (find_pins() if packs else {}),
+            files=find_packed() if packs else {},
             machine=machine if TIMED in node.tags else {},
             raw={name: content for name, content in raw.items() if name in read},
         )
@@ -98,11 +114,45 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def _kinds(key: str, value: Any) -> list[str]:
-    """Return the kinds that ``value`` names: of an optimizer, a model, techniques, or the task itself."""
-    last = key.rpartition(".")[2]
-    if last == "techniques":
-        return [str(kind) for kind in value]
-    return [str(value)] if last in ("kind", "task", "architecture") else []
+    """Return what may name a kind in a parameter: every word of its place and its value.
+
+    A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run.
+    """
+    if isinstance(value, dict):
+        return [*key.split("."), *(kind for name, inner in value.items() for kind in _kinds(str(name), inner))]
+    if isinstance(value, list | tuple):
+        return [*key.split("."), *(kind for inner in value for kind in _kinds("", inner))]
+    return [*key.split("."), str(value)]
+
+
+@cache
+def find_pins() -> dict[str, str]:
+    """Return the versions of all packages that a Bento pins, for any encoder."""
+    of_encoders = tuple(sorted({name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}))
+    return dict(pin.split("==", 1) for pin in pinned_packages(of_encoders))
+
+
+@cache
+def find_packed() -> dict[str, str]:
+    """Return the files that bentofile.yaml packs, by their places in the source tree, with the hashes of them.
+
+    Of Python's, comments, docstrings and formatting do not count.
+    """
+    tree = find_folder("thresher").parents[1]
+    try:
+        listed = yaml.safe_load((tree / "bentofile.yaml").read_bytes())
+    except OSError:  # outside of the source tree no Bento is built, which says so itself
+        return {}
+    files = {path for pattern in listed["include"] for path in tree.glob(pattern) if path.is_file()}
+    left_out = {path for pattern in listed.get("exclude") or () for path in tree.glob(pattern)}
+    return {path.relative_to(tree).as_posix(): _hash_packed(path) for path in sorted(files - left_out)}
+
+
+def _hash_packed(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix != ".py":
+        return hashlib.sha256(content).hexdigest()[:16]
+    return digest(ast.parse(content).body, set(), ())
 
 
 def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +175,22 @@ def _lineages(pipeline: Pipeline) -> dict[str, list[Node]]:
     for node in pipeline.nodes:  # in topological order
         lineage[node.name] = set(parents[node]).union(*(lineage[parent.name] for parent in parents[node]))
     return {name: sorted(nodes) for name, nodes in lineage.items()}
+
+
+def _own_code(node: Node, contents: CatalogContents) -> OwnCode:
+    """Return what the classes of ``node``'s datasets are made of that neither Thresher nor a package brings."""
+    names = {*data_only(node.inputs), *node.outputs}
+    found = OwnCode()
+    for dataset in filter(None, map(contents.dataset, sorted(names))):
+        for module in {cls.__module__ for cls in type(dataset).__mro__} - {"builtins"}:
+            if is_own(module):
+                own = read_own_code(module)
+                found.files |= own.files
+                found.ours |= own.ours
+                found.packages |= own.packages
+            elif not module.startswith(("thresher.", "kedro.")):
+                found.packages |= imports_of(module)
+    return found
 
 
 def _roots(node: Node, contents: CatalogContents) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from thresher.config import Config
 from thresher.files import replacing_file
@@ -23,6 +23,8 @@ class Dependencies(Config):
     """The node's slice of the recipe: dotted name -> value."""
     versions: dict[str, str]
     """Of Python and of the packages that this code uses."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Files that it packs: place in the source tree -> hash; empty, but for the node that builds a Bento."""
     machine: dict[str, str]
     """Empty, but for nodes that measure time."""
     raw: dict[str, str]

@@ -7,9 +7,11 @@ from typing import Any
 
 from thresher.reuse.fingerprints import ABSENT
 from thresher.reuse.ledger import Dependencies, Record
+from thresher.reuse.own_modules import READ_BESIDE
 
 NEVER_RUN = "not run before"
 MAX_VALUE = 40
+OWN_FILES = tuple(READ_BESIDE)
 
 
 def changed_dependency(old: Dependencies, new: Dependencies) -> str:
@@ -19,6 +21,7 @@ def changed_dependency(old: Dependencies, new: Dependencies) -> str:
         or _first(old.code, new.code, lambda name, *_: f"{_short(name)} changed")
         or _first(old.parameters, new.parameters, _changed_value)
         or _first(old.versions, new.versions, lambda name, was, now: f"{name} {was or 'none'} -> {now or 'none'}")
+        or _first(old.files, new.files, lambda name, *_: f"{name.rpartition('/')[2]} changed")
         or _first(old.machine, new.machine, lambda name, was, now: f"another machine: {name} {was} -> {now}")
     )
 
@@ -81,6 +84,8 @@ def _shown(value: Any) -> str:
 
 def _short(qualified: str) -> str:
     """Return the last part of a definition's name, with its class where it is a method."""
+    if qualified.endswith(OWN_FILES):
+        return qualified
     rest, _, name = qualified.rpartition(".")
     owner = rest.rpartition(".")[2]
     return f"{owner}.{name}" if owner[:1].isupper() else name

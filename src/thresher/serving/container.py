@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.metadata import requires, version
 
 from bentoml.images import Image
 
 from thresher.modalities.encoder import Encoder
 from thresher.serving.bundle import ModelInfo
 from thresher.serving.champion import LABELS
+from thresher.serving.pins import pinned_packages
 
-REQUIREMENTS = (
-    "bentoml",
-    "grpcio",
-    "grpcio-health-checking",
-    "grpcio-reflection",
-    "httptools",
-    "numpy",
-    "onnxruntime",
-    "orjson",
-    "prometheus-client",
-    "protobuf",
-    "psutil",
-    "pydantic",
-    "python-multipart",
-    "starlette",
-    "uvicorn",
-    "uvloop",
-)
-"""What `thresher.serving` imports; all else follows from these, and from what the champion's encoder requires."""
 BENTO = "/home/bentoml/bento"
 """Where BentoML's entry point looks for the Bento."""
 CLEAN = r"""cd /app/.venv/lib/python3*/site-packages && \
@@ -103,23 +84,3 @@ def image_labels(info: ModelInfo) -> dict[str, str]:
         "org.opencontainers.image.created": info.created.isoformat(),
         **{f"thresher.{name}": getattr(info, name) for name in (*LABELS, "candidate")},
     }
-
-
-def pinned_packages(more: tuple[str, ...] = ()) -> list[str]:
-    """Return `name==version` for the requirements, ``more``, and all that they require, as installed here.
-
-    The Bento so runs what was tested, and `bentoml build` asks no package index. BentoML adds its own pin.
-    """
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    pins: dict[str, str] = {}
-    left = [Requirement(name) for name in (*REQUIREMENTS, *more)]
-    while left:
-        requirement = left.pop()
-        name = canonicalize_name(requirement.name)
-        if name not in pins:
-            pins[name] = version(name)
-            needed = map(Requirement, requires(name) or [])
-            left += [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return [f"{name}=={pins[name]}" for name in sorted(pins) if name != "bentoml"]

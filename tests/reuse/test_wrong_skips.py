@@ -1,0 +1,240 @@
+"""What could be edited and be left out all the same: each edit changes what a node depends on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DataCatalog
+
+from thresher.reach.index import CodeIndex
+from thresher.reuse import dependencies
+from thresher.reuse.content import ContentHashes
+from thresher.reuse.dependencies import find_dependencies, find_packed, find_pins
+from thresher.reuse.fingerprints import CatalogContents
+from thresher.reuse.ledger import Dependencies
+from thresher.reuse.own_modules import imports_of, is_own, read_own_code
+from thresher.reuse.reasons import changed_dependency
+
+DATASET = """
+from kedro.io import AbstractDataset
+from thresher.datasets.raw_base import read_bytes
+from mine.scale import FACTOR
+import pandas
+
+class Mine(AbstractDataset):
+    SHIFT = 1
+    def __init__(self, path, shift=SHIFT):
+        self._filepath, self.shift = path, shift
+    def load(self):
+        return read_bytes(self._filepath, "") * FACTOR
+    def save(self, data): ...
+    def _describe(self): return {}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "src" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "ds.py").write_text(DATASET)
+    (folder / "scale.py").write_text("from beside import ONE\nFACTOR = ONE + 1\n")
+    (folder / "table.json").write_text("{}")
+    (folder.parent / "beside.py").write_text("ONE = 1\n")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    is_own.cache_clear()
+    yield folder
+    is_own.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("mine", "beside")]:
+        del sys.modules[name]
+
+
+@pytest.mark.oddity(
+    "Runs", "an edited dataset class of the user's own, or a module that it imports", "all is read anew"
+)
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("ds.py", "* FACTOR", "* FACTOR * 2"),
+        ("ds.py", "SHIFT = 1", "SHIFT = 2"),
+        ("ds.py", "shift=SHIFT", "shift=3"),
+        ("scale.py", "ONE + 1", "ONE + 2"),
+        ("__init__.py", "", "import warnings\n"),
+        ("table.json", "{}", '{"a": 1}'),
+        ("../beside.py", "ONE = 1", "ONE = 2"),
+    ],
+)
+def test_an_edit_of_the_users_own_code_counts(mine: Path, file: str, before: str, after: str) -> None:
+    found = read_own_code("mine.ds")
+    place = mine / file
+    place.write_text(place.read_text().replace(before, after, 1) if before else after)
+    assert read_own_code("mine.ds").files != found.files
+    assert "pandas" in found.packages and "thresher.datasets.raw_base.read_bytes" in found.ours
+
+
+def test_the_users_own_modules_are_told_from_installed_ones(mine: Path) -> None:
+    assert is_own("mine.ds") and is_own("beside")
+    assert not any(map(is_own, ("json", "pandas.io", "thresher.datasets", "kedro.io", "no_such_module")))
+    assert set(read_own_code("mine.ds").files) == {
+        "mine/__init__.py", "mine/ds.py", "mine/scale.py", "mine/table.json", "beside.py",
+    }  # fmt: skip
+    import kedro_datasets.pandas.csv_dataset
+
+    assert "pandas" in imports_of(kedro_datasets.pandas.csv_dataset.__name__)
+
+
+@pytest.fixture(scope="module")
+def digits(project: Path) -> Callable[..., dict[str, Dependencies]]:
+    """Return what finds the dependencies of a recipe, its values and catalog entries exchanged."""
+    from kedro.config import OmegaConfigLoader
+
+    from thresher.config_loader import RecipeConfigLoader
+    from thresher.pipelines.build import build_pipeline
+    from thresher.recipe import Recipe, dump
+    from thresher.recipe.merging import merge
+
+    loader = RecipeConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")
+    catalog = OmegaConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")["catalog"]
+
+    def find(changes: dict[str, Any], **entries: dict[str, Any]) -> dict[str, Dependencies]:
+        recipe = Recipe.model_validate(merge(dump(loader.recipes["digits"]), changes))
+        contents = CatalogContents(
+            DataCatalog.from_config({**catalog, **entries}), ContentHashes(Path("/nonexistent/hashes.db"))
+        )
+        values = dump(recipe)
+        parameters = {
+            **values,
+            "name": "digits",
+            "shadow": values["serving"].pop("shadow"),
+            "candidates": {key: {**value, "name": key} for key, value in values["candidates"].items()},
+        }
+        return find_dependencies("digits", build_pipeline("digits", recipe), {"digits": parameters}, contents)
+
+    return find
+
+
+def test_the_code_that_the_users_dataset_uses_counts_for_what_reads_it(
+    mine: Path, digits: Callable[..., dict[str, Dependencies]], tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("1")
+    entry = {"type": "mine.ds.Mine", "path": str(tmp_path / "data")}
+    found = digits({}, **{"digits.train": entry})["fingerprint_data"]
+    assert {"mine/ds.py", "mine/scale.py", "beside.py", "thresher.datasets.raw_base.read_bytes"} <= set(found.code)
+    assert found.versions["pandas"] == version("pandas") and found.versions["pyarrow"] == version("pyarrow")
+    changed = found.model_copy(update={"code": {**found.code, "mine/ds.py": "another"}})
+    assert changed_dependency(found, changed) == "mine/ds.py changed"
+
+
+@pytest.mark.oddity(
+    "Runs", "an edited optimizer or schedule that a search's space names in a list", "it is trained anew"
+)
+def test_a_kind_in_a_list_of_a_searchs_space_counts(digits: Callable[..., dict[str, Dependencies]]) -> None:
+    space = {
+        "training.optimizer": ["sgd", {"kind": "adam", "lr": 0.001}],
+        "training.schedule": ["one_cycle", "constant"],
+    }
+    named = {
+        "thresher.training.optimizers.Sgd",
+        "thresher.training.optimizers.Adam",
+        "thresher.training.schedules.OneCycle",
+        "thresher.training.schedules.Constant",
+    }
+    without = digits({})
+    found = digits({"training": {"search": {"trials": 2, "space": space}}})
+    for node in ("search_training", "train_float"):
+        assert named <= set(found[node].code)
+    assert not named <= set(without["train_float"].code)
+
+
+def test_a_bento_depends_on_every_file_and_version_that_it_packs(
+    digits: Callable[..., dict[str, Dependencies]], project: Path
+) -> None:
+    found = digits({})
+    bento = found.pop("build_champion_bento")
+    shown = {path.relative_to(project).as_posix() for path in (project / "src/thresher/serving/ui").iterdir()}
+    assert len(shown) > 2 and shown <= set(bento.files)
+    assert {"src/thresher/serving/service.py", "src/thresher/modalities/image.py"} <= set(bento.files)
+    assert "src/thresher/serving/packaging.py" not in bento.files
+    assert find_pins().items() <= bento.versions.items() and len(find_pins()) > 40
+    for name in ("python-multipart", "uvicorn", "onnxruntime", "pillow"):
+        assert bento.versions[name] == version(name)
+    assert not any(dependencies.files for dependencies in found.values())
+    place = sorted(shown)[0]
+    changed = bento.model_copy(update={"files": {**bento.files, place: "another"}})
+    assert changed_dependency(bento, changed) == f"{Path(place).name} changed"
+
+
+def test_a_page_of_the_service_that_changed_is_another_bento(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(project / "src" / "thresher", tmp_path / "src" / "thresher")
+    shutil.copy(project / "bentofile.yaml", tmp_path)
+    monkeypatch.setattr(dependencies, "find_folder", lambda package: tmp_path / "src" / package)
+    before = find_packed.__wrapped__()
+    page = next((tmp_path / "src" / "thresher" / "serving" / "ui").glob("*.js"))
+    page.write_text(page.read_text() + "\n")
+    with (tmp_path / "src" / "thresher" / "serving" / "reply.py").open("a") as file:
+        file.write("# a comment\n")
+    after = find_packed.__wrapped__()
+    assert [name for name in after if after[name] != before[name]] == [page.relative_to(tmp_path).as_posix()]
+
+
+def test_what_the_exporter_brings_along_counts(digits: Callable[..., dict[str, Dependencies]]) -> None:
+    versions = digits({})["float.export_network"].versions
+    for name in ("torch", "onnx", "onnxscript", "onnx-ir"):
+        assert versions[name] == version(name)
+
+
+MODULE = """
+from lib.consts import SCALE as S
+import lib.consts as c
+from lib.deco import logged
+
+TABLE = {"a": c.OFFSET}
+
+class Base:
+    LIMIT = 3
+    def limit(self): return self.LIMIT
+
+class Model(Base):
+    def __init__(self, size=c.SIZE): self.size = size
+    @logged
+    def answer(self): return self.limit() * S + TABLE["a"] + self.size
+
+def run(): return Model().answer()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("consts.py", "SCALE = 1", "SCALE = 2"),  # by an alias
+        ("consts.py", "OFFSET = 1", "OFFSET = 2"),  # in a table
+        ("consts.py", "SIZE = 1", "SIZE = 2"),  # as a default
+        ("main.py", "LIMIT = 3", "LIMIT = 4"),  # of a base class
+        ("main.py", "self.size = size", "self.size = size + 1"),  # __init__
+        ("deco.py", "return f", "return lambda *a: 2 * f(*a)"),  # a decorator
+        ("main.py", '{"a": c.OFFSET}', '{"a": 7}'),
+        ("main.py", "@logged", ""),
+    ],
+)
+def test_an_edit_of_what_a_function_uses_is_never_passed_over(
+    tmp_path: Path, file: str, before: str, after: str
+) -> None:
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "main.py").write_text(MODULE)
+    (folder / "consts.py").write_text("SCALE = 1\nOFFSET = 1\nSIZE = 1\n")
+    (folder / "deco.py").write_text("def logged(f):\n    return f\n")
+    found = CodeIndex("lib", folder).reach(["lib.main.run"], ()).definitions
+    text = (folder / file).read_text()
+    assert text.count(before) == 1
+    (folder / file).write_text(text.replace(before, after))
+    assert CodeIndex("lib", folder).reach(["lib.main.run"], ()).definitions != found
