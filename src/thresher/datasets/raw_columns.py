@@ -140,11 +140,12 @@ class _Reading:
         return values
 
     def _texts(self, name: str, column: Any) -> np.ndarray:
-        types, texts = self._types, as_texts(column, self._types.missing)
-        if is_textual(column.type):
-            plain = _plain_numbers(column) if types.numbers.is_plain else None
+        types = self._types
+        if is_textual(column.type) and types.numbers.is_plain:
+            plain = _plain_numbers(column)
             if plain is not None:
                 return self._numbers(name, column, *plain)
+        texts = as_texts(column, types.missing)
         counts = Counter(text for text in texts.tolist() if text is not None)
         written = {text: types.numbers.read(text) for text in counts}
         wrong = {text for text, number in written.items() if number is None}
@@ -218,7 +219,8 @@ def _plain_numbers(column: Any) -> tuple[np.ndarray, np.ndarray] | None:
     import pyarrow as pa
     from pyarrow import compute
 
-    filled = compute.if_else(compute.equal(column, ""), None, column)
+    empty = compute.equal(column, "")
+    filled = compute.if_else(empty, None, column) if compute.any(empty).as_py() else column
     if filled.null_count == len(filled):
         return None
     try:

@@ -25,6 +25,8 @@ FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog.
 FIX_QUOTE = "mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
 DELIMITERS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
 """What may stand between values -> as YAML writes it."""
+BLANKS = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+"""What may stand around a value of ASCII, besides the ends of lines, and is left out by ``strip``."""
 BLOCK = 1 << 20
 """Bytes that pyarrow parses at a time; no record may be longer."""
 
@@ -71,7 +73,8 @@ def _read_regular(path: Path, form: CsvFormat, content: bytes, records: Records 
     columns = _parse(records.join(content, skipped), len(names), form, int((records.ends - records.starts).max()))
     if columns is None or len(columns[0]) != len(records) - skipped:
         return None
-    places = np.array([f"{path.name}:{line}" for line in records.lines[skipped:].tolist()], dtype=object)
+    name = path.name
+    places = np.array([f"{name}:{line}" for line in records.lines[skipped:].tolist()], dtype=object)
     return _frame(path, names, columns, places, hint)
 
 
@@ -94,7 +97,16 @@ def _parse(content: bytes, num_columns: int, form: CsvFormat, longest: int) -> l
     except pa.ArrowException:
         return None
     columns = [column.combine_chunks() for column in table.columns]
-    return [compute.utf8_trim_whitespace(column) for column in columns] if form.strip else columns
+    has_blanks = form.strip and _may_have_blanks(content, form.quote)
+    return [compute.utf8_trim_whitespace(column) for column in columns] if has_blanks else columns
+
+
+def _may_have_blanks(content: bytes, quote: str | None) -> bool:
+    """Return whether values of ``content`` may begin or end with blanks; much faster than to look at each value."""
+    if quote is not None and quote.encode() in content:
+        return True  # also the ends of lines
+    returns = content.count(b"\r") > content.count(b"\r\n")
+    return returns or not content.isascii() or any(blank in content for blank in BLANKS)
 
 
 def _read_by_row(path: Path, form: CsvFormat, text: str) -> Frame:
