@@ -30,6 +30,8 @@ SERVERS = Path(__file__).parent / "servers"
 CONCURRENCY = (1, 8, 64)
 CLASSES = tuple("0123456789")
 IMAGE = [[7] * 28 for _ in range(28)]
+LARGER = {12: 15, 150: 191, 600: 765}
+"""Size of a body in KB -> images in it: around and beyond what servers and the kernel hold in one piece."""
 ONE_BY_ONE, BATCHED = "ONNX Runtime in process, one by one", "ONNX Runtime in process, batches of 32"
 
 
@@ -146,17 +148,24 @@ def start_all(model: str, folder: Path, onnx_file: Path, stack: ExitStack) -> li
             Contestant(f"Thresher, JSON{many}", port + 2, Load("/predict", document.body, document.headers)),
             Contestant(f"Thresher, gRPC{many}", port + 1, None),
         ]
+        if workers == 1:
+            contestants += [
+                Contestant(f"Thresher, v2 binary, body of {size} KB", port + 2, binary_load(model, count=count))
+                for size, count in LARGER.items()
+            ]
     return contestants
 
 
-def binary_load(model: str, deadline_ms: int | None = None) -> Load:
-    """Return a request of the Open Inference Protocol with one image, binary both ways."""
-    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 1, 28, 28], "parameters": {"binary_data_size": 784}}
+def binary_load(model: str, deadline_ms: int | None = None, count: int = 1) -> Load:
+    """Return a request of the Open Inference Protocol with ``count`` images, binary both ways."""
+    pixels = bytes([7]) * 784 * count
+    tensor: dict[str, Any] = {"name": "image", "datatype": "UINT8", "shape": [count, 1, 28, 28]}
+    tensor["parameters"] = {"binary_data_size": len(pixels)}
     outputs = [{"name": "probabilities", "parameters": {"binary_data": True}}]
     asked = {"parameters": {"timeout": 1000 * deadline_ms}} if deadline_ms else {}
     head = json.dumps({"inputs": [tensor], "outputs": outputs, **asked}).encode()
     headers = (("Content-Type", "application/octet-stream"), ("Inference-Header-Content-Length", str(len(head))))
-    return Load(f"/v2/models/{model}/infer", head + bytes([7]) * 784, headers)
+    return Load(f"/v2/models/{model}/infer", head + pixels, headers)
 
 
 @contextmanager

@@ -1,14 +1,20 @@
-"""One tiny bundle and one app for all tests of the service."""
+"""One tiny bundle, one app and one browser for all tests of the service."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+from helpers.from_apt import provide
 from tiny_service import CLASS_NAMES, Caller, make_info, make_onnx
 
 from thresher.modalities.image import ImageEncoder
 from thresher.serving.bundle import Bundle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +28,14 @@ def call(bundle: Bundle) -> Iterator[Caller]:
     caller = Caller(bundle)
     yield caller
     caller.runner.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    provide("no browser is here", "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -260,3 +260,16 @@ def test_what_was_sent_is_in_no_log(urls: tuple[str, str], folder: Path) -> None
     assert "Traceback" not in log
     assert "\nline" not in log
     assert secret not in "".join(line for line in log.splitlines() if "%0d" not in line and "GET" not in line)
+
+
+def test_the_page_of_the_api_has_all_its_files(urls: tuple[str, str]) -> None:
+    """Swagger UI's are BentoML's, at a place that its documentation does not name: another version may move them."""
+    for url in urls:
+        page = httpx.get(url + "/docs").text
+        names = [part.split('"')[0] for part in page.split('"docs/')[1:]]
+        assert names == ["swagger-ui.css", "swagger-ui-bundle.js", "docs.js"]
+        for name in names:
+            answer = httpx.get(f"{url}/docs/{name}")
+            assert (answer.status_code, len(answer.content) > 100) == (200, True)
+        assert httpx.get(url + "/docs/nowhere.js").status_code == 404
+        assert httpx.get(url + "/docs.json").json()["openapi"].startswith("3.1")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -20,6 +20,9 @@ from tiny_bento import free_ports, serve
 from thresher.modalities.image import ImageEncoder
 from thresher.pipelines.package.example import choose_example
 from thresher.serving.listening import GRPC_PORT, HTTP_PORT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.end_to_end
 
@@ -127,3 +130,27 @@ def test_what_the_service_itself_shows(ports: dict[str, str], port: str, digits:
     infer = paths["/v2/models/digits/infer"]["post"]["requestBody"]["content"]["application/json"]["example"]
     answer = httpx.post(url + "/v2/models/digits/infer", json=infer).json()
     assert answer["outputs"][0]["data"] == [shown["example_answer"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("port", ["3000", "3002"])
+def test_the_page_of_the_api_sends_the_example(ports: dict[str, str], port: str, browser: Browser) -> None:
+    """Swagger UI in a real browser, which asks for nothing elsewhere and complains of nothing."""
+    home = f"http://localhost:{ports[port]}"
+    page = browser.new_context().new_page()
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.goto(home + "/docs")
+    predict = page.locator(".opblock-post", has_text="/predict").first
+    predict.locator(".opblock-summary-control").click()
+    predict.get_by_role("button", name="Try it out").click()
+    with page.expect_response("**/predict") as answered:
+        predict.get_by_role("button", name="Execute").click()
+    shown = httpx.get(home).json()
+    assert answered.value.json()["predictions"][0]["label"] == shown["example_answer"]
+    assert [url for url in asked if not url.startswith((home, "data:", "blob:"))] == []
+    assert wrong == []
+    page.context.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.any_modality import make_encoder
-from helpers.from_apt import provide
 from helpers.tiny_onnx import make_sum_onnx
 from live_service import LiveService
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tiny_service import make_info
 
 from thresher.evaluation.statistics import Interval, exactly
@@ -24,15 +22,6 @@ from thresher.serving.bundle import CARD_FILE, VERDICT_FILE, Bundle
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 CARD = "# shapes\n\nA **bold** word, <script>window.broken = true</script> and `code`.\n"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    provide("no browser is here", "chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Watched:

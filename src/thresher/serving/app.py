@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thresher.errors import InvalidInputError
+from thresher.serving.api_page import DOCS_ROUTES
 from thresher.serving.batcher import DeadlineError, OverloadedError
 from thresher.serving.body import decode_beside, read_body
 from thresher.serving.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
@@ -36,6 +37,7 @@ def create_app() -> Starlette:
             Route("/predict", predict, methods=["POST"]),
             Route("/explain", explain, methods=["POST"]),
             *UI_ROUTES,
+            *DOCS_ROUTES,
             *v2_routes(),
         ],
         exception_handlers={
