@@ -25,6 +25,13 @@ MIN_BPE_VOCABULARY = 256 + NUM_RESERVED + 1
 """Every byte, the reserved tokens and one merge."""
 WORD = re.compile(r"\w+|[^\w\s]+")
 EXAMPLE_WORDS = 6
+BLANKS = " \t\r\n"
+CHARACTERS_A_TOKEN = 32
+"""Of a text that is longer than its tokens need at so many, no more than a part is tokenized."""
+MOST_CHARACTERS, MOST_CHARACTERS_A_TOKEN = 1_000_000, 1000
+"""Beyond the larger of the two nothing of a text is looked at, though no max_length tokens were found."""
+SETTLED_WORDS = 3
+"""Before the end of a part, from which on what follows it cannot change the words."""
 BLANK = "\u0120"
 """How a byte-level tokenizer writes a blank."""
 
@@ -121,7 +128,7 @@ class TextEncoder(Encoder):
         if not len(inputs):
             return np.zeros((0, 1), np.int64)
         try:
-            encoded = self._tokenizer.encode_batch_fast(list(inputs))
+            encoded = self._tokenizer.encode_batch_fast([text[self._used_part(text)] for text in inputs])
         except (TypeError, UnicodeEncodeError) as error:
             raise UnencodableError(
                 _find_unreadable(inputs), f"Not a text of Unicode. Expected {self.expected}."
@@ -153,17 +160,57 @@ class TextEncoder(Encoder):
 
         A word is what the tokenizer cuts a text into first: a run of letters and digits, or of punctuation.
         """
-        encoded, tokens = self._tokenizer.encode(text), dict[int, list[int]]()
+        used = self._used_part(text)
+        encoded, tokens = self._tokenizer.encode(text[used]), dict[int, list[int]]()
         for token, word in enumerate(encoded.word_ids):
             if word is not None:
                 tokens.setdefault(word, []).append(token)
         words = []
         for own in tokens.values():
-            start, end = encoded.offsets[own[0]][0], encoded.offsets[own[-1]][1]
+            start, end = used.start + encoded.offsets[own[0]][0], used.start + encoded.offsets[own[-1]][1]
             start += end - start - len(text[start:end].lstrip())  # a token of bpe begins with the blank before it
             if start < end:
                 words.append((slice(start, end), slice(own[0], own[-1] + 1)))
         return words
+
+    def _used_part(self, text: str) -> slice:
+        """Return what of ``text`` its tokens are made of, and a little more, so that no long text is tokenized whole.
+
+        The tokens are those of the whole text: words are cut from left to right, and what stands some words before the
+        end of a part does not depend on what follows. Where a token has more than 1,000 characters on average, the
+        first million characters count.
+
+        Raises:
+            UnicodeEncodeError: a part of ``text`` is none of Unicode.
+            TypeError: no text.
+        """
+        if not isinstance(text, str):
+            raise TypeError
+        size = self.max_length * CHARACTERS_A_TOKEN
+        if len(text) <= size:
+            return slice(0, len(text))
+        text.encode()
+        start = len(text) - len(text.lstrip(BLANKS))
+        most = min(len(text) - start, max(MOST_CHARACTERS, self.max_length * MOST_CHARACTERS_A_TOKEN))
+        while size < most and not self._is_settled(text[start : start + size]):
+            size *= 4
+        return slice(start, start + min(size, most))
+
+    def _is_settled(self, part: str) -> bool:
+        """Return whether the first tokens of ``part`` are those of any text that begins with it."""
+        words = self._whole_tokenizer.encode(part).word_ids
+        kept, last = (words[self.max_length - 1], words[-1]) if len(words) > self.max_length else (None, None)
+        return kept is not None and last is not None and last - kept >= SETTLED_WORDS
+
+    @cached_property
+    def _whole_tokenizer(self) -> Tokenizer:
+        """The tokenizer that cuts nothing off."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

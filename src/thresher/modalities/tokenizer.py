@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from thresher.modalities.text import TextEncoding
+from thresher.progress import Step, report
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 # Blanks within, as no word and no piece of one has: a text that spells a reserved token is not taken for it.
 RESERVED = ["[ padding ]", "[ unknown ]"]
 PADDING_TOKEN, UNKNOWN_TOKEN = RESERVED
+LONGEST_WORD = 1000
+"""Characters. Byte pairs are merged one by one, each in a time that grows with the word: 100,000 took 26 s."""
+_LONG_WORD, _LONG_GAP = re.compile(rf"(\S{{{LONGEST_WORD}}})(?=\S)"), re.compile(rf"(\s{{{LONGEST_WORD}}})\s+")
 
 
 def train_tokenizer(texts: Any, config: TextEncoding) -> Tokenizer:
@@ -21,7 +27,8 @@ def train_tokenizer(texts: Any, config: TextEncoding) -> Tokenizer:
 
     tokenizer, trainer = (_word_level if config.tokenizer == "word" else _byte_pairs)(config)
     tokenizer.normalizer = _normalizer(config)
-    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    learned = _with_short_words(texts) if config.tokenizer == "bpe" else texts
+    tokenizer.train_from_iterator(learned, trainer, length=len(texts))
     document = json.loads(tokenizer.to_str())
     # As "added tokens" the reserved ones would be looked for in every text.
     document["added_tokens"] = []
@@ -29,6 +36,25 @@ def train_tokenizer(texts: Any, config: TextEncoding) -> Tokenizer:
     trained.enable_truncation(config.max_length)
     trained.enable_padding(pad_id=0, pad_token=PADDING_TOKEN)
     return trained
+
+
+def _with_short_words(texts: Sequence[str]) -> Iterator[str]:
+    """Yield ``texts`` with words, and gaps between them, of at most `LONGEST_WORD` characters; say which had longer."""
+    longest, where = 0, 0
+    for number, text in enumerate(texts):
+        if len(text) > LONGEST_WORD:
+            word = max(map(len, text.split()), default=0)
+            if word > max(longest, LONGEST_WORD):
+                longest, where = word, number
+            text = _LONG_GAP.sub(r"\1", _LONG_WORD.sub(r"\1 ", text))
+        yield text
+    if longest:
+        report(
+            Step(
+                f"tokenizer: training text {where} holds {longest:,} characters without a blank; byte pairs are "
+                f"learned of pieces of {LONGEST_WORD:,}"
+            )
+        )
 
 
 def _normalizer(config: TextEncoding) -> Any:
