@@ -10,14 +10,14 @@ from kedro.io import DatasetError
 
 from thresher import cli
 from thresher.datasets.raw import IdxImages
-from thresher.errors import ContractError, DataError, ThresherError
+from thresher.errors import ContractError, DataError, ThresherError, find_mendable
 
 
 def test_cause_is_found_through_kedro_s_own_error(tmp_path: Path) -> None:
     dataset = IdxImages(path=str(tmp_path), images="a", labels="b", class_names=["a"], fetch="pets")
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    mendable = cli.find_mendable(caught.value)
+    mendable = find_mendable(caught.value)
     assert isinstance(mendable, DataError)
     assert "thresher fetch pets" in str(mendable)
 
@@ -33,14 +33,14 @@ def raise_chain() -> None:
 def test_context_counts_where_there_is_no_cause() -> None:
     with pytest.raises(ValueError, match="second") as caught:
         raise_chain()
-    assert str(cli.find_mendable(caught.value)) == "first"
+    assert str(find_mendable(caught.value)) == "first"
 
 
 def test_bugs_are_not_mendable() -> None:
     error = ValueError("a bug")
     error.__cause__ = KeyError("another")
-    assert cli.find_mendable(error) is None
-    assert cli.find_mendable(None) is None
+    assert find_mendable(error) is None
+    assert find_mendable(None) is None
 
 
 def invoke(error: BaseException, *arguments: str) -> Result:

@@ -110,3 +110,19 @@ def test_a_recipe_says_how_many_published_samples_may_be_in_train() -> None:
         assert report.success is holds
         (own,) = (result for result in report.results if result.column == "same_content_in_train")
         assert own.message == f"1 of 4 samples are in train as well; {100 * (1 - mostly):.3g} % may."
+
+
+@pytest.mark.oddity(
+    "Splits and contracts",
+    "a class with one sample in all",
+    "breaks the contract, which says that no split can be made of it",
+)
+def test_a_class_with_one_sample_is_not_told_to_add_some_to_test() -> None:
+    train = Samples(objects("a", "b", "c", "e", "e"), np.array([0, 1, 0, 2, 2]), ("no", "yes", "rare"))
+    test = Samples(objects("x", "y"), np.array([0, 1]), ("no", "yes", "rare"))
+    (missing,) = failures(run(train, test, kind="text"))
+    assert missing.message == "Missing: rare."
+    assert missing.fix.startswith("of 'rare' the data holds one sample, or copies of one, and no split can")
+    known = Samples(objects("a", "b", "c", "e", "f"), train.labels, train.class_names)
+    (missing,) = failures(run(known, test, kind="text"))
+    assert missing.fix.startswith("add samples of these classes to test")

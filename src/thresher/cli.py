@@ -11,7 +11,8 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.startup import bootstrap_project
 
 from thresher.config_loader import RUN, find_project
-from thresher.errors import ThresherError
+from thresher.errors import find_mendable
+from thresher.log_filter import say_once
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
 
@@ -39,6 +40,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         names = " and ".join(options["pipelines"])
         _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
     signal.signal(signal.SIGTERM, _terminate)
+    say_once()
     try:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)
@@ -68,13 +70,6 @@ def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], name
     with ReuseSession.create(project, env=env, runtime_params=options) as session:
         assert isinstance(session, ReuseSession)
         print_plan(session.plan(recipe, node_namespaces=namespaces, **selection))
-
-
-def find_mendable(error: BaseException | None) -> ThresherError | None:
-    """Return the error that the user can mend in the chain of causes; Kedro wraps what a dataset raises."""
-    while error is not None and not isinstance(error, ThresherError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _with_run_options(params: dict[str, Any], **options: Any) -> dict[str, Any]:

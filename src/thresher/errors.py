@@ -70,6 +70,13 @@ class InvalidInputError(ThresherError):
     """A raw input to a model (request or file) with a wrong shape, type, range or format."""
 
 
+def find_mendable(error: BaseException | None) -> ThresherError | None:
+    """Return the error that the user can mend in the chain of causes; Kedro wraps what a dataset raises."""
+    while error is not None and not isinstance(error, ThresherError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a sentence that lists ``allowed`` and names the closest match to ``name``, if there is one."""
     names = sorted(allowed)

@@ -91,6 +91,8 @@ def test_broken_contract_lists_what_failed_with_counts_and_examples(broken_contr
     assert f"5 of {num_test_samples():,} samples are in train as well." in leak
     assert re.search(rf"train\[\d+\] at test\[{num_test_samples() - 5}\]", leak)
     assert "Missing: 9." in text
+    assert text.count("The data breaks its contract") == 1
+    assert "--from-nodes" not in text
     assert "Fix: label these samples or remove them." in text
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
 NOT_NULL = "expect_column_values_to_not_be_null"
+MAX_NAMED = 5
 LARGEST_FLOAT = 1.7e308
 
 
@@ -32,7 +33,7 @@ def plan_built_in(
     """
     splits = list(dict.fromkeys(table["split"]))
     leaks = [] if leak_is_planned else [_no_leak(split) for split in splits if split != TRAIN]
-    labels = _classes(splits, class_names) if class_names else _numbers()
+    labels = _classes(table, splits, class_names) if class_names else _numbers()
     return [_labelled(), *leaks, *labels, *BUILT_IN[type(encoding)](table, encoding)]
 
 
@@ -51,7 +52,7 @@ def _no_leak(split: str) -> Check:
     )
 
 
-def _classes(splits: list[str], class_names: tuple[str, ...]) -> Iterable[Check]:
+def _classes(table: pd.DataFrame, splits: list[str], class_names: tuple[str, ...]) -> Iterable[Check]:
     yield _own(
         BETWEEN,
         {"column": "label", "min_value": 0, "max_value": len(class_names) - 1},
@@ -63,8 +64,25 @@ def _classes(splits: list[str], class_names: tuple[str, ...]) -> Iterable[Check]
             "expect_column_distinct_values_to_contain_set",
             {"column": "class_name", "value_set": list(class_names), **_only(split)},
             f"Every class has a sample in {split}.",
-            f"add samples of these classes to {split}, or correct class_names in the catalog.",
+            _fix_classes(table, split, class_names),
         )
+
+
+def _fix_classes(table: pd.DataFrame, split: str, class_names: tuple[str, ...]) -> str:
+    """Return what to do about the classes without a sample in ``split``."""
+    contents = table.groupby("class_name")["content_hash"].nunique()
+    here = set(table[table["split"] == split]["class_name"])
+    lonely = [name for name in class_names if name not in here and contents.get(name) == 1]
+    if not lonely:
+        return (
+            f"add samples of these classes to {split}, or correct class_names in the catalog; where Thresher divides "
+            "one file by group or order, another test_share."
+        )
+    named = ", ".join(f"'{name}'" for name in lonely[:MAX_NAMED]) + (", ..." if len(lonely) > MAX_NAMED else "")
+    return (
+        f"of {named} the data holds one sample, or copies of one, and no split can both learn from it and be judged on "
+        "it. Collect more samples of it, make it part of another class, or leave it out."
+    )
 
 
 def _numbers() -> Iterable[Check]:
