@@ -23,7 +23,7 @@ ui: $(INSTALLED) ## Open MLflow on the runs of this project
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
-	$(BIN)/bentoml serve $(RECIPE):latest
+	$(BIN)/thresher serve $(RECIPE)
 
 reproduce: $(INSTALLED) ## Train with three seeds, compress, and write docs/results.md (hours; goes on where it was)
 	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))

@@ -21,7 +21,7 @@ HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 def thresher() -> None:
     """One recipe and a data set in; the smallest, fastest model that keeps its accuracy out.
 
-    Recipes are run by `kedro run --pipeline RECIPE`, looked at by `mlflow ui`, served by `bentoml serve`.
+    Recipes are run by `kedro run --pipeline RECIPE`, looked at by `mlflow ui`, served by `thresher serve RECIPE`.
     """
 
 
@@ -116,18 +116,27 @@ def clean(
 @click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="By default the first that works.")
 @click.option("--gpu", is_flag=True, help="An image that runs the model by CUDA (onnxruntime-gpu, some GB more).")
 @click.option("--opt", "options", multiple=True, metavar="NAME=VALUE", help="For the builder, such as network=host.")
-def containerize(recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...]) -> None:
+@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
+def containerize(
+    recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...], env: str | None
+) -> None:
     """Build the container image of a champion: no torch, no compiler, not root.
 
-    RECIPE is the name of a recipe that has been run; without one, the newest Bento is taken.
+    RECIPE is the name of a recipe that has been run, by default the last one; its registered champion is built,
+    whichever Bento is the newest. NAME:VERSION is the tag of any Bento.
     """
     from rich.console import Console
 
     from thresher.containers.command import Wanted, next_steps
     from thresher.containers.command import containerize as build_image
+    from thresher.registry.serving import find_champion_bento, newest_recipe
 
     console = Console(highlight=False)
-    image = build_image(Wanted(recipe, tag, builder, gpu, options), console)
+
+    def find_bento() -> str:
+        return find_champion_bento(recipe or newest_recipe(), env)
+
+    image = build_image(Wanted(find_bento, tag, builder, gpu, options), console)
     console.print(f"Built {image}. {next_steps(image)}", soft_wrap=True)
 
 
@@ -146,7 +155,7 @@ def promote(recipe: str, version: str | None, reason: str, env: str | None, no_b
     """Make another registered version the champion.
 
     VERSION is a number or an alias in MLflow's registry; without one, the challenger is meant. Its Bento is built, so
-    that `bentoml serve RECIPE:latest` serves it.
+    that `thresher serve RECIPE` serves it.
     """
     from thresher.registry.command import promote as promote_version
 
@@ -176,6 +185,34 @@ def history(recipe: str, env: str | None) -> None:
     from thresher.registry.command import history as show_history
 
     show_history(recipe, env)
+
+
+@thresher.command()
+@click.argument("recipe")
+@ENVIRONMENT
+def champion(recipe: str, env: str | None) -> None:
+    """Print the tag of the champion's Bento.
+
+    As in `bentoml serve $(thresher champion digits)`: RECIPE:latest is whichever Bento was built last.
+    """
+    from thresher.registry.serving import find_champion_bento
+
+    click.echo(find_champion_bento(recipe, env))
+
+
+@thresher.command(context_settings={"ignore_unknown_options": True})
+@click.argument("recipe")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS of bentoml serve]...")
+@ENVIRONMENT
+def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
+    """Serve the champion of a recipe, by `bentoml serve`.
+
+    The registered champion is served, whichever Bento is the newest. What follows RECIPE is for `bentoml serve`, such
+    as --port 3000.
+    """
+    from thresher.registry.serving import serve as serve_champion
+
+    serve_champion(recipe, env, options)
 
 
 def main() -> None:

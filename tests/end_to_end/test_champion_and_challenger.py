@@ -69,7 +69,7 @@ def answered(story: Story) -> tuple[list[str], str]:
     """The labels that the served Bento gave, and its metrics once the challenger has seen the samples, too."""
     port = free_port()
     project, samples = story.project, BundledDigits(split="test").load()
-    command = [str(EXECUTABLES / "bentoml"), "serve", "small:latest", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(EXECUTABLES / "thresher"), "serve", "small", "--host", "127.0.0.1", "--port", str(port)]
     project.environment |= {"THRESHER_GRPC_PORT": "0", "THRESHER_HTTP_PORT": "0"}
     with project.server(command, port, "/readyz") as client:
         images = samples.inputs[:NUM_SAMPLES, 0].tolist()
@@ -112,7 +112,7 @@ def promoted(story: Story, answered: tuple[list[str], str]) -> Done:
 def test_after_a_promotion_the_newest_bento_is_the_promoted_ones(story: Story, promoted: Done) -> None:
     assert "Version 2 is champion of small; before, it was version 1." in promoted.text
     assert "version 2 cannot be the challenger: it is the champion itself. The Bento has none." in promoted.text
-    assert "bentoml serve small:latest" in promoted.text
+    assert "Serve it: thresher serve small" in promoted.text
     assert story.project.champion_version("small") == "2"
     labels = bento_models(story.project)[-1]
     assert (labels["model_version"], labels.get("challenger_version")) == ("2", None)
@@ -127,6 +127,11 @@ def test_a_rollback_is_part_of_the_history_and_of_the_next_runs_plan(story: Stor
     project = story.project
     assert "Version 1 is champion of small; before, it was version 2." in rolled_back.text
     assert project.champion_version("small") == "1"
+    # RECIPE:latest is still the promoted one's.
+    tag = project.command("thresher", "champion", "small").succeeded().text.splitlines()[-1]
+    description = yaml.safe_load((project.bentoml_home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
+    assert description["labels"]["model_version"] == "1"
+    assert (project.bentoml_home / "bentos" / "small" / "latest").read_text() != tag.partition(":")[2]
     text = project.command("thresher", "history", "small").succeeded().text
     assert re.search(r"2 +.* promote \(\S+\) +to see it fail", text), text
     assert re.search(r"1 +.* now +rollback \(\S+\) +it failed", text), text

@@ -1,15 +1,18 @@
-"""`thresher containerize`: the image of a recipe's newest Bento, by the builder that is at hand."""
+"""`thresher containerize`: the image of a Bento, by the builder that is at hand."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
-from thresher.errors import ThresherError, nearest
+from thresher.errors import ThresherError
+from thresher.serving.bundle import read_bundle
 from thresher.serving.packaging import build_bento
 
 BUILDERS = ("docker", "podman", "buildah")
@@ -25,7 +28,8 @@ class ContainerError(ThresherError):
 class Wanted:
     """What the command line asked for."""
 
-    recipe: str | None
+    find_bento: Callable[[], str]
+    """Returns the tag of the Bento; asked once there is a builder."""
     tag: str | None
     builder: str | None
     gpu: bool
@@ -36,13 +40,18 @@ def containerize(wanted: Wanted, console: Console) -> str:
     """Build the image and return its tag.
 
     Raises:
-        ContainerError: no Bento, no builder, or the builder failed.
+        ContainerError: no builder, or the builder failed.
+        BundleError: the model in BentoML's store was altered since it was packed.
     """
+    import bentoml
+
     builder = find_builder(wanted.builder)
-    bento = find_bento(wanted.recipe)
+    bento = wanted.find_bento()
+    model = bentoml.models.get(bentoml.get(bento).info.all_models[0].tag)
+    read_bundle(Path(model.path))
     if wanted.gpu:
         console.print(f"Building the Bento of {bento.split(':')[0]} with CUDA")
-        bento = build_bento(bento.split(":")[0], gpu=True)
+        bento = build_bento(bento.split(":")[0], gpu=True, model=str(model.tag))
     tag = wanted.tag or bento
     console.print(f"Building image {tag} of Bento {bento} with {builder}")
     if _build(builder, bento, tag, wanted.options):
@@ -82,27 +91,6 @@ def find_builder(name: str | None) -> str:
     if name:
         raise ContainerError(f"{name} is installed, but its engine does not answer. Start it, or leave out --builder.")
     raise ContainerError(f"No builder found. Install one of: {', '.join(BUILDERS)}; docker's engine must be running.")
-
-
-def find_bento(recipe: str | None) -> str:
-    """Return the tag of the newest Bento, of ``recipe`` where one is given.
-
-    Raises:
-        ContainerError: there is none.
-    """
-    import bentoml
-
-    bentos = bentoml.list()
-    ours = [bento for bento in bentos if "recipe" in bento.info.labels]
-    found = [bento for bento in ours if recipe is None or recipe.lower() == bento.tag.name]
-    if found:
-        return str(max(found, key=lambda bento: bento.info.creation_time).tag)
-    if recipe is None or not ours:
-        raise ContainerError("There is no Bento yet. Make one: kedro run --pipeline RECIPE")
-    known = sorted({str(bento.info.labels["recipe"]) for bento in ours})
-    raise ContainerError(
-        f"No Bento of recipe '{recipe}'. {nearest(recipe, known)} Or run it: kedro run --pipeline {recipe}"
-    )
 
 
 def next_steps(tag: str) -> str:

@@ -39,7 +39,7 @@ def show_moved(console: Console, recipe: str, moved: Moved) -> None:
     for notice in moved.notices:
         console.print(notice, markup=False)
     if moved.bento:
-        console.print(f"Its Bento is {moved.bento}. Serve it: bentoml serve {recipe.lower()}:latest", markup=False)
+        console.print(f"Its Bento is {moved.bento}. Serve it: thresher serve {recipe}", markup=False)
     else:
         command = f"thresher promote {recipe} {moved.version} --reason TEXT"
         console.print(f"Its Bento was not built. Build it: {command}", markup=False)

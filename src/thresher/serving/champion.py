@@ -19,14 +19,16 @@ def model_name(recipe: str) -> str:
     return f"{PREFIX}{recipe.lower()}"
 
 
-def newest_champion(recipe: str | None = None) -> bentoml.Model:
-    """Return the newest champion of ``recipe``, or of any where it is None.
+def newest_champion(recipe: str | None = None, tag: str | None = None) -> bentoml.Model:
+    """Return the newest champion of ``recipe``, or of any where it is None, or the one with that ``tag``.
 
     Raises:
         InvalidArgument: the model store holds none.
     """
     models = [model for model in bentoml.models.list() if model.tag.name.startswith(PREFIX)]
     found = [model for model in models if recipe is None or model.tag.name == model_name(recipe)]
+    if tag is not None:
+        return bentoml.models.get(tag)
     if found:
         return max(found, key=lambda model: model.creation_time)
     stored = {model.info.labels["recipe"] for model in models}

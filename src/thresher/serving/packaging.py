@@ -39,7 +39,7 @@ def pack(champion: Bundle, challenger: Challenger | None = None) -> str:
             write_challenger(Path(folder), challenger)
         stored = store_bundle(Path(folder))
     try:
-        return build_bento(champion.info.recipe)
+        return build_bento(champion.info.recipe, model=stored)
     except PackagingError:
         _forget(stored)
         raise
@@ -82,10 +82,12 @@ def store_bundle(folder: Path) -> str:
     return str(model.tag)
 
 
-def build_bento(recipe: str, gpu: bool = False) -> str:
-    """Build the Bento of the newest stored champion of ``recipe`` and return its tag, `RECIPE:VERSION`.
+def build_bento(recipe: str, gpu: bool = False, model: str = "") -> str:
+    """Build the Bento of a stored champion of ``recipe`` and return its tag, `RECIPE:VERSION`.
 
-    With ``gpu``, its image has CUDA.
+    Args:
+        gpu: whether its image has CUDA.
+        model: the champion's tag in the store; by default the newest of the recipe.
 
     Runs `bentoml build` in a process of its own, since BentoML changes the working directory and keeps the first
     service it loads.
@@ -98,9 +100,12 @@ def build_bento(recipe: str, gpu: bool = False) -> str:
     if not (PROJECT / "bentofile.yaml").is_file():
         raise PackagingError(f"No bentofile.yaml in {PROJECT}. Run thresher from its source tree.")
     command = [sys.executable, "-m", "bentoml", "build", "--arg", f"recipe={recipe}"]
-    command += [*(["--arg", "gpu=true"] if gpu else []), str(PROJECT)]
+    command += [*(["--arg", "gpu=true"] if gpu else []), *(["--arg", f"model={model}"] if model else []), str(PROJECT)]
     done = subprocess.run(command, cwd=PROJECT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True)
     if done.returncode:
         raise PackagingError(f"bentoml build of {SERVICE} failed for recipe '{recipe}':\n{done.stderr.strip()[-4000:]}")
     # Asked of the store: what is printed has passed through Rich, which makes a picture of the `:one:` in a tag.
-    return str(bentoml.get(f"{recipe}:latest").tag)
+    if not model:
+        return str(bentoml.get(f"{recipe}:latest").tag)
+    built = [bento for bento in bentoml.list(recipe.lower()) if str(bento.info.all_models[0].tag) == model]
+    return str(max(built, key=lambda bento: bento.creation_time).tag)

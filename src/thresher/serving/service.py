@@ -44,13 +44,15 @@ class Arguments(BaseModel):
 
     recipe: str | None = None
     """Whose champion; the newest of all where it is not given."""
+    model: str | None = None
+    """The tag of one of its champions in the store; the newest where it is not given."""
     gpu: bool = False
     """Whether the container's image has CUDA."""
 
 
 bento = bento_folder()
 arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
-champion = bento_champion(bento) if bento else newest_champion(arguments.recipe)
+champion = bento_champion(bento) if bento else newest_champion(arguments.recipe, arguments.model)
 info = read_info(Path(champion.path))
 workers = num_workers(info.workers, info.threads)
 app = create_app()
@@ -60,7 +62,7 @@ app = create_app()
     name=info.recipe.lower(),
     description=describe_champion(info),
     image=None if bento else container_image(read_bundle_encoder(Path(champion.path)), info, arguments.gpu),
-    labels={name: getattr(info, name) for name in LABELS},
+    labels={name: getattr(info, name) for name in LABELS} | ({"cuda": "true"} if arguments.gpu else {}),
     workers=workers,
 )
 @bentoml.asgi_app(app)
