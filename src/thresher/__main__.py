@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from thresher import __version__
-from thresher.errors import RecipeError, ThresherError
+from thresher.errors import ThresherError
 from thresher.fetch import KNOWN_SETS
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -27,26 +27,25 @@ def thresher() -> None:
 
 @thresher.command()
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
-def check(recipes: tuple[str, ...]) -> None:
-    """Check recipes; run nothing.
+@click.option("--env", metavar="ENV", help="A folder of conf/ whose catalog and parameters come before those of base.")
+def check(recipes: tuple[str, ...], env: str | None) -> None:
+    """Check recipes and the data that they name; run nothing.
 
     A RECIPE is a name or a file; without any, all of pipelines/ are checked.
     """
-    from thresher.recipe.reading import find_recipe, find_recipe_files, read_recipe
+    from thresher.catalog.check import CheckedRecipe, check_project, project_folder
+    from thresher.config_loader import make_loader
 
-    project = Path.cwd()
-    paths = [find_recipe(name, project) for name in recipes] or list(find_recipe_files(project).values())
-    if not paths:
-        raise ThresherError(f"{project / 'pipelines'} holds no recipe (*.yml). Go to the project's folder.")
     broken = 0
-    for path in paths:
-        try:
-            recipe = read_recipe(path)
-            count = len(recipe.candidates) + 1
-            click.echo(f"{path.stem}: sound, {count} candidate{'s' * (count > 1)}")
-        except RecipeError as error:
+    for checked in check_project(make_loader(project_folder(), env), recipes):
+        error = checked.error if isinstance(checked, CheckedRecipe) else checked
+        if error is not None:
             broken += 1
             click.secho(str(error), fg="red", err=True)
+        elif isinstance(checked, CheckedRecipe):
+            count = checked.num_candidates
+            hints = "".join(f"; its data is not here yet: thresher fetch {name}" for name in checked.to_fetch)
+            click.echo(f"{checked.name}: sound, {count} candidate{'s' * (count > 1)}{hints}")
     sys.exit(1 if broken else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from thresher.config import say_problems
 from thresher.errors import Problem, RecipeError, nearest
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
 from thresher.recipe.merging import NoSuchItemError, merge, name_items
-from thresher.recipe.reading import check_recipe, find_recipe_files, read_source
+from thresher.recipe.reading import RecipeSource, check_recipe, find_recipe_files, read_source
 from thresher.recipe.source import Place
 from thresher.run_options import RunOptions
 
@@ -42,6 +43,18 @@ def find_project() -> Path:
     return Path(project)
 
 
+def make_loader(project: Path, env: str | None = None) -> RecipeConfigLoader:
+    """Return a loader for commands that have no session of their own.
+
+    Raises:
+        ConfigurationError: a project without conf/, or an environment that is not there.
+    """
+    conf = project / "conf"
+    if not conf.is_dir():
+        raise ConfigurationError(f"{conf}: no such folder. Go to the folder of a Thresher project.")
+    return RecipeConfigLoader(str(conf), env, **LOADER_ARGUMENTS)
+
+
 _active: RecipeConfigLoader | None = None
 
 
@@ -61,6 +74,31 @@ NEEDED = {
     "mlflow": "say in conf/base/mlflow.yml where MLflow keeps its runs; an empty file will do.",
 }
 """Kinds of files without which nothing runs, and what to do about it."""
+
+
+DEFAULT_RECIPE = "digits"
+LOADER_ARGUMENTS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*"]},
+}
+"""What Kedro's settings give the loader."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A recipe as far as it could be understood.
+
+    Attributes:
+        source: the file, None where it is no YAML mapping.
+        values: of the file, with what environment and parameters change.
+        recipe: None where there are problems.
+    """
+
+    source: RecipeSource | None
+    values: dict[str, Any]
+    recipe: Recipe | None
+    problems: list[Problem]
 
 
 class RecipeConfigLoader(OmegaConfigLoader):
@@ -143,44 +181,64 @@ class RecipeConfigLoader(OmegaConfigLoader):
         except ValidationError as error:
             raise ConfigurationError(f"{self._where((RUN,))}: {say_problems(error, RunOptions)}") from None
 
+    @property
+    def default_recipe(self) -> str | None:
+        """The recipe of a run that names none: `digits`, or else the first that is sound."""
+        return DEFAULT_RECIPE if DEFAULT_RECIPE in {*self.recipes, *self.broken} else next(iter(self.recipes), None)
+
     @cached_property
     def _checked(self) -> tuple[dict[str, Recipe], dict[str, RecipeError]]:
+        sound: dict[str, Recipe] = {}
+        broken: dict[str, RecipeError] = {}
+        for name, path in find_recipe_files(self.project).items():
+            examined = self.examine(path)
+            if examined.recipe is None:
+                broken[name] = RecipeError(name, examined.problems)
+            else:
+                sound[name] = examined.recipe
+        return sound, broken
+
+    @property
+    def project(self) -> Path:
+        """The folder of the project."""
+        return Path(self.conf_source).absolute().parent
+
+    @cached_property
+    def changes(self) -> dict[str, Any]:
+        """What environment and parameters change of recipes: recipe -> overlay, and that of `every_recipe`.
+
+        Raises:
+            ThresherError: a file that cannot be read, or an overlay of a recipe that is not there.
+        """
         overlays = self._overlays()
         overlays.pop(RUN, None)
         self._require_mapping(EVERY_RECIPE, overlays)
-        for_all = overlays.pop(EVERY_RECIPE, {})
-        sound: dict[str, Recipe] = {}
-        broken: dict[str, RecipeError] = {}
-        files = find_recipe_files(Path(self.conf_source).parent)
-        self._refuse_unknown(overlays, set(files))
-        for name, path in files.items():
-            try:
-                sound[name] = self.check_recipe(path, for_all, overlays)
-            except RecipeError as error:
-                broken[name] = error
-        return sound, broken
+        self._refuse_unknown(overlays)
+        return overlays
 
-    def check_recipe(self, path: Path, for_all: dict[str, Any], overlays: dict[str, Any]) -> Recipe:
-        """Return the recipe at ``path`` under what environment and parameters change of it.
-
-        Raises:
-            RecipeError: with every problem that was found, each where it was written.
-        """
-        source, name = read_source(path), path.stem
-        self._require_mapping(name, overlays)
-        values, changed = source.values, {EVERY_RECIPE: for_all, name: overlays.get(name, {})}
-        for key, overlay in changed.items():
+    def examine(self, path: Path) -> Examined:
+        """Return the recipe at ``path`` under what environment and parameters change of it, sound or not."""
+        try:
+            source, name = read_source(path), path.stem
+            self._require_mapping(name, self.changes)
+        except RecipeError as error:
+            return Examined(None, {}, None, error.problems)
+        values = source.values
+        for key in (EVERY_RECIPE, name):
             try:
-                values = merge(values, overlay)
+                values = merge(values, self.changes.get(key, {}))
             except NoSuchItemError as error:
                 problem = Problem(self._where((key, *error.place)), error.what, error.fix)
-                raise RecipeError(name, [problem]) from None
+                return Examined(source, values, None, [problem])
 
         def where(place: Place) -> str | None:
-            keys = [key for key in (name, EVERY_RECIPE) if _holds(changed[key], place)]
-            return self._where((keys[0], *place)) if keys else None
+            keys = [key for key in (name, EVERY_RECIPE) if _holds(self.changes.get(key, {}), place)]
+            return self._where((keys[0], *place)) if keys and place else None
 
-        return check_recipe(source, values, where)
+        try:
+            return Examined(source, values, check_recipe(source, values, where), [])
+        except RecipeError as error:
+            return Examined(source, values, None, error.problems)
 
     def _overlays(self) -> dict[str, Any]:
         try:
@@ -199,11 +257,12 @@ class RecipeConfigLoader(OmegaConfigLoader):
             what = f"{overlays[key]!r} given, where a mapping of what to change is expected"
             raise RecipeError(key, [Problem(self._where((key,)), what, f"Such as {key}: {{training: {{epochs: 5}}}}.")])
 
-    def _refuse_unknown(self, overlays: dict[str, Any], names: set[str]) -> None:
+    def _refuse_unknown(self, overlays: dict[str, Any]) -> None:
         """Raise for an overlay of a recipe that is not there: it would be passed over without a word."""
+        names = {EVERY_RECIPE, *find_recipe_files(self.project)}
         unknown = [name for name in overlays if name not in names]
         if unknown:
-            fix = "Write RECIPE.section.key=value. " + nearest(str(unknown[0]), names)
+            fix = "Write RECIPE.section.key=value. " + nearest(str(unknown[0]), names - {EVERY_RECIPE})
             problems = [Problem(self._where((name,)), f"there is no recipe '{name}'", fix) for name in unknown]
             raise RecipeError(str(unknown[0]), problems)
 

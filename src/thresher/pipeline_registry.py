@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from kedro.framework.project import settings
-from kedro.framework.startup import _get_project_metadata
 from kedro.pipeline import Pipeline
 
-from thresher.config_loader import RecipeConfigLoader, active_loader, find_project
+from thresher.config_loader import active_loader, find_project, make_loader
 from thresher.errors import RecipeError, ThresherError, nearest
 
-DEFAULT_RECIPE = "digits"
 DEFAULT = "__default__"
 
 
@@ -45,18 +40,12 @@ def register_pipelines() -> RecipePipelines:
 
     loader = active_loader()
     if loader is None:  # not `or`: a loader is a mapping, and false while it is empty
-        loader = _project_loader()
+        loader = make_loader(find_project())
     pipelines = {name: build_pipeline(name, recipe) for name, recipe in loader.recipes.items()}
     broken = dict(loader.broken)
-    default = DEFAULT_RECIPE if DEFAULT_RECIPE in {*pipelines, *broken} else next(iter(pipelines), None)
+    default = loader.default_recipe
     if default in pipelines:
         pipelines[DEFAULT] = pipelines[default]
     elif default is not None:
         broken[DEFAULT] = broken[default]
     return RecipePipelines(pipelines, broken)
-
-
-def _project_loader() -> RecipeConfigLoader:
-    """Return a loader for commands that have no session of their own, such as `kedro registry list`."""
-    arguments: dict[str, Any] = settings.CONFIG_LOADER_ARGS
-    return RecipeConfigLoader(conf_source=str(_get_project_metadata(find_project()).project_path / "conf"), **arguments)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner
 
+from thresher.catalog.check import require_sound_data
+from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import ThresherError
 from thresher.hooks.reuse import ReuseHooks
 from thresher.hooks.specs import ReuseSpecs
 from thresher.reuse.plan import Plan
+
+DEFAULT = "__default__"
+"""How Kedro calls what a run without a name runs."""
 
 
 class SelectionError(ThresherError):
@@ -22,6 +29,9 @@ class SelectionError(ThresherError):
 class ReuseSession(KedroSession):
     """Runs what changed, with the runner and the selection of nodes that were asked for."""
 
+    _asked: Sequence[str] | None = None
+    """Recipes whose data is checked as soon as the configuration is there; none for commands that run nothing."""
+
     def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Run as Kedro does, with the same arguments, less the nodes that are taken from earlier runs.
 
@@ -29,8 +39,11 @@ class ReuseSession(KedroSession):
 
         Raises:
             AlreadyRunningError: another process runs the recipe, and `run.if_running` is "fail".
+            RecipeError: its data is missing, or not what the recipe says.
         """
         bound = inspect.signature(super().run).bind(*arguments, **options).arguments
+        names = bound.get("pipeline_names") or [bound.get("pipeline_name")]
+        self._asked = [str(name or DEFAULT) for name in names]
         runner = bound.pop("runner", None) or SequentialRunner()
         reuse = ReuseHooks(self._hook_manager, self._project_path)
         self._hook_manager.add_hookspecs(ReuseSpecs)
@@ -43,6 +56,18 @@ class ReuseSession(KedroSession):
             self._hook_manager.unregister(reuse)
             reuse.end()
 
+    def load_context(self) -> KedroContext:
+        """Return Kedro's context, once the data of what is about to run is known to be sound.
+
+        Before the catalog is made: Kedro would end in a traceback there.
+        """
+        context = super().load_context()
+        loader = context.config_loader
+        assert isinstance(loader, RecipeConfigLoader)
+        for name in self._asked or ():
+            require_sound_data(loader, str(loader.default_recipe) if name == DEFAULT else name)
+        return context
+
     def plan(self, recipe: str, **selection: Any) -> Plan:
         """Return what a run would do; nothing runs.
 
@@ -50,8 +75,10 @@ class ReuseSession(KedroSession):
             selection: as `Pipeline.filter` takes it.
 
         Raises:
+            RecipeError: its data is missing, or not what the recipe says.
             SelectionError: it names what the recipe does not have.
         """
+        self._asked = [recipe]
         context = self.load_context()
         try:
             pipeline = pipelines[recipe].filter(**selection)

@@ -2,7 +2,7 @@
 
 import os
 
-from thresher.config_loader import RecipeConfigLoader
+from thresher.config_loader import LOADER_ARGUMENTS, RecipeConfigLoader
 from thresher.hooks import ProgressHooks, RecipeHooks, RecordHooks, TrackingHooks
 from thresher.session import ReuseSession
 
@@ -14,11 +14,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 SESSION_CLASS = ReuseSession
 CONFIG_LOADER_CLASS = RecipeConfigLoader
-CONFIG_LOADER_ARGS = {
-    "base_env": "base",
-    "default_run_env": "local",
-    "config_patterns": {"mlflow": ["mlflow*"]},
-}
+CONFIG_LOADER_ARGS = LOADER_ARGUMENTS
 # In Kedro, the last one registered is called first: progress speaks before MLflow is waited for.
 HOOKS = (TrackingHooks(), ProgressHooks(), RecipeHooks(), RecordHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

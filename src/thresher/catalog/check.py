@@ -1,0 +1,92 @@
+"""Recipes and their data checked together: for `thresher check`, and before `thresher plan` and `kedro run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from thresher.catalog.data import DataCheck, check_data
+from thresher.catalog.entries import Catalog
+from thresher.conf_files import ConfigurationError
+from thresher.config_loader import RecipeConfigLoader, find_project
+from thresher.errors import Problem, RecipeError, ThresherError
+from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files
+
+
+@dataclass(frozen=True)
+class CheckedRecipe:
+    """What `thresher check` says of one recipe.
+
+    Attributes:
+        error: with every problem of the recipe and its data, None where it is sound.
+        num_candidates: with the float model.
+        to_fetch: known data sets that are not here yet.
+    """
+
+    name: str
+    error: RecipeError | None
+    num_candidates: int = 0
+    to_fetch: Sequence[str] = ()
+
+
+def project_folder() -> Path:
+    """Return the project that the working directory is in; raises a ConfigurationError where there is none."""
+    return Path.cwd() if (Path.cwd() / FOLDER).is_dir() else find_project()
+
+
+def check_project(loader: RecipeConfigLoader, names: Sequence[str]) -> Iterator[CheckedRecipe | ThresherError]:
+    """Yield what is wrong in conf/ first, then each recipe: those of ``names``, or all.
+
+    Raises:
+        ThresherError: there is no such recipe, or none at all.
+    """
+    project = loader.project
+    paths = [find_recipe(name, project) for name in names] or list(find_recipe_files(project).values())
+    if not paths:
+        raise ConfigurationError(f"{project / FOLDER} holds no recipe (*.yml). Go to the project's folder.")
+    problems, catalog = _conf_problems(loader), None
+    try:
+        catalog = Catalog(loader)
+    except ThresherError as error:
+        problems.append(error)
+    yield from problems
+    for path in paths:
+        yield _check_one(loader, path, catalog)
+
+
+def require_sound_data(loader: RecipeConfigLoader, name: str) -> None:
+    """Raise a RecipeError for a sound recipe whose data is not: with all that is wrong, and files that are missing."""
+    path = find_recipe_files(loader.project).get(name)
+    examined = loader.examine(path) if path is not None else None
+    if examined is None or examined.recipe is None or examined.source is None:
+        return  # Which the pipelines say themselves.
+    found = check_data(examined.source, examined.values, Catalog(loader))
+    if problems := [*found.problems, *found.missing]:
+        raise RecipeError(name, problems)
+
+
+def _conf_problems(loader: RecipeConfigLoader) -> list[ThresherError]:
+    """Return what is wrong in conf/ besides the catalog; what cannot be read is left out from then on."""
+    problems: list[ThresherError] = []
+    try:
+        loader.changes, loader.run_options  # noqa: B018
+    except ThresherError as error:
+        problems.append(error)
+        loader.changes = {}
+    try:
+        loader["mlflow"]
+    except ThresherError as error:
+        problems.append(error)
+    return problems
+
+
+def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) -> CheckedRecipe:
+    examined = loader.examine(path)
+    found = DataCheck()
+    if catalog is not None and examined.source is not None:
+        found = check_data(examined.source, examined.values, catalog)
+    problems: list[Problem] = [*examined.problems, *found.problems]
+    if problems or examined.recipe is None:
+        return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
+    return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch)

@@ -1,0 +1,73 @@
+"""The columns of the sample table as far as they are known before any sample is read, and those that a recipe names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from thresher.catalog.entries import Entry
+from thresher.contracts.check import LEAK_COLUMN
+from thresher.contracts.conditions import comparisons
+from thresher.contracts.refusal import columns_named
+from thresher.datasets.raw_header import find_columns
+from thresher.datasets.raw_rows import RowOptions
+from thresher.modalities.tabular import SAMPLE_COLUMNS, name_in_sample_table
+from thresher.recipe.source import Place
+
+OF_ALL = ("split", "index", "place", "label", "content_hash", LEAK_COLUMN)
+OF_MODALITY = {
+    "image": ("height", "width", "channels", "dtype", "pixel_mean", "pixel_std", "pixel_min", "pixel_max"),
+    "text": ("num_characters", "num_words", "num_lines", "share_ascii", "is_empty", "is_cut"),
+    "series": ("length", "num_channels", "num_missing", "mean", "std", "min", "max"),
+}
+"""As the functions that describe samples name them (a test compares both)."""
+
+
+def sample_columns(values: Mapping[str, Any], entries: Iterable[Entry]) -> set[str] | None:
+    """Return the columns of the sample table of a recipe, None where they cannot be known yet."""
+    data = values.get("data")
+    modality = data.get("modality") if isinstance(data, Mapping) else None
+    classes = {"class_name"} if values.get("task") != "regression" else set()
+    if modality in OF_MODALITY:
+        return {*OF_ALL, *classes, *OF_MODALITY[modality]}
+    if modality != "tabular":
+        return None
+    columns: set[str] = set()
+    for entry in entries:
+        names = file_columns(entry)
+        if names is None:
+            return None
+        options: Any = entry.options
+        used = [name for name in names if name != options.label and name not in (options.drop or ())]
+        columns |= {name_in_sample_table(name) for name in used}
+    return {*OF_ALL, *classes, *SAMPLE_COLUMNS, *columns} if columns else None
+
+
+def file_columns(entry: Entry) -> list[str] | None:
+    """Return the columns of the file of rows that ``entry`` reads, None where it reads none or they are not known."""
+    return find_columns(entry.options) if isinstance(entry.options, RowOptions) and not entry.to_fetch else None
+
+
+def named_columns(values: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield each column that the contract and the slices of a recipe name, with its place in the recipe."""
+    data, selection = (values.get(name) for name in ("data", "selection"))
+    contract = data.get("contract") if isinstance(data, Mapping) else None
+    for index, line in enumerate(contract if isinstance(contract, list) else ()):
+        for name, arguments in line.items() if isinstance(line, Mapping) else ():
+            if isinstance(arguments, Mapping):
+                yield from (
+                    (("data", "contract", index, str(name), key), column)
+                    for key, column in _of_expectation(str(name), arguments)
+                )
+    slices = selection.get("slices") if isinstance(selection, Mapping) else None
+    by = slices.get("by") if isinstance(slices, Mapping) else None
+    for index, column in enumerate(by if isinstance(by, (list, tuple)) else ()):
+        if isinstance(column, str):
+            yield ("selection", "slices", "by", index), column
+
+
+def _of_expectation(name: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for column in columns_named(name, dict(arguments)):
+        if isinstance(column, str):
+            yield next(key for key, value in arguments.items() if column == value or key == "column_list"), column
+    yield from (("row_condition", each.column) for each in comparisons(arguments.get("row_condition")))

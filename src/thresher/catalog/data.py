@@ -1,0 +1,164 @@
+"""What a recipe says of its data, held against the catalog: entries, their kinds, and the columns that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from thresher.catalog.columns import file_columns, named_columns, sample_columns
+from thresher.catalog.entries import Catalog, Entry
+from thresher.datasets import raw
+from thresher.datasets.raw_base import RawSamples
+from thresher.datasets.raw_labels import LabelOptions
+from thresher.datasets.raw_split import SplitOptions
+from thresher.errors import Problem, nearest
+from thresher.recipe.parts import Found
+from thresher.recipe.reading import RecipeSource, locate_all
+
+SPLITS = ("train", "test")
+MODALITIES: dict[type[RawSamples[Any]], str] = {
+    raw.BundledDigits: "image",
+    raw.IdxImages: "image",
+    raw.ImageFolder: "image",
+    raw.ImageSheets: "image",
+    raw.NpzImages: "image",
+    raw.ParquetImages: "image",
+    raw.LabeledLines: "text",
+    raw.TextTable: "text",
+    raw.BundledTable: "tabular",
+    raw.TableFile: "tabular",
+    raw.ParquetSeries: "series",
+    raw.TsSeries: "series",
+}
+OF_CLASSES = (raw.BundledDigits, raw.IdxImages, raw.ImageFolder, raw.ImageSheets)
+"""Readers that know no regression."""
+
+
+@dataclass
+class DataCheck:
+    """What was found.
+
+    Attributes:
+        problems: each with its file and line.
+        to_fetch: known data sets that are not here yet, each once.
+        missing: their files, as problems of a run.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    to_fetch: list[str] = field(default_factory=list)
+    missing: list[Problem] = field(default_factory=list)
+
+
+def check_data(source: RecipeSource, values: Mapping[str, Any], catalog: Catalog) -> DataCheck:
+    """Return what is wrong with the data that a recipe names.
+
+    Args:
+        source: the recipe's file, for places.
+        values: the recipe, sound or broken; what cannot be read of it is passed over.
+        catalog: whose entries it names.
+    """
+    data = values.get("data")
+    names = {split: data.get(split) for split in SPLITS} if isinstance(data, Mapping) else {}
+    entries = {}
+    for split, name in names.items():
+        if isinstance(name, str):
+            (problem,) = locate_all(source, [(("data", split), "", "")])
+            entries[split] = catalog.entry(name, problem.where)
+    check = DataCheck()
+    check.problems = _each_once(problem for entry in entries.values() for problem in entry.problems)
+    check.to_fetch = sorted({entry.to_fetch for entry in entries.values() if entry.to_fetch})
+    check.missing = _each_once(problem for entry in entries.values() for problem in entry.missing)
+    check.problems += locate_all(source, list(_find_mismatches(values, entries)))
+    check.problems += _find_split_problems(entries, catalog)
+    check.problems += locate_all(source, list(_find_unknown_columns(values, entries)))
+    missing = (problem for entry in entries.values() for problem in _find_missing_arguments(entry, catalog))
+    check.problems += _each_once(missing)
+    return check
+
+
+def _each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Return each mistake once: what one entry takes from another (`<<: *name`) stands in one line."""
+    seen: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        seen.setdefault((problem.where.split()[0], problem.what), problem)
+    return list(seen.values())
+
+
+def _find_mismatches(values: Mapping[str, Any], entries: Mapping[str, Entry]) -> Iterator[Found]:
+    """Yield where modality and task are not those of the entries, or both splits are one."""
+    data, task = values["data"] if entries else {}, values.get("task")
+    for split, entry in entries.items():
+        modality = _modality(entry)
+        if modality and isinstance(data.get("modality"), str) and modality != data["modality"]:
+            what = f"'{data['modality']}' given, but {entry.name} ({_kind(entry)}) is {modality}"
+            yield ("data", "modality"), what, f"Write 'modality: {modality}', or name another entry as data.{split}."
+        regression = _is_regression(entry)
+        if regression is not None and task in ("classification", "regression") and regression != (task == "regression"):
+            gives = "numbers as labels (regression: true)" if regression else "classes"
+            fix = f"Write 'task: {'regression' if regression else 'classification'}'"
+            fix += "." if regression else ", or 'regression: true' in the entry, where the reader takes it."
+            yield ("task",), f"'{task}' given, but {entry.name} gives {gives}", fix
+    if len(entries) == len(SPLITS) and entries["train"].name == entries["test"].name:
+        what = f"'{entries['test'].name}' is named under data.train as well: a model would be judged on what it learned"
+        yield ("data", "test"), what, "Name another entry, with samples of their own."
+
+
+def _find_split_problems(entries: Mapping[str, Entry], catalog: Catalog) -> list[Problem]:
+    """Return where two entries of one file are no two parts of one split."""
+    options = [entry.options for entry in entries.values() if isinstance(entry.options, SplitOptions)]
+    if len(options) < len(SPLITS) or entries["train"].name == entries["test"].name:
+        return []
+    train, test = options
+    if train.find_files() != test.find_files() or entries["train"].reader is not entries["test"].reader:
+        return []
+    for name in SplitOptions.model_fields:
+        ours, theirs = getattr(train, name), getattr(test, name)
+        if name == "split" and ours == theirs:
+            what = f"'{ours}' in {entries['train'].name} and {entries['test'].name}: both give the same samples"
+            fix = "Write 'split: train' in the one and 'split: test' in the other, with one test_share and seed."
+            return [Problem(catalog.where(entries["test"], "split"), what, fix)]
+        if name not in ("split", "path", "fetch", "metadata") and ours != theirs:
+            what = f"{theirs!r} here, {ours!r} in {entries['train'].name}: parts of two splits have samples in common"
+            return [Problem(catalog.where(entries["test"], name), what, "Write the same in both.")]
+    return []
+
+
+def _find_unknown_columns(values: Mapping[str, Any], entries: Mapping[str, Entry]) -> Iterator[Found]:
+    """Yield each column of the contract and of the slices that the sample table will not have."""
+    known = sample_columns(values, entries.values())
+    if known is None:
+        return
+    for place, column in named_columns(values):
+        if column not in known:
+            yield place, f"the sample table has no column '{column}'", nearest(column, known)
+
+
+def _find_missing_arguments(entry: Entry, catalog: Catalog) -> list[Problem]:
+    """Return the arguments of an entry that name columns which its file does not have."""
+    columns = file_columns(entry)
+    problems = []
+    for name in ("label", "text", "drop", "numeric", "categorical", "dates") if columns else ():
+        given = getattr(entry.options, name, None) or ()
+        for column in [given] if isinstance(given, str) else given:
+            if column not in (columns or ()):
+                where = catalog.where(entry, name)
+                problems.append(Problem(where, f"the file has no column '{column}'", nearest(column, columns or ())))
+    return problems
+
+
+def _modality(entry: Entry) -> str:
+    return next((name for kind, name in MODALITIES.items() if entry.reader and issubclass(entry.reader, kind)), "")
+
+
+def _kind(entry: Entry) -> str:
+    return entry.reader.__name__ if entry.reader else ""
+
+
+def _is_regression(entry: Entry) -> bool | None:
+    """Return whether an entry's labels are numbers, None where its arguments do not say."""
+    if isinstance(entry.options, LabelOptions):
+        return entry.options.regression
+    if entry.options is not None and entry.reader is raw.BundledTable:
+        return bool(getattr(entry.options, "name", "") == "diabetes")
+    return False if entry.reader is not None and issubclass(entry.reader, OF_CLASSES) else None

@@ -1,0 +1,312 @@
+"""`thresher check` of the catalog: what a person writes wrongly is said with its place before anything runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from pyarrow import parquet
+
+from thresher.__main__ import thresher
+from thresher.catalog.check import CheckedRecipe, check_project, require_sound_data
+from thresher.catalog.columns import OF_ALL, OF_MODALITY
+from thresher.catalog.data import MODALITIES
+from thresher.config_loader import make_loader
+from thresher.contracts.check import LEAK_COLUMN
+from thresher.datasets import raw
+from thresher.errors import RecipeError
+from thresher.modalities.description import describe
+from thresher.modalities.image import ImageEncoding
+from thresher.modalities.samples import Samples
+from thresher.modalities.series import SeriesEncoding
+from thresher.modalities.text import TextEncoding
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Kedro calls OmegaConf by an old name
+
+RECIPE = """\
+task: classification
+data:
+  modality: tabular
+  train: cats.train
+  test: cats.test
+model: {kind: mlp}
+training: {epochs: 1}
+"""
+CATALOG = """\
+cats.train: &cats
+  type: thresher.datasets.raw.TableFile
+  path: data
+  file: cats.csv
+  label: kind
+  split: train
+  test_share: 0.3
+  seed: 1
+cats.test:
+  <<: *cats
+  split: test
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("conf/base", "conf/local", "conf/gpu", "pipelines", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "pipelines/cats.yml").write_text(RECIPE)
+    (tmp_path / "conf/base/catalog.yml").write_text(CATALOG)
+    (tmp_path / "conf/base/mlflow.yml").write_text("{}\n")
+    (tmp_path / "data/cats.csv").write_text("# made\nweight,colour,kind\n1.5,red,a\n2.5,grey,b\n")
+    return tmp_path
+
+
+def catalog(folder: Path, old: str, new: str, file: str = "conf/base/catalog.yml") -> None:
+    path = folder / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+def check(folder: Path, env: str | None = None, **params: Any) -> str:
+    """Return what is said of the recipe `cats`."""
+    loader = make_loader(folder, env)
+    (checked,) = [one for one in check_project(loader, ["cats"]) if isinstance(one, CheckedRecipe)]
+    return str(checked.error or "sound")
+
+
+def test_a_sound_catalog_is_sound(folder: Path) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    assert check(folder) == "sound"
+    require_sound_data(make_loader(folder), "cats")
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog", "an argument of another type in the catalog", "refused with file, line and fix"
+)
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("seed: 1", "missing: NA", 8, "Allowed: a list of texts and whole numbers. Fix: write missing: [NA]"),
+        ("seed: 1", "header: 'no'", 8, "header: 'no' given\n    Allowed: true or false. Fix: write header: false"),
+        ("seed: 1", "delimiter: ';;'", 8, "delimiter: ';;' given\n    Allowed: exactly one character"),
+        ("seed: 1", "seed: -1", 8, "seed: -1 given\n    Allowed: a whole number from 0"),
+        ("test_share: 0.3", "test_share: '0.3'", 7, "test_share: '0.3' given"),
+        ("label: kind", "lable: kind", 5, "lable: there is no such argument\n    Did you mean 'label'?"),
+        ("file: cats.csv", "file: cat.csv", 4, "cat.csv: no such file or folder\n    Did you mean 'cats.csv' in"),
+        ("path: data", "path: date", 4, "no such file or folder\n    Did you mean 'data' in"),
+        ("label: kind", "label: kinds", 5, "label: the file has no column 'kinds'\n    Did you mean 'kind'?"),
+        ("seed: 1", "drop: [color]", 8, "cats.train.drop: the file has no column 'color'\n    Did you mean 'colour'?"),
+        ("raw.TableFile", "raw.TabelFile", 2, "raw.TabelFile'\n    Did you mean 'thresher.datasets.raw.TableFile'?"),
+        ("thresher.datasets.raw.TableFile", "TableFile", 2, "Did you mean 'thresher.datasets.raw.TableFile'?"),
+        ("datasets.raw.TableFile", "datset.raw.TableFile", 2, "Did you mean 'thresher.datasets.raw.TableFile'?"),
+        ("thresher.datasets.raw.TableFile", "thresher.datasets.local.ArrayDataset", 2, "does not give samples"),
+        ("thresher.datasets.raw.TableFile", "pandas.CSVDataset", 2, "'pandas.CSVDataset' does not give samples"),
+        ("thresher.datasets.raw.TableFile", "pathlib.Path", 2, "'pathlib.Path' is no dataset"),
+        ("thresher.datasets.raw.TableFile", "mine.Nothing", 2, "there is no class 'mine.Nothing'"),
+        ("seed: 1", "fetch: adlut", 8, "'adlut' is no known data set\n    Did you mean 'adult'?"),
+    ],
+)  # fmt: skip
+def test_each_mistake_of_an_entry_is_told_once_with_its_line(
+    folder: Path, old: str, new: str, line: int, says: str
+) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    catalog(folder, old, new)
+    shift = 1 if line > 5 else 0
+    told = check(folder)
+    assert says in told
+    assert told.count(f"conf/base/catalog.yml:{line + shift} cats.") == 1
+    with pytest.raises(RecipeError) as caught:
+        require_sound_data(make_loader(folder), "cats")
+    assert str(caught.value) == told
+
+
+def test_case_22_text_where_a_list_belongs(folder: Path) -> None:
+    (folder / "conf/base/catalog.yml").write_text(
+        "f22.train: &f22 {type: thresher.datasets.raw.TableFile, path: data, file: cats.csv, "
+        'label: "y", missing: NA, split: train, test_share: 0.3, seed: 1}\n'
+        "f22.test: {<<: *f22, split: test}\n"
+    )
+    catalog(folder, "cats.train", "f22.train", "pipelines/cats.yml")
+    catalog(folder, "cats.test", "f22.test", "pipelines/cats.yml")
+    told = check(folder)
+    assert "conf/base/catalog.yml:1 f22.train.missing: 'NA' given" in told
+    assert "Fix: write missing: [NA]" in told
+
+
+@pytest.mark.oddity("Recipes and catalog", "a recipe that names no entry of the catalog", "said with the nearest entry")
+def test_recipe_and_catalog_are_checked_in_one_round(folder: Path) -> None:
+    catalog(folder, "cats.test", "cat.tests", "pipelines/cats.yml")
+    catalog(folder, "{epochs: 1}", "{epoch: 1}", "pipelines/cats.yml")
+    catalog(folder, "seed: 1", "seed: -1")
+    told = check(folder)
+    assert "Recipe cats: 3 problems" in told
+    assert "cats.yml:5 data.test: there is no entry 'cat.tests' in the catalog (conf/base/catalog.yml)" in told
+    assert "Did you mean 'cats.test'? Allowed: cats.test, cats.train." in told
+    assert "training.epoch: unknown key 'epoch'" in told
+    assert "catalog.yml:8 cats.train.seed: -1 given" in told
+
+
+def test_an_environment_counts_before_base(folder: Path) -> None:
+    (folder / "conf/gpu/catalog.yml").write_text("cats.train: {type: thresher.datasets.raw.TableFile, file: x.csv}\n")
+    assert "conf/gpu/catalog.yml:1 cats.train.label: it is missing" in check(folder, "gpu")
+    (folder / "conf/local/catalog.yml").write_text("cats.test: [1]\n")
+    assert "conf/local/catalog.yml:1 cats.test: is a list, where a mapping with a 'type' is expected" in check(folder)
+
+
+def test_broken_entries_that_no_recipe_names_harm_none(folder: Path) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    text = (folder / "conf/base/catalog.yml").read_text()
+    (folder / "conf/base/catalog.yml").write_text(
+        f"{text}other: {{type: no.Such, seed: -1}}\nlist: [1]\nbad: '${{x}}'\n"
+    )
+    assert check(folder) == "sound"
+    require_sound_data(make_loader(folder), "cats")
+
+
+def test_a_factory_pattern_is_an_entry(folder: Path) -> None:
+    (folder / "conf/base/catalog.yml").write_text(
+        '"{name}.train": {type: thresher.datasets.raw.ImageFolder, path: "data/{name}", sise: [2, 2]}\n'
+        '"{name}.test": {type: thresher.datasets.raw.ImageFolder, path: "data/{name}"}\n'
+    )
+    told = check(folder)
+    assert "catalog.yml:1 {name}.train.sise: there is no such argument\n    Did you mean 'size'?" in told
+    assert f"catalog.yml:2 {{name}}.test.path: {folder}/data/cats: no such file or folder" in told
+
+
+def test_data_that_is_not_fetched_is_a_note_in_check_and_an_error_in_a_run(folder: Path) -> None:
+    catalog(folder, "file: cats.csv", "file: adult.data\n  fetch: adult")
+    (checked,) = check_project(make_loader(folder), [])
+    assert isinstance(checked, CheckedRecipe)
+    assert (checked.error, checked.to_fetch) == (None, ["adult"])
+    with pytest.raises(RecipeError, match=r"adult.data: no such file or folder\n    Fix: run 'thresher fetch adult'"):
+        require_sound_data(make_loader(folder), "cats")
+
+
+OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def broken(:\n", "importing mine_{n}.ds fails: SyntaxError: invalid syntax"),
+        ("import no_such_library\n", "importing mine_{n}.ds fails: ModuleNotFoundError"),
+        ("1 / 0\n", "importing mine_{n}.ds fails: ZeroDivisionError"),
+        ("class Others: ...\n", "there is no class 'mine_{n}.ds.Own'"),
+        ("class Own: ...\n", "'mine_{n}.ds.Own' is no dataset"),
+        (f"{OWN}  def __init__(self, *, name): ...\n", "mine_{n}.ds.Own refuses its arguments: TypeError"),
+        (f"{OWN}  def __init__(self, **given): ...\n", "sound"),
+    ],
+)  # fmt: skip
+def test_a_class_of_the_users_own_is_imported_and_fails_in_words(
+    folder: Path, code: str, says: str, request: pytest.FixtureRequest
+) -> None:
+    number = abs(hash(code))
+    (folder / f"src/mine_{number}").mkdir(parents=True)
+    (folder / f"src/mine_{number}/ds.py").write_text(code)
+    catalog(folder, "thresher.datasets.raw.TableFile", f"mine_{number}.ds.Own")
+    assert says.format(n=number) in check(folder)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "entry", "says"),
+    [
+        ({"modality: tabular": "modality: image"}, {}, "'image' given, but cats.train (TableFile) is tabular"),
+        ({"task: classification": "task: regression"}, {}, "task: 'regression' given, but cats.train gives classes"),
+        ({}, {"seed: 1": "seed: 1\n  regression: true"}, "but cats.train gives numbers as labels"),
+        ({"test: cats.test": "test: cats.train"}, {}, "data.test: 'cats.train' is named under data.train as well"),
+        ({}, {"split: test": "seed: 1"}, "'train' in cats.train and cats.test: both give the same samples"),
+        ({}, {"split: test": "split: test\n  seed: 2"}, "cats.test.seed: 2 here, 1 in cats.train: parts of two splits"),
+        ({}, {"split: test": "split: test\n  test_share: 0.2"}, "cats.test.test_share: 0.2 here, 0.3 in cats.train"),
+    ],
+)  # fmt: skip
+def test_entries_that_do_not_fit_the_recipe_or_each_other(
+    folder: Path, recipe: dict[str, str], entry: dict[str, str], says: str
+) -> None:
+    for old, new in recipe.items():
+        catalog(folder, old, new, "pipelines/cats.yml")
+    for old, new in entry.items():
+        catalog(folder, old, new)
+    assert says in check(folder)
+
+
+CONTRACT = """\
+  contract:
+    - expect_column_values_to_be_between: {column: wieght, min_value: 0}
+    - expect_column_values_to_not_be_null: {column: weight, row_condition: 'col("spilt") == "test"'}
+    - expect_column_pair_values_to_be_equal: {column_A: weight, column_B: colours}
+    - expect_column_values_to_not_be_null: {column: label}
+model"""
+SLICES = "\nselection: {slices: {by: [colour, wight], accuracy_drop: {at_most: 0.1}}}\n"
+
+
+@pytest.mark.oddity("Splits and contracts", "a contract that names no column", "said by check, with the nearest")
+def test_columns_of_the_contract_and_of_slices_are_those_of_the_file(folder: Path) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    catalog(folder, "model", CONTRACT, "pipelines/cats.yml")
+    catalog(folder, "{epochs: 1}", "{epochs: 1}" + SLICES, "pipelines/cats.yml")
+    told = check(folder)
+    assert "Recipe cats: 4 problems" in told
+    assert (
+        "pipelines/cats.yml:7 data.contract.0.expect_column_values_to_be_between.column: the sample table has no"
+        in told
+    )
+    assert "no column 'wieght'\n    Did you mean 'weight'?" in told
+    assert "no column 'spilt'\n    Did you mean 'split'?" in told
+    assert "no column 'colours'\n    Did you mean 'colour'?" in told
+    assert "selection.slices.by.1: the sample table has no column 'wight'" in told
+
+
+@pytest.mark.parametrize("modality", ["image", "text", "series"])
+def test_columns_of_other_modalities_are_known_without_data(folder: Path, modality: str) -> None:
+    encodings: dict[str, tuple[Any, Any]] = {
+        "image": (ImageEncoding(), np.zeros((1, 1, 2, 2), np.uint8)),
+        "text": (TextEncoding(), np.array(["a"], dtype=object)),
+        "series": (SeriesEncoding(), np.array([np.zeros((2, 1), np.float32), None], dtype=object)[:1]),
+    }
+    encoding, inputs = encodings[modality]
+    table = describe(Samples(inputs, np.zeros(1, np.int64), ("a",)), "train", encoding)
+    assert {*table.columns, LEAK_COLUMN} == {*OF_ALL, "class_name", *OF_MODALITY[modality]}
+
+
+def test_columns_of_parquet_are_read_of_its_schema(folder: Path) -> None:
+    parquet.write_table(pa.table({"weight": [1.0], "colour": ["a"], "kind": ["a"]}), folder / "data/cats.parquet")
+    catalog(folder, "cats.csv", "cats.parquet")
+    catalog(folder, "model", CONTRACT, "pipelines/cats.yml")
+    assert "no column 'wieght'\n    Did you mean 'weight'?" in check(folder)
+
+
+def test_every_reader_has_a_modality() -> None:
+    assert {kind.__name__ for kind in MODALITIES} == set(raw.__all__)
+
+
+def test_the_command_finds_the_project_from_below_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    (folder / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
+    monkeypatch.chdir(folder / "data")
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    result = CliRunner().invoke(thresher, ["check"])
+    assert (result.exit_code, result.output) == (0, "cats: sound, 1 candidate\n")
+    (folder / "conf/base/catalog.yml").write_text("a: [\n")
+    (folder / "conf/base/mlflow.yml").write_text("a:\n\tb\n")
+    result = CliRunner().invoke(thresher, ["check"])
+    assert result.exit_code == 1
+    assert "conf/base/catalog.yml:2: " in result.output
+    assert "conf/base/mlflow.yml:2: " in result.output
+    assert "cats: sound" in result.output
+
+
+def test_a_run_says_the_same_before_anything_else_and_shows_no_traceback(folder: Path, project: Path) -> None:
+    (folder / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
+    (folder / "conf/logging.yml").write_text((project / "conf/logging.yml").read_text())
+    (folder / "src").mkdir()
+    catalog(folder, "seed: 1", "missing: NA")
+    command = [sys.executable, "-m", "kedro", "run", "--pipeline", "cats"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "conf/base/catalog.yml:8 cats.train.missing: 'NA' given" in done.stderr
+    assert not list(folder.glob("mlflow.db"))
