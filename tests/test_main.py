@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from thresher import __version__
 from thresher.__main__ import thresher
 
-HEAVY = ("torch", "mlflow", "kedro", "great_expectations", "pandas", "onnx", "onnxruntime", "matplotlib", "bentoml")
+HEAVY = ("torch", "mlflow", "kedro.framework", "great_expectations", "pandas", "pyarrow", "sklearn", "onnx",
+         "onnxruntime", "matplotlib", "bentoml")  # fmt: skip
 AFTER_CHECKING = f"""
 import sys
 from thresher.__main__ import main
@@ -35,6 +36,7 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a project of one sound recipe."""
     (tmp_path / "pipelines").mkdir()
+    shutil.copytree(project / "conf/base", tmp_path / "conf/base")
     shutil.copy(project / "pipelines" / "digits.yml", tmp_path / "pipelines")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "pipelines"
@@ -83,7 +85,7 @@ def test_a_typo_in_the_name_is_answered_with_the_nearest(recipes: Path) -> None:
 def test_in_the_wrong_folder_it_says_where_to_go(tmp_path: Path) -> None:
     done = run("-m", "thresher", "check", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == f"{tmp_path / 'pipelines'} holds no recipe (*.yml). Go to the project's folder.\n"
+    assert done.stderr == f"{tmp_path} is not inside a Thresher project. Go to the folder with pyproject.toml.\n"
 
 
 def test_the_published_schema_is_the_one_that_is_printed(project: Path) -> None:

@@ -117,6 +117,8 @@ class RecipeConfigLoader(OmegaConfigLoader):
         super().__init__(conf_source, env, *args, **options)
         self.runtime_params = name_items(self.runtime_params or {})
         folders = {path.name for path in Path(conf_source).iterdir() if path.is_dir()}
+        if env is None and self.default_run_env not in folders:
+            self.default_run_env = self.base_env  # nobody's own settings are there, and none are needed
         if env is not None and env not in folders:
             raise ConfigurationError(f"--env {env}: {conf_source} has no such folder. {nearest(env, folders)}")
 
@@ -218,21 +220,22 @@ class RecipeConfigLoader(OmegaConfigLoader):
 
     def examine(self, path: Path) -> Examined:
         """Return the recipe at ``path`` under what environment and parameters change of it, sound or not."""
+        changes = self.changes
         try:
             source, name = read_source(path), path.stem
-            self._require_mapping(name, self.changes)
+            self._require_mapping(name, changes)
         except RecipeError as error:
             return Examined(None, {}, None, error.problems)
         values = source.values
         for key in (EVERY_RECIPE, name):
             try:
-                values = merge(values, self.changes.get(key, {}))
+                values = merge(values, changes.get(key, {}))
             except NoSuchItemError as error:
                 problem = Problem(self._where((key, *error.place)), error.what, error.fix)
                 return Examined(source, values, None, [problem])
 
         def where(place: Place) -> str | None:
-            keys = [key for key in (name, EVERY_RECIPE) if _holds(self.changes.get(key, {}), place)]
+            keys = [key for key in (name, EVERY_RECIPE) if _holds(changes.get(key, {}), place)]
             return self._where((keys[0], *place)) if keys and place else None
 
         try:
