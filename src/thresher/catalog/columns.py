@@ -14,7 +14,7 @@ from thresher.datasets.raw_rows import RowOptions
 from thresher.modalities.tabular import SAMPLE_COLUMNS, name_in_sample_table
 from thresher.recipe.source import Place
 
-OF_ALL = ("split", "index", "place", "label", "content_hash", LEAK_COLUMN)
+OF_ALL = frozenset({*SAMPLE_COLUMNS, LEAK_COLUMN}) - {"class_name", "num_missing"}
 OF_MODALITY = {
     "image": ("height", "width", "channels", "dtype", "pixel_mean", "pixel_std", "pixel_min", "pixel_max"),
     "text": ("num_characters", "num_words", "num_lines", "share_ascii", "is_empty", "is_cut"),
