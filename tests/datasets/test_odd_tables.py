@@ -484,9 +484,10 @@ def test_nested_values_can_be_dropped(tmp_path: Path) -> None:
 
 def test_dates_of_parquet_are_numbers_where_that_is_said(tmp_path: Path) -> None:
     days = pd.to_datetime(["1970-01-02 00:00", "1970-01-03 12:00"])
+    berlin = days.tz_localize("Europe/Berlin")
     columns = {
         "stamp": pa.array(days),
-        "zoned": pa.array(days.tz_localize("Europe/Berlin"), pa.timestamp("ms", "Europe/Berlin")),
+        "zoned": pa.array(berlin.to_pydatetime().tolist(), pa.timestamp("ms", "Europe/Berlin")),
         "day": pa.array(days.date),
         "time": pa.array([43_200, None], pa.time32("s")),
     }
@@ -528,3 +529,57 @@ def test_half_a_surrogate_pair_is_named_with_its_line(tmp_path: Path) -> None:
 def test_numbers_as_classes_without_end_are_a_regression(tmp_path: Path) -> None:
     path = csv(tmp_path, "x,y", *[f"{number},{number / 7}" for number in range(60)])
     assert "60 different labels in 60 samples, such as '0.0'. Fix: 'regression: true'" in refused(path)
+
+
+def test_points_that_may_divide_thousands_are_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = [f"{number}.{number}00" for number in range(1, 6)] + ["999"]
+    path = csv(tmp_path, "a,y", *[f"{value},p" for value in values])
+    assert "'1.100', whose point may divide thousands. Fix: say 'decimal: \",\"' and 'thousands: \".\"'" in refused(
+        path
+    )
+    assert columns_of(load(path, numeric=["a"]))["a"][:2] == [1.1, 2.2]
+    assert columns_of(load(path, decimal=",", thousands="."))["a"][:2] == [1100, 2200]
+    for others in ([*values[:4], "999"], [*values, "1.25"], [*values[:5], "0.125", "999"], [*values[:5], ""]):
+        assert load(csv(tmp_path, "a,y", *[f"{value},p" for value in others]))
+    load(csv(tmp_path, "a,y", "01067,p", "99998,q"))
+    assert "column 'a' is read as numbers: '01067' loses its zeros. If these are codes, say 'categorical" in caplog.text
+
+
+def test_labels_of_a_regression_that_are_written_differently(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x;y", "1;12,5", "2;3")
+    text = refused(path, delimiter=";", regression=True)
+    assert text == "t.csv:2: label '12,5' is no finite number. Fix: say 'decimal: \",\"', or mend or remove it."
+    assert load(path, delimiter=";", regression=True, decimal=",").labels.tolist() == [12.5, 3]
+    path = csv(tmp_path, "x,y", "1,$5", "2,\u20ac6")
+    text = refused(path, regression=True, symbols=["$", "\u20ac"])
+    assert text == "t.csv:3: label '\u20ac6' beside '$'. Fix: bring labels to one unit."
+
+
+def test_arguments_without_an_effect_are_refused() -> None:
+    for file, arguments in (
+        ("t.parquet", {"delimiter": ";"}),
+        ("t.JSONL.gz", {"columns": ["a"]}),
+        ("t.json", {"quote": "none"}),
+    ):
+        (name,) = arguments
+        with pytest.raises(DataError, match=rf"{name}: given, but a file of \w+.* has none"):
+            TableFile(file=file, label="y", **arguments)
+    with pytest.raises(DataError, match=r"t.xlsx: a spreadsheet, which is not read. Fix: save it as CSV"):
+        TableFile(file="t.xlsx", label="y")
+    with pytest.raises(DataError, match=r"thousands: ',' given, which divides the fraction too"):
+        TableFile(file="t.csv", label="y", decimal=",", thousands=",")
+
+
+@pytest.mark.oddity(KIND, "a first line sep=; as Excel writes it", "an error with what to write")
+def test_the_line_that_excel_reads_the_delimiter_from(tmp_path: Path) -> None:
+    path = csv(tmp_path, "sep=;", "x;y", "1;p", "2;q")
+    text = refused(path)
+    assert "begins with 'sep=;', which Excel writes. Fix: say 'delimiter: \";\"' and 'skip_lines" in text
+    assert columns_of(load(path, delimiter=";", skip_lines_starting_with="sep="))["x"] == [1, 2]
+
+
+@pytest.mark.parametrize("delimiter", ["\u00a7", " ", "|", "\t", "~"])
+def test_any_character_may_divide(tmp_path: Path, delimiter: str) -> None:
+    path = csv(tmp_path, *[delimiter.join(line) for line in (("x", "y"), ("1", "p"), ("2", "q"))])
+    samples = load(path, delimiter=delimiter)
+    assert (columns_of(samples), samples.labels.tolist()) == ({"x": [1, 2]}, [0, 1])

@@ -1,4 +1,4 @@
-"""One tiny bundle, and one app for all tests of the service; a browser for those of its pages."""
+"""One tiny bundle, one app and one browser for all tests of the service."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def call(bundle: Bundle) -> Iterator[Caller]:
     caller.runner.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A browser for one module: while it is there, its event loop runs, and no other can."""
     from playwright.sync_api import sync_playwright
 
     provide("no browser is here", "chromium")

@@ -34,6 +34,10 @@ TOO_LARGE = "name the column under 'categorical' if it is an id, or under 'drop'
 NO_DATE = "mend the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
 ONE_SYMBOL = "bring the column to one unit."
 
+THOUSANDS, MANY_POINTS = r"^[+-]?[1-9]\d{0,2}\.\d{3}$", 5
+"""Where all points of a column stand so, beside numbers without one, and in so many, they may divide thousands."""
+LEADING_ZERO = r"^[+-]?0\d"
+
 
 @dataclass(frozen=True)
 class ColumnTypes:
@@ -144,6 +148,8 @@ class _Reading:
         if is_textual(column.type) and types.numbers.is_plain:
             plain = _plain_numbers(column)
             if plain is not None:
+                if name not in types.numeric:
+                    self._look_at_digits(name, column)
                 return self._numbers(name, column, *plain)
         texts = as_texts(column, types.missing)
         counts = Counter(text for text in texts.tolist() if text is not None)
@@ -160,6 +166,24 @@ class _Reading:
         inexact = {text for text, number in written.items() if number is not None and changes(number)}
         changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
         return self._numbers(name, column, values, changed)
+
+    def _look_at_digits(self, name: str, column: Any) -> None:
+        """Refuse points that may divide thousands, and say that zeros before numbers are lost."""
+        from pyarrow import compute
+
+        given = column.filter(compute.not_equal(column, ""))
+        dotted = given.filter(compute.match_substring(given, "."))
+        if 0 < len(dotted) < len(given):
+            groups = compute.all(compute.match_substring_regex(dotted, THOUSANDS)).as_py()
+            if groups and len(dotted.unique()) >= MANY_POINTS:
+                told = f"column '{name}' holds numbers such as '{dotted[0]}', whose point may divide thousands"
+                fix = f"'decimal: \",\"' and 'thousands: \".\"' if it does, else 'numeric: [{name}]'"
+                self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
+        zeros = given.filter(compute.match_substring_regex(given, LEADING_ZERO))
+        if len(zeros):
+            told = f"column '{name}' is read as numbers: '{zeros[0]}' loses its zeros"
+            fix = f"If these are codes, say 'categorical: [{name}]'; else 'numeric: [{name}]'"
+            logging.getLogger(__name__).warning("%s: %s. %s, in the catalog.", self._frame.source, told, fix)
 
     def _note_wrong(self, name: str, texts: np.ndarray, wrong: set[str]) -> None:
         if not wrong:

@@ -144,13 +144,15 @@ def make_labels(
     return np.fromiter(map(index.__getitem__, texts), np.int64, len(texts)), names
 
 
-def make_values(raw: Any, places: np.ndarray, missing: Missing = NOTHING, form: NumberFormat = PLAIN) -> np.ndarray:
+def make_values(
+    raw: Any, places: np.ndarray, missing: Missing = NOTHING, form: NumberFormat | None = None
+) -> np.ndarray:
     """Return the labels of a regression, float64 [N], NaN where missing.
 
     Args:
         raw: what the data says, as `make_labels` takes it.
         missing: what stands for a missing label, besides null and an empty text.
-        form: how texts write numbers.
+        form: how texts write numbers, where the reader can be told.
 
     Raises:
         DataError: what is no finite number, or one that float64 does not hold, with the first places.
@@ -161,7 +163,8 @@ def make_values(raw: Any, places: np.ndarray, missing: Missing = NOTHING, form: 
         gone = np.isnan(values) | np.isin(values, missing.numbers)
     else:
         texts = as_texts(column, missing)
-        written = {text: form.read(text) for text in set(texts.tolist()) - {None}}
+        written = {text: (form or PLAIN).read(text) for text in set(texts.tolist()) - {None}}
+        _refuse_units(texts, places, form or PLAIN)
         values = np.array([float(written.get(text) or "nan") for text in texts.tolist()], dtype=np.float64)
         gone = np.array([text is None for text in texts.tolist()], dtype=bool)
         inexact = {text for text, number in written.items() if number is not None and changes(number)}
@@ -172,7 +175,7 @@ def make_values(raw: Any, places: np.ndarray, missing: Missing = NOTHING, form: 
         if changed[number]:
             mistakes.add(places[number], f"label {text} is a number that no 64-bit float is exactly", FIX_CHANGED)
         else:
-            mistakes.add(places[number], f"label '{text}' is no finite number", _fix_number(text))
+            mistakes.add(places[number], f"label '{text}' is no finite number", _fix_number(text, form))
     mistakes.refuse()
     return np.where(gone, np.nan, values)
 
@@ -183,7 +186,7 @@ def label_samples(
     regression: bool,
     places: np.ndarray,
     missing: Missing = NOTHING,
-    form: NumberFormat = PLAIN,
+    form: NumberFormat | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels and class names by `make_labels`, or by `make_values` and none for a regression."""
     if regression:
@@ -191,8 +194,19 @@ def label_samples(
     return make_labels(raw, class_names, places, missing)
 
 
-def _fix_number(text: str) -> str:
-    told = say_formats(suggest_format([text]), [text])
+def _refuse_units(texts: np.ndarray, places: np.ndarray, form: NumberFormat) -> None:
+    """Raise a DataError where labels stand beside other symbols than the first: 5 $ and 5 € are not one unit."""
+    symbols = [form.symbol(text) if text is not None and form.symbols else None for text in texts.tolist()]
+    first = next((symbol for symbol in symbols if symbol is not None), None)
+    mistakes = Mistakes()
+    for number, symbol in enumerate(symbols):
+        if symbol is not None and symbol != first:
+            mistakes.add(places[number], f"label '{texts[number][:100]}' beside '{first}'", "bring labels to one unit.")
+    mistakes.refuse()
+
+
+def _fix_number(text: str, form: NumberFormat | None) -> str:
+    told = say_formats(suggest_format([text]), [text]) if form is not None else ""
     return f"say {told}or mend or remove it." if told else "mend or remove it."
 
 
@@ -217,7 +231,8 @@ def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[st
             unclear[text] = (f"label '{text}' looks like a missing value", fix)
         number = _as_decimal(text)
         if number is not None and not number.is_finite():
-            unclear.setdefault(text, (f"label '{text}' is no finite number", "mend or remove it."))
+            fix = f"mend or remove it, or list it under 'class_names' to keep it as a class: '{text}'."
+            unclear.setdefault(text, (f"label '{text}' is no finite number", fix))
         elif number is not None and number in numbers:
             what = f"label '{text}' is the same number as label '{numbers[number]}'"
             unclear[text] = (what, "write them alike, or map both to one name under 'class_names'.")
@@ -245,5 +260,5 @@ def _index_of(found: set[Any], class_names: ClassNames) -> tuple[dict[str | None
 
 
 def _number_first(text: str) -> tuple[bool, float, str]:
-    number = float(text) if text.lstrip("+-").isdecimal() else None
+    number = float(text) if text[text[:1] in ("+", "-") :].isdecimal() else None
     return (number is None, number or 0.0, text)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from thresher.datasets.frame.files import format_of
 from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.numbers import BLANKS, QUOTES, NumberFormat
 from thresher.datasets.frame.read import read_frame
@@ -44,6 +45,26 @@ class RowOptions(FileOptions):
     """Whether blanks around the names and values of a CSV file are left out."""
     skip_lines_starting_with: Text | None = None
     """What begins a comment in a CSV file."""
+
+    @field_validator("file")
+    @classmethod
+    def _can_be_read(cls, file: str) -> str:
+        try:
+            format_of(Path(file))
+        except DataError as error:
+            what, _, fix = str(error).partition(". Fix: ")
+            raise RefusedError(what, f"Fix: {fix}") from None
+        return file
+
+    @field_validator("columns", "header", "delimiter", "quote", "strip", "skip_lines_starting_with")
+    @classmethod
+    def _has_an_effect(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = format_of(Path(info.data["file"])) if "file" in info.data else "csv"
+        if kind in ("json", "json lines") or (kind == "parquet" and info.field_name != "columns"):
+            raise RefusedError(
+                f"given, but a file of {kind} has none", "It says how CSV is written. Fix: leave it out."
+            )
+        return value
 
     @field_validator("quote")
     @classmethod

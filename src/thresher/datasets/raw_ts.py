@@ -132,4 +132,6 @@ def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
 
 
 def _number(text: str) -> float:
+    if "_" in text:  # which Python takes for a separator of thousands
+        raise ValueError(f"could not convert string to float: {text!r}")
     return np.nan if text.strip() == MISSING else float(text)

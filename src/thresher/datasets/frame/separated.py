@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog.
 FIX_QUOTE = "mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
 DELIMITERS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
 """What may stand between values -> as YAML writes it."""
+SEP = re.compile(r"sep=(.?)")
 BLANKS = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 """What may stand around a value of ASCII, besides the ends of lines, and is left out by ``strip``."""
 BLOCK = 1 << 20
@@ -59,7 +61,8 @@ def read_separated(path: Path, form: CsvFormat, fix: str) -> Frame:
     text = read_text(path, form.encoding, fix)
     content = text.encode("utf-8", "surrogatepass")
     quote, comment = ((value or "").encode() or None for value in (form.quote, form.comment))
-    records = find_records(content, form.delimiter.encode(), quote, comment)
+    # pyarrow takes delimiters of ASCII alone.
+    records = find_records(content, form.delimiter.encode(), quote, comment) if form.delimiter.isascii() else None
     return _read_regular(path, form, content, records) or _read_by_row(path, form, text)
 
 
@@ -174,7 +177,12 @@ def _text_lines(text: str) -> io.StringIO:
 def _dialect(form: CsvFormat) -> dict[str, Any]:
     quoting = csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE
     quote = {"quotechar": form.quote} if form.quote else {"quotechar": None}
-    return {"delimiter": form.delimiter, "skipinitialspace": form.strip, "quoting": quoting, **quote}
+    return {
+        "delimiter": form.delimiter,
+        "skipinitialspace": form.strip and form.delimiter != " ",
+        "quoting": quoting,
+        **quote,
+    }
 
 
 @contextmanager
@@ -191,7 +199,12 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     """Return the names of the columns, and what to say where the delimiter may be another one."""
     header = first if form.header else []
     names = list(form.names) if form.names is not None else [name.strip() if form.strip else name for name in header]
-    hint = _other_delimiter(str(form.delimiter).join(first), str(form.delimiter))
+    line = str(form.delimiter).join(first)
+    hint = _other_delimiter(line, str(form.delimiter))
+    excel = SEP.fullmatch(line)
+    if excel:
+        told = f"'delimiter: \"{excel[1]}\"' and 'skip_lines_starting_with: sep='"
+        raise DataError(f"{path}: begins with '{line}', which Excel writes. Fix: say {told} in the catalog.")
     if form.header and form.names is not None and header and len(header) != len(names):
         told = f"{len(header)} columns, but {len(names)} names in 'columns' of the catalog"
         raise DataError(f"{path}: {told}. Fix: {hint or 'one name a column.'}")
