@@ -120,6 +120,7 @@ def test_ts_and_parquet_round_trip(
     typed = {name: pa.array(rows, pa.list_(pa.float64())) for name, rows in columns.items()}
     parquet.write_table(pa.table({**typed, "label": ["no"] * len(series)}), folder / "x.parquet")
     from_parquet = ParquetSeries(path=str(folder), file="x.parquet", channels=list(columns), class_names=["no", "yes"])
+    assert from_parquet.load().channel_names == tuple(columns)
     expected = [np.array(one, dtype=np.float64).T for one in series]
     for dataset in (ts(folder, "".join(lines)), from_parquet):
         loaded = dataset.load()

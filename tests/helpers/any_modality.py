@@ -15,6 +15,7 @@ from thresher.modalities.table import Table
 MODALITIES = ("image", "text", "tabular", "series")
 TASKS = ("classification", "regression")
 CLASS_NAMES = ("low", "middle", "high")
+CHANNEL_NAMES = ("current", "vibration")
 NUM_SAMPLES = 60
 WORDS = ("how", "many", "feet", "in", "a", "mile", "who", "wrote", "the", "first", "book", "where")
 
@@ -22,9 +23,10 @@ WORDS = ("how", "many", "feet", "in", "a", "mile", "who", "wrote", "the", "first
 def make_samples(modality: str, task: str = "classification", seed: int = 0) -> Samples:
     random = np.random.default_rng(seed)
     inputs = _MAKE[modality](random)
+    named = CHANNEL_NAMES if modality == "series" else ()
     if task == "regression":
-        return Samples(inputs, random.normal(200, 50, NUM_SAMPLES))
-    return Samples(inputs, np.arange(NUM_SAMPLES) % 3, CLASS_NAMES)
+        return Samples(inputs, random.normal(200, 50, NUM_SAMPLES), channel_names=named)
+    return Samples(inputs, np.arange(NUM_SAMPLES) % 3, CLASS_NAMES, channel_names=named)
 
 
 def make_encoder(modality: str, task: str = "classification", **encoding: Any) -> Encoder:

@@ -1,4 +1,4 @@
-"""One tiny bundle, one app and one browser for all tests of the service."""
+"""One tiny bundle, and one app for all tests of the service; a browser for those of its pages."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def call(bundle: Bundle) -> Iterator[Caller]:
     caller.runner.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one module: while it is there, its event loop runs, and no other can."""
     from playwright.sync_api import sync_playwright
 
     provide("no browser is here", "chromium")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.any_modality import make_encoder
+from helpers.any_modality import CHANNEL_NAMES, make_encoder
 from helpers.tiny_onnx import make_sum_onnx
 from live_service import LiveService
 from playwright.sync_api import Browser, Page, expect
@@ -84,6 +84,11 @@ def test_it_shows_the_models_answer_and_what_mattered(watched: Watched, served: 
     expect(answer).to_contain_text("ms")
     page.get_by_role("button", name="Explain").click()
     expect(page.locator("#mattered")).to_contain_text("What mattered")
+    if modality == "series":  # channels are called what the data calls them
+        for name in CHANNEL_NAMES:
+            expect(page.locator("#mattered")).to_contain_text(name)
+            expect(page.locator(".hint")).to_contain_text(name)
+        expect(page.locator("svg.plot title").first).to_have_text(CHANNEL_NAMES[0])
     assert watched.wrong == []
 
 

@@ -80,6 +80,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
             *label_samples(raw, options.classes, options.regression, places, options.missing_values),
             places,
             *take_belonging(Frame(columns, places, path), options, options.missing_values),
+            channel_names=tuple(options.channels),
         )
 
 

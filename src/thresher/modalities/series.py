@@ -18,6 +18,8 @@ from thresher.modalities.samples import Inputs, Samples
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_NAMED = 12
+"""Channels that are named in a sentence."""
 ROOM = 2
 """How often the longest training series fits into the default max_length."""
 
@@ -48,6 +50,8 @@ class SeriesEncoder(Encoder):
     mean: tuple[float, ...]
     """Of each channel over the training split."""
     std: tuple[float, ...]
+    channel_names: tuple[str, ...] = ()
+    """In their order; empty where the data does not name its channels."""
 
     @classmethod
     def fit(cls, samples: Samples, config: SeriesEncoding) -> SeriesEncoder:
@@ -84,6 +88,7 @@ class SeriesEncoder(Encoder):
             mean=mean,
             std=std,
             class_names=samples.class_names,
+            channel_names=samples.channel_names,
         )
 
     @property
@@ -96,7 +101,8 @@ class SeriesEncoder(Encoder):
 
     @property
     def expected(self) -> str:
-        step = "a number" if self.channels == 1 else f"a list of {self.channels} numbers, one a channel"
+        named = f" ({', '.join(self.channel_names)})" if 0 < len(self.channel_names) <= MOST_NAMED else ""
+        step = "a number" if self.channels == 1 else f"a list of {self.channels} numbers, one a channel{named}"
         missing = ", null where missing" if self.missing == "interpolate" else ""
         return f"a list of 1 to {self.max_length:,} steps, each {step}{missing}"
 

@@ -202,7 +202,10 @@ def _occlude_series(encoder: SeriesEncoder, sample: np.ndarray, raw: Any) -> Occ
             "importance": _mean_over_patches(windows).tolist(),
         }
         numbers = [list(range(part.start, part.stop)) for part in channels]
-        said = [{"channels": own, "importance": drop} for own, drop in zip(numbers, whole.tolist(), strict=True)]
+        said = [
+            {"channels": own, "names": list(encoder.channel_names[own[0] : own[-1] + 1]), "importance": drop}
+            for own, drop in zip(numbers, whole.tolist(), strict=True)
+        ]
         return {**told, "channel_importance": said} if said else told
 
     return Occlusion(steps.num_patches + len(channels), copy, tell)

@@ -114,7 +114,7 @@ def _row(encoder: TabularEncoder) -> dict[str, Any]:
 
 
 def _series(encoder: SeriesEncoder) -> dict[str, Any]:
-    names = ("channels", "max_length", "typical_length", "mean", "std")
+    names = ("channels", "channel_names", "max_length")
     return {**{name: getattr(encoder, name) for name in names}, "may_be_missing": encoder.missing == "interpolate"}
 
 

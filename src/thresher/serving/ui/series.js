@@ -5,7 +5,8 @@ import { acceptDrops, largest, make, makeSvg, picker, shorten } from "./dom.js";
 const WIDTH = 520, HEIGHT = 190, LEFT = 46, RIGHT = 10, TOP = 12, BOTTOM = 24, NUM_COLORS = 6;
 
 export function createInput(model, { ready }) {
-  const { channels } = model.input;
+  const { channels, channel_names: names } = model.input;
+  const called = (channel) => names[channel] ?? `Channel ${channel}`;
   const area = make("textarea", { className: "data", rows: 8, spellcheck: false, id: "series" });
   const plot = makeSvg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   const wrong = make("p", { className: "error small", hidden: true });
@@ -14,7 +15,7 @@ export function createInput(model, { ready }) {
     wrong.hidden = !error;
     wrong.textContent = error;
     area.setAttribute("aria-invalid", Boolean(error));
-    draw(plot, steps, []);
+    draw(plot, steps, [], called);
     return steps;
   };
   const fill = (text) => { area.value = text; refresh(); ready(); };
@@ -38,17 +39,18 @@ export function createInput(model, { ready }) {
       return { body: JSON.stringify({ [model.name]: steps }), type: "application/json" };
     },
     show(explanation) {
-      draw(plot, refresh(), bands(explanation));
+      draw(plot, refresh(), bands(explanation), called);
       return (explanation.channel_importance ?? []).map((part) => ({
-        name: `Channel ${part.channels.join(", ")}`, note: "as if at its mean throughout", importance: part.importance,
+        name: part.channels.map(called).join(", "), note: "as if at its mean throughout", importance: part.importance,
       }));
     },
     forget: refresh,
   };
 }
 
-function hint({ channels, max_length, may_be_missing }) {
-  const step = channels === 1 ? "one number" : `${channels} numbers, one for each channel`;
+function hint({ channels, channel_names, max_length, may_be_missing }) {
+  const named = channel_names.length ? ` (${channel_names.join(", ")})` : "";
+  const step = channels === 1 ? `one number${named}` : `${channels} numbers, one for each channel${named}`;
   const missing = may_be_missing ? " An empty place, or null, is a missing value." : "";
   return `CSV with a line for each step, or a JSON list. A step is ${step}; at most ${max_length.toLocaleString("en")} steps.${missing}`;
 }
@@ -92,7 +94,7 @@ function bands({ importance, steps_a_cell }) {
   return importance.map((drop, cell) => ({ start: cell * steps_a_cell, end: (cell + 1) * steps_a_cell, share: drop / most }));
 }
 
-function draw(plot, steps, tinted) {
+function draw(plot, steps, tinted, called) {
   const rows = steps.map((step) => (Array.isArray(step) ? step : [step]));
   const numbers = rows.flat().filter((number) => Number.isFinite(number));
   plot.replaceChildren();
@@ -118,6 +120,7 @@ function draw(plot, steps, tinted) {
       const points = run.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
       const shape = run.length > 1 ? makeSvg("polyline", { points }) : makeSvg("circle", { cx: x(run[0][0]), cy: y(run[0][1]), r: 2.5 });
       shape.classList.add(`c${channel % NUM_COLORS}`);
+      shape.append(makeSvg("title", {}, called(channel)));
       plot.append(shape);
     }
   }
