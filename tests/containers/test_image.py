@@ -22,6 +22,8 @@ import tritonclient.http as triton_http
 from container_engine import Engine
 from helpers.digits_bundle import build_digits_bento
 
+from thresher.serving.container import HEALTH
+
 if TYPE_CHECKING:
     from thresher.modalities.samples import Samples
 
@@ -129,6 +131,12 @@ def test_the_inference_protocol_does_too(running: Running, digits: Any, expected
     call.set_data_from_numpy(samples)
     np.testing.assert_allclose(caller.infer("digits", [call]).as_numpy("probabilities"), expected, atol=1e-6)
     caller.close()
+
+
+@pytest.mark.oddity("Service", "A container with serve --port N", "its health check asks port N")
+def test_it_is_healthy_on_whatever_port_it_serves(engine: Engine, running: Running) -> None:
+    assert running.rest != 3000
+    engine("exec", running.name, *HEALTH)
 
 
 def test_it_is_not_root_and_holds_nothing_to_build_or_train_with(engine: Engine, running: Running) -> None:

@@ -1,6 +1,7 @@
 """The Bento carries the versions installed here, and nothing of the training side."""
 
 import ast
+import json
 import sys
 from importlib.metadata import packages_distributions, version
 
@@ -64,7 +65,10 @@ def test_the_image_ends_with_a_stage_that_has_the_packages_alone(bundle: Bundle)
     stage = lines[lines.index(f"FROM python:3.{sys.version_info.minor}-slim-bookworm") :]
     assert "COPY --from=base-container /app/.venv /app/.venv" in stage
     assert "EXPOSE 3000 3001 3002" in stage
-    assert any(line.startswith("HEALTHCHECK ") for line in stage)
+    (check,) = [line for line in stage if line.startswith("HEALTHCHECK ")]
+    command = json.loads(check.split(" CMD ")[1])
+    assert command[:2] == ["python", "-P"] and (PROJECT / command[2]).name == "alive.py"
+    assert (PROJECT / command[2]).exists() and "COPY ./src ./src" in stage
     (label,) = [line for line in stage if line.startswith("LABEL ")]
     assert 'thresher.recipe="shapes"' in label
     assert f'org.opencontainers.image.revision="{bundle.info.git_commit}"' in label

@@ -65,10 +65,12 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def serve(bento: str, packages: tuple[str, ...], folder: Path, **more: str) -> Iterator[httpx.Client]:
+def serve(
+    bento: str, packages: tuple[str, ...], folder: Path, tls: tuple[str, ...] = (), **more: str
+) -> Iterator[httpx.Client]:
     """Serve ``bento`` where only what it pins can be imported, ``packages`` for its encoder among it.
 
-    ``more`` is what else stands in the environment.
+    ``tls`` are BentoML's options for it; ``more`` is what else stands in the environment.
     """
     pinned = {pin.split("==")[0] for pin in pinned_packages(packages)} | {"bentoml"}
     owners = packages_distributions().items()
@@ -78,6 +80,7 @@ def serve(bento: str, packages: tuple[str, ...], folder: Path, **more: str) -> I
     port, grpc_port, http_port = free_ports(3)
     more = {GRPC_PORT: str(grpc_port), HTTP_PORT: str(http_port), "THRESHER_WORKERS": "1", **more}
     command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
+    command += tls
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -88,7 +91,8 @@ def serve(bento: str, packages: tuple[str, ...], folder: Path, **more: str) -> I
             start_new_session=True,
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+            with httpx.Client(base_url=address, timeout=10, verify=not tls) as client:
                 wait_until_ready(client, process, folder / "log")
                 yield client
             process.send_signal(signal.SIGTERM)

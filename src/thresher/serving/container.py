@@ -22,10 +22,8 @@ CLEAN = r"""cd /app/.venv/lib/python3*/site-packages && \
     find . -name '*.so' -not -path './*.libs/*' -not -path './onnxruntime/*' -exec strip --strip-unneeded {} + || \
     echo 'Not all of it could be made smaller: the image works all the same'"""
 """What packages hold and a service never opens: ONNX Runtime's library for programs in C, tools, tests, symbols."""
-HEALTH = (
-    "import os, urllib.request as request;"
-    "request.urlopen('http://127.0.0.1:' + os.environ.get('BENTOML_PORT', '3000') + '/readyz', timeout=4)"
-)
+HEALTH = ["python", "-P", "src/thresher/serving/alive.py"]
+"""-P: our modules beside it must not hide Python's own."""
 IMPORTED = "_bentoml_impl.server.app, _bentoml_impl.server.serving, thresher.serving.app, thresher.serving.running"
 COMPILE = f'python -m compileall -q src && PYTHONPATH=src python -c "import {IMPORTED}" && rm -rf /tmp/bentoml'
 """Writes the bytecode of our modules and of Python's own, of which the slim image has none: nobody could write it at a
@@ -71,7 +69,7 @@ COPY ./src ./src
 RUN {COMPILE}
 VOLUME /tmp
 EXPOSE 3000 3001 3002
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-c", {json.dumps(HEALTH)}]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD {json.dumps(HEALTH)}
 LABEL {labels}"""
 
 

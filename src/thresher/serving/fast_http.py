@@ -6,16 +6,17 @@ import asyncio
 
 from thresher.serving.front import Front
 from thresher.serving.listening import listen
+from thresher.serving.tls import Tls
 from thresher.serving.uvicorn_http import GuardedConfig, InnerServer
 
 
 class FastListener:
     """The fast listener of one worker process."""
 
-    def __init__(self, app: Front, host: str, port: int) -> None:
+    def __init__(self, app: Front, host: str, port: int, tls: Tls | None = None) -> None:
         """Listen."""
         self._socket = listen(host, port)
-        self._server = InnerServer(GuardedConfig(app))
+        self._server = InnerServer(GuardedConfig(app, **(tls.for_uvicorn() if tls else {})))
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
 
     @property

@@ -7,6 +7,9 @@ a small model does. So counts are kept in plain lists and written once a second.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,13 @@ PROTOCOLS = ("rest", "v2_rest", "grpc", "explain")
 OUTCOMES = ("ok", "invalid", "overloaded", "deadline", "cancelled", "error")
 LABELS = ["recipe", "model_version"]
 FLUSH_SECONDS = 1.0
+
+
+def own_metrics_folder() -> str:
+    """Return a new folder for the counts of one service's worker processes, which ends with this process."""
+    folder = tempfile.mkdtemp(prefix="thresher-metrics-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class Tally:

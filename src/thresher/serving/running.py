@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import NoReturn
 
+from thresher.serving.alive import announce
 from thresher.serving.fast_http import FastListener
 from thresher.serving.front import Front
 from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
@@ -17,9 +18,12 @@ from thresher.serving.logs import log_event
 from thresher.serving.memory import give_back
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.server import RpcServer, start_rpc_server
+from thresher.serving.tls import chosen_tls
 
 YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
+CONTAINER = "BENTOML_CONTAINERIZED"
+"""The variable that the image sets."""
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another waits; Python's default is a request's whole latency."""
 
@@ -45,18 +49,21 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
 
     Raises:
-        PortError: a port is not to be had, or another service has it.
+        PortError: a port is not to be had, not with the TLS that BentoML's has, or another service has it.
     """
-    host = bentoml_address()[0]
+    host, own_port = bentoml_address()
+    tls = chosen_tls()
     http, rpc = chosen_port(HTTP_PORT, 2), chosen_port(GRPC_PORT, 1)
     for variable, port in ((HTTP_PORT, http), (GRPC_PORT, rpc)):
         if port:
             check_free(variable, port)
     listeners = Listeners(None, None)
     if http:
-        listeners.http = FastListener(app, host, http)
+        listeners.http = FastListener(app, host, http, tls)
     if rpc:
-        listeners.rpc = await start_rpc_server(predictor, host, rpc)
+        listeners.rpc = await start_rpc_server(predictor, host, rpc, tls=tls)
+    if os.environ.get(CONTAINER):
+        announce(host, own_port, tls is not None, tls is not None and tls.options.get("cert-reqs", "0") != "0")
     listeners.memory = asyncio.create_task(give_back())
     info = predictor.bundle.info
     for event, port in (("HTTP is served", http), ("gRPC is served", rpc)):

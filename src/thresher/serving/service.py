@@ -8,6 +8,7 @@ from typing import Any
 
 import bentoml
 from _bentoml_sdk.service import Service
+from bentoml._internal.configuration.containers import BentoMLContainer, providers
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml._internal.utils.cattr import bentoml_cattr
@@ -24,6 +25,7 @@ from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
 from thresher.serving.listening import PortError
 from thresher.serving.logs import configure_logs, log_event
+from thresher.serving.metrics import own_metrics_folder
 from thresher.serving.openapi import VERSION as OPENAPI_VERSION
 from thresher.serving.openapi import describe_routes
 from thresher.serving.predictor import Predictor
@@ -35,6 +37,10 @@ from thresher.serving.uvicorn_http import guard_all_servers
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
 # answer. They report later, so that what thresher/__init__.py says in the environment counts after all.
 do_not_track.cache_clear()
+
+# BentoML's supervisor, which loads this file too, empties one folder of the user's for the metrics of its workers; the
+# counts of another service that runs would go with it.
+BentoMLContainer.prometheus_multiproc_dir.set(providers.Factory(own_metrics_folder))  # type: ignore[arg-type]
 
 
 class Arguments(BaseModel):

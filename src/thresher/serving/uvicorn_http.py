@@ -310,7 +310,7 @@ class GuardedProtocol(HttpToolsProtocol):
 class GuardedConfig(Config):
     """uvicorn's configuration of a server inside of another one."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
         super().__init__(
             cast(Any, app),  # Starlette's and uvicorn's types of the same thing
             http=GuardedProtocol,
@@ -320,6 +320,7 @@ class GuardedConfig(Config):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            **options,
         )
 
 

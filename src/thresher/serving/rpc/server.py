@@ -16,6 +16,7 @@ from thresher.serving.rpc.health import HealthService
 from thresher.serving.rpc.intake import Intake, options
 from thresher.serving.rpc.messages import SERVICE
 from thresher.serving.rpc.service import InferenceService
+from thresher.serving.tls import Tls
 
 DRAIN_SECONDS = 10.0
 REFUSE_SECONDS = 0.3
@@ -49,14 +50,16 @@ class RpcServer:
         await self._server.stop(grace)
 
 
-async def start_rpc_server(predictor: Predictor, host: str, port: int, patience: float = MAX_BODY_SECONDS) -> RpcServer:
+async def start_rpc_server(
+    predictor: Predictor, host: str, port: int, patience: float = MAX_BODY_SECONDS, tls: Tls | None = None
+) -> RpcServer:
     """Return a server of ``predictor`` that answers on ``port``, which other processes may share; 0 is any free one.
 
     Args:
         patience: seconds that a client has for a message.
 
     Raises:
-        PortError: the port is not to be had.
+        PortError: the port is not to be had, or not with this TLS.
     """
     intake = Intake(predictor.budget, patience)
     server = grpc.aio.server(options=(*OPTIONS, *options(intake)))
@@ -65,7 +68,7 @@ async def start_rpc_server(predictor: Predictor, host: str, port: int, patience:
     await health.set(SERVICE, HealthCheckResponse.SERVING)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        bound = server.add_insecure_port(address)
+        bound = server.add_secure_port(address, tls.for_grpc()) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
         raise PortError(f"Port {port} of {host} is not to be had for gRPC.") from error
     await server.start()

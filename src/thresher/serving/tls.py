@@ -1,0 +1,81 @@
+"""TLS on every port of a service, or a sentence that says why not: `bentoml serve --ssl-certfile ...` alone would
+leave the ports beside BentoML's own open."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from thresher.serving.listening import GRPC_PORT, PortError
+
+PREFIX = "--ssl-"
+NOT_FOR_GRPC = {
+    "keyfile-password": "gRPC takes a key without a password alone",
+    "version": "gRPC chooses the version of TLS itself, 1.2 or 1.3",
+    "ciphers": "gRPC takes them from the variable GRPC_SSL_CIPHER_SUITES alone",
+}
+"""Options that BentoML's own port and the fast one know."""
+DEFAULTS = {"version": str(int(ssl.PROTOCOL_TLS_SERVER)), "ciphers": "TLSv1"}
+"""What BentoML hands on where nobody said anything: the newest version on both sides, and uvicorn's ciphers."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What `bentoml serve` was told of TLS; it hands its options on to each worker process."""
+
+    options: dict[str, str]
+    """By their names without `--ssl-`."""
+
+    def for_uvicorn(self) -> dict[str, Any]:
+        """Return uvicorn's options of the same meaning."""
+        numbers = {"version", "cert-reqs"}
+        return {
+            f"ssl_{name.replace('-', '_')}": int(value) if name in numbers else value
+            for name, value in self.options.items()
+        }
+
+    def for_grpc(self) -> grpc.ServerCredentials:
+        """Return what makes gRPC's port secure.
+
+        Raises:
+            PortError: gRPC cannot do what is asked for, or a file is not to be read.
+        """
+        options = self.options
+        for name, why in NOT_FOR_GRPC.items():
+            if options.get(name, DEFAULTS.get(name)) != DEFAULTS.get(name):
+                raise _refuse(f"--ssl-{name} cannot be had on the gRPC port: {why}.")
+        verify = int(options.get("cert-reqs", ssl.CERT_NONE))
+        if verify == ssl.CERT_OPTIONAL:
+            raise _refuse("--ssl-cert-reqs 1 cannot be had on the gRPC port: gRPC asks all clients for one, or none.")
+        if verify and "ca-certs" not in options:
+            raise _refuse("--ssl-cert-reqs without --ssl-ca-certs: no client's certificate could be verified.")
+        certificate = _read(options["certfile"])
+        key = _read(options["keyfile"]) if "keyfile" in options else certificate
+        authorities = _read(options["ca-certs"]) if verify else None
+        return grpc.ssl_server_credentials([(key, certificate)], authorities, bool(verify))
+
+
+def chosen_tls(arguments: Sequence[str] | None = None) -> Tls | None:
+    """Return what this worker process was told of TLS; None where its ports are open."""
+    arguments = sys.argv if arguments is None else arguments
+    pairs = pairwise(arguments)
+    options = {name.removeprefix(PREFIX): value for name, value in pairs if name.startswith(PREFIX)}
+    return Tls(options) if "certfile" in options else None
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise PortError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _refuse(why: str) -> PortError:
+    return PortError(f"{why} No port is opened without TLS beside one with it. Set {GRPC_PORT} to 0 for no gRPC.")
