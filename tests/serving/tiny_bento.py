@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from packaging.utils import canonicalize_name
 
@@ -99,6 +100,8 @@ def serve(
             assert process.wait(15) == 0
         finally:
             if process.poll() is None:
+                for one in psutil.Process(process.pid).children(recursive=True):  # workers have sessions of their own
+                    one.kill()
                 os.killpg(process.pid, signal.SIGKILL)
 
 

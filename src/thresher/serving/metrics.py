@@ -11,7 +11,9 @@ import atexit
 import shutil
 import tempfile
 from bisect import bisect_left
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -32,10 +34,10 @@ FLUSH_SECONDS = 1.0
 
 
 def own_metrics_folder() -> str:
-    """Return a new folder for the counts of one service's worker processes, which ends with this process."""
-    folder = tempfile.mkdtemp(prefix="thresher-metrics-")
+    """Return where a folder may be made for the counts of one service's workers; it is deleted with this process."""
+    folder = Path(tempfile.gettempdir()) / f"thresher-metrics-{uuid4().hex}"
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return str(folder)
 
 
 class Tally:

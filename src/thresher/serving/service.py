@@ -8,7 +8,7 @@ from typing import Any
 
 import bentoml
 from _bentoml_sdk.service import Service
-from bentoml._internal.configuration.containers import BentoMLContainer, providers
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml._internal.utils.cattr import bentoml_cattr
@@ -40,7 +40,7 @@ do_not_track.cache_clear()
 
 # BentoML's supervisor, which loads this file too, empties one folder of the user's for the metrics of its workers; the
 # counts of another service that runs would go with it.
-BentoMLContainer.prometheus_multiproc_dir.set(providers.Factory(own_metrics_folder))  # type: ignore[arg-type]
+BentoMLContainer.prometheus_multiproc_dir.set(own_metrics_folder())
 
 
 class Arguments(BaseModel):
