@@ -69,6 +69,8 @@ def evaluation() -> Evaluate:
 def make_classification(lost: int, gained: int) -> ClassificationQuality:
     return ClassificationQuality(
         accuracy=0.9 - (lost - gained) / 1000,
+        balanced_accuracy=0.9,
+        log_loss=0.3,
         reference_accuracy=0.9,
         paired=PairedCounts(num_samples=1000, lost=lost, gained=gained),
         agreement=1.0,

@@ -47,6 +47,8 @@ def candidate(like: Evaluation, name: str, lost: int, gained: int, same: int) ->
     total = int(lost + gained + same)
     quality = ClassificationQuality(
         accuracy=0.9 - (lost - gained) / total,
+        balanced_accuracy=0.9,
+        log_loss=0.3,
         reference_accuracy=0.9,
         paired=PairedCounts(num_samples=total, lost=int(lost), gained=int(gained)),
         agreement=1 - (lost + gained) / total,

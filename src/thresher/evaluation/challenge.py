@@ -64,7 +64,7 @@ def _less_accurate(quality: Quality, selection: Selection) -> str:
 
 
 def _is_too_much(loss: Interval, requirement: Requirement | None) -> bool:
-    if requirement is None or requirement.at_most is None:
+    if requirement is None or requirement.at_most is None or loss.too_few:
         return loss.lower > 0
     return not keeps(loss, requirement)
 

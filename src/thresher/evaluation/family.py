@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from thresher.evaluation.metrics import format_value
 from thresher.evaluation.selection import Requirement
-from thresher.evaluation.statistics import Interval
+from thresher.evaluation.statistics import TOO_FEW_SAMPLES, Interval
 
 At = Callable[[float], Interval]
 """From a confidence to the interval at it."""
@@ -29,6 +29,8 @@ class Held:
 
 def keeps(interval: Interval, requirement: Requirement) -> bool:
     """Return whether ``interval`` keeps the bound: by its end where a confidence is asked for, else by its value."""
+    if requirement.confidence and interval.too_few:
+        return False
     upper, lower = (interval.upper, interval.lower) if requirement.confidence else (interval.value, interval.value)
     if requirement.at_most is not None:
         return upper <= requirement.at_most
@@ -46,6 +48,9 @@ def say_broken(metric: str, interval: Interval, requirement: Requirement, at: st
     if allowed is None:
         allowed, bound, side, sign = requirement.at_least, interval.lower, "lower", "<"
     assert allowed is not None
+    if requirement.confidence and interval.too_few:
+        value, few = format_value(metric, interval.value), f"fewer than {TOO_FEW_SAMPLES} test samples"
+        return f"{metric} {value} on {few}, which prove nothing"
     shown = f", {side} bound {format_value(metric, bound)}{at}" if requirement.confidence else ""
     return f"{metric} {format_value(metric, interval.value)}{shown} {sign} {format_value(metric, allowed)}"
 

@@ -27,6 +27,8 @@ class Metric:
 QUALITY_METRICS = {
     "classification": {
         "accuracy": Metric(False, False, "less accurate than"),
+        "balanced_accuracy": Metric(False, False, "less accurate over the classes than"),
+        "log_loss": Metric(True, False, "less sure of the right class than"),
         "accuracy_drop": Metric(True, True, "less accurate than"),
         "mcnemar_p": Metric(False, False, "more surely different from float than"),
     },
@@ -93,7 +95,7 @@ def format_value(metric: str, value: float) -> str:
     if metric.startswith("energy_joules"):
         factor, unit = next(pair for pair in _JOULES if value * pair[0] >= 1 or pair[1] == "uJ")
         return f"{value * factor:,.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
-    if metric in ("accuracy", "accuracy_drop", "r2"):
+    if metric in ("accuracy", "balanced_accuracy", "log_loss", "accuracy_drop", "r2"):
         return f"{value:.4f}"
     if metric == "mcnemar_p":
         return f"{value:.3g}"

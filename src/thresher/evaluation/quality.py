@@ -25,6 +25,10 @@ class ClassificationQuality(Config):
 
     kind: Literal["classification"] = "classification"
     accuracy: float
+    balanced_accuracy: float
+    """The mean over the classes of the share of right answers: each class counts alike."""
+    log_loss: float
+    """The mean of the negative logarithm of the right class's probability, in nats."""
     reference_accuracy: float
     paired: PairedCounts
     agreement: float
@@ -48,7 +52,12 @@ class ClassificationQuality(Config):
     @property
     def figures(self) -> dict[str, float]:
         """By the names of their metrics."""
-        return {"accuracy": self.accuracy, "mcnemar_p": mcnemar_p(self.paired)}
+        return {
+            "accuracy": self.accuracy,
+            "balanced_accuracy": self.balanced_accuracy,
+            "log_loss": self.log_loss,
+            "mcnemar_p": mcnemar_p(self.paired),
+        }
 
     def loss(self, confidence: float) -> Interval:
         """Return how much worse than the reference it is: the metric `accuracy_drop`."""
@@ -120,6 +129,8 @@ def _measure_classes(outputs: np.ndarray, reference_outputs: np.ndarray, labels:
     correct, reference_correct = classes == labels, reference_classes == labels
     return ClassificationQuality(
         accuracy=float(correct.mean()),
+        balanced_accuracy=float(np.mean([correct[labels == label].mean() for label in np.unique(labels)])),
+        log_loss=float(log_losses(outputs, labels).mean()),
         reference_accuracy=float(reference_correct.mean()),
         paired=count_pairs(reference_correct, correct),
         agreement=float((classes == reference_classes).mean()),
@@ -139,6 +150,21 @@ def _measure_values(outputs: np.ndarray, reference_outputs: np.ndarray, labels: 
         reference_r2=_r2(reference_errors, labels),
         increase=resample_rmse_increase(reference_errors, errors),
     )
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the negative logarithm of the right class's probability in nats, float64 [N].
+
+    A probability of 0 counts as the smallest share that float32 tells from 1, as scikit-learn has it.
+
+    Args:
+        probabilities: of each class, [N, K] or, of all samples alike, [1, K].
+    """
+    rows = np.broadcast_to(probabilities, (len(labels), probabilities.shape[1]))
+    given = rows[np.arange(len(labels)), labels].astype(np.float64)
+    least = float(np.finfo(np.float32).eps)
+    losses: np.ndarray = -np.log(np.clip(given, least, 1))
+    return losses
 
 
 def _rmse(errors: np.ndarray) -> float:

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from thresher.config import Config
 from thresher.evaluation.metrics import CONFIDENCE, LOSS
 
+ALLOW = "selection.allow_no_better_than_baseline: true"
+"""What a recipe says to let a model win that has learned nothing."""
+
 
 class Requirement(Config):
     """A bound on one metric; with a confidence, on the bound of its interval."""
@@ -68,6 +71,9 @@ class Selection(Config):
     correction: Literal["holm", "none"] = "holm"
     """holm: that all candidates which keep a requirement with a confidence truly do is as sure as it says; none: each
     of them alone."""
+    allow_no_better_than_baseline: bool = False
+    """Let a model win that is not shown to be better than the most frequent class, or the mean of the labels. Without
+    it such a candidate fails, and where float is one, the whole run does."""
     slices: Slices | None = None
     """Parts of the test split that are judged apart."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from thresher.evaluation.baseline import JUDGED_BY, ROW, Baseline, signed
 from thresher.evaluation.metrics import LOSS, format_value
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
+from thresher.models import FLOAT
 
 QUALITY_COLUMNS = {
     "classification": ("accuracy", "drop [interval]"),
@@ -24,8 +26,9 @@ def verdict_columns(verdict: Verdict) -> tuple[str, ...]:
 
 
 def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
-    """Return one row a candidate, by `verdict_columns`."""
-    return [_row(judged, verdict) for judged in verdict.candidates]
+    """Return one row a candidate, by `verdict_columns`, and at the end that of the baseline."""
+    rows = [_row(judged, verdict) for judged in verdict.candidates]
+    return rows if verdict.baseline is None else [*rows, _baseline_row(verdict.baseline, verdict)]
 
 
 def verdict_markdown(verdict: Verdict) -> str:
@@ -47,6 +50,17 @@ def _cell(text: str) -> str:
 def _cost_columns(verdict: Verdict) -> dict[str, str]:
     shown = {LOSS[verdict.task], *COST_COLUMNS.values()}
     return COST_COLUMNS if verdict.minimize in shown else {**COST_COLUMNS, verdict.minimize: verdict.minimize}
+
+
+def _baseline_row(baseline: Baseline, verdict: Verdict) -> tuple[str, ...]:
+    figures = baseline.figures
+    lost = baseline.beside[FLOAT][JUDGED_BY[verdict.task]].gain
+    cells = [format_value(JUDGED_BY[verdict.task], figures[JUDGED_BY[verdict.task]])]
+    cells.append(_with_interval(LOSS[verdict.task], lost))
+    if verdict.task == "regression":
+        cells.append(format_value("r2", figures["r2"]))
+    costs = ("-" for _ in _cost_columns(verdict))
+    return (ROW, *cells, *costs, "-", f"{baseline.answers}; what is no better has learned nothing")
 
 
 def _row(judged: Judged, verdict: Verdict) -> tuple[str, ...]:
@@ -77,11 +91,8 @@ def _cost(metric: str, value: float) -> str:
 
 
 def _with_interval(metric: str, interval: Interval) -> str:
-    value, lower, upper = (
-        ("" if number < 0 else "+") + format_value(metric, number)
-        for number in (interval.value + 0.0, interval.lower + 0.0, interval.upper + 0.0)  # no minus before a zero
-    )
-    return f"{value} [{lower}, {upper}]"
+    value, lower, upper = (signed(metric, number) for number in (interval.value, interval.lower, interval.upper))
+    return f"{value} [too few samples]" if interval.too_few else f"{value} [{lower}, {upper}]"
 
 
 def _count(number: float) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 from thresher.config import Config
+from thresher.evaluation.baseline import Baseline
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each, say_broken
 from thresher.evaluation.metrics import (
@@ -47,12 +48,19 @@ class Verdict(Config):
     measured: tuple[str, str]
     """When the first and the last of the evaluations were made, ISO 8601, UTC: some may be an earlier run's."""
     num_test_samples: int
+    baseline: Baseline | None = None
+    """What answers without looking, and how all compare with it; verdicts of before 0.2 have none."""
 
     @property
     def days(self) -> str:
         """The day of the measurements, or the first and the last."""
         first, last = (moment[:10] for moment in self.measured)
         return first if first == last else f"{first} to {last}"
+
+    @property
+    def nothing_learned(self) -> bool:
+        """Whether nobody qualifies since float is not shown to be better than the baseline."""
+        return self.winner is None and self.baseline is not None and bool(self.baseline.fails(FLOAT))
 
     @property
     def confidence(self) -> float:
@@ -69,6 +77,7 @@ def judge(
     results: dict[str, Evaluation | Failed],
     selection: Selection,
     slices: SliceComparison | None = None,
+    baseline: Baseline | None = None,
 ) -> Verdict:
     """Return the verdict over ``results``, which name the float model and every candidate.
 
@@ -76,16 +85,24 @@ def judge(
     together with all others, and the bound of every slice; the least of ``selection.minimize`` wins. Where that is a
     latency, a candidate must also be faster than float beyond the noise of the paired rounds, else it does not count.
 
+    Who is not better than the ``baseline`` does not qualify; where float is not, nobody does.
+
     Args:
         slices: where ``selection`` asks for them.
+        baseline: how all compare with constant answers.
     """
     evaluations = {name: result for name, result in results.items() if isinstance(result, Evaluation)}
-    baseline = evaluations[FLOAT]
+    reference = evaluations[FLOAT]
     metrics = {
-        name: measure_metrics(evaluation, baseline, selection.confidence) for name, evaluation in evaluations.items()
+        name: measure_metrics(evaluation, reference, selection.confidence) for name, evaluation in evaluations.items()
     }
     held = _hold(evaluations, metrics, selection)
-    failures = {name: _failures(name, evaluations, metrics, held, selection, slices) for name in metrics}
+    nothing_learned = {name: baseline.fails(name) if baseline else "" for name in metrics}
+    failures = {
+        name: _unlearned(name, nothing_learned, selection)
+        + _failures(name, evaluations, metrics, held, selection, slices)
+        for name in metrics
+    }
     qualified = [name for name in metrics if not failures[name]]
     minimize = selection.minimize
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
@@ -95,18 +112,21 @@ def judge(
         if isinstance(result, Failed):
             return Judged(candidate=name, metrics={}, qualifies=False, reason=result.reason)
         reason = "; ".join(failures[name]) or _standing(name, winner, metrics, minimize)
+        if not failures[name] and nothing_learned[name]:
+            reason += f"; {nothing_learned[name]}"
         qualifies = not failures[name]
         return Judged(candidate=name, metrics=metrics[name], qualifies=qualifies, wins=name == winner, reason=reason)
 
     return Verdict(
         recipe=recipe,
-        task=baseline.quality.kind,
+        task=reference.quality.kind,
         minimize=minimize,
         candidates=tuple(judged(name, result) for name, result in results.items()),
         winner=winner,
-        machine=baseline.machine,
+        machine=reference.machine,
         measured=(min(moments), max(moments)),
-        num_test_samples=baseline.quality.num_samples,
+        num_test_samples=reference.quality.num_samples,
+        baseline=baseline,
     )
 
 
@@ -132,6 +152,14 @@ def _why_unmeasured(metric: str, *evaluations: Evaluation) -> str:
     timed = metric.startswith(("latency_ms", "speedup", "throughput"))
     reasons = [evaluation.latency_of(metric).unmeasured for evaluation in evaluations] if timed else []
     return next((reason for reason in reasons if reason), "was not measured")
+
+
+def _unlearned(name: str, nothing_learned: dict[str, str], selection: Selection) -> list[str]:
+    if selection.allow_no_better_than_baseline:
+        return []
+    if nothing_learned[FLOAT] and not nothing_learned[name]:
+        return ["float is no better than the baseline"]
+    return [nothing_learned[name]] if nothing_learned[name] else []
 
 
 def _failures(

@@ -67,6 +67,27 @@ def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
     return ValueOutput(mean=mean, std=std)
 
 
+def check_learnable(samples: Samples) -> None:
+    """Check that the labels of the training samples are not all alike.
+
+    Raises:
+        DataError: they are.
+    """
+    different = np.unique(samples.labels)
+    if len(different) > 1:
+        return
+    if samples.class_names:
+        name = samples.class_names[int(different[0])]
+        raise DataError(
+            f"One class is nothing to learn: all {len(samples):,} training samples are '{name}'. "
+            "Fix: add samples of another class, or name another label."
+        )
+    raise DataError(
+        f"One number is nothing to learn: the labels of all {len(samples):,} training samples are {different[0]:g}. "
+        "Fix: name another label."
+    )
+
+
 def check_values(samples: Samples) -> None:
     """Check that the labels of a regression are numbers whose squares are.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from thresher.evaluation.baseline import Baseline
     from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.report.account import Account
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from thresher.training.range_test import RangeTest
     from thresher.training.search import SearchResult
 else:
-    Account = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
+    Account = Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = (
+        TrainingHistory
+    ) = object
     Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = SliceComparison = object
 
 __all__ = [
     "Account",
+    "Baseline",
     "BudgetSearch",
     "Challenge",
     "Checkpoints",

@@ -78,6 +78,10 @@ def _(value: Verdict, name: str) -> None:
     _client().set_tag(run_id(), "winner", value.winner or "none")
     # The name stands in every list of runs: there it says more than a random one.
     _client().set_tag(run_id(), "mlflow.runName", f"{value.winner} wins" if value.winner else "nobody qualifies")
+    if value.baseline:
+        log_metrics(
+            {f"baseline.{metric}": figure for metric, figure in value.baseline.figures.items()}, run_id=run_id()
+        )
     if value.winner:
         won = value.of(value.winner).metrics
         log_metrics({f"winner.{metric}": interval.value for metric, interval in won.items()}, run_id=run_id())

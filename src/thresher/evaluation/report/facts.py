@@ -36,6 +36,8 @@ def outcome(account: Account) -> str:
     """Return who wins, and by what."""
     verdict = account.verdict
     if verdict.winner is None:
+        if verdict.nothing_learned:
+            return "No candidate qualifies: the float model is no better than a constant answer. Nothing was packed."
         return "No candidate qualifies: each breaks a requirement of the recipe, and nothing was packed."
     return f"{verdict.winner} wins, the least {verdict.minimize} among the candidates that meet the requirements."
 
@@ -185,4 +187,4 @@ def limits(account: Account) -> list[str]:
     return said
 
 
-_QUALITY = {"classification": ("accuracy",), "regression": ("rmse", "mae", "r2")}
+_QUALITY = {"classification": ("accuracy", "balanced_accuracy", "log_loss"), "regression": ("rmse", "mae", "r2")}

@@ -11,7 +11,7 @@ import numpy as np
 from thresher import modalities
 from thresher.errors import InvalidInputError, NoCandidateQualifiesError
 from thresher.evaluation import Measurement
-from thresher.evaluation.selection import Selection
+from thresher.evaluation.selection import ALLOW, Selection
 from thresher.machine import describe_machine, git_commit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
@@ -230,10 +230,23 @@ def winning_file(verdict: Verdict, onnx_files: tuple[bytes, ...]) -> bytes:
     if verdict.winner is None:
         reasons = "\n".join(f"  {judged.candidate}: {judged.reason}" for judged in verdict.candidates)
         raise NoCandidateQualifiesError(
-            f"Recipe {verdict.recipe}: no candidate meets selection.require; the registry is unchanged.\n{reasons}\n"
-            "Loosen a requirement, or add a candidate that prunes less or finetunes longer."
+            f"Recipe {verdict.recipe}: {_why_nobody(verdict)}; the registry is unchanged.\n{reasons}\n{_fix(verdict)}"
         )
     return onnx_files[[judged.candidate for judged in verdict.candidates].index(verdict.winner)]
+
+
+def _why_nobody(verdict: Verdict) -> str:
+    return "nothing was learned" if verdict.nothing_learned else "no candidate meets selection.require"
+
+
+def _fix(verdict: Verdict) -> str:
+    if not verdict.nothing_learned:
+        return "Loosen a requirement, or add a candidate that prunes less or finetunes longer."
+    return (
+        "The float model itself is not shown to be better than an answer that ignores its input. Fix: look at the "
+        "labels and the features, train longer or with another learning rate or model, give more test samples; or, if "
+        f"such a model is wanted, {ALLOW}."
+    )
 
 
 def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples) -> np.ndarray:

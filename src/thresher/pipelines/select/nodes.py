@@ -15,6 +15,7 @@ from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
 from thresher.pipelines.types import (
     Account,
+    Baseline,
     BudgetSearch,
     DataFrame,
     Evaluation,
@@ -41,10 +42,27 @@ def compare_slices(
     return parts.compare_slices(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
 
 
-def judge_candidates(name: str, selection: Selection, *results: Evaluation | Failed | SliceComparison) -> Verdict:
+def compare_baseline(
+    selection: Selection, training_samples: EncodedSamples, test_samples: EncodedSamples, **results: Any
+) -> Baseline:
+    """Return how every candidate does beside constant answers: the most frequent class, or the mean of the labels.
+
+    Args:
+        results: `CANDIDATE.predictions` of all candidates.
+    """
+    from thresher.evaluation.baseline import compare_with_baseline
+
+    outputs: dict[str, np.ndarray] = _each("predictions", results)
+    return compare_with_baseline(training_samples, test_samples, outputs, selection)
+
+
+def judge_candidates(
+    name: str, selection: Selection, baseline: Baseline, *results: Evaluation | Failed | SliceComparison
+) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
     Args:
+        baseline: how all compare with constant answers.
         results: each candidate's evaluation; at the end how they do on slices, where the recipe asks for that.
     """
     from thresher.evaluation.slices import SliceComparison
@@ -52,7 +70,7 @@ def judge_candidates(name: str, selection: Selection, *results: Evaluation | Fai
 
     evaluations = {each.candidate: each for each in results if not isinstance(each, SliceComparison)}
     slices = next((each for each in results if isinstance(each, SliceComparison)), None)
-    return judge(name, evaluations, selection, slices)
+    return judge(name, evaluations, selection, slices, baseline)
 
 
 def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:

@@ -7,6 +7,7 @@ from kedro.pipeline import Pipeline
 from thresher.models import FLOAT
 from thresher.pipelines.compress.pipeline import sensitivity_bases
 from thresher.pipelines.select.nodes import (
+    compare_baseline,
     compare_slices,
     draw_verdict,
     judge_candidates,
@@ -24,10 +25,12 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the selection stage of the recipe ``name``."""
     keys = (FLOAT, *recipe.candidates)
     verdict, selection = f"{name}.verdict", f"params:{name}.selection"
-    judged = [f"params:{name}.name", selection, *(f"{name}.{key}.evaluation" for key in keys)]
+    judged = [f"params:{name}.name", selection, f"{name}.baseline", *(f"{name}.{key}.evaluation" for key in keys)]
     predictions = _each(name, keys, "predictions")
     card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
-    compare = []
+    splits = {kind: f"{name}.{kind}" for kind in ("training_samples", "test_samples")}
+    inputs = {"selection": selection, **splits, **predictions}
+    compare = [stage_node(compare_baseline, inputs, f"{name}.baseline", TAGS)]
     if recipe.selection.slices is not None:
         samples = {"slices": f"{name}.slices", "test_samples": f"{name}.test_samples"}
         inputs = {"selection": selection, **samples, **predictions}

@@ -9,7 +9,7 @@ from thresher.contracts import ContractReport, require
 from thresher.errors import DataError
 from thresher.modalities import AnyEncoder, EncodingChoice
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.outputs import output_of
+from thresher.modalities.outputs import check_learnable, output_of
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
@@ -29,12 +29,13 @@ def hold_out(train: Samples, contract_report: ContractReport, task: str, validat
 
     Raises:
         ContractError: the data breaks its contract; nothing after this runs.
-        DataError: too few samples to split, or data for another task.
+        DataError: too few samples to split, data for another task, or labels that are all alike.
     """
     require(contract_report)
     if train.task != task:
         has = "classes" if train.class_names else "numbers"
         raise DataError(f"The recipe's task is {task}, but the labels are {has}. Fix: task: {train.task}.")
+    check_learnable(train)
     held_out = mark_held_out(train, validation, seed)
     if not held_out.any() or held_out.all():
         what = "one of each class, all of one content, of one group or of one time"

@@ -1,0 +1,184 @@
+"""What answers without looking at its input: a model that is no better than it has learned nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from thresher.config import Config
+from thresher.evaluation.metrics import format_value
+from thresher.evaluation.quality import log_losses
+from thresher.evaluation.selection import Selection
+from thresher.evaluation.statistics import (
+    TOO_FEW_SAMPLES,
+    Interval,
+    accuracy_drop,
+    balanced_accuracy,
+    count_pairs,
+    resample_mean,
+    resample_rmse_increase,
+)
+from thresher.modalities.samples import EncodedSamples
+
+JUDGED_BY = {"classification": "accuracy", "regression": "rmse"}
+"""Task -> the metric where the recipe requires none of the others."""
+ROW = "(baseline)"
+"""Its name in tables: no candidate can be called so."""
+
+
+class Beside(Config):
+    """One model beside the baseline, by one metric."""
+
+    value: float
+    baseline: float
+    gain: Interval
+    """How much better the model is, above 0 where it is."""
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the interval shows it."""
+        return self.gain.lower > 0 and not self.gain.too_few
+
+
+Compare = Callable[[np.ndarray], Beside]
+"""From the outputs of a model for the test samples to how it compares."""
+
+
+class Baseline(Config):
+    """Constant answers, made of the training labels alone, and every candidate beside them on the test samples."""
+
+    answers: str
+    """What it answers, in words."""
+    num_samples: int
+    metric: str
+    """By which a candidate is judged."""
+    figures: dict[str, float]
+    """Its own, by metric; r2 among those of a regression."""
+    beside: dict[str, dict[str, Beside]]
+    """Candidate -> metric -> how it compares."""
+
+    def fails(self, candidate: str) -> str:
+        """Return why ``candidate`` is not shown to be better, by the metric that counts; nothing where it is."""
+        compared = self.beside[candidate][self.metric]
+        if compared.is_better:
+            return ""
+        others = {name: each for name, each in self.beside[candidate].items() if name != self.metric}
+        better = next((f"; {_require(name, each)}" for name, each in others.items() if each.is_better), "")
+        return f"no better than {self.answers}: {self._say(compared)}{better}"
+
+    def _say(self, compared: Beside) -> str:
+        ours, theirs = (format_value(self.metric, value) for value in (compared.value, compared.baseline))
+        if compared.gain.too_few:
+            shown = f"on fewer than {TOO_FEW_SAMPLES} test samples, which prove nothing"
+        else:
+            bounds = (signed(self.metric, bound) for bound in (compared.gain.lower, compared.gain.upper))
+            gain = signed(self.metric, compared.gain.value)
+            shown = f"a gain of {gain} [{', '.join(bounds)}] on {self.num_samples:,} test samples"
+        return f"{self.metric} {ours} against {theirs}, {shown}"
+
+
+def compare_with_baseline(
+    training: EncodedSamples, test: EncodedSamples, outputs: Mapping[str, np.ndarray], selection: Selection
+) -> Baseline:
+    """Return the baseline of the ``training`` labels, and each candidate beside it.
+
+    Of a classification that is the most frequent class, for `log_loss` the classes' shares; of a regression the mean,
+    for `mae` the median.
+
+    Args:
+        outputs: candidate -> what it answers to the test samples, [N, K] or [N, 1].
+    """
+    answers, compared = comparisons(training, test, selection.confidence)
+    beside = {name: {metric: beside(given) for metric, beside in compared.items()} for name, given in outputs.items()}
+    judged_by = JUDGED_BY[test.task]
+    required = [metric for metric in compared if metric in selection.require and metric != judged_by]
+    if required and not selection.require.keys() & _OF[judged_by]:
+        judged_by = required[0]
+    some = next(iter(beside.values()))
+    figures = {metric: each.baseline for metric, each in some.items()}
+    if not test.class_names:
+        figures["r2"] = _r2_of_constant(training.labels.mean(), test.labels)
+    return Baseline(answers=answers, num_samples=len(test), metric=judged_by, figures=figures, beside=beside)
+
+
+def comparisons(training: EncodedSamples, test: EncodedSamples, confidence: float) -> tuple[str, dict[str, Compare]]:
+    """Return what the baseline answers, and metric -> function from a model's outputs to how it compares."""
+    return (_classes if test.class_names else _values)(training, test, confidence)
+
+
+_OF = {"accuracy": {"accuracy", "accuracy_drop"}, "rmse": {"rmse", "rmse_increase", "r2"}}
+"""Metric -> what a recipe may require that is about it: then it counts, whatever else is required."""
+
+
+def _classes(training: EncodedSamples, test: EncodedSamples, confidence: float) -> tuple[str, dict[str, Compare]]:
+    num_classes = len(test.class_names)
+    shares = np.bincount(training.labels, minlength=num_classes) / len(training)
+    most, labels = int(shares.argmax()), test.labels
+    counts = np.bincount(labels, minlength=num_classes)
+    constant_right, prior_losses = labels == most, log_losses(shares[None], labels)
+
+    def by_accuracy(outputs: np.ndarray) -> Beside:
+        right = outputs.argmax(1) == labels
+        gain = accuracy_drop(count_pairs(constant_right, right), confidence).negated
+        return Beside(value=float(right.mean()), baseline=float(constant_right.mean()), gain=gain)
+
+    def by_balance(outputs: np.ndarray) -> Beside:
+        right = np.bincount(labels[outputs.argmax(1) == labels], minlength=num_classes)
+        ours = balanced_accuracy(right, counts, confidence)
+        theirs = float(counts[most] > 0) / int((counts > 0).sum())
+        return Beside(value=ours.value, baseline=theirs, gain=_above(ours, theirs))
+
+    def by_loss(outputs: np.ndarray) -> Beside:
+        losses = log_losses(outputs, labels)
+        gain = resample_mean(prior_losses - losses).interval(confidence)
+        return Beside(value=float(losses.mean()), baseline=float(prior_losses.mean()), gain=gain)
+
+    words = f"always '{test.class_names[most]}', the most frequent class of training"
+    return words, {"accuracy": by_accuracy, "balanced_accuracy": by_balance, "log_loss": by_loss}
+
+
+def _values(training: EncodedSamples, test: EncodedSamples, confidence: float) -> tuple[str, dict[str, Compare]]:
+    mean, labels = float(training.labels.mean()), test.labels
+    from_mean, from_median = mean - labels, np.abs(np.median(training.labels) - labels)
+
+    def by_rmse(outputs: np.ndarray) -> Beside:
+        errors = outputs[:, 0].astype(np.float64) - labels
+        gain = resample_rmse_increase(from_mean, errors).interval(confidence).negated
+        return Beside(value=_root(errors), baseline=_root(from_mean), gain=gain)
+
+    def by_mae(outputs: np.ndarray) -> Beside:
+        errors = np.abs(outputs[:, 0].astype(np.float64) - labels)
+        gain = resample_mean(from_median - errors).interval(confidence)
+        return Beside(value=float(errors.mean()), baseline=float(from_median.mean()), gain=gain)
+
+    words = f"always {format_value('rmse', mean)}, the mean of the training labels"
+    return words, {"rmse": by_rmse, "mae": by_mae}
+
+
+def _above(interval: Interval, base: float) -> Interval:
+    moved = {name: getattr(interval, name) - base for name in ("value", "lower", "upper")}
+    return interval.model_copy(update=moved)
+
+
+def _root(errors: np.ndarray) -> float:
+    return float(np.sqrt((errors**2).mean()))
+
+
+def _r2_of_constant(constant: float, labels: np.ndarray) -> float:
+    total = float(((labels - labels.mean()) ** 2).sum())
+    return 1 - float(((labels - constant) ** 2).sum()) / total if total else 0.0
+
+
+def signed(metric: str, number: float) -> str:
+    """Return ``number`` of ``metric`` with its sign; there is no minus before a zero."""
+    return ("" if number < 0 else "+") + format_value(metric, number + 0.0)
+
+
+def _require(metric: str, better: Beside) -> str:
+    bound = "at_most" if metric in ("log_loss", "mae") else "at_least"
+    ours, theirs = (format_value(metric, value) for value in (better.value, better.baseline))
+    return (
+        f"by {metric} it is better ({ours} against {theirs}): where that is what counts, require it, such as "
+        f"selection.require: {{{metric}: {{{bound}: {theirs}}}}}"
+    )
