@@ -72,14 +72,14 @@ def test_from_takes_the_other_candidate_s_model() -> None:
 def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:
     pipeline = build(b=[STATIC], a=[FINETUNE])
     (judge,) = [node for node in pipeline.nodes if node.name == "judge_candidates"]
-    assert judge.inputs[2:] == ["r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
+    assert judge.inputs[2:] == ["r.baseline", "r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
 
 
 def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
     """Neither training nor compression sees what the verdict is about."""
     pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE, STATIC])
     readers = {node.func.__name__ for node in pipeline.nodes if "r.test_samples" in node.inputs}
-    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "write_report"}
+    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "compare_baseline", "write_report"}
     readers = {node.func.__name__ for node in pipeline.nodes if "raw.test" in node.inputs}
     assert readers == {"fingerprint_data", "describe_samples", "encode_samples", "challenge_champion", "crown_champion"}
 
