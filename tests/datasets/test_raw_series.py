@@ -64,6 +64,8 @@ def test_targets_and_renamed_classes(tmp_path: Path) -> None:
         ("1,2:3:yes\n", ":7: channels of unequal length (1, 2 steps)"),
         ("1:2:yes\n1:yes\n", ":8: 1 channels, but 2 in the lines before"),
         ("1,two:yes\n", ":7: what is no number (could not convert"),
+        ("1,1_0:yes\n", ":7: what is no number (could not convert string to float: '1_0')"),
+        ("1,9007199254740993:yes\n", ":7: what is no number (no 64-bit float is exactly 9007199254740993)"),
         ("1,1e400:yes\n", ":7: an infinite or too large number"),
         ("(0,1),(1,2):yes\n", ":7: values with timestamps"),
         ("1,2\n", ":7: no colon"),
@@ -144,6 +146,33 @@ def test_parquet_with_mistakes(tmp_path: Path) -> None:
     assert text.startswith(f"{tmp_path / 'x.parquet'}:2: a series of length 0 (a 0, b 0 steps); ")
     assert "x.parquet:3: channels of unequal length (a 2, b 1 steps)" in text
     assert "x.parquet:4: a series of length 0" in text
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_view(pa.int64()), pa.list_(pa.int64(), 2)]
+)
+def test_all_that_parquet_calls_a_list_is_read_exactly(tmp_path: Path, kind: pa.DataType) -> None:
+    table = {"a": pa.array([[2**53, 1], [None, 3]], kind), "label": ["x", "y"]}
+    parquet.write_table(pa.table(table), tmp_path / "x.parquet")
+    inputs = entry(tmp_path, channels=["a"]).load().inputs
+    np.testing.assert_array_equal(inputs[0], [[2.0**53], [1]])
+    np.testing.assert_array_equal(inputs[1], [[np.nan], [3]])
+    table["a"] = pa.array([[1, 2], [3, 2**53 + 1]], kind)
+    parquet.write_table(pa.table(table), tmp_path / "x.parquet")
+    text = error_of(entry(tmp_path, channels=["a"]))
+    assert text.startswith(
+        f"{tmp_path / 'x.parquet'}:2: column 'a' holds 9007199254740993, which is infinite, or no 64"
+    )
+
+
+def test_parquet_that_holds_no_series(tmp_path: Path) -> None:
+    write_parquet(tmp_path, a=[["1", "2"]], b=[[1.0, float("inf")]], c=[[[1]]], label=["x"])
+    assert "column 'a' is of type list<" in error_of(entry(tmp_path, channels=["a"]))
+    assert "x.parquet:1: column 'b' holds inf" in error_of(entry(tmp_path, channels=["b"]))
+    assert "column 'c' is of type list<" in error_of(entry(tmp_path, channels=["c"]))
+    twice = pa.table([pa.array([[1.0]])] * 2, names=["a", "a"])
+    parquet.write_table(twice, tmp_path / "x.parquet")
+    assert "column 'a' is there twice" in error_of(entry(tmp_path, channels=["a"]))
 
 
 def test_parquet_columns_and_regression(tmp_path: Path) -> None:

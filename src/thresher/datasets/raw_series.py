@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from thresher.datasets.frame.frame import Frame
-from thresher.datasets.frame.parquet import read_parquet_table
+from thresher.datasets.frame.parquet import read_parquet
 from thresher.datasets.frame.values import as_float64, decode, is_numeric
-from thresher.datasets.raw_base import Mistakes, RawSamples, number_places
+from thresher.datasets.raw_base import Mistakes, RawSamples
 from thresher.datasets.raw_belonging import BelongingOptions, take_belonging
 from thresher.datasets.raw_labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
-from thresher.datasets.raw_rows import parquet_labels
+from thresher.datasets.raw_rows import take_column
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.raw_ts import as_objects, read_ts
 from thresher.datasets.reader_options import Column, Columns, File, FileOptions
-from thresher.errors import DataError, nearest
+from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 
 
@@ -25,7 +24,8 @@ class TsSeriesOptions(FileOptions, ClassOptions, SplitOptions):
     """Of `TsSeries`."""
 
     file: File
-    """Relative to `path`. Its header says whether it is a regression (@targetLabel)."""
+    """Relative to `path`; may be compressed as .gz, .zst or .bz2. Its header says whether it is a regression
+    (@targetLabel)."""
     class_names: ClassList | ClassMapping | None = None
     """A mapping of label to name, or the names in the order of the labels' numbers from 0; without it those of
     @classLabel."""
@@ -62,11 +62,12 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
 
     def _read(self) -> Samples:
         (path,), options = self.paths, self.options
-        table = read_parquet_table(path, self._fix)
-        places = number_places(path, table.num_rows)
-        raw = parquet_labels(path, table, options.label)
-        columns = dict(zip(table.column_names, table.columns, strict=True))
-        values, ends = zip(*(_list_column(path, table, name) for name in options.channels), strict=True)
+        frame = read_parquet(path, self._fix)
+        if not len(frame.places):
+            raise DataError(f"{path}: holds no rows. Fix: {self._fix}")
+        places = frame.places
+        raw = take_column(frame, options.label, "the label", "make it text or numbers.")
+        values, ends = zip(*(_list_column(frame, name) for name in options.channels), strict=True)
         mistakes = Mistakes()
         for row, lengths in enumerate(np.stack([np.diff(end) for end in ends], axis=1)):
             if lengths.min() == 0 or lengths.min() != lengths.max():
@@ -79,31 +80,29 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
             as_objects(np.split(steps, ends[0][1:-1])),
             *label_samples(raw, options.classes, options.regression, places, options.missing_values),
             places,
-            *take_belonging(Frame(columns, places, path), options, options.missing_values),
+            *take_belonging(frame, options, options.missing_values),
             channel_names=tuple(options.channels),
         )
 
 
-def _list_column(path: Path, table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return all values of a column of lists, float64, and where each row's begin and the last ends, [N + 1]."""
-    import pyarrow as pa
+def _list_column(frame: Frame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return all values of a column of lists, float64, and where each row's begin and the last ends, [N + 1].
 
-    if name not in table.column_names:
-        raise DataError(f"{path}: no column '{name}' (a channel). {nearest(name, table.column_names)}")
-    column = decode(table.column(name))
+    Raises:
+        DataError: no such column, one of another type, a value that is infinite or that float64 does not hold.
+    """
+    column = decode(frame.column(name, "a channel"))
     if not _is_list(column.type) or not is_numeric(column.type.value_type):
-        raise DataError(f"{path}: column '{name}' is of type {str(column.type)[:80]}. Fix: lists of numbers.")
-    lists = column.cast(pa.large_list(column.type.value_type))
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    values, changed = as_float64(lists.flatten())
-    with np.errstate(over="ignore"):
-        wrong = np.flatnonzero(changed | np.isinf(values.astype(np.float32)))
+        raise DataError(f"{frame.source}: column '{name}' is of type {str(column.type)[:80]}. Fix: lists of numbers.")
+    # Not by a cast to one kind of list: of list views pyarrow 25 makes rubbish so. `flatten` leaves out null rows.
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    ends, steps = np.concatenate([[0], np.cumsum(lengths)]), column.flatten()
+    values, changed = as_float64(steps)
     mistakes = Mistakes()
-    for step in wrong.tolist():
-        row = int(np.searchsorted(ends, step, side="right"))
-        told = f"column '{name}' holds {lists.flatten()[step]}, which is infinite, or too large to be held exactly"
-        mistakes.add(f"{path}:{row}", told, "mend or remove the row.")
+    for step in np.flatnonzero(changed | np.isinf(values)).tolist():
+        row = int(np.searchsorted(ends, step, side="right")) - 1
+        what = f"column '{name}' holds {str(steps[step])[:60]}, which is infinite, or no 64-bit float exactly"
+        mistakes.add(frame.source.parent / frame.places[row], what, "mend or remove the row.")
     mistakes.refuse()
     return values, ends
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from thresher.datasets.frame.files import read_lines
+from thresher.datasets.frame.values import changes
 from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
 
@@ -134,4 +135,8 @@ def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
 def _number(text: str) -> float:
     if "_" in text:  # which Python takes for a separator of thousands
         raise ValueError(f"could not convert string to float: {text!r}")
-    return np.nan if text.strip() == MISSING else float(text)
+    if text.strip() == MISSING:
+        return np.nan
+    if changes(text):
+        raise ValueError(f"no 64-bit float is exactly {text.strip()[:60]}")
+    return float(text)
