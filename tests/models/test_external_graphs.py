@@ -20,7 +20,7 @@ from thresher.compression.quantize_static import QuantizeStatic, quantize_static
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoding
-from thresher.modalities.samples import EncodedSamples
+from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.models.external.config import ModelFile, OnnxModel
 from thresher.models.external.graphs import import_graph
 from thresher.models.external.imported import Imported
@@ -97,6 +97,10 @@ def digit(digits: Any) -> Classifier:
         ({"shape": [1, 64]}, {}),
         ({"shape": [1, 8, 8, 1], "reshape": (1, 64)}, {}),
         ({"shape": [4, 1, 8, 8], "reshape": (4, -1)}, {}),
+        # Paddle writes -1 for a length that is open; a batch of 0 is one as well.
+        ({"shape": [-1, 1, 8, 8]}, {}),
+        ({"shape": [-1, 1, -1, -1]}, {"layout": "channels_first"}),
+        ({"shape": [0, 8, 8, 1]}, {}),
         ({"shape": ["n", 1, "h", "w"]}, {"layout": "channels_first"}),
         ({"shape": ["n", 8, 8]}, {}),
         ({"shape": ["n", 1, 8, 8], "softmax": True}, {}),
@@ -334,3 +338,115 @@ def test_a_keras_model_is_taken_as_keras_exports_it(
     data = CalibrationData("int8", digit.encoder.model_input, training, 1)
     int8 = digit.answers(quantize_static(content, QuantizeStatic(calibration_samples=64), data))
     assert (int8.argmax(1) == validation.labels).mean() > found.value - 0.05
+
+
+def with_order(model: ModelProto, order: list[int]) -> ModelProto:
+    """Return ``model`` with its answers in another order."""
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    changed.graph.node[-1].output[0] = "straight"
+    changed.graph.initializer.append(numpy_helper.from_array(np.array(order, np.int64), "order"))
+    changed.graph.node.append(helper.make_node("Gather", ["straight", "order"], ["y"], axis=1))
+    return changed
+
+
+@pytest.mark.oddity("Verdict", "a model from elsewhere whose classes stand in another order", "said, with the order")
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6, 7, 9, 8], [9, 0, 1, 2, 3, 4, 5, 6, 7, 8]])
+def test_classes_in_another_order_are_said_and_the_advice_mends_it(digit: Classifier, order: list[int]) -> None:
+    straight = digit.write(["n", 64])
+    _, right = digit.imported(straight)
+    assert "another order" not in right.sentence
+    _, found = digit.imported(with_order(straight, order))
+    note = next(note for note in found.notes if "another order" in note)
+    assert f"In its order the accuracy would be {right.value:.4f}" in note
+    advice = tuple(note.partition("class_names: [")[2].rstrip("]").split(", "))
+    _, mended = digit.imported(with_order(straight, order), class_names=advice)
+    assert mended.value == right.value
+    assert not mended.notes
+    # Of a wrong order that the recipe says, too.
+    _, wrong = digit.imported(straight, class_names=tuple(str(label) for label in order))
+    assert f"class_names: [{', '.join('0123456789')}]" in " ".join(wrong.notes)
+
+
+def test_a_model_that_guesses_is_not_said_to_have_another_order(digit: Classifier) -> None:
+    model = digit.write(["n", 64])
+    noise = np.random.default_rng(1).normal(size=(64, 10)).astype(np.float32)
+    next(tensor for tensor in model.graph.initializer if tensor.name == "weights").CopyFrom(
+        numpy_helper.from_array(noise, "weights")
+    )
+    assert "another order" not in digit.imported(model)[1].sentence
+
+
+def test_the_validation_figure_of_an_imported_model_is_not_called_independent(digit: Classifier) -> None:
+    _, found = digit.imported(digit.write(["n", 64]))
+    count = len(digit.samples[1])
+    assert f"on {count:,} samples of data.train, which it may have been trained on" in found.sentence
+
+
+@pytest.mark.oddity("Verdict", "a model that answers a map for each image", "refused: one row of numbers is expected")
+@pytest.mark.parametrize("shape", [[-1, 10, 8, 8], [-1, 8, 8, 10], [-1, 8, 8]])
+def test_maps_are_no_classes(digit: Classifier, shape: list[int]) -> None:
+    model = digit.write(["n", 64])
+    tiles = helper.make_node("Tile", ["logits", "times"], ["many"])
+    maps = helper.make_node("Reshape", ["many", "map"], ["y"])
+    del model.graph.node[-1]
+    model.graph.node.extend([tiles, maps])
+    size = int(-np.prod(shape) // 10) or 1
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, max(1, size)], np.int64), "times"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "map"))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    if shape == [-1, 8, 8]:  # 64 answers of 64 pixels
+        model.graph.initializer.append(numpy_helper.from_array(np.eye(64, dtype=np.float32), "all"))
+        del model.graph.node[-2:]
+        model.graph.node.extend([helper.make_node("MatMul", ["flat", "all"], ["m"]),
+                                 helper.make_node("Reshape", ["m", "map"], ["y"])])  # fmt: skip
+    told = error_of(digit, model)
+    assert f"answers {shape[1:]} for one sample: maps or sequences, as of a segmentation" in told
+    assert "model.output_name" in told
+
+
+def error_of(digit: Classifier, model: ModelProto) -> str:
+    with pytest.raises(DataError) as caught:
+        digit.imported(model)
+    return str(caught.value)
+
+
+def coloured(order: str) -> tuple[Encoder, tuple[EncodedSamples, EncodedSamples], ModelProto]:
+    """Return red, green and blue images, and a model that takes [N, 3, 4, 4] in ``order`` and knows them apart."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(120) % 3
+    pixels = generator.integers(0, 90, (120, 3, 4, 4)).astype(np.uint8)
+    pixels[np.arange(120), labels] += 120
+    raw = Samples(pixels, labels.astype(np.int64), ("red", "green", "blue"))
+    encoder = modalities.fit_encoder(raw, ImageEncoding())
+    encoded = modalities.encode(encoder, raw)
+    weights = np.eye(3, dtype=np.float32)[:: -1 if order == "bgr" else 1]
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "axes"], ["means"], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["y"]),
+    ]
+    stored = [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(weights.copy(), "weights")]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 4, 4])
+    answers = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "colours", [given], [answers], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return encoder, (encoded, encoded), model
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_blue_first_is_said_by_the_recipe_and_noticed_where_it_is_not(order: str) -> None:
+    encoder, samples, model = coloured(order)
+    file = ModelFile("colours.onnx", model.SerializeToString())
+    found = {
+        said: import_graph(file, OnnxModel(path="colours.onnx", channel_order=said), encoder, samples)[1]
+        for said in ("rgb", "bgr")
+    }
+    other = "bgr" if order == "rgb" else "rgb"
+    assert found[order].value == 1.0 and not found[order].notes
+    assert found[other].value < 0.5
+    assert "With red and blue exchanged its accuracy is 1.0000 in place of 0.3333" in found[other].sentence
+
+
+def test_grey_images_have_no_order_of_channels(digit: Classifier) -> None:
+    with pytest.raises(DataError, match=r"channel_order: bgr is for 3 channels. Fix: leave channel_order out"):
+        digit.imported(digit.write(["n", 1, 8, 8]), channel_order="bgr")

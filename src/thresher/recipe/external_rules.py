@@ -64,5 +64,8 @@ def _modality_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
                 f"is for {' and '.join(SCALED)}, and data.modality is {parts.modality}",
                 "Leave it out.",
             )
+    if parts.modality != "image" and model.channel_order != "rgb":
+        what = f"is for image, and data.modality is {parts.modality}"
+        yield ("model", "channel_order"), what, "Leave it out."
     if parts.modality != "tabular" and model.rows != "raw":
         yield ("model", "rows"), f"is for tabular, and data.modality is {parts.modality}", "Leave it out."

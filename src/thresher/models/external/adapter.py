@@ -109,6 +109,10 @@ def _adapt_images(adapter: Adapter, image: ImageInput) -> None:
     if flat:
         shapes = dict.fromkeys(shapes, (channels * height * width,))
     layout = _choose_layout(adapter, shapes, size, fix)
+    if adapter.config.channel_order == "bgr":
+        if channels != 3:
+            raise adapter.refuse(f"{size}; channel_order: bgr is for 3 channels", "leave channel_order out.")
+        adapter.add("Gather", adapter.constant([2, 1, 0], np.int64), axis=1)
     if adapter.dtype in INTEGERS:
         _refuse_scaling(adapter)
     else:

@@ -61,6 +61,12 @@ def understand(outputs: np.ndarray, class_names: tuple[str, ...], config: GraphM
         DataError: another number of classes, or not what the recipe says.
     """
     width = int(np.prod(outputs.shape[1:]))
+    if sum(length != 1 for length in outputs.shape[1:]) > 1:
+        what = f"answers {list(outputs.shape[1:])} for one sample: maps or sequences, as of a segmentation"
+        raise DataError(
+            f"{file}: {what}, and one row of numbers is expected. Fix: name another output by model.output_name, or "
+            "export the model with one answer a sample."
+        )
     if not np.isfinite(outputs.astype(np.float64)).all():
         raise DataError(f"{file}: answers real samples with no finite number. Fix: model.scale, mean and std.")
     if not class_names:

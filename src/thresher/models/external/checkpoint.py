@@ -17,7 +17,7 @@ from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput
 from thresher.modalities.outputs import ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.external.config import Checkpoint, ModelFile
-from thresher.models.external.imported import Imported, score
+from thresher.models.external.imported import Imported, doubt_order, score
 from thresher.models.network import Network, NetworkSpec
 
 Weights = dict[str, torch.Tensor]
@@ -49,7 +49,8 @@ def import_checkpoint(
     _refuse_differences(body, network.body.state_dict(), config, file.name)
     network.body.load_state_dict(body, strict=False)
     network.eval()
-    metric, value, baseline = score(_predict(network, validation), validation)
+    outputs = _predict(network, validation)
+    metric, value, baseline = score(outputs, validation)
     found = Imported(
         file=config.path,
         sha256=hashlib.sha256(file.content).hexdigest(),
@@ -59,10 +60,11 @@ def import_checkpoint(
         value=value,
         baseline=baseline,
         num_samples=len(validation),
+        notes=tuple(filter(None, [doubt_order(outputs, validation, "class_names in the catalog")])),
     )
     if not found.is_informative:
         doubt = f"It is no better than guessing ({baseline:.4f}): check mean, std, and the order of the classes"
-        found = found.model_copy(update={"notes": (doubt,)})
+        found = found.model_copy(update={"notes": (*found.notes, doubt)})
     return network, found
 
 

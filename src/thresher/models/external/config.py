@@ -56,6 +56,9 @@ class GraphModel(Config):
     mean: Channels = (0.0,)
     """One for all channels, or one for each."""
     std: Scales = (1.0,)
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    """Images of three channels: bgr for a graph that takes blue first, as OpenCV and Caffe give it. mean and std are in
+    the graph's own order."""
     rows: Literal["raw", "encoded"] = "raw"
     """raw: the graph takes the table's own numbers in the table's order, NaN where one is missing.
     encoded: it takes rows as Thresher's encoder makes them."""

@@ -114,7 +114,7 @@ def _check_opsets(model: ModelProto, name: str) -> None:
 
 
 def _tidy(model: ModelProto) -> None:
-    """Make inputs those alone that a caller gives, and name every operator once."""
+    """Make inputs those alone that a caller gives, open lengths that are none, and name every operator once."""
     stored = {tensor.name for tensor in model.graph.initializer}
     given = [value for value in model.graph.input if value.name not in stored]
     del model.graph.input[:]
@@ -125,7 +125,18 @@ def _tidy(model: ModelProto) -> None:
             node.name = f"{node.op_type}_{number}"
         taken.add(node.name)
     model.ir_version = max(model.ir_version, 8)
+    _open_lengths(model.graph)
     _drop_zip_maps(model.graph)
+
+
+def _open_lengths(graph: GraphProto) -> None:
+    """Leave open what exporters write as -1 (Paddle's among them), and a batch of 0: no tensor has such a length."""
+    given = {value.name for value in graph.input}
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        for place, axis in enumerate(value.type.tensor_type.shape.dim):
+            batch_of_none = axis.dim_value == 0 and place == 0 and value.name in given
+            if axis.HasField("dim_value") and (axis.dim_value < 0 or batch_of_none):
+                axis.dim_param = "batch" if place == 0 else f"{value.name}_{place}"
 
 
 def _drop_zip_maps(graph: GraphProto) -> None:

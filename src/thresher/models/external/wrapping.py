@@ -12,13 +12,14 @@ from onnx import ModelProto, compose, helper, numpy_helper
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.encoder import Encoder
+from thresher.modalities.inputs import ImageInput
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.external.adapter import build_adapter
 from thresher.models.external.answers import Answers, build_tail, choose_output, say, understand
 from thresher.models.external.batch import describe, free_batch, names_of
 from thresher.models.external.config import GraphModel, ModelFile
-from thresher.models.external.imported import Imported, score
+from thresher.models.external.imported import Imported, doubt_channels, doubt_order, score
 from thresher.models.external.reading import opset_of
 from thresher.models.external.running import alike, run, saying_where
 from thresher.onnx_graph import optimize_portably
@@ -26,6 +27,8 @@ from thresher.onnx_graph import optimize_portably
 SAMPLES = 64
 """Real ones that show what the graph answers."""
 SCORED = 64
+TRIED = 512
+"""Samples on which it is tried whether the graph wants blue first."""
 """Samples in one call while it is scored."""
 EXPORT_FIX = "check the model with `onnxruntime` alone, and export it again."
 
@@ -68,7 +71,9 @@ def wrap_graph(
     with saying_where(file, EXPORT_FIX):
         whole, notes = _optimize(whole, name, output.name, inputs)
         outputs = _predict(whole, name, output.name, encoder, validation)
+        colours = _doubt_channels(whole, (name, output.name), encoder, validation, outputs)
     metric, value, baseline = score(outputs, validation)
+    doubts = tuple(filter(None, (doubt_order(outputs, validation, "model.class_names", parts.answers.order), colours)))
     found = Imported(
         file=config.path,
         sha256=hashlib.sha256(source.content + (source.beside or b"")).hexdigest(),
@@ -79,13 +84,13 @@ def wrap_graph(
         value=value,
         baseline=baseline,
         num_samples=len(validation),
-        notes=notes,
+        notes=(*notes, *doubts),
     )
     if not found.is_informative:
         doubt = (
             f"It is no better than {_ignorant(metric)} ({baseline:.4f}): check scale, mean, std, layout, class_names"
         )
-        found = found.model_copy(update={"notes": (*notes, doubt)})
+        found = found.model_copy(update={"notes": (*found.notes, doubt)})
     return whole, found
 
 
@@ -169,6 +174,18 @@ def _predict(content: bytes, name: str, output: str, encoder: Encoder, samples: 
     starts = range(0, len(samples), SCORED)
     batches = [encoder.model_input.trim(samples.inputs[start : start + SCORED]) for start in starts]
     return np.concatenate([run(content, name, batch, output, len(batch)) for batch in batches])
+
+
+def _doubt_channels(
+    content: bytes, names: tuple[str, str], encoder: Encoder, samples: EncodedSamples, outputs: np.ndarray
+) -> str:
+    """Return whether the graph answers better where red and blue are exchanged, on as many samples as are tried."""
+    given = encoder.model_input
+    if not isinstance(given, ImageInput) or given.channels != 3 or not samples.class_names:
+        return ""
+    some = samples.take(np.arange(min(len(samples), TRIED)))
+    exchanged = some.with_inputs(np.ascontiguousarray(some.inputs[:, ::-1]))
+    return doubt_channels(outputs[: len(some)], _predict(content, *names, encoder, exchanged), some)
 
 
 def _ignorant(metric: str) -> str:
