@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import subprocess
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from thresher.serving.bundle import Bundle
 
 IMAGES = np.random.default_rng(2).integers(0, 256, (20, 8, 6), np.uint8)
 BLANK = [[0] * 6] * 8
+JSON = {"Content-Type": "application/json"}
 
 
 def file_of(image: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
@@ -205,6 +207,29 @@ def test_large_body_is_refused_declared_or_not(call: Caller, monkeypatch: pytest
         assert response.status_code == 413
         assert response.headers["connection"] == "close"
     assert num_read <= 12
+
+
+def test_a_body_whose_turn_to_be_decoded_comes_too_late_is_told(call: Caller) -> None:
+    """Large bodies are decoded one after another: what waited longer than a request may is not even begun."""
+
+    async def work() -> list[httpx.Response]:
+        body = json.dumps({"images": IMAGES.tolist()}).ljust(body_module.LARGE_BODY_BYTES)
+        held = threading.Event()
+        first = asyncio.ensure_future(body_module.decode_beside(lambda: held.wait(20), body_module.LARGE_BODY_BYTES))
+        late = [asyncio.ensure_future(call.client.post("/predict", content=body, headers=JSON)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        held.set()
+        await first
+        return await asyncio.gather(*late)
+
+    before, call.predictor.timeout = call.predictor.timeout, 0.01
+    try:
+        responses = call.runner.run(work())
+    finally:
+        call.predictor.timeout = before
+    for response in responses:
+        assert response.status_code == 504
+        assert "before the body could be decoded" in response.json()["error"]
 
 
 def test_overload_says_when_to_come_back(bundle: Bundle) -> None:

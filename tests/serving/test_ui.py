@@ -87,7 +87,7 @@ def test_it_shows_the_models_answer_and_what_mattered(watched: Watched, served: 
     if modality == "series":  # channels are called what the data calls them
         for name in CHANNEL_NAMES:
             expect(page.locator("#mattered")).to_contain_text(name)
-            expect(page.locator(".hint")).to_contain_text(name)
+            expect(page.locator("#input .hint")).to_contain_text(name)
         expect(page.locator("svg.plot title").first).to_have_text(CHANNEL_NAMES[0])
     assert watched.wrong == []
 
@@ -224,3 +224,24 @@ def test_a_service_that_has_gone_is_said(browser: Browser, bundle: Bundle) -> No
     watched.page.get_by_role("button", name="Predict").click()
     expect(watched.page.get_by_role("alert")).to_contain_text("cannot be reached")
     watched.page.context.close()
+
+
+def test_an_explanation_of_a_sure_answer_says_so_and_shows_digits(browser: Browser) -> None:
+    encoder = make_encoder("tabular")
+    service = LiveService(Bundle(make_sum_onnx(encoder.model_input, 3), encoder, make_info()))
+    watched = Watched(browser, service)
+    page = watched.page
+    told = {"target": "low", "probability": 0.999999, "num_copies": 3, "importance": [], "method": "occlusion"}
+    parts = [{"name": "age", "importance": 0.0000021}, {"name": "job", "importance": -0.0000004}]
+    shown = page.evaluate(
+        """async ([told, parts]) => {
+            const { showMattered } = await import("./ui/result.js");
+            return showMattered(told, parts, 5).map((element) => element.innerText).join("\\n");
+        }""",
+        [told, parts],
+    )
+    assert "No part by itself changes this answer" in shown
+    assert "+0.00021" in shown
+    assert "\u22120.00004" in shown
+    page.context.close()
+    service.close()

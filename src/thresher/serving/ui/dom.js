@@ -46,6 +46,8 @@ export function acceptDrops(element, dropped) {
 }
 
 // Numbers as a person reads them: four digits that count.
+const MOST_DIGITS = 8;
+
 export function shorten(number) {
   const size = Math.abs(number);
   if (number === 0) return "0";
@@ -55,10 +57,12 @@ export function shorten(number) {
 
 export const percent = (share) => `${(100 * share).toFixed(1)}\u202f%`;
 
-// Where the change is of a probability, points of a percent; of a value, the value's own unit.
-export function signed(change, isShare) {
+// Where the change is of a probability, points of a percent, with as many digits as tell the most of them from nothing; of a
+// value, the value's own unit.
+export function signed(change, isShare, most = 1) {
   const sign = change > 0 ? "+" : change < 0 ? "\u2212" : "";
-  return sign + (isShare ? (100 * Math.abs(change)).toFixed(1) : shorten(Math.abs(change)));
+  const digits = most > 0 ? Math.min(MOST_DIGITS, Math.max(1, 1 - Math.floor(Math.log10(100 * most)))) : 1;
+  return sign + (isShare ? (100 * Math.abs(change)).toFixed(digits) : shorten(Math.abs(change)));
 }
 
 export const largest = (numbers) => numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);

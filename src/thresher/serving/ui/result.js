@@ -3,6 +3,7 @@
 import { largest, make, percent, shorten, signed } from "./dom.js";
 
 const MAX_BARS = 10;
+const UNMOVED = 0.001;
 
 export function showAnswer(answer, { milliseconds, document, requestId }) {
   const shown = answer.probabilities ? classes(answer) : [make("p", { className: "headline" }, shorten(answer.value))];
@@ -31,11 +32,12 @@ function classes({ label, probabilities }) {
 export function showMattered(explanation, parts, milliseconds) {
   const isShare = explanation.target !== undefined;
   const ofWhat = isShare ? `\u201c${explanation.target}\u201d (${percent(explanation.probability)})` : `the value ${shorten(explanation.value)}`;
-  const most = largest(parts.map((part) => part.importance)) || 1;
+  const largestChange = largest(parts.map((part) => part.importance));
+  const most = largestChange || 1;
   const sorted = [...parts].sort((a, b) => Math.abs(b.importance) - Math.abs(a.importance));
   const rows = sorted.map(({ name, note, importance }) => {
     const share = Math.abs(importance) / most / 2;
-    const row = bar(name, signed(importance, isShare), importance < 0 ? 0.5 - share : 0.5, share, note);
+    const row = bar(name, signed(importance, isShare, largestChange), importance < 0 ? 0.5 - share : 0.5, share, note);
     row.classList.add(importance < 0 ? "against" : "for");
     return row;
   });
@@ -45,6 +47,7 @@ export function showMattered(explanation, parts, milliseconds) {
       make("span", {}, make("i", { className: "for" }), isShare ? "speaks for it" : "raises it"),
       make("span", {}, make("i", { className: "against" }), isShare ? "speaks against it" : "lowers it"),
       make("span", {}, isShare && parts.length ? "in percentage points" : "")),
+    ...(isShare && largestChange < UNMOVED ? [make("p", { className: "hint" }, "No part by itself changes this answer by 0.1 percentage points: the others are enough for it.")] : []),
     ...firstOf(rows, "bars signed", "parts"),
     meta([`${explanation.num_copies} copies with a part left out each, in ${milliseconds.toFixed(0)} ms`]),
   ];
