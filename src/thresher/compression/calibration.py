@@ -15,37 +15,40 @@ CALIBRATION_BATCH = 64
 """The most samples in one call."""
 
 
-def choose_calibration_inputs(count: int, data: CalibrationData) -> np.ndarray:
+def choose_calibration_inputs(count: int, data: CalibrationData, draw: int = 0) -> np.ndarray:
     """Return ``count`` inputs [N, ...] drawn without replacement from the validated training samples, by the seed.
+
+    Another ``draw`` gives other ones.
 
     They are as long as the longest of them; all samples where there are fewer.
 
     Raises:
         CompressionError: there is no training sample.
     """
-    return data.input.trim(data.training_samples.inputs[_drawn(count, data)])
+    return data.input.trim(data.training_samples.inputs[_drawn(count, data, draw)])
 
 
-def choose_held_inputs(count: int, used: int, data: CalibrationData) -> np.ndarray:
+def choose_held_inputs(count: int, used: int, data: CalibrationData, draw: int = 0) -> np.ndarray:
     """Return other inputs than the ``used`` ones of `choose_calibration_inputs`, ``count`` of them at most.
 
     The same ones where nothing else is left.
     """
-    rest = np.setdiff1d(np.arange(len(data.training_samples)), _drawn(used, data))
+    rest = np.setdiff1d(np.arange(len(data.training_samples)), _drawn(used, data, draw))
     if len(rest) == 0:
-        return choose_calibration_inputs(count, data)
+        return choose_calibration_inputs(count, data, draw)
     chosen = np.random.default_rng(data.seed + 1).choice(rest, min(count, len(rest)), replace=False)
     return data.input.trim(data.training_samples.inputs[np.sort(chosen)])
 
 
-def _drawn(count: int, data: CalibrationData) -> np.ndarray:
+def _drawn(count: int, data: CalibrationData, draw: int) -> np.ndarray:
     total = len(data.training_samples)
     if total == 0:
         raise CompressionError(
             f"{data.candidate}: there are no training samples to read ranges from; at least 1 is needed. "
             "Give the training split more data."
         )
-    return np.sort(np.random.default_rng(data.seed).choice(total, min(count, total), replace=False))
+    random = np.random.default_rng([data.seed, draw] if draw else data.seed)
+    return np.sort(random.choice(total, min(count, total), replace=False))
 
 
 def trace_of(inputs: np.ndarray, data: CalibrationData) -> dict[str, str]:

@@ -33,6 +33,8 @@ class CalibrationData:
     """What is timed, is timed at these."""
     threads: int = 1
     """Of a session that is timed."""
+    validation_samples: EncodedSamples | None = None
+    """On which choices are made; no ranges are read from them. Without them the first of all choices is taken."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import product
 from typing import Literal, get_args
 
@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from thresher.compression.calibration import choose_calibration_inputs, choose_held_inputs, trace_of
+from thresher.compression.calibration_choice import METHODS, Way, choose_calibration
 from thresher.compression.data import CalibrationData
 from thresher.compression.float_layers import keep_in_float
 from thresher.compression.integer import Calibration, IntegerFormat, Quantizer, Sign, open_quantizer
@@ -37,8 +38,11 @@ class QuantizeStatic(Config):
     kind: Literal["quantize_static"] = "quantize_static"
     calibration_samples: int = Field(default=512, ge=1, le=1_000_000)
     """Training samples that the activations' ranges are read from; all of them where there are fewer."""
-    calibration: Calibration = "minmax"
-    """How a range is read from them."""
+    calibration: Calibration | Literal["auto"] = "auto"
+    """How a range is read from them; auto: minmax or percentile, whichever harms the answers on the validation split
+    less."""
+    draws: int = Field(default=3, ge=1, le=100)
+    """How many draws of calibration samples are tried; the one that harms those answers least is taken."""
     per_channel: bool = True
     """One scale for each output channel of a weight, not one for all."""
     symmetric: bool = False
@@ -86,17 +90,35 @@ def quantize_static(onnx_file: bytes, config: QuantizeStatic, data: CalibrationD
     """
     import onnx
 
-    inputs = choose_calibration_inputs(config.calibration_samples, data)
-    with open_quantizer(onnx_file, config.calibration, inputs, data) as quantizer:
-        named = () if config.keep_float == "auto" else config.keep_float
-        kept = match_layers(named, quantizable_layers(quantizer.model), f"{data.candidate}: {config.kind}.keep_float")
+    way, words = _choose_calibration(onnx_file, config, data)
+    inputs = choose_calibration_inputs(config.calibration_samples, data, way.draw)
+    with open_quantizer(onnx_file, way.method, inputs, data) as quantizer:
+        kept = _named(config, quantizer, data)
         form, unpacked = _choose_format(config, quantizer, kept, inputs, data)
         if config.keep_float == "auto":
-            kept = _most_harmful(config, quantizer, form, unpacked, onnx_file, data)
+            held = choose_held_inputs(HELD_SAMPLES, config.calibration_samples, data, way.draw)
+            kept = _most_harmful(config, quantizer, form, unpacked, damage_on(onnx_file, held, data))
         model = onnx.load_from_string(_quantize(quantizer, form, kept, unpacked))
     check_quantized(model, config.kind, data)
-    write_calibration(model, trace_of(inputs, data))
+    write_calibration(model, {**trace_of(inputs, data), **({"chosen": words} if words else {})})
     return bytes(model.SerializeToString())
+
+
+def _choose_calibration(onnx_file: bytes, config: QuantizeStatic, data: CalibrationData) -> tuple[Way, str]:
+    """Return how ranges are read, as judged by files of the first format, and what there is to say of the choice."""
+
+    def quantize(quantizer: Quantizer) -> bytes:
+        unpacked = _convolutions(quantizer, _ways(config)[0])
+        return _quantize(quantizer, _formats(config)[0], _named(config, quantizer, data), unpacked)
+
+    methods = METHODS if config.calibration == "auto" else (config.calibration,)
+    return choose_calibration(onnx_file, methods, config.draws, config.calibration_samples, quantize, data)
+
+
+def _named(config: QuantizeStatic, quantizer: Quantizer, data: CalibrationData) -> set[str]:
+    """Return the layers that the recipe keeps in float by their names."""
+    named = () if config.keep_float == "auto" else config.keep_float
+    return match_layers(named, quantizable_layers(quantizer.model), f"{data.candidate}: {config.kind}.keep_float")
 
 
 def _quantize(quantizer: Quantizer, form: IntegerFormat, kept: Collection[str], unpacked: Collection[str]) -> bytes:
@@ -158,14 +180,12 @@ def _most_harmful(
     quantizer: Quantizer,
     form: IntegerFormat,
     unpacked: Collection[str],
-    onnx_file: bytes,
-    data: CalibrationData,
+    damage: Callable[[bytes], float],
 ) -> set[str]:
-    held = choose_held_inputs(HELD_SAMPLES, config.calibration_samples, data)
     kept, remaining = choose_float_layers(
         [name for name in quantizable_layers(quantizer.model) if name not in unpacked],
         lambda names: _quantize(quantizer, form, names, unpacked),
-        damage_on(onnx_file, held, data),
+        damage,
         config.max_damage,
         config.max_float_layers,
     )

@@ -114,6 +114,8 @@ def chain_lines(account: Account) -> dict[str, list[str]]:
     lines = {name: list(steps) for name, steps in account.chains.items()}
     for name, calibration in account.calibration.items():
         said = f"calibrated on {int(calibration['samples']):,} training samples, SHA-256 {calibration['sha256']}"
+        if chosen := calibration.get("chosen"):
+            said += f"; {chosen}"
         lines.setdefault(name, []).append(said)
     return lines
 

@@ -72,6 +72,7 @@ def quantize_onnx(
     onnx_file: bytes,
     encoder: AnyEncoder,
     training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
     candidate: NamedCandidate,
     seed: int,
     threads: int = 1,
@@ -86,7 +87,8 @@ def quantize_onnx(
         return candidate
 
     def make() -> bytes:
-        data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, tuple(batch_sizes), threads)
+        timed = (tuple(batch_sizes), threads)
+        data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, *timed, validation_samples)
         with PROCESS_STATE:
             return apply_steps(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
 

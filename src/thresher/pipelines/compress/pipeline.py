@@ -61,7 +61,8 @@ def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[No
         nodes.append(stage_node(export_network, exported, source, tags, key))
     if changes_file:
         timed = [f"params:{name}.evaluation.{setting}" for setting in ("threads", "batch_sizes")]
-        inputs = [source, *data, steps, f"params:{name}.training.seed", *(timed if candidate.is_timed else [])]
+        samples = [*data, f"{name}.validation_samples"]
+        inputs = [source, *samples, steps, f"params:{name}.training.seed", *(timed if candidate.is_timed else [])]
         tagged = [*tags, TIMED] if candidate.is_timed else tags
         nodes.append(stage_node(quantize_onnx, inputs, f"{own}.onnx", tagged, key))
     return nodes
