@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message
+from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, tell
 from thresher.modalities.description import describe
 from thresher.modalities.samples import Samples
 from thresher.modalities.table import Table
@@ -435,6 +435,19 @@ def test_rows_of_train_are_found_with_columns_in_another_order() -> None:
     parts = [describe(part, split, TabularEncoding()) for split, part in (("train", train), ("test", test))]
     table = add_leak_column(pd.concat(parts, ignore_index=True))
     assert table[LEAK_COLUMN].notna().sum() == 15
+
+
+def test_a_row_that_leaks_does_not_make_each_column_tell_the_label() -> None:
+    columns = {name: np.tile(np.random.default_rng(seed).random(60), 2) for name, seed in (("x", 5), ("z", 6))}
+    columns = {name: values[:90] for name, values in columns.items()}
+    assert warnings(columns, np.tile(LABELS[:60], 2)[:90]) == []
+
+
+def test_what_a_kept_contract_left_out_is_told(report: ContractReport) -> None:
+    told = tell(report.model_copy(update={"results": report.results[:1], "warnings": ["w"], "information": ["i"]}))
+    assert told[0].startswith("Contract: expect_column_values_to_be_in_set: {column: state, value_set: [")
+    assert told[0].endswith("Holds for all 40 samples. 20 more are missing and not looked at.")
+    assert told[1:] == ["Contract, warning: w", "i"]
 
 
 def test_results_say_what_they_demand(report: ContractReport) -> None:

@@ -110,8 +110,12 @@ def failure_message(report: ContractReport) -> str:
 
 def tell(report: ContractReport) -> list[str]:
     """Return what is worth a look though the contract holds, a sentence each."""
+    partly = [
+        result for result in report.results if result.origin == "recipe" and result.success and result.num_missing
+    ]
     broken = [f"Contract, {result.severity}: {result}: {result.message}" for result in report.failed]
-    return [*broken, *(f"Contract, warning: {sentence}" for sentence in report.warnings), *report.information]
+    looked = [f"Contract: {result}: {result.message}" for result in partly]
+    return [*broken, *looked, *(f"Contract, warning: {sentence}" for sentence in report.warnings), *report.information]
 
 
 def require(report: ContractReport) -> ContractReport:
