@@ -19,7 +19,7 @@ from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.report.account import Account
 from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_verdict, quality_bounds
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.table import verdict_columns, verdict_markdown, verdict_rows
+from thresher.evaluation.table import markdown_table, verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict, judge
 from thresher.failed import Failed
 from thresher.modalities.fingerprint import fingerprint
@@ -241,3 +241,37 @@ def test_the_fingerprint_says_what_the_inputs_are(modality: str, words: str) -> 
     samples = make_samples(modality)
     said = fingerprint(samples, samples).inputs
     assert said == words or re.fullmatch(words, said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(2)>",
+        "a|b",
+        "*a*",
+        "`a`",
+        "[a](b)",
+        "&lt;",
+        "\\",
+        "a_b $x$ 50% =",
+    ],
+)
+def test_a_name_is_shown_as_it_is_in_markdown(name: str) -> None:
+    from html.parser import HTMLParser
+
+    from markdown_it import MarkdownIt
+
+    shown: list[str] = []
+    tags: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            tags.append(tag)
+
+        def handle_data(self, data: str) -> None:
+            shown.append(data)
+
+    Reader().feed(MarkdownIt("commonmark").enable("table").render(markdown_table(["name"], [(f"label={name}",)])))
+    assert f"label={name}" in shown
+    assert set(tags) == {"table", "thead", "tbody", "tr", "th", "td"}

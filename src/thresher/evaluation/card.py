@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thresher.evaluation.report import facts, measured
 from thresher.evaluation.report.account import Account
-from thresher.evaluation.table import markdown_table, verdict_markdown
+from thresher.evaluation.table import markdown_table, markdown_text, verdict_markdown
 
 CARD = """# {name}
 
@@ -56,8 +56,8 @@ def model_card(account: Account) -> str:
         conditions=facts.conditions(account),
         requirements=_list("The recipe requires:", facts.requirements(account)) or "The recipe requires nothing else.",
         data=markdown_table(("split", "samples", "SHA-256"), facts.data_rows(account)),
-        inputs=account.fingerprint.inputs,
-        labels=facts.label_words(account),
+        inputs=markdown_text(account.fingerprint.inputs),
+        labels=markdown_text(facts.label_words(account)),
         training=facts.training_words(account),
         chains=_chains(account),
         judged=_judged(account),
@@ -93,4 +93,4 @@ def _judged(account: Account) -> str:
 def _list(title: str, lines: list[str]) -> str:
     if not lines:
         return ""
-    return "\n".join([*([title, ""] if title else []), *(f"- {line}" for line in lines)])
+    return "\n".join([*([title, ""] if title else []), *(f"- {markdown_text(line)}" for line in lines)])

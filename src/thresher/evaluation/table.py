@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from thresher.evaluation.baseline import JUDGED_BY, ROW, Baseline, signed
@@ -17,6 +18,8 @@ QUALITY_COLUMNS = {
 """By task."""
 COST_COLUMNS = {"size": "size_bytes", "MACs": "macs", "p50": "latency_ms_p50", "p99": "latency_ms_p99"}
 """Column -> the metric in it."""
+MARKUP = re.compile(r"[\\`*<]|&(?=[#\w])|(?<=\])\(")
+"""What Markdown would not show; names of classes and columns may hold anything."""
 LAST_COLUMNS = ("verdict", "reason")
 
 
@@ -43,8 +46,13 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return "\n".join("| " + " | ".join(map(_cell, cells)) + " |" for cells in lines)
 
 
+def markdown_text(text: str) -> str:
+    """Return ``text`` in one line so that Markdown shows it as it is: no tags, emphasis, code, links or entities."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return markdown_text(text).replace("|", "\\|")
 
 
 def _cost_columns(verdict: Verdict) -> dict[str, str]:
