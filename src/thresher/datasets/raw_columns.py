@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +35,11 @@ TOO_LARGE = "name the column under 'categorical' if it is an id, or under 'drop'
 NO_DATE = "mend the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
 ONE_SYMBOL = "bring the column to one unit."
 
-THOUSANDS, MANY_POINTS = r"^[+-]?[1-9]\d{0,2}\.\d{3}$", 5
+THOUSANDS, MANY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$"), 5
 """Where all points of a column stand so, beside numbers without one, and in so many, they may divide thousands."""
-LEADING_ZERO = r"^[+-]?0\d"
+LEADING_ZERO = re.compile(r"[+-]?0\d")
+LOOKED_AT = 1000
+"""Rows in which zeros before numbers are looked for."""
 
 
 @dataclass(frozen=True)
@@ -169,21 +172,20 @@ class _Reading:
 
     def _look_at_digits(self, name: str, column: Any) -> None:
         """Refuse points that may divide thousands, and say that zeros before numbers are lost."""
-        from pyarrow import compute
-
-        given = column.filter(compute.not_equal(column, ""))
-        dotted = given.filter(compute.match_substring(given, "."))
-        if 0 < len(dotted) < len(given):
-            groups = compute.all(compute.match_substring_regex(dotted, THOUSANDS)).as_py()
-            if groups and len(dotted.unique()) >= MANY_POINTS:
-                told = f"column '{name}' holds numbers such as '{dotted[0]}', whose point may divide thousands"
-                fix = f"'decimal: \",\"' and 'thousands: \".\"' if it does, else 'numeric: [{name}]'"
-                self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
-        zeros = given.filter(compute.match_substring_regex(given, LEADING_ZERO))
-        if len(zeros):
-            told = f"column '{name}' is read as numbers: '{zeros[0]}' loses its zeros"
+        first = [text for text in column.slice(0, LOOKED_AT).to_pylist() if text]
+        zeros = next((text for text in first if LEADING_ZERO.match(text)), None)
+        if zeros is not None:
+            told = f"column '{name}' is read as numbers: '{zeros}' loses its zeros"
             fix = f"If these are codes, say 'categorical: [{name}]'; else 'numeric: [{name}]'"
             logging.getLogger(__name__).warning("%s: %s. %s, in the catalog.", self._frame.source, told, fix)
+        if not all(THOUSANDS.match(text) for text in first if "." in text):
+            return
+        given = [text for text in column.to_pylist() if text]
+        dotted = {text for text in given if "." in text}
+        if all(map(THOUSANDS.match, dotted)) and len(dotted) >= MANY_POINTS and any("." not in text for text in given):
+            told = f"column '{name}' holds numbers such as '{min(dotted)}', whose point may divide thousands"
+            fix = f"'decimal: \",\"' and 'thousands: \".\"' if it does, else 'numeric: [{name}]'"
+            self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
 
     def _note_wrong(self, name: str, texts: np.ndarray, wrong: set[str]) -> None:
         if not wrong:
