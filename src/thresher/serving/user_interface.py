@@ -93,7 +93,7 @@ def _read_files() -> dict[str, bytes]:
 
 
 def _image(encoder: ImageEncoder) -> dict[str, Any]:
-    return {name: getattr(encoder, name) for name in ("channels", "height", "width", "mean")}
+    return {name: getattr(encoder, name) for name in ("channels", "height", "width", "mean", "background")}
 
 
 def _text(encoder: TextEncoder) -> dict[str, Any]:

@@ -6,7 +6,7 @@ const PAD_PIXELS = 336;
 const STROKES_ACROSS = 11;
 
 export function createInput(model, { ready, problem }) {
-  const { width, height, channels, mean } = model.input;
+  const { width, height, channels, mean, background } = model.input;
   const isDark = mean.reduce((sum, one) => sum + one, 0) / mean.length < 128;
   const scale = Math.max(1, Math.ceil(PAD_PIXELS / Math.max(width, height)));
   const ground = channels === 1 && isDark ? "#000000" : "#ffffff";
@@ -73,6 +73,9 @@ export function createInput(model, { ready, problem }) {
     const ratio = Math.min(pad.width / image.width, pad.height / image.height);
     const [across, down] = [image.width * ratio, image.height * ratio];
     clear();
+    // What lies below transparent pixels is what the service would lay there.
+    context.fillStyle = background ? `rgb(${background.join(" ")})` : ground;
+    context.fillRect((pad.width - across) / 2, (pad.height - down) / 2, across, down);
     // An image that is small enough already keeps its very pixels.
     context.imageSmoothingEnabled = image.width > width || image.height > height;
     context.imageSmoothingQuality = "high";
