@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
+from safetensors.numpy import save_file
 
 from thresher.__main__ import thresher
 from thresher.catalog.check import CheckedRecipe, check_project, require_sound_data
@@ -282,6 +283,25 @@ def test_columns_of_parquet_are_read_of_its_schema(folder: Path) -> None:
 
 def test_every_reader_has_a_modality() -> None:
     assert {kind.__name__ for kind in MODALITIES} == set(raw.__all__)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("{kind: onnx, path: data/theirs.onxn}", "theirs.onxn: no such file\n    Did you mean 'theirs.onnx' in"),
+        ("{kind: onnx, path: data/theirs.onnx}", "theirs.onnx: not an ONNX file"),
+        ("{kind: exported, trust: true, path: data/no.pt2}", "no.pt2: no such file"),
+        ("{kind: checkpoint, architecture: mlp, path: data/weights.safetensors}",
+         "not the weights of this mlp: the architecture alone has: embedding.embeddings.0.weight [?, ?]"),
+    ],
+)  # fmt: skip
+def test_the_file_of_a_model_from_elsewhere_is_checked(folder: Path, model: str, says: str) -> None:
+    (folder / "data/theirs.onnx").write_bytes(b"no model")
+    save_file({"module.first.weight": np.zeros((2, 2), np.float32)}, folder / "data/weights.safetensors")
+    catalog(folder, "{kind: mlp}", model, "pipelines/cats.yml")
+    told = check(folder)
+    assert "pipelines/cats.yml:6 model.path: " in told
+    assert says in told
 
 
 def test_the_command_finds_the_project_from_below_it(

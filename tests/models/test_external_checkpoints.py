@@ -19,8 +19,10 @@ from thresher.compression.prune_channels import PruneChannels, prune_channels
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoding
-from thresher.modalities.outputs import output_of
+from thresher.modalities.outputs import ClassOutput, output_of
 from thresher.modalities.samples import EncodedSamples
+from thresher.models import TAKES
+from thresher.models.external.architecture import PROBES, check_checkpoint
 from thresher.models.external.checkpoint import import_checkpoint
 from thresher.models.external.config import Checkpoint, ModelFile
 from thresher.models.external.imported import Imported
@@ -100,10 +102,42 @@ def test_weights_of_another_network_are_named(trained: Network, encoder: Encoder
     with pytest.raises(DataError) as caught:
         load(content, encoder, digits, channels=(16, 32, 64), hidden=40)
     text = str(caught.value)
-    assert text.startswith("weights: not the weights of this cnn: conv3.weight is missing; norm3.bias is missing")
-    assert "fc1.bias has [32], wanted is [40]" in text and "Fix: give model the fields" in text
-    with pytest.raises(DataError, match=r"; and \d+ more\. Fix"):
+    assert text.startswith(
+        "weights: not the weights of this cnn: the architecture alone has: conv3.weight [64, 32, 3, 3], norm3.bias"
+    )
+    assert "of another shape: fc1.bias has [32], wanted is [40]" in text and "Fix: give model the fields" in text
+    with pytest.raises(DataError, match=r"\], and \d+ more\. Fix"):
         load(content, encoder, digits, channels=(4, 4, 4), hidden=40)
+
+
+@pytest.mark.parametrize("written", ["safetensors", "torch"])
+def test_weights_of_another_network_are_named_before_any_data_is_read(trained: Network, written: str) -> None:
+    weights = {f"module.{name}": weight.contiguous() for name, weight in trained.body.state_dict().items()}
+    file = ModelFile("weights", save_safetensors(weights) if written == "safetensors" else pickled(weights))
+    fields = {"architecture": "cnn", "path": "weights", "channels": [16, 32], "hidden": 32}
+    check_checkpoint(file, Checkpoint.model_validate(fields), "image", "classification")
+    with pytest.raises(DataError) as caught:
+        check_checkpoint(file, Checkpoint.model_validate(fields | {"hidden": 40}), "image", "classification")
+    assert "of another shape: fc1.bias has [32], wanted is [40]" in str(caught.value)
+    with pytest.raises(DataError, match=r"the architecture alone has: .*; the file alone has: conv1.weight \["):
+        other = {"architecture": "resnet", "path": "weights", "depth": 20}
+        check_checkpoint(file, Checkpoint.model_validate(other), "image", "classification")
+
+
+@pytest.mark.parametrize("kind", TAKES)
+def test_every_architecture_can_be_compared_before_data_is_read(kind: Any) -> None:
+    """What it comes to with data of its own is within what the check expects of it."""
+    architecture = kind.model_fields["kind"].default
+    config = Checkpoint.model_validate({"architecture": architecture, "path": "w"})
+    for modality in (name for name, (given, _) in PROBES.items() if type(given) in TAKES[kind]):
+        given = PROBES[modality][0]
+        network = Network(NetworkSpec(model=config.network, input=given, output=ClassOutput(num_classes=7)))  # type: ignore[arg-type]
+        weights = {name: weight.contiguous() for name, weight in network.body.state_dict().items()}
+        file = ModelFile("weights", save_safetensors(weights))
+        check_checkpoint(file, config, modality, "classification")
+        without = {name: weight for name, weight in list(weights.items())[1:]}
+        with pytest.raises(DataError, match="the architecture alone has"):
+            check_checkpoint(ModelFile("weights", save_safetensors(without)), config, modality, "classification")
 
 
 class Evil:

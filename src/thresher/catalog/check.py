@@ -8,10 +8,11 @@ from pathlib import Path
 
 from thresher.catalog.data import DataCheck, check_data
 from thresher.catalog.entries import Catalog
+from thresher.catalog.models import find_model_problems
 from thresher.conf_files import ConfigurationError
 from thresher.config_loader import RecipeConfigLoader, find_project
 from thresher.errors import Problem, RecipeError, ThresherError
-from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files
+from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files, locate_all
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def require_sound_data(loader: RecipeConfigLoader, name: str) -> None:
     if examined is None or examined.recipe is None or examined.source is None:
         return  # Which the pipelines say themselves.
     found = check_data(examined.source, examined.values, Catalog(loader))
-    if problems := [*found.problems, *found.missing]:
+    of_model = locate_all(examined.source, find_model_problems(examined.values, loader.project))
+    if problems := [*of_model, *found.problems, *found.missing]:
         raise RecipeError(name, problems)
 
 
@@ -86,7 +88,10 @@ def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) 
     found = DataCheck()
     if catalog is not None and examined.source is not None:
         found = check_data(examined.source, examined.values, catalog)
-    problems: list[Problem] = [*examined.problems, *found.problems]
+    of_model: list[Problem] = []
+    if examined.source is not None:
+        of_model = locate_all(examined.source, find_model_problems(examined.values, loader.project))
+    problems = [*examined.problems, *of_model, *found.problems]
     if problems or examined.recipe is None:
         return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
     return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch)

@@ -117,16 +117,16 @@ class Catalog:
             entry.to_fetch = str(fetch)
         argument = next((key for key in ("file", "images", "path") if hasattr(options, key)), "path")
         for path in missing:
-            fix = f"Fix: run 'thresher fetch {fetch}'." if entry.to_fetch else _say_near(path)
+            fix = f"Fix: run 'thresher fetch {fetch}'." if entry.to_fetch else say_near(path, "the path in the catalog")
             problem = Problem(self.files.where((pattern, argument)), f"{path}: no such file or folder", fix)
             (entry.missing if entry.to_fetch else entry.problems).append(problem)
 
 
-def _say_near(path: Path) -> str:
-    """Return what may be meant by a path that is not there."""
+def say_near(path: Path, where: str) -> str:
+    """Return what may be meant by a path that is not there, and ``where`` to correct it."""
     parent = next(folder for folder in path.parents if folder.is_dir())
     wanted = path.relative_to(parent).parts[0]
     siblings = [other.name for other, _ in zip(sorted(parent.iterdir()), range(MAX_SIBLINGS), strict=False)]
     near = get_close_matches(wanted, siblings, n=1, cutoff=0.6)
     hint = f"Did you mean '{near[0]}' in {parent}? " if near else ""
-    return f"{hint}Fix: correct the path in the catalog, or put it there."
+    return f"{hint}Fix: correct {where}, or put it there."

@@ -16,15 +16,15 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput
 from thresher.modalities.outputs import ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
+from thresher.models.external.architecture import FIX
 from thresher.models.external.config import Checkpoint, ModelFile
+from thresher.models.external.differences import PREPARATION, match_names, say_differences
 from thresher.models.external.imported import Imported, doubt_order, score
 from thresher.models.network import Network, NetworkSpec
 
 Weights = dict[str, torch.Tensor]
-LISTED = 10
 NESTED = ("state_dict", "model_state_dict", "model", "weights")
 """Keys under which training scripts keep the state dict among other things."""
-PREPARATION, COUNTER = "prepare.", "num_batches_tracked"
 TORCH_BEGINS = (b"PK\x03\x04", b"\x80")
 """A zip archive, or since before there was one a pickle."""
 SCORED = 256
@@ -45,7 +45,7 @@ def import_checkpoint(
     training, validation = samples
     weights = read_weights(file)
     network = Network(_spec(config, encoder.model_input, training, weights, file))
-    body, stripped = _match_names(weights, network.body.state_dict())
+    body, stripped = match_names(weights, network.body.state_dict().keys())
     _refuse_differences(body, network.body.state_dict(), config, file.name)
     network.body.load_state_dict(body, strict=False)
     network.eval()
@@ -135,42 +135,13 @@ def _normalized(config: Checkpoint, given: ModelInput, weights: Weights) -> Any:
     return given.model_copy(update={"mean": mean, "std": std})
 
 
-def _match_names(weights: Weights, expected: Mapping[str, torch.Tensor]) -> tuple[Weights, str]:
-    """Return ``weights`` without the prefix that they share and the architecture does not have, and that prefix."""
-    body = {name: tensor for name, tensor in weights.items() if not name.startswith(PREPARATION)}
-    stripped = ""
-    while body and not body.keys() & expected.keys():
-        heads = {name.partition(".")[0] for name in body}
-        if len(heads) > 1 or not all("." in name for name in body):
-            break
-        (head,) = heads
-        stripped += f"{head}."
-        body = {name.removeprefix(f"{head}."): tensor for name, tensor in body.items()}
-    return body, stripped
-
-
 def _refuse_differences(got: Weights, expected: Mapping[str, torch.Tensor], config: Checkpoint, name: str) -> None:
-    wanted = {key for key in expected if not key.endswith(COUNTER)}
-    missing, unexpected = sorted(wanted - got.keys()), sorted(got.keys() - expected.keys())
-    other = [
-        f"{key} has {_shape(got[key])}, wanted is {_shape(expected[key])}"
-        for key in sorted(got.keys() & expected.keys())
-        if got[key].shape != expected[key].shape
-    ]
-    said = [*(f"{key} is missing" for key in missing), *(f"{key} is not of it" for key in unexpected), *other]
-    if said:
-        more = f"; and {len(said) - LISTED:,} more" if len(said) > LISTED else ""
-        raise DataError(
-            f"{name}: not the weights of this {config.architecture}: {'; '.join(said[:LISTED])}{more}. "
-            "Fix: give model the fields it was trained with, or rename its weights."
-        )
+    shapes = ({key: tuple(tensor.shape) for key, tensor in side.items()} for side in (got, expected))
+    if said := say_differences(*shapes):
+        raise DataError(f"{name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}")
     wrong = [key for key, tensor in got.items() if not torch.isfinite(tensor.float()).all()]
     if wrong:
         raise DataError(f"{name}: {wrong[0]} holds numbers that are not finite. Fix: take another checkpoint.")
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return str(list(tensor.shape))
 
 
 def _predict(network: Network, samples: EncodedSamples) -> Any:

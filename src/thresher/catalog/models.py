@@ -1,0 +1,56 @@
+"""A model from elsewhere, as far as its file can be checked before any data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from thresher.catalog.entries import say_near
+from thresher.errors import DataError
+from thresher.models import ModelChoice
+from thresher.models.external.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
+from thresher.recipe.parts import Found
+
+PATH = ("model", "path")
+
+
+def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]:
+    """Return what is wrong with the file of a model from elsewhere; nothing for a model that is trained here.
+
+    Libraries that read such a file (onnx, torch) are imported where a recipe names one, and only then.
+    """
+    try:
+        model = ModelChoice.model_validate(values.get("model")).root
+    except ValidationError:
+        return []  # The recipe's own check says it.
+    if not isinstance(model, ExternalModel):
+        return []
+    path = project / model.path
+    if not path.is_file():
+        return [(PATH, f"{path}: no such file", say_near(path, "model.path in the recipe"))]
+    try:
+        _check_file(model, path, values)
+    except DataError as error:
+        what, _, fix = str(error).partition(" Fix: ")
+        return [(PATH, what.removesuffix("."), f"Fix: {fix}" if fix else "")]
+    return []
+
+
+def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:
+    data = values.get("data")
+    modality = data.get("modality") if isinstance(data, Mapping) else None
+    beside = path.with_name(f"{path.name}.data")
+    file = ModelFile(path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
+    if isinstance(model, OnnxModel):
+        from thresher.models.external.answers import choose_output
+        from thresher.models.external.reading import read_graph
+
+        choose_output(read_graph(file), model, file.name)
+    elif isinstance(model, Checkpoint):
+        from thresher.models.external.architecture import PROBES, check_checkpoint
+
+        if modality in PROBES:
+            check_checkpoint(file, model, str(modality), str(values.get("task")))
