@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -223,6 +224,35 @@ def test_node(urls: tuple[str, str]) -> None:
         for size in (900, 700_000):
             command = ["node", "-e", NODE, url + INFER, str(size), document(INFER, 900).decode().strip()]
             assert subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip() == "200"
+
+
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+class Ask {
+  public static void main(String[] given) throws Exception {
+    HttpClient client = HttpClient.newHttpClient();  // asks for h2c with its first request
+    for (String url : given) {
+      for (int size : new int[] {900, 700000}) {
+        String body = String.format("%-" + size + "s", System.getenv("BODY"));
+        HttpRequest request = HttpRequest.newBuilder(URI.create(url)).header("Content-Type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(body)).build();
+        System.out.println(client.send(request, HttpResponse.BodyHandlers.ofString()).statusCode());
+      }
+    }
+  }
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK")
+def test_java(urls: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "Ask.java").write_text(JAVA)
+    environment = {**os.environ, "BODY": document(INFER, 900).decode().strip()}
+    command = ["java", str(tmp_path / "Ask.java"), *(url + INFER for url in urls)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.stdout.split() == ["200"] * 4, done.stderr
 
 
 def test_python_clients(urls: tuple[str, str]) -> None:

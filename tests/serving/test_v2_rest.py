@@ -102,6 +102,52 @@ def test_samples_as_the_typed_rest_takes_them(served: tuple[str, LiveService]) -
         np.testing.assert_array_equal(result.as_numpy("value")[:, 0], [p["value"] for p in typed])
 
 
+@pytest.fixture(scope="module")
+def shapes(bundle: Bundle) -> Iterator[LiveService]:
+    service = LiveService(bundle)
+    yield service
+    service.close()
+
+
+def test_a_foreign_client_may_compress(shapes: LiveService) -> None:
+    samples = np.broadcast_to(BLANK, (2000, 1, 8, 6)).copy()
+
+    async def ask() -> None:
+        async with InferenceServerClient(shapes.address) as client:
+            for way in (None, "gzip", "deflate"):
+                more = {"request_compression_algorithm": way, "response_compression_algorithm": way}
+                result = await client.infer("shapes", [make_tensor("image", samples)], **more)
+                assert result.as_numpy("probabilities").shape == (2000, 3)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.oddity("Service", "Triton's classification, shared memory, sequences, priority", "refused with what to do")
+def test_what_is_not_offered_is_refused_to_a_foreign_client(shapes: LiveService) -> None:
+    classes = triton.InferRequestedOutput("probabilities", class_count=2)
+    shared_output = triton.InferRequestedOutput("probabilities")
+    shared_output.set_shared_memory("region", 12)
+    shared_input = triton.InferInput("image", [1, 1, 8, 6], "UINT8")
+    shared_input.set_shared_memory("region", 48)
+    whole = make_tensor("image", BLANK)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"inputs": [whole], "outputs": [classes]}, "'label' and 'class_index'"),
+        ({"inputs": [whole], "outputs": [shared_output]}, "Shared memory is not offered"),
+        ({"inputs": [shared_input]}, "Shared memory is not offered"),
+        ({"inputs": [whole], "sequence_id": 7, "sequence_start": True}, "keeps nothing"),
+        ({"inputs": [whole], "priority": 2}, "in their order"),
+        ({"inputs": [whole], "parameters": {"mine": 1}}, "parameter 'mine' is not supported"),
+    ]
+
+    async def ask() -> None:
+        async with InferenceServerClient(shapes.address) as client:
+            for asked, says in cases:
+                with pytest.raises(triton.InferenceServerException, match=says):
+                    await client.infer("shapes", **asked)
+
+    asyncio.run(ask())
+
+
 def test_labels_for_those_who_ask(call: Caller) -> None:
     body = {"inputs": [tensor()], "outputs": [{"name": "label"}, {"name": "class_index"}, {"name": "probabilities"}]}
     label, index, probabilities = call("POST", INFER, json=body).json()["outputs"]
