@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import grpc
@@ -132,6 +133,23 @@ def test_every_modality_raw_typed_and_as_bytes(modality: str, task: str) -> None
         server.close()
 
 
+@pytest.mark.oddity("Service", "A text of 30 MB over gRPC", "answered as its beginning, within a second or two")
+def test_a_text_as_long_as_a_message_may_be() -> None:
+    encoder = make_encoder("text", "classification")
+    server = Running(Bundle(make_sum_onnx(encoder.model_input, len(encoder.class_names)), encoder, make_info()))
+    word = str(make_samples("text").inputs[0]).split()[0]
+    try:
+        answers = []
+        for count in (encoder.max_length, 30_000_000 // (len(word) + 1)):
+            request = triton.ModelInferRequest(model_name="shapes")
+            tensor = request.inputs.add(name=encoder.NAMES[0], datatype="BYTES", shape=[1])
+            tensor.contents.bytes_contents.append(f"{word} ".encode() * count)
+            answers.append(list(server.call("ModelInfer", request).outputs[0].contents.fp32_contents))
+        assert answers[0] == answers[1]
+    finally:
+        server.close()
+
+
 def test_typed_labels_and_bytes(running: Running) -> None:
     request = typed_request(IMAGES[:2])
     request.id = "é"
@@ -148,6 +166,21 @@ def test_a_large_message_is_decoded_beside_the_loop(running: Running, monkeypatc
     monkeypatch.setattr(body, "LARGE_BODY_BYTES", 1)
     assert np.array_equal(raw_output(running.call("ModelInfer", raw_request(IMAGES))), running.infer(IMAGES))
     assert running.refusal("ModelInfer", b"\xff").code() is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.oddity("Service", "A large request waits for others to be decoded", "DEADLINE_EXCEEDED, never decoded")
+def test_decoding_is_to_begin_within_the_time(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LARGE_BODY_BYTES", 1)
+    monkeypatch.setattr(running.predictor, "timeout", 0.2)
+    go = Event()
+    before = asyncio.run_coroutine_threadsafe(body.decode_beside(go.wait, 9), running.loop)
+    call = running.method("ModelInfer").future(raw_request(IMAGES))  # without a deadline of its own: the recipe's
+    error = call.exception(20)
+    go.set()
+    assert before.result(10)
+    assert error.code() is StatusCode.DEADLINE_EXCEEDED and "before it was decoded" in error.details()
+    assert np.array_equal(raw_output(running.call("ModelInfer", raw_request(IMAGES))), running.infer(IMAGES))
+    assert running.predictor.budget.used == 0
 
 
 def test_messages_of_many_frames_both_ways(running: Running) -> None:
