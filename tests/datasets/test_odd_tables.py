@@ -316,7 +316,10 @@ def test_a_column_without_a_name_is_refused_until_it_is_dropped_or_named(tmp_pat
     frame = pd.DataFrame({"x": [0.5, 0.25], "y": ["good", "bad"]})
     frame.to_csv(tmp_path / "t.csv")
     text = refused(tmp_path / "t.csv")
-    assert "column 1 has no name: it looks like the index of pandas. Fix: name the columns, 'columns: [...]'" in text
+    assert (
+        "column 1 has no name: it looks like the index of pandas. Fix: name the columns in the catalog, 'columns: ["
+        in text
+    )
     assert "'drop: [column 1]'" in text
     assert list(columns_of(load(tmp_path / "t.csv", drop=["column 1"]))) == ["x"]
     assert list(columns_of(load(tmp_path / "t.csv", columns=["id", "x", "y"]))) == ["id", "x"]
@@ -583,3 +586,33 @@ def test_any_character_may_divide(tmp_path: Path, delimiter: str) -> None:
     path = csv(tmp_path, *[delimiter.join(line) for line in (("x", "y"), ("1", "p"), ("2", "q"))])
     samples = load(path, delimiter=delimiter)
     assert (columns_of(samples), samples.labels.tolist()) == ({"x": [1, 2]}, [0, 1])
+
+
+@pytest.mark.parametrize("code", ["nan", "N/A", "-", "?", "null"])
+def test_codes_for_none_among_numbers_are_no_categories(tmp_path: Path, code: str) -> None:
+    path = rows(tmp_path / "t.parquet", a=["1", "2", code, code], y=["p", "q", "p", "q"])
+    assert f"t.parquet:3: column 'a' holds '{code}' among numbers; " in refused(path)
+    np.testing.assert_array_equal(columns_of(load(path, missing=[code]))["a"], [1, 2, np.nan, np.nan])
+    assert columns_of(load(path, categorical=["a"]))["a"] == ["1", "2", code, code]
+
+
+def test_a_header_is_no_row(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x, y", "1,p")
+    text = refused(path, header=False, columns=["x", "y"])
+    assert "the first row holds the names of the columns. Fix: leave out 'header: false'" in text
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.decimal32(5, 1), pa.decimal256(60, 1)])
+def test_rare_types_of_numbers(tmp_path: Path, kind: pa.DataType) -> None:
+    from decimal import Decimal
+
+    numbers: list[Any] = [Decimal("1.5"), None, Decimal("2.0")] if pa.types.is_decimal(kind) else [1.5, None, 2.0]
+    path = rows(tmp_path / "t.parquet", a=pa.array(numbers, kind), y=["p", "q", "p"])
+    np.testing.assert_array_equal(columns_of(load(path))["a"], [1.5, np.nan, 2])
+    assert columns_of(load(path, categorical=["a"]))["a"] == ["1.5", None, "2"]
+
+
+@pytest.mark.oddity(KIND, "JSON of 100,000 brackets within each other", "an error with the line")
+def test_json_without_a_bottom(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"x": 1, "y": "p"}\n{"x": ' + "[" * 100_000 + "]" * 100_000 + ', "y": "q"}\n')
+    assert f"{tmp_path / 't.jsonl'}:2: not JSON (maximum recursion depth" in refused(tmp_path / "t.jsonl")

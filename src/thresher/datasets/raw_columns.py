@@ -26,6 +26,7 @@ from thresher.datasets.frame.values import (
     is_textual,
 )
 from thresher.datasets.raw_base import Mistakes
+from thresher.datasets.raw_labels import looks_missing
 from thresher.errors import DataError
 from thresher.modalities.table import Table
 
@@ -159,7 +160,10 @@ class _Reading:
         written = {text: types.numbers.read(text) for text in counts}
         wrong = {text for text, number in written.items() if number is None}
         num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
-        if name not in types.numeric and (not num_given or num_wrong > (1 - MOSTLY) * num_given):
+        # Codes for none among numbers are no categories, however many they are.
+        are_codes = num_wrong < num_given and all(looks_missing(text) for text in wrong)
+        may_be_text = not num_given or (num_wrong > (1 - MOSTLY) * num_given and not are_codes)
+        if name not in types.numeric and may_be_text:
             self._refuse_look_alike(name, texts, counts)
             return texts
         self._note_wrong(name, texts, wrong)

@@ -49,6 +49,7 @@ LIKE_MISSING = frozenset(
 MANY_CLASSES = 50
 """With more classes than this, and than half of the samples, the labels are no classes."""
 FIX_MANY = "'regression: true' where they are numbers to predict, another column as 'label', or name the classes."
+FIX_NONE = "Fix: name the column of labels as 'label', and see what 'missing' lists."
 FIX_CHANGED = "write a number of fewer digits; leave out 'regression: true' where it is an id."
 
 ClassNames = Sequence[str] | Mapping[str, str] | None
@@ -126,7 +127,7 @@ def make_labels(
     texts = as_texts(_as_arrow(raw), missing).tolist()
     found = set(texts) - {None}
     if not found:
-        raise DataError(f"{places[0] if len(places) else 'no sample'}: none of the samples has a label.")
+        raise DataError(f"{places[0] if len(places) else 'no sample'}: none of the samples has a label. {FIX_NONE}")
     index, names = _index_of(found, class_names)
     mistakes = Mistakes()
     unclear = _unclear(found, index if class_names is not None else {})
@@ -221,12 +222,17 @@ def _as_arrow(raw: Any) -> Any:
     return pa.array(raw.astype(np.float64) if raw.dtype == np.longdouble else raw.astype(raw.dtype.newbyteorder("=")))
 
 
+def looks_missing(text: str) -> bool:
+    """Return whether ``text`` is what programs and people write for a value that is not there."""
+    return " ".join(text.split()).lower() in LIKE_MISSING
+
+
 def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[str, str]]:
     """Return what is wrong with labels that nobody has declared, and the fix."""
     unclear = {}
     numbers: dict[Decimal, str] = {}
     for text in sorted(found - declared.keys()):
-        if " ".join(text.split()).lower() in LIKE_MISSING:
+        if looks_missing(text):
             fix = f"list it under 'missing', or under 'class_names' to keep it as a class: '{text}'."
             unclear[text] = (f"label '{text}' looks like a missing value", fix)
         number = _as_decimal(text)

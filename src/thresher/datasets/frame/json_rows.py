@@ -18,8 +18,9 @@ from thresher.modalities.columns import category_text
 
 EXACT = 2**53
 """Up to here a float64 holds every whole number."""
+MAX_DEPTH = 500
 ONE_A_LINE = "one JSON object a line."
-KEYS = "give each key a name of its own"
+KEYS = "name the keys in the file"
 
 
 def read_json(path: Path, encoding: str, fix: str, lines: bool) -> Frame:
@@ -43,7 +44,7 @@ def _read_exactly(path: Path, text: str) -> Frame | None:
     import pyarrow as pa
 
     numbered = [(number, line) for number, line in enumerate(map(str.strip, lines_of(text)), start=1) if line]
-    if not all(line.startswith("{") and line.endswith("}") for _, line in numbered) or not numbered:
+    if not numbered or not all(_is_one_object(line) for _, line in numbered):
         return None
     block = max(1 << 20, 2 + max(len(line) for _, line in numbered) * 4)
     try:
@@ -60,6 +61,12 @@ def _read_exactly(path: Path, text: str) -> Frame | None:
     places = np.array([f"{path.name}:{number}" for number, _ in numbered], dtype=object)
     named, unusable = check_names(path, table.column_names, columns, KEYS)
     return Frame(named, places, path, unusable=unusable)
+
+
+def _is_one_object(line: str) -> bool:
+    """Return whether ``line`` may be a whole object that pyarrow reads: of very deep ones its parser dies."""
+    depth_at_most = line.count("{") + line.count("[")
+    return line.startswith("{") and line.endswith("}") and depth_at_most <= MAX_DEPTH
 
 
 def _parse(content: bytes, block: int, types: Mapping[str, Any]) -> Any:

@@ -14,7 +14,10 @@ INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 
 
 def check_names(
-    path: Path, names: Sequence[str], columns: Sequence[Any], fix: str = "name the columns, 'columns: [...]'"
+    path: Path,
+    names: Sequence[str],
+    columns: Sequence[Any],
+    fix: str = "name the columns in the catalog, 'columns: [...]'",
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return name -> column, and name -> why it cannot be used as it is, and what to do.
 
@@ -33,14 +36,14 @@ def check_names(
                 continue
             name = place
             what = f"{place} has no name: it looks like {'the index of pandas' if number == 1 else 'a lost name'}"
-            unusable[name] = f"{path}: {what}. Fix: {fix}, or leave it out, 'drop: [{place}]', in the catalog."
+            unusable[name] = f"{path}: {what}. Fix: {fix}, or leave it out, 'drop: [{place}]'."
         elif INDEX.fullmatch(name):
             what = f"{place} is called '{name}', as pandas calls an index or a column without a name"
             fixes = f"'drop: [\"{name}\"]' in the catalog, or name it under 'numeric' or 'categorical' to keep it"
             unusable[name] = f"{path}: {what}. Fix: {fixes}."
         if name.strip() in taken:
             told = f"column '{name}' is there twice (the second is {place})"
-            raise DataError(f"{path}: {told}. Fix: {fix} in the catalog, each with a name of its own.")
+            raise DataError(f"{path}: {told}. Fix: {fix}, each by a name of its own.")
         taken.add(name.strip())
         named[name] = column
     return named, unusable

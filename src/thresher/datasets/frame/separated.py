@@ -208,6 +208,9 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     if form.header and form.names is not None and header and len(header) != len(names):
         told = f"{len(header)} columns, but {len(names)} names in 'columns' of the catalog"
         raise DataError(f"{path}: {told}. Fix: {hint or 'one name a column.'}")
+    if not form.header and [name.strip() for name in first] == names:
+        told = "the first row holds the names of the columns"
+        raise DataError(f"{path}: {told}. Fix: leave out 'header: false' in the catalog.")
     if not names:
         raise DataError(f"{path}: no columns. Fix: name the columns in the catalog, 'columns: [...]'.")
     return names, hint

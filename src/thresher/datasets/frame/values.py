@@ -97,16 +97,22 @@ def as_texts(column: Any, missing: Missing) -> np.ndarray:
 
     if pa.types.is_null(column.type):
         return np.full(len(column), None, dtype=object)
-    found = column.dictionary_encode()
+    try:
+        found = column.dictionary_encode()
+    except pa.ArrowNotImplementedError:  # of rare types, such as float16 and decimal32
+        return np.array([_unless(missing, _as_text(value, column.type)) for value in column.to_pylist()], dtype=object)
     if len(found.dictionary) > len(column) // 2 and is_textual(column.type) and not missing.codes:
         texts: np.ndarray = column.to_numpy(zero_copy_only=False)
         texts = texts.copy()
         texts[texts == ""] = None
         return texts
-    written = [_as_text(value, column.type) for value in found.dictionary.to_pylist()]
-    kept = [None if text is None or text in missing else text for text in written]
+    kept = [_unless(missing, _as_text(value, column.type)) for value in found.dictionary.to_pylist()]
     chosen = np.array([*kept, None], dtype=object)
     return chosen[found.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+
+
+def _unless(missing: Missing, text: str | None) -> str | None:
+    return None if text is None or text in missing else text
 
 
 def _as_text(value: Any, kind: Any) -> str | None:
