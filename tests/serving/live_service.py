@@ -17,6 +17,7 @@ from thresher.serving.fast_http import FastListener
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
 from thresher.serving.predictor import Predictor
+from thresher.serving.tls import Tls
 
 Result = TypeVar("Result")
 
@@ -24,21 +25,27 @@ Result = TypeVar("Result")
 class LiveService:
     """Listens on a free port of 127.0.0.1 until it is closed."""
 
-    def __init__(self, bundle: Bundle, patience: float = MAX_BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        patience: float = MAX_BODY_SECONDS,
+        tls: Tls | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.predictor = Predictor(bundle, CollectorRegistry())
-        self.loop = asyncio.new_event_loop()
+        self.loop = loop or asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.listener = self.run(self._listen(patience))
+        self.listener = self.run(self._listen(patience, tls))
         self.address = f"127.0.0.1:{self.listener.port}"
         self.client = httpx.Client(base_url=f"http://{self.address}", timeout=20)
 
-    async def _listen(self, patience: float) -> FastListener:
+    async def _listen(self, patience: float, tls: Tls | None) -> FastListener:
         app = create_app()
         app.state.predictor = self.predictor
         front = Front(app)
         front.hot, front.patience = HotRoutes(self.predictor), patience
-        return FastListener(front, "127.0.0.1", 0)
+        return FastListener(front, "127.0.0.1", 0, tls)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

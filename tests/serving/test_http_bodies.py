@@ -5,19 +5,27 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import struct
 import time
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
+from certificates import Authority
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from live_service import LiveService
 from test_fast_http import binary, connect, http, read_replies, wait_until
 
 from thresher.serving.body import MAX_BODY_BYTES
 from thresher.serving.bundle import Bundle
+from thresher.serving.tls import Tls
 
 INFER = "/v2/models/shapes/infer"
 IMAGE = np.random.default_rng(5).integers(0, 256, (8, 6), np.uint8)
@@ -164,9 +172,9 @@ def test_a_body_that_is_refused_needs_not_come(live: LiveService) -> None:
     """Whether it comes all the same is unknown, so that the connection ends."""
     request = post("/predict", 900, expect="100-continue").replace(b"/predict", b"/nowhere")
     too_large = request.replace(b"content-length: 900", b"content-length: 900000000")
-    for given, status in ((request, 404), (too_large, 413)):
+    for asked, status in ((request, 404), (too_large, 413)):
         with connect(live) as connection:
-            connection.sendall(given[: given.index(b"\r\n\r\n") + 4])
+            connection.sendall(asked[: asked.index(b"\r\n\r\n") + 4])
             assert read_replies(connection, 1)[0][0] == status
             assert connection.recv(1) == b""
 
@@ -401,3 +409,98 @@ def test_compressed_bodies_that_are_refused(
         assert len(answer.content) < 1000
         if status == 415:
             assert answer.headers["accept-encoding"] == "gzip, deflate, identity"
+
+
+@pytest.mark.parametrize("has_tls", [False, True], ids=["open", "TLS"])
+def test_under_uvloop_and_tls_as_it_is_served(bundle: Bundle, right: Any, has_tls: bool, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.sign("server")
+    tls = Tls({"certfile": str(certificate), "keyfile": str(key)}) if has_tls else None
+    service = LiveService(bundle, tls=tls, loop=uvloop.new_event_loop())
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.check_hostname = False
+
+    def connect_to_it() -> socket.socket:
+        plain = connect(service)
+        return context.wrap_socket(plain) if has_tls else plain
+
+    try:
+        with connect_to_it() as connection:
+            for size in (900, 65_537, 400_000):
+                send_pieces(connection, post(INFER, size) + post("/predict", size), 60_000, 0.001)
+                for status, _, body in read_replies(connection, 2):
+                    assert (status, predictions(body)) == (200, right)
+        for request, wanted in (
+            (http("POST", INFER, bytes(MAX_BODY_BYTES + 1), content_type="application/json"), 413),
+            (chunked(INFER, bytes(MAX_BODY_BYTES + 1), 2**20), 413),
+            (b"GET / HTTP/1.1\r\nx: " + b"a" * 2**23, 431),
+        ):
+            with connect_to_it() as connection:
+                connection.sendall(request)
+                ((status, headers, _),) = read_replies(connection, 1)
+                assert (status, headers["connection"]) == (wanted, "close")
+        for _ in range(3):
+            connection = connect_to_it()
+            connection.sendall(post(INFER, 300_000)[:100_000])
+            connection.close()
+        wait_until(lambda: service.predictor.budget.used == 0)
+    finally:
+        service.close()
+
+
+def kinds() -> dict[str, tuple[bytes, int]]:
+    """Return requests of every kind, and the status that each is answered with."""
+    small, large = post("/predict", 900), post(INFER, 70_000)
+    parts = chunked("/predict", document("/predict", 900), 200, b"x-note: 1\r\n")
+    return {
+        "hot": (small, 200),
+        "hot v2": (post(INFER, 1500), 200),
+        "cold": (post("/predict", 900, content_type="application/json; a=b"), 200),
+        "large": (large, 200),
+        "chunked": (parts, 200),
+        "upgrade": (post("/predict", 900, connection="upgrade", upgrade="h2c"), 200),
+        "chunked upgrade": (parts.replace(b"host: a", b"connection: upgrade\r\nupgrade: h2c"), 200),
+        "metadata": (http("GET", "/v2"), 200),
+        "missing": (http("POST", "/nowhere", b"x" * 5000), 404),
+        "wrong": (http("POST", "/predict", b"{", content_type="application/json"), 400),
+        "wrong method": (http("PUT", "/predict", b"{}"), 405),
+        "gzip": (
+            http("POST", INFER, gzip.compress(document(INFER, 900)), content_encoding="gzip"),
+            200,
+        ),
+    }
+
+
+KINDS = kinds()
+ENDS = {
+    "nothing": (b"", 0),
+    "garbage": (b"\0\1\2\r\n\r\n", 400),
+    "too many headers": (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431),
+    "a long target": (b"GET /" + b"x" * 9000, 414),
+    "a bad chunk": (chunked("/predict", b"x" * 300, 100).replace(b"64;", b"q;"), 400),
+    "too large": (b"POST /predict HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413),
+    "close": (http("GET", "/v2", connection="close"), 200),
+}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.sampled_from(sorted(KINDS)), max_size=8),
+    st.sampled_from(sorted(ENDS)),
+    st.lists(st.floats(0, 1), max_size=5),
+)
+def test_any_requests_cut_anywhere_are_answered_in_order(
+    live: LiveService, names: list[str], end: str, cuts: list[float]
+) -> None:
+    stream = b"".join(KINDS[name][0] for name in names) + ENDS[end][0]
+    expected = [KINDS[name][1] for name in names] + [status for status in (ENDS[end][1],) if status]
+    places = [0, *sorted(int(cut * len(stream)) for cut in cuts), len(stream)]
+    with connect(live) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start, stop in pairwise(places):
+            connection.sendall(stream[start:stop])
+            time.sleep(0.001)
+        assert [status for status, _, _ in read_replies(connection, len(expected))] == expected
+        if end != "nothing":
+            assert connection.recv(1) == b""
+    wait_until(lambda: live.predictor.budget.used == 0)
