@@ -50,14 +50,28 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
 
 
 @thresher.command()
-def schema() -> None:
+@click.option("--catalog", is_flag=True, help="That of the catalog's entries.")
+def schema(catalog: bool) -> None:
     """Print the JSON schema of recipes.
 
     Editors complete and check recipes with it while you type.
     """
+    if catalog:
+        from thresher.catalog.readers_page import catalog_schema
+
+        click.echo(json.dumps(catalog_schema(), indent=2))
+        return
     from thresher.recipe import Recipe
 
     click.echo(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+@thresher.command()
+def readers() -> None:
+    """Print every argument of every reader of raw data, as Markdown."""
+    from thresher.catalog.readers_page import readers_page
+
+    click.echo(readers_page(), nl=False)
 
 
 @thresher.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -21,7 +21,7 @@ from thresher.datasets.raw_series import ParquetSeries, TsSeries
 from thresher.datasets.raw_split import Split, SplitOptions
 from thresher.datasets.raw_tables import BundledTable, TableFile, bundled_files
 from thresher.datasets.raw_texts import LabeledLines, TextTable
-from thresher.datasets.reader_options import File, ReaderOptions, Share
+from thresher.datasets.reader_options import File, Folder, ReaderOptions, Share
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 
@@ -87,7 +87,7 @@ class IdxImages(RawSamples[IdxImagesOptions]):
 class ImageFolderOptions(PictureFileOptions, SplitOptions):
     """Of `ImageFolder`."""
 
-    path: File
+    path: Folder
     """The folder that holds one folder a class."""
 
 

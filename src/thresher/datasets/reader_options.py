@@ -63,6 +63,7 @@ Text = Annotated[str, MinLen(1), Says("text")]
 Column = Annotated[str, MinLen(1), Says("the name of a column")]
 Columns = Annotated[list[Column], MinLen(1), AfterValidator(_only_once), Says("a list of columns, each once")]
 File = Annotated[str, MinLen(1), AfterValidator(_on_one_line), Says("the name of a file")]
+Folder = Annotated[str, MinLen(1), AfterValidator(_on_one_line), Says("the path of a folder")]
 Files = Annotated[list[File], MinLen(1), AfterValidator(_only_once), Says("a list of files, each once")]
 Codes = Annotated[list[str | int], Says("a list of texts and whole numbers")]
 Character = Annotated[
@@ -79,7 +80,7 @@ class ReaderOptions(Config):
 
     model_config = ConfigDict(strict=True)
 
-    path: File = "."
+    path: Folder = "."
     """The folder of the files; a relative one is meant from the project's folder."""
     fetch: Text | None = None
     """The name by which `thresher fetch` knows this data; told where a file is missing."""
