@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,35 @@ def test_a_transparent_colour_of_a_turned_picture_is_still_transparent() -> None
     exif[0x0112] = 6
     content = file(Image.fromarray(PIXELS), exif=exif, transparency=tuple(map(int, PIXELS[0, 0])))
     assert decode(content, background="black")[0, -1].tolist() == [0, 0, 0]
+
+
+def png(depth: int, kind: int, row: bytes, transparent: bytes) -> bytes:
+    """Return a PNG of 1x2 as Pillow does not write it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 2, 1, depth, kind, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"tRNS", transparent), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in parts)
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "transparent", "other"),
+    [(1, 0b01000000, 1, 0), (2, 0b01110000, 1, 255), (4, 0x3F, 3, 255), (2, 0b11010000, 3, 85)],
+)
+def test_a_transparent_grey_of_few_bits_is_transparent(depth: int, row: int, transparent: int, other: int) -> None:
+    content = png(depth, 0, bytes([row]), struct.pack(">H", transparent))
+    with pytest.raises(PictureError, match="not opaque"):
+        decode(content)
+    shown = decode(content, background=[1, 2, 3])[0].tolist()
+    assert sorted(shown) == sorted([[1, 2, 3], [other] * 3])
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_refused() -> None:
+    row, colour = struct.pack(">6H", 1, 2, 3, 256, 0, 0), struct.pack(">3H", 1, 2, 3)
+    with pytest.raises(PictureError, match="a transparent colour in more than 8 bits"):
+        decode(png(16, 2, row, colour), background="white")
 
 
 def animated(kind: str) -> bytes:

@@ -21,6 +21,8 @@ NAMED = {"white": (255, 255, 255), "black": (0, 0, 0)}
 ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held: https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf,
 section 4.6.4."""
+PNG_DEPTH = 24
+"""The place of the byte that says how many bits a channel has: https://www.w3.org/TR/png-3/#11IHDR."""
 OTHER_FORMATS = {
     b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"RIFF": "WebP", b"\0\0\x01\0": "icon",
     b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "XML or SVG", b"8BPS": "Photoshop", b"\xff\x0a": "JPEG XL",
@@ -85,9 +87,11 @@ def decode_picture(
     """
     from PIL import Image
 
+    content = source if isinstance(source, bytes) else _read(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_header(image, max_pixels, exact)
+            _scale_transparent_colour(image, content)
             turned = _turn(image, _orientation(image))
             if exact is not None and (turned.height, turned.width) != exact:
                 raise _wrong_size(turned)
@@ -95,11 +99,31 @@ def decode_picture(
     except PictureError:
         raise
     except Exception as error:  # a damaged file makes Pillow's parsers raise whatever they stumble on
-        raise _unreadable(source, error) from error
+        raise _unreadable(content, error) from error
     if resize is not None:
         pixels = pixels.resize((resize[1], resize[0]), Image.Resampling.BILINEAR)
     array = np.asarray(pixels)
     return array[..., None] if channels == 1 else array
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except IsADirectoryError as error:
+        raise PictureError("a folder within the folder of a class", "move its pictures up, or remove it.") from error
+    except OSError as error:
+        raise PictureError(str(error.strerror or error), "make it a readable file.") from error
+
+
+def _scale_transparent_colour(image: Any, content: bytes) -> None:
+    """Bring the one transparent colour of a PNG without alpha to the 8 bits that Pillow brings its pixels to."""
+    depth, colour = content[PNG_DEPTH], image.info.get("transparency")
+    if image.format != "PNG" or colour is None or image.mode not in ("L", "RGB"):
+        return
+    if depth > 8:  # many colours become one in their upper 8 bits, and all of them would be transparent
+        raise PictureError("a transparent colour in more than 8 bits", "save it with an alpha channel.")
+    if depth < 8 and image.mode == "L":
+        image.info["transparency"] = colour * 255 // (2**depth - 1)
 
 
 def _check_header(image: Any, max_pixels: int, exact: tuple[int, int] | None) -> None:
@@ -171,18 +195,16 @@ def _opaque(image: Image.Image, background: Colour | None) -> Image.Image:
     return Image.alpha_composite(below, layered).convert("RGB")
 
 
-def _unreadable(source: Path | bytes, error: Exception) -> PictureError:
+def _unreadable(content: bytes, error: Exception) -> PictureError:
     convert = "convert it to PNG or JPEG, or remove it."
-    if isinstance(error, IsADirectoryError):
-        return PictureError("a folder within the folder of a class", "move its pictures up, or remove it.")
-    try:
-        start = source[:16] if isinstance(source, bytes) else source.read_bytes()[:16]
-    except OSError as unreadable:
-        return PictureError(str(unreadable.strerror or unreadable), "make it a readable file.")
-    if start[4:8] == b"ftyp":
+    if content[4:8] == b"ftyp":
         return PictureError("a HEIC, AVIF or video file, not a PNG or JPEG", convert)
     for first, name in OTHER_FORMATS.items():
-        if start.startswith(first):
+        if content.startswith(first):
             return PictureError(f"a file of type {name}, not a PNG or JPEG", convert)
-    what = f"not a readable PNG or JPEG file ({'empty' if not start else error})"
+    what = "not a readable PNG or JPEG file"
+    if not content:
+        what = f"{what} (empty)"
+    elif type(error).__name__ != "UnidentifiedImageError":  # which names an address in memory
+        what = f"{what} ({error})"
     return PictureError(what, "replace or remove it.")
