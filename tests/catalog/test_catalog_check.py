@@ -99,6 +99,7 @@ def test_a_sound_catalog_is_sound(folder: Path) -> None:
         ("file: cats.csv", "file: cat.csv", 4, "cat.csv: no such file or folder\n    Did you mean 'cats.csv' in"),
         ("path: data", "path: date", 4, "no such file or folder\n    Did you mean 'data' in"),
         ("label: kind", "label: kinds", 5, "label: the file has no column 'kinds'\n    Did you mean 'kind'?"),
+        ("seed: 1", "group: color", 8, "cats.train.group: the file has no column 'color'\n    Did you mean 'colour'?"),
         ("seed: 1", "drop: [color]", 8, "cats.train.drop: the file has no column 'color'\n    Did you mean 'colour'?"),
         ("raw.TableFile", "raw.TabelFile", 2, "raw.TabelFile'\n    Did you mean 'thresher.datasets.raw.TableFile'?"),
         ("thresher.datasets.raw.TableFile", "TableFile", 2, "Did you mean 'thresher.datasets.raw.TableFile'?"),

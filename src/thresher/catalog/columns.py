@@ -38,7 +38,8 @@ def sample_columns(values: Mapping[str, Any], entries: Iterable[Entry]) -> set[s
         if names is None:
             return None
         options: Any = entry.options
-        used = [name for name in names if name != options.label and name not in (options.drop or ())]
+        not_used = (options.label, *(options.drop or ()), *options.belonging)
+        used = [name for name in names if name not in not_used]
         columns |= {name_in_sample_table(name) for name in used}
     return {*OF_ALL, *classes, *SAMPLE_COLUMNS, *columns} if columns else None
 

@@ -138,7 +138,7 @@ def _find_missing_arguments(entry: Entry, catalog: Catalog) -> list[Problem]:
     """Return the arguments of an entry that name columns which its file does not have."""
     columns = file_columns(entry)
     problems = []
-    for name in ("label", "text", "drop", "numeric", "categorical", "dates") if columns else ():
+    for name in ("label", "text", "group", "order", "drop", "numeric", "categorical", "dates") if columns else ():
         given = getattr(entry.options, name, None) or ()
         for column in [given] if isinstance(given, str) else given:
             if column not in (columns or ()):

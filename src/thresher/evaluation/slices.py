@@ -72,7 +72,8 @@ def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:
     table = sample_table[sample_table["split"] == "test"].sort_values("index", ignore_index=True)
     for column in slices.by:
         if column not in table:
-            allowed = [str(name) for name in table.columns if name not in ("split", "index", "place", "content_hash", "normal_hash")]
+            hidden = ("split", "index", "place", "content_hash", "normal_hash")
+            allowed = [str(name) for name in table.columns if name not in hidden]
             raise DataError(
                 f"selection.slices.by: the sample table has no column '{column}'. {nearest(column, allowed)}"
             )
