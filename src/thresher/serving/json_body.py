@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 NO_NUMBER = re.compile(r"-?(?:NaN|Infinity)")
+CONTAINERS = (dict, list)
 MOST_NAME = 100
 """Characters of a key that an error repeats."""
 WORDS = {
@@ -34,7 +35,7 @@ def parse_json(body: bytes | bytearray | memoryview) -> Any:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise HTTPException(400, f"Malformed JSON: {_explain(error, bytes(body))}.") from error
-    _refuse_duplicates(document, bytes(body))
+    _refuse_duplicates(document, body)
     return document
 
 
@@ -60,26 +61,28 @@ def _holds_half_pair(body: bytes) -> bool:
     return True
 
 
-def _refuse_duplicates(document: Any, body: bytes) -> None:
+def _refuse_duplicates(document: Any, body: bytes | bytearray | memoryview) -> None:
     """Refuse a key that an object names twice: which of the two counts differs from reader to reader.
 
     Each key has one colon, so that as many keys as colons rule it out at once; colons within texts may mean more.
     """
-    if body.count(b":") > _count_keys(document, body.count(b"{")):
-        json.loads(body, object_pairs_hook=_unique)
+    text = bytes(body)
+    if text.count(b":") > _count_keys(document, text.count(b"{")):
+        json.loads(text, object_pairs_hook=_unique)
 
 
 def _count_keys(document: Any, num_objects: int) -> int:
     """Return the number of keys in ``document``, which has at most ``num_objects`` objects."""
-    num_keys, waiting = 0, [document]
-    while waiting and num_objects:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            num_objects -= 1
+    num_keys, found = 0, [document]
+    for value in found:  # which grows meanwhile
+        if type(value) is dict:
             num_keys += len(value)
-            waiting += value.values()
-        elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value[:1]):
-            waiting += value
+            num_objects -= 1
+            if num_objects == 0:
+                break
+            found.extend(value.values())
+        elif type(value) is list and value and type(value[0]) in CONTAINERS:
+            found.extend(value)
     return num_keys
 
 
