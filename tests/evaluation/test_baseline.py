@@ -49,6 +49,7 @@ RARE = classes(np.arange(1400) % 50 == 0)
 RARE_TEST = classes(np.arange(600) % 50 == 0)
 
 
+@pytest.mark.oddity("Verdict", "the winner answers the most frequent class to everything", "the run fails and says so")
 def test_a_constant_answer_on_rare_fraud_is_no_better_than_the_most_frequent_class() -> None:
     found = compare(RARE, RARE_TEST, of_fraud(np.full(600, 0.02)))
     assert found.fails("float") == (
@@ -73,6 +74,7 @@ def test_a_bound_on_the_accuracy_keeps_it_the_measure() -> None:
     assert compare(RARE, RARE_TEST, of_fraud(RARE_TEST.labels * 0.9), require=required).metric == "accuracy"
 
 
+@pytest.mark.oddity("Verdict", "a regression that errs more than the mean of the labels", "the run fails and says so")
 def test_a_regression_far_off_is_no_better_than_the_mean() -> None:
     random = np.random.default_rng(0)
     training, test = values(random.normal(50, 29, 350)), values(random.normal(50, 29, 150))
@@ -211,6 +213,7 @@ def test_the_baseline_is_a_row_of_the_table(evaluation: Evaluate) -> None:
     assert row["reason"].startswith("always 'fine', the most frequent class of training")
 
 
+@pytest.mark.oddity("Verdict", "all labels are alike", "refused before training")
 def test_one_class_and_one_number_are_nothing_to_learn() -> None:
     with pytest.raises(DataError, match="One class is nothing to learn: all 300 training samples are 'fine'"):
         check_learnable(classes(np.zeros(300), ("fine",)))

@@ -47,6 +47,7 @@ def series(*values: list[float]) -> np.ndarray:
     return made
 
 
+@pytest.mark.oddity("Numbers", "1e200, 1e300 or infinity in a table, a series or a label", "an error with file and row")
 @pytest.mark.parametrize("value", [1e200, 1e300, -1e300, np.inf])
 def test_numbers_too_large_to_compute_with_are_named_with_their_place(value: float) -> None:
     numbers = np.array([1.0, 2.0, value])

@@ -93,6 +93,9 @@ def accuracy(onnx_file: bytes, encoder: Encoder, test: EncodedSamples) -> float:
     return float((answers.argmax(1) == test.labels).mean())
 
 
+@pytest.mark.oddity(
+    "Numbers", "labels with a large offset, such as moments of today in seconds", "as good as without the offset"
+)
 @pytest.mark.parametrize("offset", [0.0, SECONDS_OF_TODAY, -SECONDS_OF_TODAY])
 def test_moments_are_predicted_as_if_they_began_at_zero(offset: float, tmp_path: Path) -> None:
     encoder, training, test = moments(tmp_path, offset)
@@ -107,6 +110,9 @@ def test_moments_are_predicted_as_if_they_began_at_zero(offset: float, tmp_path:
         assert rmse(small, encoder, test) < 4
 
 
+@pytest.mark.oddity(
+    "Numbers", "series with a large offset, such as counters, with gaps or without", "as good as without the offset"
+)
 @pytest.mark.parametrize("has_gaps", [False, True])
 @pytest.mark.parametrize("offset", [0.0, SECONDS_OF_TODAY, 1e15])
 def test_counters_are_told_apart_as_if_they_began_at_zero(offset: float, has_gaps: bool, tmp_path: Path) -> None:
@@ -128,6 +134,7 @@ def test_a_request_keeps_what_training_saw(tmp_path: Path) -> None:
         np.testing.assert_array_equal(encoder.encode_json(sample.tolist())[0], sample)
 
 
+@pytest.mark.oddity("Numbers", "labels of 1e-150 to 1e90", "learned as if they were of the size of 1")
 @pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e30, 1e90])
 def test_labels_may_be_of_any_scale(scale: float, tmp_path: Path) -> None:
     encoder, training, test = moments(tmp_path, 0.0)

@@ -72,7 +72,7 @@ def test_from_takes_the_other_candidate_s_model() -> None:
 def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:
     pipeline = build(b=[STATIC], a=[FINETUNE])
     (judge,) = [node for node in pipeline.nodes if node.name == "judge_candidates"]
-    assert judge.inputs[2:] == ["r.baseline", "r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
+    assert judge.inputs[2:] == ["r.baseline", "r.exported_quality", "r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
 
 
 def test_nothing_reads_the_test_split_before_the_evaluation() -> None:

@@ -173,6 +173,7 @@ class DocumentDataset(LocalDataset[Config]):
         "budget_search": ("thresher.search.result", "BudgetSearch"),
         "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
         "slices": ("thresher.evaluation.slices", "SliceComparison"),
+        "exported_quality": ("thresher.evaluation.exported", "ExportedQuality"),
         "baseline": ("thresher.evaluation.baseline", "Baseline"),
         "verdict": ("thresher.evaluation.verdict", "Verdict"),
         "challenge": ("thresher.evaluation.challenge", "Challenge"),

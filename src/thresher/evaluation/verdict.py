@@ -8,6 +8,7 @@ from typing import Literal
 from thresher.config import Config
 from thresher.evaluation.baseline import Baseline
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.exported import ExportedQuality
 from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each, say_broken
 from thresher.evaluation.metrics import (
     LOSS,
@@ -49,7 +50,9 @@ class Verdict(Config):
     """When the first and the last of the evaluations were made, ISO 8601, UTC: some may be an earlier run's."""
     num_test_samples: int
     baseline: Baseline | None = None
-    """What answers without looking, and how all compare with it; verdicts of before 0.2 have none."""
+    """What answers without looking, and how all compare with it; earlier verdicts have none."""
+    exported: ExportedQuality | None = None
+    """What the float model is worth on the validation split, in training and as a file; earlier verdicts have none."""
 
     @property
     def days(self) -> str:

@@ -57,6 +57,7 @@ _SUMMARIES: dict[str, Any] = {
         + (", compiled" if value.compile else "")
         + (", as timed here: another day may choose otherwise, with other last bits" if value.trials else "")
     ),
+    "ExportedQuality": lambda value: value.sentence,
     "Imported": lambda value: escape(value.sentence),
     "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",
     "SearchResult": lambda value: _say_search(value),
@@ -114,11 +115,17 @@ def print_plan(plan: Plan) -> None:
     console.print(f"[bold]{escape(plan_title(plan))}[/]", highlight=False)
     for word, why, nodes in plan_groups(plan):
         line = f"[{PLAN_STYLES[word]}]{word:6}[/] {escape(why)}: [dim]{', '.join(nodes)}[/]"
-        console.print(
-            Padding(line, (0, 0, 0, 2)) if console.is_terminal else f"  {line}",
-            highlight=False,
-            soft_wrap=not console.is_terminal,
-        )
+        _print_indented(line)
+    for note in plan.notes:
+        _print_indented(f"[bold yellow]note[/]   {escape(note)}")
+
+
+def _print_indented(line: str) -> None:
+    console.print(
+        Padding(line, (0, 0, 0, 2)) if console.is_terminal else f"  {line}",
+        highlight=False,
+        soft_wrap=not console.is_terminal,
+    )
 
 
 def print_result(pipeline: Pipeline, catalog: Any) -> None:

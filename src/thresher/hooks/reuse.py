@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pluggy import PluginManager
 
 from thresher import progress
 from thresher.config_loader import RecipeConfigLoader, active_loader
+from thresher.hooks.bounds import find_notes
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
 from thresher.reuse.lock import RecipeLock, store_lock
@@ -65,7 +67,8 @@ class ReuseHooks:
             mend_store()
         with saying_steps():
             self._reuse = ReuseRun(self._project, recipe, pipelines[recipe], loader["parameters"], catalog)
-            return self._reuse.plan(pipeline, set(), self._fresh)
+            plan = self._reuse.plan(pipeline, set(), self._fresh)
+            return replace(plan, notes=find_notes(loader.recipes[recipe], plan, catalog))
 
     def narrow(self, runner: AbstractRunner) -> AbstractRunner:
         """Return ``runner`` so that it runs what must be of the pipeline it is given, in its own way."""

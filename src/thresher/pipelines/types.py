@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thresher.evaluation.baseline import Baseline
     from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
+    from thresher.evaluation.exported import ExportedQuality
     from thresher.evaluation.report.account import Account
     from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import Verdict
@@ -30,7 +31,9 @@ else:
     Account = Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = (
         TrainingHistory
     ) = object
-    Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = SliceComparison = object
+    ExportedQuality = Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = (
+        SliceComparison
+    ) = object
 
 __all__ = [
     "Account",
@@ -41,6 +44,7 @@ __all__ = [
     "Contender",
     "DataFrame",
     "Evaluation",
+    "ExportedQuality",
     "Figure",
     "Imported",
     "Network",

@@ -50,6 +50,8 @@ class Plan:
 
     recipe: str
     nodes: tuple[Planned, ...]
+    notes: tuple[str, ...] = ()
+    """What the data cannot show of what the recipe asks, whatever runs."""
 
     def of(self, action: Action) -> list[Planned]:
         """Return the nodes that ``action`` is planned for."""

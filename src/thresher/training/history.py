@@ -28,3 +28,8 @@ class TrainingHistory(Config):
     epochs: tuple[Epoch, ...]
     best_epoch: int
     """Whose weights were kept."""
+
+    @property
+    def kept(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return self.epochs[self.best_epoch - 1]

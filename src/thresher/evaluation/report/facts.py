@@ -98,15 +98,22 @@ def label_words(account: Account) -> str:
 def training_words(account: Account) -> str:
     """Return how the float model was trained."""
     training, model = account.training, account.model.root
+    exported = f" {_capitalized(account.verdict.exported.sentence)}." if account.verdict.exported else ""
     if isinstance(model, ExternalModel):
-        return f"Model {model.kind}, from {model.path}: it was not trained here, and on what is not known here."
+        return (
+            f"Model {model.kind}, from {model.path}: it was not trained here, and on what is not known here.{exported}"
+        )
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""
     return (
         f"Model {model.kind}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
-        f"batches of {batch}, {epochs}, seed {training.seed}.{found}"
+        f"batches of {batch}, {epochs}, seed {training.seed}.{found}{exported}"
     )
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def chain_lines(account: Account) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from thresher.machine import describe_machine
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
-from thresher.pipelines.types import Contender, Evaluation
+from thresher.pipelines.types import Contender, Evaluation, ExportedQuality, Imported, TrainingHistory
 from thresher.progress import Step, report
 
 
@@ -29,6 +29,30 @@ def predict_test(
         return predict(open_session(onnx_file, threads), test_samples.inputs, encoder.model_input)
 
     return attempt(candidate, predict_test.__name__, make, onnx_file)
+
+
+def check_exported(
+    onnx_file: bytes,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    threads: int,
+    told: TrainingHistory | Imported,
+) -> ExportedQuality:
+    """Return what the exported float model is worth on the validation split, beside what was told of it there.
+
+    Args:
+        told: by its training, or by whoever read it from elsewhere.
+
+    Raises:
+        ParityError: they differ by more than chance.
+    """
+    from thresher.evaluation import exported
+    from thresher.evaluation.runtime import open_session, predict
+    from thresher.models.external.imported import Imported
+
+    reported = told.value if isinstance(told, Imported) else told.kept.validation_metric
+    outputs = predict(open_session(onnx_file, threads), validation_samples.inputs, encoder.model_input)
+    return exported.check_exported(outputs, validation_samples, reported)
 
 
 def evaluate_candidate(

@@ -8,7 +8,9 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
+from thresher.models.external.config import ExternalModel
 from thresher.pipelines.evaluate.nodes import (
+    check_exported,
     evaluate_candidate,
     evaluate_float,
     predict_test,
@@ -19,7 +21,12 @@ from thresher.recipe import Recipe
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return prediction and evaluation for the float model and every candidate of the recipe ``name``."""
-    return Pipeline([node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key)])
+    branches = [node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key)]
+    told = f"{name}.{'imported' if isinstance(recipe.model, ExternalModel) else 'training_history'}"
+    file, samples = f"{name}.{FLOAT}.onnx", [f"{name}.validation_samples", f"{name}.encoder"]
+    inputs = [file, *samples, f"params:{name}.evaluation.threads", told]
+    checked = stage_node(check_exported, inputs, f"{name}.exported_quality", ["evaluate", FLOAT], FLOAT)
+    return Pipeline([checked, *branches])
 
 
 def _branch(name: str, key: str) -> list[Node]:

@@ -19,6 +19,7 @@ from thresher.pipelines.types import (
     BudgetSearch,
     DataFrame,
     Evaluation,
+    ExportedQuality,
     Figure,
     Sensitivity,
     SliceComparison,
@@ -57,12 +58,17 @@ def compare_baseline(
 
 
 def judge_candidates(
-    name: str, selection: Selection, baseline: Baseline, *results: Evaluation | Failed | SliceComparison
+    name: str,
+    selection: Selection,
+    baseline: Baseline,
+    exported_quality: ExportedQuality,
+    *results: Evaluation | Failed | SliceComparison,
 ) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
     Args:
         baseline: how all compare with constant answers.
+        exported_quality: of the float model, on the validation split; without that check there is no verdict.
         results: each candidate's evaluation; at the end how they do on slices, where the recipe asks for that.
     """
     from thresher.evaluation.slices import SliceComparison
@@ -70,7 +76,8 @@ def judge_candidates(
 
     evaluations = {each.candidate: each for each in results if not isinstance(each, SliceComparison)}
     slices = next((each for each in results if isinstance(each, SliceComparison)), None)
-    return judge(name, evaluations, selection, slices, baseline)
+    verdict = judge(name, evaluations, selection, slices, baseline)
+    return verdict.model_copy(update={"exported": exported_quality})
 
 
 def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:

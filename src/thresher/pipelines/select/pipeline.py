@@ -25,7 +25,13 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the selection stage of the recipe ``name``."""
     keys = (FLOAT, *recipe.candidates)
     verdict, selection = f"{name}.verdict", f"params:{name}.selection"
-    judged = [f"params:{name}.name", selection, f"{name}.baseline", *(f"{name}.{key}.evaluation" for key in keys)]
+    judged = [
+        f"params:{name}.name",
+        selection,
+        f"{name}.baseline",
+        f"{name}.exported_quality",
+        *(f"{name}.{key}.evaluation" for key in keys),
+    ]
     predictions = _each(name, keys, "predictions")
     card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
     splits = {kind: f"{name}.{kind}" for kind in ("training_samples", "test_samples")}
