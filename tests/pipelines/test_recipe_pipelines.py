@@ -34,7 +34,7 @@ def branch(pipeline: Pipeline, candidate: str) -> dict[str, tuple[list[str], lis
 
 def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
-    assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "evaluate_float"}
+    assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "check_exported", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
     assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "r.set_aside", "bentofile"}
     assert "r.bento" in pipeline.outputs()
@@ -72,7 +72,13 @@ def test_from_takes_the_other_candidate_s_model() -> None:
 def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:
     pipeline = build(b=[STATIC], a=[FINETUNE])
     (judge,) = [node for node in pipeline.nodes if node.name == "judge_candidates"]
-    assert judge.inputs[2:] == ["r.baseline", "r.exported_quality", "r.float.evaluation", "r.b.evaluation", "r.a.evaluation"]
+    assert judge.inputs[2:] == [
+        "r.baseline",
+        "r.exported_quality",
+        "r.float.evaluation",
+        "r.b.evaluation",
+        "r.a.evaluation",
+    ]
 
 
 def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
