@@ -23,7 +23,8 @@ RECIPE: dict[str, Any] = {
     "serving": {"shadow": {"share": 1.0}, "workers": 1},
 }
 # A network that hardly learned anything loses.
-WORSE = ("--params", "small.training.epochs=1,small.training.optimizer.lr=0.0000001")
+UNTRAINED = "small.training.epochs=1,small.training.optimizer.lr=0.0000001"
+WORSE = ("--params", f"{UNTRAINED},small.selection.allow_no_better_than_baseline=true")
 NUM_SAMPLES = 40
 
 

@@ -147,7 +147,8 @@ def test_termination_kills_the_mlflow_run(project: Project, terminated: Done) ->
 @pytest.fixture(scope="module")
 def worse(project: Project, terminated: Done) -> Done:
     """A run after those that were killed, which hardly learns anything."""
-    changes = "small.training.epochs=1,small.training.optimizer.lr=0.0000001"
+    untrained = "small.training.epochs=1,small.training.optimizer.lr=0.0000001"
+    changes = f"{untrained},small.selection.allow_no_better_than_baseline=true"
     return project.run("--from-nodes", "train_float", "--params", changes).succeeded()
 
 

@@ -25,7 +25,8 @@ SPLIT = ["hold_out", "fit_encoder", "encode_samples"]
 TOLD = ["write_model_card", "write_report"]
 CARRIED = ["crown_champion", "build_champion_bento"]
 """The model card travels with the champion."""
-VERDICT = ["judge_candidates", "draw_verdict", *TOLD]
+JUDGED = ["judge_candidates", "draw_verdict", *TOLD]
+VERDICT = ["compare_baseline", *JUDGED]
 # The winner is as good as the champion: it becomes the next version, and that is packed.
 PACKAGE = ["challenge_champion", "crown_champion", "build_champion_bento"]
 
@@ -115,7 +116,7 @@ def test_a_selected_tag_takes_what_another_selection_has_made(selections: dict[s
 
 
 def test_from_a_node_on_runs_what_the_selections_before_have_changed(selections: dict[str, Done]) -> None:
-    selections["judge_candidates"].ran(*VERDICT, *PACKAGE)
+    selections["compare_baseline"].ran(*VERDICT, *PACKAGE)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +218,7 @@ def other_machine(project: Project, crashed: Done) -> Done:
 
 
 def test_on_another_machine_times_are_measured_again_and_nothing_is_trained(other_machine: Done) -> None:
-    other_machine.ran(*TIMED, *VERDICT, *PACKAGE)
+    other_machine.ran(*TIMED, *JUDGED, *PACKAGE)
     ((reason, nodes),) = other_machine.planned("run").items()
     assert reason.startswith("another machine: processor Another CPU -> ")
     assert set(TIMED) <= set(nodes)

@@ -44,16 +44,18 @@ def compare_slices(
 
 
 def compare_baseline(
-    selection: Selection, training_samples: EncodedSamples, test_samples: EncodedSamples, **results: Any
+    require: dict[str, Any], training_samples: EncodedSamples, test_samples: EncodedSamples, **results: Any
 ) -> Baseline:
     """Return how every candidate does beside constant answers: the most frequent class, or the mean of the labels.
 
     Args:
+        require: what the recipe requires, which says by which metric that counts, and how surely.
         results: `CANDIDATE.predictions` of all candidates.
     """
     from thresher.evaluation.baseline import compare_with_baseline
 
     outputs: dict[str, np.ndarray] = _each("predictions", results)
+    selection = Selection.model_validate({"require": require})
     return compare_with_baseline(training_samples, test_samples, outputs, selection)
 
 

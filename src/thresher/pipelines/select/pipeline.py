@@ -35,7 +35,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     predictions = _each(name, keys, "predictions")
     card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
     splits = {kind: f"{name}.{kind}" for kind in ("training_samples", "test_samples")}
-    inputs = {"selection": selection, **splits, **predictions}
+    inputs = {"require": f"{selection}.require", **splits, **predictions}
     compare = [stage_node(compare_baseline, inputs, f"{name}.baseline", TAGS)]
     if recipe.selection.slices is not None:
         samples = {"slices": f"{name}.slices", "test_samples": f"{name}.test_samples"}
