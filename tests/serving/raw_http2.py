@@ -45,11 +45,14 @@ class RawHttp2:
 
     def push(self, stream: int, num_bytes: int) -> int:
         """Send up to ``num_bytes`` of the body of a request, as many as the server takes now; return how many."""
-        room = min(self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size, num_bytes)
-        if stream in self.ended or room <= 0:
-            return 0
-        self.send(stream, bytes(room))
-        return room
+        sent = 0
+        while stream not in self.ended and sent < num_bytes:
+            window, frame = self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size
+            if (room := min(window, frame, num_bytes - sent)) <= 0:
+                break
+            self.send(stream, bytes(room))
+            sent += room
+        return sent
 
     def send(self, stream: int, data: bytes, is_whole: bool = False) -> None:
         """Send part of the body of a request."""

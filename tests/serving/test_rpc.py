@@ -20,7 +20,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from helpers.any_modality import MODALITIES, TASKS, as_json, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
-from prometheus_client import generate_latest
 from raw_http2 import GRPC, RawHttp2
 from tiny_rpc import Running, raw_request, triton, typed_request
 from tiny_service import CLASS_NAMES, make_info
@@ -424,11 +423,25 @@ def test_reflection_describes_all_services(running: Running) -> None:
     assert [method.name for method in file.service[0].method] == list(METHODS)
 
 
+def num_requests(running: Running, outcome: str) -> float:
+    running.predictor.metrics.flush()
+    labels = {"recipe": "shapes", "model_version": "7", "protocol": "grpc", "outcome": outcome}
+    return running.registry.get_sample_value("thresher_requests_total", labels) or 0.0
+
+
 def test_metrics_count_the_protocol(running: Running) -> None:
+    before = {outcome: num_requests(running, outcome) for outcome in ("ok", "invalid", "deadline")}
     running.call("ModelInfer", raw_request(IMAGES))
     running.refusal("ModelInfer", b"\xff")
-    lines = [line for line in generate_latest(running.registry).decode().splitlines() if 'protocol="grpc"' in line]
-    assert lines
+    running.refusal("ModelInfer", bytes(body.MAX_BODY_BYTES + 1))  # never taken in
+    server = running.run(start_rpc_server(running.predictor, "127.0.0.1", 0, 0.1))
+    client = RawHttp2(server.port)
+    client.answer(client.begin(f"/{SERVICE}/ModelInfer", GRPC))
+    client.close()
+    running.run(server.close())
+    assert {outcome: num_requests(running, outcome) - count for outcome, count in before.items()} == {
+        "ok": 1, "invalid": 2, "deadline": 1
+    }  # fmt: skip
 
 
 def test_close_drains(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import aio as reflection
 
+from thresher.errors import InvalidInputError
 from thresher.serving import tracing
 from thresher.serving.logs import log_request, wants_access_log
 from thresher.serving.reply import REQUEST_ID, request_id
@@ -21,7 +22,7 @@ from thresher.serving.rpc.contents import parse
 from thresher.serving.rpc.health import HealthService
 from thresher.serving.rpc.intake import Intake
 from thresher.serving.rpc.messages import POOL, SERVICE
-from thresher.serving.rpc.refusals import CallError, Refusal, refuse
+from thresher.serving.rpc.refusals import Refusal, refuse
 from thresher.serving.rpc.service import INFER, PROTOCOL, InferenceService, Method
 
 ID_KEY = REQUEST_ID.decode()
@@ -41,33 +42,35 @@ def generic_handlers(
     and would answer a malformed one with UNKNOWN and a traceback.
     """
     unary, stream = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
-    methods = {name: unary(_answer(name, method, intake)) for name, method in service.methods().items()}
+    methods = {name: unary(_answer(name, method, service, intake)) for name, method in service.methods().items()}
     healths = {"Check": stream(_check(health, intake)), "Watch": stream(_watch(health, intake))}
     reflections = {"ServerReflectionInfo": stream(_reflect(intake))}
     named = {SERVICE: methods, HEALTH: healths, REFLECTION: reflections}
     return tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in named.items())
 
 
-def _answer(method_name: str, method: Method, intake: Intake) -> Handler:
+def _answer(method_name: str, method: Method, service: InferenceService, intake: Intake) -> Handler:
     """Return ``method`` with the request's id sent back, every error as a status, and a trace where it infers."""
-    is_traced, logs_all = f"{SERVICE}/{method_name}" == INFER.decode(), wants_access_log()
-
-    async def work(context: ServicerContext) -> bytes:
-        message = await _only_message(intake, context)
-        return await method(message, context.time_remaining())
+    infers, logs_all = f"{SERVICE}/{method_name}" == INFER.decode(), wants_access_log()
 
     async def answer(_: Any, context: ServicerContext) -> bytes:
         name, start = _request_id(context), perf_counter()
         context.set_trailing_metadata(((ID_KEY, name),))
-        trace = tracing.start(INFER.decode(), _headers(context), name) if is_traced else None
+        trace = tracing.start(INFER.decode(), _headers(context), name) if infers else None
         if trace is not None:
             trace.enter()
-        status, is_failed = grpc.StatusCode.CANCELLED, False
+        status, is_failed, is_taken = grpc.StatusCode.CANCELLED, False, False
         try:
-            reply = await _counted(intake, work(context))
+            with intake.call():
+                # No variable of this frame is to keep the message while the model works.
+                work = method(await _only_message(intake, context), context.time_remaining())
+                is_taken = True
+                reply = await work
             status = grpc.StatusCode.OK
             return reply
         except Exception as error:
+            if infers and not is_taken:
+                service.count_refused(error)
             refusal = refuse(error, name, perf_counter() - start)
             status, is_failed = refusal.status, refusal.is_failed
             await _abort(context, refusal)
@@ -127,7 +130,8 @@ class _Written:
 def _stream(work: Callable[[ServicerContext], Awaitable[None]], intake: Intake) -> Handler:
     async def run(_: Any, context: ServicerContext) -> None:
         try:
-            await _counted(intake, work(context))
+            with intake.call():
+                await work(context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
@@ -136,22 +140,10 @@ def _stream(work: Callable[[ServicerContext], Awaitable[None]], intake: Intake) 
     return run
 
 
-async def _counted(intake: Intake, work: Awaitable[Any]) -> Any:
-    try:
-        intake.enter()
-    except Exception:
-        getattr(work, "close", int)()
-        raise
-    try:
-        return await work
-    finally:
-        intake.leave()
-
-
 async def _only_message(intake: Intake, context: ServicerContext) -> bytes:
     message = await intake.read(context)
     if message is None:  # nobody reads this of a message that was too large: gRPC has ended the call
-        raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "The request must hold one message.")
+        raise InvalidInputError("The request must hold one message.")
     return message
 
 

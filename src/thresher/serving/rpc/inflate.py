@@ -6,6 +6,7 @@ import zlib
 
 from grpc import StatusCode
 
+from thresher.errors import InvalidInputError
 from thresher.serving.rpc.refusals import CallError
 
 GZIP, DEFLATE = 31, 15
@@ -19,7 +20,8 @@ def inflate(message: bytes, most_bytes: int) -> bytes:
     deflate does begins a field 15, which no message here has, and its checksum tells.
 
     Raises:
-        CallError: it becomes larger than ``most_bytes``, or breaks off.
+        CallError: it becomes larger than ``most_bytes``.
+        InvalidInputError: it is damaged, or breaks off.
     """
     if message[:3] == b"\x1f\x8b\x08":
         return _inflate(message, GZIP, most_bytes)
@@ -33,10 +35,10 @@ def _inflate(message: bytes, window_bits: int, most_bytes: int) -> bytes:
     try:
         content = decompressor.decompress(message, most_bytes + 1)
     except zlib.error as error:
-        raise CallError(StatusCode.INVALID_ARGUMENT, "The compressed message is damaged.") from error
+        raise InvalidInputError("The compressed message is damaged.") from error
     if len(content) > most_bytes:
         text = f"Received message larger than max (more than {most_bytes} bytes once decompressed)"
         raise CallError(StatusCode.RESOURCE_EXHAUSTED, text)
     if not decompressor.eof:
-        raise CallError(StatusCode.INVALID_ARGUMENT, "The compressed message breaks off.")
+        raise InvalidInputError("The compressed message breaks off.")
     return content

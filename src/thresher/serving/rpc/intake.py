@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from grpc import StatusCode
 from grpc.aio import EOF, ServicerContext
 
-from thresher.serving.batcher import OverloadedError
+from thresher.serving.batcher import DeadlineError, OverloadedError
 from thresher.serving.body import MAX_BODY_BYTES
 from thresher.serving.byte_budget import ByteBudget
 from thresher.serving.rpc.inflate import inflate
@@ -82,8 +84,9 @@ class Intake:
         """Take no more calls."""
         self._is_closed = True
 
-    def enter(self) -> None:
-        """Count a call that begins; `leave` is to follow.
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Count a call for as long as the block runs.
 
         Raises:
             CallError: the server goes.
@@ -94,16 +97,17 @@ class Intake:
         if self._num_calls >= self.most_calls:
             raise OverloadedError(f"{self._num_calls} calls run, of at most {self.most_calls}.")
         self._num_calls += 1
-
-    def leave(self) -> None:
-        """Count a call that has ended."""
-        self._num_calls -= 1
+        try:
+            yield
+        finally:
+            self._num_calls -= 1
 
     async def read(self, context: ServicerContext) -> bytes | None:
         """Return the next message of a call, not compressed; None where no other comes.
 
         Raises:
-            CallError: it did not come in time, or cannot be read.
+            DeadlineError: it did not come in time.
+            InvalidInputError, CallError: it cannot be read, or is too large once decompressed.
             OverloadedError: its place was needed, or none was free.
         """
         reading: Reading | None = None
@@ -125,8 +129,7 @@ class Intake:
         if reading.is_given_up:
             waited = f"The message was still on its way after {GRACE_SECONDS:g} s"
             return OverloadedError(f"{waited}, and other calls waited for its place.")
-        late = f"The message took more than {self._patience:g} s to arrive."
-        return CallError(StatusCode.DEADLINE_EXCEEDED, late)
+        return DeadlineError(f"The message took more than {self._patience:g} s to arrive.")
 
     async def _take_place(self, peer: str, limit: asyncio.Timeout) -> Reading:
         loop = asyncio.get_running_loop()

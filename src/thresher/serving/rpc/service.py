@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +17,7 @@ from thresher.serving.v2.tensors import model_metadata, server_metadata
 PROTOCOL = "grpc"
 INFER = f"{SERVICE}/ModelInfer".encode()
 
-Method = Callable[[bytes, "float | None"], Awaitable[bytes]]
+Method = Callable[[bytes, "float | None"], Coroutine[Any, Any, bytes]]
 """Takes the request's message and the seconds that the caller waits for the answer, None for as long as it takes."""
 
 
@@ -41,6 +41,10 @@ class InferenceService:
             "ModelMetadata": self._describe_model,
             "ModelInfer": self._infer,
         }
+
+    def count_refused(self, error: Exception) -> None:
+        """Count a request to infer whose message was not taken in, for ``error``."""
+        self._predictor.count_refused(PROTOCOL, error)
 
     async def _server_live(self, content: bytes, seconds: float | None) -> bytes:
         parse(REQUESTS["ServerLive"], content)
@@ -73,7 +77,7 @@ class InferenceService:
                 asked = await self._read(content, predictor.timeout if seconds is None else seconds)
                 del content
         except Exception as error:
-            predictor.count_refused(PROTOCOL, error)
+            self.count_refused(error)
             raise
         timeout = asked.timeout or predictor.timeout
         if seconds is not None:
