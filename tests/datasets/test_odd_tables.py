@@ -616,3 +616,30 @@ def test_rare_types_of_numbers(tmp_path: Path, kind: pa.DataType) -> None:
 def test_json_without_a_bottom(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"x": 1, "y": "p"}\n{"x": ' + "[" * 100_000 + "]" * 100_000 + ', "y": "q"}\n')
     assert f"{tmp_path / 't.jsonl'}:2: not JSON (maximum recursion depth" in refused(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["12,5", "n/a"], "'decimal: \",\"'"),
+        (["100%", "50%", "?"], "symbols: ['%']"),
+        (["1,5e3", "2"], "'decimal: \",\"'"),
+        (["US$ 5", "US$ 6"], "symbols: ['US$']"),
+        (["2024-W05", "2024-W06"], '"iso"'),
+        (["12:30:15.5", "12:30:16.0"], '"%H:%M:%S.%f"'),
+        (["20240131", "20240201"], '"%Y%m%d"'),
+        ([f"({number})" for number in range(21)], "'categorical: [a]'"),
+        ([f"10.0.0.{number}" for number in range(21)], "'categorical: [a]'"),
+    ],
+)
+def test_more_that_is_no_category(tmp_path: Path, values: list[str], says: str) -> None:
+    text = refused(rows(tmp_path / "t.parquet", a=values, y=(["p", "q"] * len(values))[: len(values)]))
+    assert "column 'a' holds " in text
+    assert says in text
+
+
+def test_dates_in_digits(tmp_path: Path) -> None:
+    path = rows(tmp_path / "t.parquet", a=[20240131, 20240201, None], b=[20241301, 20240101, 1], y=["p", "q", "p"])
+    np.testing.assert_array_equal(columns_of(load(path, dates={"a": "%Y%m%d"}))["a"], [19753, 19754, np.nan])
+    np.testing.assert_array_equal(columns_of(load(path, numeric=["a"]))["a"], [20240131, 20240201, np.nan])
+    assert columns_of(load(csv(tmp_path, "a,y", "\u20135,p", "6,q")))["a"] == [-5, 6]

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from thresher.datasets.frame.dates import ISO, UNIT, UNIT_OF_TIMES, days_of, read_date, unit_of
+from thresher.datasets.frame.dates import (
+    DIGITS,
+    ISO,
+    UNIT,
+    UNIT_OF_TIMES,
+    are_dates_in_digits,
+    days_of,
+    read_date,
+    unit_of,
+)
 from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.look_alikes import INSIST, MOSTLY, look_alike, say_formats
 from thresher.datasets.frame.numbers import PLAIN, NumberFormat, suggest_format
@@ -140,6 +149,9 @@ class _Reading:
         if len(self._types.missing.numbers):
             gone = np.isin(values, self._types.missing.numbers)
             values, changed = np.where(gone, np.nan, values), changed & ~gone
+        if name not in self._types.numeric and are_dates_in_digits(np.unique(values[~np.isnan(values)]).tolist()):
+            fix = f"'dates: {{{name}: \"{DIGITS}\"}}', or 'numeric: [{name}]' to take them for numbers"
+            self._refused.append(f"column '{name}' holds dates in digits, such as {values[0]:.0f}. Fix: say {fix}.")
         for index in np.flatnonzero(changed).tolist():
             what = f"column '{name}' holds {str(column[index])[:60]}, which no 64-bit float is exactly"
             self._wrong(index, what, TOO_LARGE)
@@ -215,7 +227,8 @@ class _Reading:
                 )
 
     def _refuse_look_alike(self, name: str, texts: np.ndarray, counts: Mapping[str, int]) -> None:
-        found = look_alike(name, counts) if counts else None
+        given = {text: count for text, count in counts.items() if not looks_missing(text)}
+        found = look_alike(name, given) if given else None
         if found is not None:
             place = self._frame.places[texts.tolist().index(found.example)]
             what = f"column '{name}' holds text that looks like {found.what}, such as '{found.example[:60]}' at {place}"

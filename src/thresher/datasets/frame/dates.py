@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-ISO = "iso"
+ISO, DIGITS = "iso", "%Y%m%d"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MIDNIGHT = datetime(1900, 1, 1, tzinfo=UTC)
 """The day that a format without one gives."""
@@ -49,11 +49,12 @@ FORMATS = (
     "%Y.%m.%d",
     "%H:%M",
     "%H:%M:%S",
+    "%H:%M:%S.%f",
     "%I:%M %p",
 )
 """What is tried, besides ISO 8601, to say which format a column may have."""
 LIKE_A_DATE = re.compile(
-    r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([T ].*)?"
+    r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{4}-?W\d{2}(?:-?\d)?|\d{1,4}([./-])\d{1,2}\3\d{1,4}([T ].*)?"
     r"|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?"
     r"|(?i:\d{1,2}[. -]+[a-zäéû]{3,9}\.?[ -]+\d{2,4}.*|[a-z]{3,9}\.? \d{1,2},? \d{4}.*)"
 )
@@ -103,6 +104,14 @@ def days_of(column: Any) -> np.ndarray:
 def is_like_a_date(text: str) -> bool:
     """Return whether ``text`` looks like a date or a time of day."""
     return LIKE_A_DATE.fullmatch(text.strip()) is not None
+
+
+def are_dates_in_digits(numbers: Iterable[float]) -> bool:
+    """Return whether ``numbers``, each once, are dates written as 20240131: two or more, from 1900 to 2100."""
+    found = list(numbers)
+    if len(found) < 2 or not all(19_000_101 <= number <= 21_001_231 and number.is_integer() for number in found):
+        return False
+    return all(_is_date(str(int(number)), DIGITS) for number in found)
 
 
 def suggest_dates(texts: Sequence[str]) -> list[str]:

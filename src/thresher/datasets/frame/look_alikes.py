@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from thresher.datasets.frame.dates import is_like_a_date, suggest_dates
 from thresher.datasets.frame.numbers import (
     NumberFormat,
-    has_letters,
     is_like_a_number,
     say_format,
     suggest_format,
+    unit_of_number,
 )
 
 MOSTLY = 0.9
@@ -74,9 +74,7 @@ def _are_most(chosen: Mapping[str, int], counts: Mapping[str, int], is_readable:
 
 def _numbers_of(counts: Mapping[str, int]) -> dict[str, int]:
     """Return the values that look like numbers; those with a unit of letters only where many have the same one."""
-    like = {text: count for text, count in counts.items() if is_like_a_number(text)}
-    bare = {text: count for text, count in like.items() if not has_letters(text) or NumberFormat().read(text)}
-    units = Counter("".join(filter(str.isalpha, text)) for text in like if text not in bare)
-    unit, number = units.most_common(1)[0] if units else ("", 0)
-    with_unit = {text for text in like if text not in bare and "".join(filter(str.isalpha, text)) == unit}
-    return {text: count for text, count in like.items() if text in bare or (number > MANY and text in with_unit)}
+    units = {text: unit_of_number(text) for text in counts if is_like_a_number(text)}
+    unit, number = Counter(filter(None, units.values())).most_common(1)[0] if any(units.values()) else ("", 0)
+    kept = {"", unit} if number > MANY else {""}
+    return {text: counts[text] for text, found in units.items() if found in kept}

@@ -9,8 +9,8 @@ from functools import cached_property
 
 BLANKS = " \u00a0\u2009\u202f"
 QUOTES = "'\u2019"
-MINUS = "-\u2212"
-"""The hyphen of keyboards, and the sign of typography."""
+MINUS = "-\u2212\u2013\ufe63\uff0d"
+"""The hyphen of keyboards, the sign of typography, and what is written for it."""
 SYMBOLS = "%‰€$£¥₹₽₩₺₴₫฿₦₱₪¢"
 """What stands beside a number and is no unit of letters."""
 INFINITE = ("inf", "infinity")
@@ -88,7 +88,7 @@ def _plain_digits(text: str) -> str:
 
 
 LIKE_A_NUMBER = re.compile(
-    rf"[({{]?\s*[+\-\u2212\u2013]?\s*(?P<before>[{SYMBOLS}]|[A-Z]{{3}}\s)?\s*[+\-\u2212\u2013]?\s*"
+    rf"[({{]?\s*[{MINUS}+]?\s*(?P<before>[A-Z]{{0,3}}[{SYMBOLS}]|[A-Z]{{3}}\s)?\s*[{MINUS}+]?\s*"
     rf"(?P<digits>[0-9]+(?:[.,'\u2019{BLANKS}_][0-9]+)*|[.,][0-9]+)[.,]?-?(?P<exponent>[eE][+-]?[0-9]+)?"
     rf"\s*(?P<after>[{SYMBOLS}]|[A-Za-z\u00b0\u00b5\u03bc][A-Za-z/\u00b2\u00b3]{{0,{MAX_UNIT - 1}}})?"
     rf"[\-\u2212]?\s*[)}}]?"
@@ -101,9 +101,11 @@ def is_like_a_number(text: str) -> bool:
     return LIKE_A_NUMBER.fullmatch(text.strip()) is not None
 
 
-def has_letters(text: str) -> bool:
-    """Return whether ``text`` has letters, as those of a unit or of an exponent."""
-    return any(character.isalpha() for character in text)
+def unit_of_number(text: str) -> str:
+    """Return the letters of the unit in ``text``, which looks like a number, such as kg; "" where it has none."""
+    found = LIKE_A_NUMBER.fullmatch(text.strip())
+    unit = ((found["before"] or "").strip() or found["after"] or "") if found else ""
+    return "" if any(symbol in unit for symbol in SYMBOLS) else unit
 
 
 def suggest_format(texts: Sequence[str]) -> list[NumberFormat]:
