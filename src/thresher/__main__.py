@@ -228,6 +228,18 @@ def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
     serve_champion(recipe, env, options)
 
 
+@thresher.command()
+@ENVIRONMENT
+def sync(env: str | None) -> None:
+    """Deliver to MLflow what runs have logged while its server was away.
+
+    The next run does the same. Nothing is delivered twice.
+    """
+    from thresher.registry.command import sync as deliver
+
+    deliver(env)
+
+
 def main() -> None:
     """Run the command; errors that a user can mend are said in words, with exit code 1."""
     try:
@@ -237,6 +249,14 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from thresher.trouble import say_trouble
+
+        mendable = say_trouble(error)
+        if mendable is None:
+            raise
+        click.secho(str(mendable), fg="red", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

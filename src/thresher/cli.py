@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any, NoReturn, get_args
@@ -11,10 +12,10 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.startup import bootstrap_project
 
 from thresher.config_loader import RUN, find_project
-from thresher.errors import find_mendable
 from thresher.log_filter import say_once
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
+from thresher.trouble import say_trouble
 
 INTERRUPTED, TERMINATED = 130, 143
 NO_SUCH_NODES = ("Pipeline does not contain", "Pipeline contains no nodes")
@@ -39,7 +40,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     if len(options.get("pipelines") or ()) > 1:
         names = " and ".join(options["pipelines"])
         _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
-    signal.signal(signal.SIGTERM, _terminate)
+    _handle_termination()
     say_once()
     try:
         assert kedro_run.callback is not None
@@ -49,7 +50,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
-        mendable = find_mendable(error)
+        mendable = say_trouble(error)
         if mendable is None and not str(error).startswith(NO_SUCH_NODES):
             _end_tracking("FAILED")
             raise
@@ -78,8 +79,21 @@ def _with_run_options(params: dict[str, Any], **options: Any) -> dict[str, Any]:
     return merge(params or {}, {RUN: given}) if given else params
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise _TerminatedError
+def _handle_termination() -> None:
+    """Let SIGTERM end the run as an exception, and a worker process, which inherits this, as if there were no handler.
+
+    A worker would send the exception back as the result of its node and wait for the next one, and whoever waits for
+    its end, as the pool does once another worker is gone, would wait forever.
+    """
+    process = os.getpid()
+
+    def terminate(number: int, frame: Any) -> None:
+        if os.getpid() == process:
+            raise _TerminatedError
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _stop(status: str, text: str, code: int) -> NoReturn:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from helpers.any_modality import make_encoder
 from helpers.tiny_onnx import make_sum_onnx
+from kedro.io import DataCatalog, MemoryDataset
 from mlflow import MlflowClient
 
 from thresher.evaluation.cost import Cost
@@ -20,9 +22,10 @@ from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.progress import TrainingStep
-from thresher.tracking import logs, models
+from thresher.tracking import entries, logs, models, results
 from thresher.tracking.run import end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
+from thresher.tracking.taken import link_runs
 
 pytestmark = pytest.mark.slow
 
@@ -65,16 +68,18 @@ def test_metrics_are_the_tasks_own(tracked: None) -> None:
     data = DataFingerprint(
         train_sha256="a" * 64, test_sha256="b" * 64, num_train_samples=2, num_test_samples=2, class_names=()
     )
-    data_set = models.data_sets("small", data)["evaluation"]
     for quality, own, others in (
         (VALUES, {"rmse", "mae", "r2", "rmse_increase"}, {"accuracy", "accuracy_drop"}),
         (CLASSES, {"accuracy", "accuracy_drop", "mcnemar_p"}, {"rmse", "r2"}),
     ):
         encoder = make_encoder("image", quality.kind)
         onnx_file = make_sum_onnx(encoder.model_input, len(encoder.class_names))
-        model_id = models.provide_candidate("small", "float", onnx_file, encoder)
-        evaluation = make_evaluation(quality)
-        models.log_evaluation(model_id, evaluation, evaluation, data_set)
+        given = {"small.fingerprint": data, "small.encoder": encoder}
+        given |= {"small.float.onnx": onnx_file, "small.half.onnx": onnx_file}
+        catalog = DataCatalog({name: MemoryDataset(value) for name, value in given.items()})
+        evaluations = {"one": make_evaluation(quality, "float"), "other": make_evaluation(quality)}
+        results.log_candidates("small", evaluations, catalog)
+        model_id = models.provide_candidate("small", "half", onnx_file, encoder)
         metrics = {metric.key: metric.value for metric in MlflowClient().get_logged_model(model_id).metrics or ()}
         loss = "rmse_increase" if quality.kind == "regression" else "accuracy_drop"
         assert own | {f"{loss}_upper", "size_bytes"} <= metrics.keys()
@@ -100,7 +105,25 @@ def test_an_ended_run_has_the_whole_of_its_curves(tracked: None) -> None:
 def test_a_long_model_card_is_cut_between_sections() -> None:
     section = "\n## Part {}\n\n" + 100 * "ten letters" + "\n"
     card = "# digits\n" + "".join(section.format(number) for number in range(9))
-    note = logs.shorten_note(card)
-    assert len(note) <= logs.NOTE_CHARACTERS and note.endswith(logs.NOTE_END)
-    assert card.startswith(note.removesuffix(logs.NOTE_END) + "\n## Part")
-    assert logs.shorten_note("# digits\n") == "# digits\n"
+    note = entries.shorten_note(card, 7000)
+    assert len(note) <= 7000 and note.endswith(entries.NOTE_END)
+    assert card.startswith(note.removesuffix(entries.NOTE_END) + "\n## Part")
+    assert entries.shorten_note("# digits\n", 7000) == "# digits\n"
+    head = "# digits\n" + "a line of the first section\n" * 900
+    assert head.startswith(entries.shorten_note(head, 7000).removesuffix(entries.NOTE_END) + "\n")
+
+
+@pytest.mark.oddity("Runs", "a model card longer than MLflow's description of a run", "it is cut at a line")
+def test_a_description_is_never_cut_by_mlflow(tracked: None) -> None:
+    card = "# digits\n" + "".join(f"\n## Part {number}\n\n" + 90 * "ten letters" for number in range(30))
+    logs.log(card, "small.model_card")
+    first = MlflowClient().get_run(run_id()).data.tags[entries.NOTE]
+    assert len(first) <= entries.MAX_TAG and first.endswith(entries.NOTE_END)
+    nodes = [f"candidate_{each}.evaluate_candidate" for each in range(40)]
+    link_runs({("1", f"{number:032}"): nodes for number in range(9)})
+    tags = MlflowClient().get_run(run_id()).data.tags
+    note = tags[entries.NOTE]
+    assert len(note) <= entries.MAX_TAG and tags["taken_from"].count(",") == 8
+    assert "## Taken from earlier runs" in note and note.endswith("names them, `plan.txt` the nodes\n")
+    assert note.count("More of it: `verdict/model_card.md`") == 1
+    assert mlflow.artifacts.load_text(f"runs:/{run_id()}/verdict/model_card.md") == card

@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from thresher.datasets.registered import NOBODY, asking_registry, load_bundle, name_version, register_bundle
+from thresher.datasets.registered import NOBODY, ask_registry, load_bundle, name_version, register_bundle
 from thresher.serving.bundle import Bundle, hash_content
 from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
 from thresher.tracking.store import registry_is_empty
@@ -34,7 +34,7 @@ class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
     def save(self, data: Bundle) -> None:
         raise DatasetError("A version is registered as a champion or as a challenger.")
 
-    def fingerprint(self, hash_of: HashOf) -> str:
+    def fingerprint(self, hash_of: HashOf) -> str | None:
         """Return which version it is: what a version holds never changes.
 
         Raises:
@@ -42,8 +42,7 @@ class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
         """
         if registry_is_empty():
             return NOBODY
-        with asking_registry():
-            return name_version(self._find())
+        return ask_registry(lambda: name_version(self._find()))
 
     def _find(self) -> Any | None:
         from thresher.tracking import models
@@ -100,7 +99,7 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
         if hash_content(data.onnx_bytes, data.encoder) not in [contents.get(number) for number in today]:
             register_bundle(self._recipe, data, CHALLENGER)
 
-    def fingerprint(self, hash_of: HashOf) -> str:
+    def fingerprint(self, hash_of: HashOf) -> str | None:
         """Return which version it is.
 
         Raises:
@@ -108,8 +107,7 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
         """
         if registry_is_empty():
             return NOBODY
-        with asking_registry():
-            return self.load() or NOBODY
+        return ask_registry(lambda: self.load() or NOBODY)
 
     def _describe(self) -> dict[str, Any]:
         return {"recipe": self._recipe}
@@ -145,7 +143,7 @@ class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
     def save(self, data: Any) -> None:
         raise DatasetError("`thresher promote` and `thresher rollback` say what is set aside.")
 
-    def fingerprint(self, hash_of: HashOf) -> str:
+    def fingerprint(self, hash_of: HashOf) -> str | None:
         """Return which models these are.
 
         Raises:
@@ -153,8 +151,7 @@ class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
         """
         if registry_is_empty():
             return NOBODY
-        with asking_registry():
-            return " ".join(sorted(self.load())) or NOBODY
+        return ask_registry(lambda: " ".join(sorted(self.load())) or NOBODY)
 
     def _describe(self) -> dict[str, Any]:
         return {"recipe": self._recipe}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +99,24 @@ def asking_registry() -> Iterator[None]:
         yield
     except MlflowException as error:
         raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
+
+
+def ask_registry(ask: Callable[[], str]) -> str | None:
+    """Return what ``ask`` gives; None where the server went away within a run, which goes on as far as it can without.
+
+    Raises:
+        TrackingError: the registry cannot be asked.
+    """
+    from thresher.tracking.run import RUN_ID, TrackingError
+    from thresher.tracking.server import is_away
+
+    try:
+        with asking_registry():
+            return ask()
+    except TrackingError as error:
+        if RUN_ID in os.environ and is_away(error):
+            return None
+        raise
 
 
 def _encoder(version: Any, document: Any) -> Encoder:

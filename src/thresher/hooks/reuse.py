@@ -25,6 +25,8 @@ from thresher.reuse.lock import RecipeLock, store_lock
 from thresher.reuse.plan import Plan
 from thresher.reuse.recorded import Recorded
 from thresher.reuse.run import ReuseRun
+from thresher.tracking.patience import waiting_folders
+from thresher.tracking.server import require_server
 from thresher.tracking.store import make_store, mend_store
 
 
@@ -58,11 +60,13 @@ class ReuseHooks:
             self._manager.hook.after_plan_made(plan=self._plan)
         with store_lock(self._project):
             make_store()
+        deliver_waiting()
 
     def plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
         """Return what of ``pipeline`` would run now, and why."""
         recipe, loader = recipe_of(pipeline), _loader()
         self._fresh = loader.run_options.fresh
+        require_server()
         with store_lock(self._project):  # the champion cannot be asked for in a store that another run is just making
             mend_store()
         with saying_steps():
@@ -100,6 +104,15 @@ class ReuseHooks:
         """Let the next run of the recipe begin."""
         if self._lock is not None:
             self._lock.release()
+
+
+def deliver_waiting() -> None:
+    """Deliver what earlier runs of the project have logged while the tracking server was away."""
+    if any(waiting_folders()):
+        from thresher.tracking.spool import deliver_all
+
+        for run, count in deliver_all().items():
+            console.print(f"Delivered {count} entries of run {run[:8]} to MLflow, which was away.", highlight=False)
 
 
 def _loader() -> RecipeConfigLoader:

@@ -16,11 +16,12 @@ from kedro.pipeline.node import Node
 from thresher import progress
 from thresher.hooks.recipe import recipe_of
 from thresher.models import FLOAT
-from thresher.reuse.ledger import Record
+from thresher.reuse.ledger import STATE_FOLDER, Record
 from thresher.reuse.plan import Plan
 from thresher.reuse.words import plan_text
 from thresher.tracking import run
 from thresher.tracking.parameters import flatten
+from thresher.tracking.patience import SPOOL, be_patient
 from thresher.tracking.settings import TrackingSettings, resolve
 from thresher.tracking.store import follow_project
 
@@ -45,6 +46,8 @@ class TrackingHooks:
         self._context, self._settings = context, resolve(loader["mlflow"], context.project_path)
         # Datasets and worker processes find the registry by it.
         os.environ[run.TRACKING_URI] = self._settings.tracking_uri
+        os.environ[SPOOL] = str(context.project_path / STATE_FOLDER / "spool")
+        be_patient()
         if follow_project(context.project_path, self._settings.artifact_folder):
             click.echo("The project was moved or copied: MLflow's artifacts are looked for in it.", err=True)
 
@@ -91,11 +94,8 @@ class TrackingHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        from mlflow import MlflowClient
-
         self._finish()
-        MlflowClient().set_tag(run.run_id(), "error", str(error)[:5000])
-        run.end_run("FAILED")
+        run.end_run("FAILED", str(error))
 
     @hook_impl
     def after_pipeline_run(self) -> None:

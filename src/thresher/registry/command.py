@@ -1,4 +1,4 @@
-"""What `thresher promote`, `thresher rollback` and `thresher history` do."""
+"""What `thresher promote`, `thresher rollback`, `thresher history` and `thresher sync` do."""
 
 from __future__ import annotations
 
@@ -35,6 +35,31 @@ def history(recipe: str, environment: str | None) -> None:
 
     with open_recipes(folder, environment) as project:
         show_history(make_console(), read_registered(recipe, project.names))
+
+
+def sync(environment: str | None) -> None:
+    """Deliver what runs have logged while the tracking server was away.
+
+    Raises:
+        RegistryError: some of it is for another server.
+        SpoolError: an entry is damaged.
+    """
+    folder = find_project()
+    from thresher.registry.project import open_recipes
+    from thresher.tracking.patience import waiting_folders
+    from thresher.tracking.spool import Spooled, deliver_all
+
+    console = make_console()
+    with open_recipes(folder, environment):
+        delivered = deliver_all()
+        left = [Spooled(place) for place in waiting_folders()]
+    for run, count in delivered.items():
+        console.print(f"Delivered {count} entries of run {run[:8]}.", highlight=False)
+    if left:
+        servers = ", ".join(sorted({spooled.server for spooled in left}))
+        raise RegistryError(f"{len(left)} runs wait for another server: {servers}. Name it in MLFLOW_TRACKING_URI.")
+    if not delivered:
+        console.print("Nothing waits: MLflow has all that was logged.")
 
 
 def _move(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool) -> None:

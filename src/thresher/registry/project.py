@@ -15,6 +15,7 @@ from thresher.errors import RecipeError
 from thresher.recipe import Recipe
 from thresher.registry.registered import RegistryError
 from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.tracking.server import require_server
 from thresher.tracking.store import mend_store
 
 
@@ -57,6 +58,7 @@ def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProjec
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)
         loader = session.load_context().config_loader
+        require_server()
         with store_lock(folder):
             mend_store()
         assert isinstance(loader, RecipeConfigLoader)

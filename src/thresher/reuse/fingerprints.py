@@ -49,7 +49,7 @@ def fingerprint(dataset: AbstractDataset[Any, Any], hashes: ContentHashes) -> st
     A dataset says itself what it holds by a method `fingerprint(hash_of)`, or names its files in `paths`; of any other
     its local `filepath` counts. What is in memory, in a database or on another machine cannot be known.
     """
-    own: Callable[[Callable[[Path], str | None]], str] | None = getattr(dataset, "fingerprint", None)
+    own: Callable[[Callable[[Path], str | None]], str | None] | None = getattr(dataset, "fingerprint", None)
     if own is not None:
         return own(hashes.of)
     paths = _paths(dataset)

@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -20,17 +20,12 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 
 from thresher.errors import DataError
-from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.bundle import ATTACHMENTS as ATTACHMENT_FILES
 from thresher.serving.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
 from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
 from thresher.tracking.run import run_id
-
-if TYPE_CHECKING:
-    from thresher.evaluation.evaluation import Evaluation
-    from thresher.modalities.fingerprint import DataFingerprint
 
 # MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
 # this step nothing is ever logged.
@@ -42,12 +37,12 @@ ATTACHMENTS = "attachments"
 RESTORE = "Fix: bring back the file as it was, or choose another version; nothing is served of this one."
 
 
-def data_sets(recipe: str, fingerprint: DataFingerprint) -> dict[str, MetaDataset]:
+def data_sets(recipe: str, train_sha256: str, test_sha256: str) -> dict[str, MetaDataset]:
     """Return both splits as MLflow shows them, by the context they are used in."""
     source = CodeDatasetSource(tags={"mlflow.source.name": f"catalog entries of recipe {recipe}"})
     return {
-        "training": _data_set(source, f"{recipe}.train", fingerprint.train_sha256),
-        "evaluation": _data_set(source, f"{recipe}.test", fingerprint.test_sha256),
+        "training": _data_set(source, f"{recipe}.train", train_sha256),
+        "evaluation": _data_set(source, f"{recipe}.test", test_sha256),
     }
 
 
@@ -56,23 +51,26 @@ def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
     return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
 
 
-def provide_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, check_file: bool = False) -> str:
+def provide_candidate(
+    recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, run: str = "", check_file: bool = False
+) -> str:
     """Return the id of the logged model with this very content, among the outputs of the run.
 
     A model that an earlier run has logged is linked and not logged again: it leads to the run that made it.
 
     Args:
+        run: its id; by default that of the active one.
         check_file: read the file of such a model, too; one that was altered since is logged again.
     """
-    content = hash_content(onnx_file, encoder)
-    found = _find_candidate(candidate, content)
+    run, content = run or run_id(), hash_content(onnx_file, encoder)
+    found = _find_candidate(run, candidate, content)
     if found is None or (check_file and not _has_file(found, onnx_file)):
-        return _log_candidate(recipe, candidate, onnx_file, encoder, content)
-    _link(found.model_id)
+        return _log_candidate(run, recipe, candidate, onnx_file, encoder, content)
+    _link(run, found.model_id)
     return str(found.model_id)
 
 
-def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, content: str) -> str:
+def _log_candidate(run: str, recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, content: str) -> str:
     """Log a candidate's ONNX file with signature and input example as a model of the run; return the model's id."""
     import onnx
     from mlflow.models import ModelSignature
@@ -87,8 +85,8 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encod
     # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
     client = MlflowClient()
     tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content}
-    experiment = client.get_run(run_id()).info.experiment_id
-    model = client.create_logged_model(experiment, name=candidate, source_run_id=run_id(), tags=tags)
+    experiment = client.get_run(run).info.experiment_id
+    model = client.create_logged_model(experiment, name=candidate, source_run_id=run, tags=tags)
     parsed = onnx.load_from_string(onnx_file)
     mlflow.onnx.log_model(
         parsed,
@@ -105,15 +103,15 @@ def _log_candidate(recipe: str, candidate: str, onnx_file: bytes, encoder: Encod
         with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
             (Path(folder) / MODEL_FILE).write_bytes(onnx_file)
             client.log_model_artifact(model.model_id, str(Path(folder) / MODEL_FILE), "")
-    _link(model.model_id)
+    _link(run, model.model_id)
     return str(model.model_id)
 
 
-def _find_candidate(candidate: str, content: str) -> Any | None:
+def _find_candidate(run: str, candidate: str, content: str) -> Any | None:
     """Return the newest model of the experiment that was logged whole for ``candidate`` and ``content``."""
-    run = MlflowClient().get_run(run_id())
+    experiment = MlflowClient().get_run(run).info.experiment_id
     models = mlflow.search_logged_models(
-        experiment_ids=[run.info.experiment_id],
+        experiment_ids=[experiment],
         filter_string=f"name = '{candidate}' AND tags.{CONTENT} = '{content}'",
         order_by=[{"field_name": "creation_timestamp", "ascending": False}],
         output_format="list",
@@ -131,21 +129,12 @@ def _has_file(model: Any, onnx_file: bytes) -> bool:
         return False
 
 
-def _link(model_id: str) -> None:
+def _link(run: str, model_id: str) -> None:
     """Put the model among the outputs of the run, once."""
     client = MlflowClient()
-    outputs = client.get_run(run_id()).outputs
+    outputs = client.get_run(run).outputs
     if model_id not in {output.model_id for output in (outputs.model_outputs if outputs else ())}:
-        client.log_outputs(run_id(), [LoggedModelOutput(model_id, MODEL_STEP)])
-
-
-def log_evaluation(model_id: str, evaluation: Evaluation, baseline: Evaluation, data_set: Any) -> None:
-    """Link the candidate's metrics to its model and to the test data, so that the Models tab compares them."""
-    metrics = measure_metrics(evaluation, baseline, CONFIDENCE)
-    values = {name: interval.value for name, interval in metrics.items()}
-    loss = LOSS[evaluation.quality.kind]
-    values[f"{loss}_upper"] = metrics[loss].upper
-    mlflow.log_metrics(values, run_id=run_id(), model_id=model_id, dataset=data_set)
+        client.log_outputs(run, [LoggedModelOutput(model_id, MODEL_STEP)])
 
 
 def register(recipe: str, model_id: str, tags: dict[str, str], alias: Alias, reason: str) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from mlflow.tracking.fluent import log_metrics
-
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import CONFIDENCE, measure_metrics
+from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.failed import Failed
 from thresher.models import FLOAT
-from thresher.tracking import logs, models
-from thresher.tracking.run import run_id
+from thresher.tracking import logs
+from thresher.tracking.entries import Data, Metrics, Model
+from thresher.tracking.spool import send
 
 
 def log_result(name: str, value: Any, catalog: Any) -> None:
@@ -27,21 +27,34 @@ def log_result(name: str, value: Any, catalog: Any) -> None:
 
 
 def log_candidates(recipe: str, inputs: dict[str, Any], catalog: Any) -> None:
-    """Link the figures that the verdict compares to each candidate's model."""
+    """Link the figures that the verdict compares to each candidate's model, so that the Models tab compares them."""
     evaluations = {value.candidate: value for value in inputs.values() if isinstance(value, Evaluation)}
-    data_set = models.data_sets(recipe, catalog.load(f"{recipe}.fingerprint"))["evaluation"]
+    fingerprint = catalog.load(f"{recipe}.fingerprint")
+    data = Data(recipe=recipe, train_sha256=fingerprint.train_sha256, test_sha256=fingerprint.test_sha256)
     for candidate, evaluation in evaluations.items():
-        models.log_evaluation(_provide(recipe, candidate, catalog), evaluation, evaluations[FLOAT], data_set)
+        metrics = measure_metrics(evaluation, evaluations[FLOAT], CONFIDENCE)
+        loss = LOSS[evaluation.quality.kind]
+        figures = {name: interval.value for name, interval in metrics.items()}
+        send(_model(recipe, candidate, catalog, figures | {f"{loss}_upper": metrics[loss].upper}, data))
 
 
 def _log_evaluation(name: str, evaluation: Evaluation, catalog: Any) -> None:
     """Log one candidate's model and, under its name, its figures, as soon as they are known."""
     recipe, candidate, _ = name.split(".")
-    _provide(recipe, candidate, catalog)
+    send(_model(recipe, candidate, catalog))
     metrics = measure_metrics(evaluation, evaluation, CONFIDENCE)
-    log_metrics({f"{candidate}.{metric}": interval.value for metric, interval in metrics.items()}, run_id=run_id())
+    now = int(time.time() * 1000)
+    send(Metrics(metrics=[(f"{candidate}.{key}", interval.value, now, 0) for key, interval in metrics.items()]))
 
 
-def _provide(recipe: str, candidate: str, catalog: Any) -> str:
-    onnx_file = catalog.load(f"{recipe}.{candidate}.onnx")
-    return models.provide_candidate(recipe, candidate, onnx_file, catalog.load(f"{recipe}.encoder"))
+def _model(
+    recipe: str, candidate: str, catalog: Any, figures: dict[str, float] | None = None, data: Data | None = None
+) -> Model:
+    return Model(
+        recipe=recipe,
+        candidate=candidate,
+        onnx_file=catalog.load(f"{recipe}.{candidate}.onnx"),
+        encoder=catalog.load(f"{recipe}.encoder").model_dump_json(),
+        figures=figures or {},
+        data=data,
+    )

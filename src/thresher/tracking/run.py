@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
-from thresher.tracking.parameters import as_parameters, in_batches
+from thresher.tracking.parameters import as_parameters
+from thresher.tracking.patience import being_short
 from thresher.tracking.settings import TrackingSettings
 
 RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
@@ -19,6 +21,7 @@ RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag: the run that one is nested in."""
+MAX_ERROR = 5000
 TAKEN_FROM = "taken_from"
 """Tag with the ids of the runs that results were taken from, with commas between them."""
 
@@ -46,8 +49,10 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     except mlflow.MlflowException as error:
         raise refusal(settings.tracking_uri, error) from error
     os.environ[RUN_ID], os.environ[EXPERIMENT_ID] = run.info.run_id, experiment.experiment_id
-    for batch in in_batches(as_parameters(parameters)):
-        mlflow.log_params(batch)
+    from thresher.tracking.entries import Parameters
+    from thresher.tracking.spool import send
+
+    send(Parameters(parameters=as_parameters(parameters)))
     return str(run.info.run_id)
 
 
@@ -56,17 +61,42 @@ def models_page(server: str) -> str:
     return f"{server}/#/experiments/{os.environ[EXPERIMENT_ID]}/models?workflowType=machine_learning"
 
 
-def end_run(status: str) -> None:
-    """End the run as FINISHED, FAILED or KILLED, its curves complete; nothing happens where none is active."""
-    if RUN_ID in os.environ:
-        import mlflow
+def end_run(status: str, error: str = "") -> None:
+    """End the run as FINISHED, FAILED or KILLED, its curves complete; nothing happens where none is active.
 
+    Where the tracking server is away, that is kept as all else is; see `thresher.tracking.spool`.
+
+    Args:
+        error: why it failed.
+    """
+    if RUN_ID in os.environ:
+        from thresher.tracking import entries, spool
         from thresher.tracking.logs import log_waiting
 
-        log_waiting()
-        mlflow.end_run(status)
+        run, context = run_id(), being_short() if status == "KILLED" else nullcontext()
+        with context:  # who has interrupted it waits for nothing
+            try:
+                log_waiting()
+                if error:
+                    spool.send(entries.Tags(tags={"error": error[:MAX_ERROR]}))
+                spool.send(entries.End(status=status))
+            finally:
+                _forget_active_run(status)
+            spool.deliver_at_end(run)
     for name in (RUN_ID, EXPERIMENT_ID):
         os.environ.pop(name, None)
+
+
+def _forget_active_run(status: str) -> None:
+    """End the run that MLflow's fluent functions know, which ends its threads, too, and what it asks for then."""
+    import mlflow
+    from mlflow.tracking.fluent import run_id_to_system_metrics_monitor
+
+    with being_short(), suppress(Exception):  # what counts has been sent
+        mlflow.end_run(status)
+    for run in list(run_id_to_system_metrics_monitor):
+        with being_short(), suppress(Exception):
+            run_id_to_system_metrics_monitor.pop(run).finish()
 
 
 def refusal(tracking_uri: str, error: Exception) -> TrackingError:

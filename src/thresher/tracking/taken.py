@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
-from mlflow import MlflowClient, MlflowException
-
 from thresher.evaluation.verdict import Verdict
 from thresher.tracking import logs, results
-from thresher.tracking.run import TAKEN_FROM, run_id
+from thresher.tracking.entries import Curves, TakenFrom
+from thresher.tracking.run import TAKEN_FROM
+from thresher.tracking.spool import send
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
 LOGGED = (
@@ -18,8 +17,8 @@ LOGGED = (
     ".report", "model_card", "challenge", "bento", "execution", "imported", "range_test", "range_test_plot",
     "search_result", "search_plot", "sensitivity", "budget_search", "budget_plot",
 )  # fmt: skip
-NOTE = "mlflow.note.content"
-METRICS_A_CALL = logs.METRICS_A_CALL
+SECTION_CHARACTERS = 3000
+"""Of a run's description, which has 8,000 in all."""
 
 
 def log_taken(outputs: Iterable[str], catalog: Any) -> None:
@@ -36,15 +35,7 @@ def log_taken(outputs: Iterable[str], catalog: Any) -> None:
 
 def copy_curves(training: str, from_run: str) -> None:
     """Copy the curves of the training that the run ``from_run`` did; where it is gone from MLflow, say so."""
-    client = MlflowClient()
-    try:
-        histories = [client.get_metric_history(from_run, f"{training}.{curve}") for curve in logs.CURVES]
-    except MlflowException:
-        logging.getLogger(__name__).warning("MLflow has run %s no more: %s has no curves here", from_run, training)
-        return
-    metrics = [metric for history in histories for metric in history]
-    for start in range(0, len(metrics), METRICS_A_CALL):
-        client.log_batch(run_id(), metrics[start : start + METRICS_A_CALL])
+    send(Curves(names=[f"{training}.{curve}" for curve in logs.CURVES], from_run=from_run))
 
 
 def link_runs(taken: dict[tuple[str, str], list[str]]) -> None:
@@ -56,12 +47,15 @@ def link_runs(taken: dict[tuple[str, str], list[str]]) -> None:
     taken = {place: nodes for place, nodes in taken.items() if all(place)}  # without MLflow there is no run to name
     if not taken:
         return
-    client = MlflowClient()
-    client.set_tag(run_id(), TAKEN_FROM, ",".join(run for _, run in taken))
     links = [
         f"- [run {run[:8]}](#/experiments/{experiment}/runs/{run}): {', '.join(nodes)}"
         for (experiment, run), nodes in taken.items()
     ]
-    section = "\n".join(["## Taken from earlier runs", "", *links, ""])
-    note = client.get_run(run_id()).data.tags.get(NOTE, "")
-    client.set_tag(run_id(), NOTE, f"{note}\n\n{section}" if note else section)
+    lines, length = ["## Taken from earlier runs", ""], 0
+    for number, link in enumerate(links):
+        length += len(link) + 1
+        if length > SECTION_CHARACTERS:
+            lines.append(f"- and {len(links) - number} more: the tag `{TAKEN_FROM}` names them, `plan.txt` the nodes")
+            break
+        lines.append(link)
+    send(TakenFrom(runs=[run for _, run in taken], section="\n".join([*lines, ""])))

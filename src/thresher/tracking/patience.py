@@ -1,0 +1,46 @@
+"""How long MLflow's client waits for a server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SPOOL = "THRESHER_SPOOL"
+"""The variable with the folder of the project's spool; worker processes find it by it."""
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""Of MLflow's client within a run, in place of its own 120 s, 7 times; who sets a variable decides it."""
+SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Once the server is known to be away."""
+
+
+def be_patient() -> None:
+    """Let MLflow's client, in this process and those that it starts, give up soon."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def being_short() -> Iterator[None]:
+    """Let MLflow's client give up at once in the block."""
+    before = {name: os.environ.get(name) for name in SHORT}
+    os.environ |= SHORT
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def waiting_folders() -> list[Path]:
+    """Return the folders of the runs of the project that have entries waiting, which needs no MLflow."""
+    folder = Path(os.environ.get(SPOOL, "/nonexistent"))
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
