@@ -53,15 +53,15 @@ def start(server: TrackingServer) -> str:
     return start_run(settings, "small", {"seed": 1}, {"recipe": "small"})
 
 
-def log_all() -> None:
-    """Log one of each kind."""
+def log_all(scale: float) -> None:
+    """Log one of each kind, with a model that answers by ``scale``."""
     data = entries.Data(recipe="small", train_sha256="a" * 64, test_sha256="b" * 64)
     send(data)
     send(entries.Tags(tags={"winner": "half", entries.NOTE: "# A card\n"}))
     send(entries.Metrics(metrics=[("loss", 1 / (step + 1), 1000 + step, step) for step in range(1500)]))
     send(entries.Metrics(metrics=[("broken", float("nan"), 1000, 0), ("far", float("inf"), 1000, 0)]))
     send(entries.Artifact(path="verdict/plot.png", content=bytes(range(256))))
-    onnx_file = make_sum_onnx(ENCODER.model_input, 2, 0.001)
+    onnx_file = make_sum_onnx(ENCODER.model_input, 2, scale)
     model = {"recipe": "small", "candidate": "half", "onnx_file": onnx_file, "encoder": ENCODER.model_dump_json()}
     send(entries.Model.model_validate(model))
     send(entries.Model.model_validate({**model, "figures": {"accuracy": 0.9}, "data": data}))
@@ -100,7 +100,7 @@ def test_a_server_that_is_killed_in_mid_run_gets_everything_when_it_is_back(
 ) -> None:
     run = start(server)
     server.kill()
-    log_all()
+    log_all(0.001)
     said = capsys.readouterr().err
     assert said.count("is away") == 1 and "The run goes on" in said
     end_run("FINISHED")
@@ -108,7 +108,7 @@ def test_a_server_that_is_killed_in_mid_run_gets_everything_when_it_is_back(
     waiting = Spooled(spool / run)
     kept = {path.name: path.read_bytes() for path in waiting.files}
     assert len(kept) > 8
-    with pytest.raises(TrackingError, match=r"does not answer: nothing listens there\. Start the server"):
+    with pytest.raises(TrackingError, match=r"it does not answer: nothing listens there\. Start the server"):
         require_server()
     server.start()
     assert deliver_all() == {run: len(kept)}
@@ -133,7 +133,7 @@ def test_a_server_that_is_frozen_gets_everything_when_it_goes_on(
     try:
         with pytest.raises(TrackingError, match="no answer within 5 s"):
             require_server()
-        log_all()
+        log_all(0.002)
         assert capsys.readouterr().err.count("is away") == 1
     finally:
         server.send(signal.SIGCONT)

@@ -22,7 +22,7 @@ from thresher.recipe.reading import find_recipe_files
 from thresher.reuse.ledger import STATE_FOLDER
 from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.tracking.server import require_server
-from thresher.tracking.store import mend_store
+from thresher.tracking.store import is_whole, mend_store
 
 BEING_RUN = "the recipe is being run"
 
@@ -89,8 +89,9 @@ def open_project(folder: Path, environment: str | None) -> Iterator[Project]:
         assert isinstance(session, KedroSession)
         context = session.load_context()
         require_server()
-        with store_lock(folder):
-            mend_store()
+        if not is_whole():
+            with store_lock(folder):
+                mend_store()
         yield Project(folder, DataFolder(folder, context.catalog, context.config_loader["catalog"]))
 
 

@@ -16,7 +16,7 @@ from thresher.recipe import Recipe
 from thresher.registry.registered import RegistryError
 from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.tracking.server import require_server
-from thresher.tracking.store import mend_store
+from thresher.tracking.store import is_whole, mend_store
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProjec
         assert isinstance(session, KedroSession)
         loader = session.load_context().config_loader
         require_server()
-        with store_lock(folder):
-            mend_store()
+        if not is_whole():
+            with store_lock(folder):
+                mend_store()
         assert isinstance(loader, RecipeConfigLoader)
         yield RecipeProject(folder, loader.recipes, loader.broken)

@@ -85,8 +85,12 @@ def _log_candidate(run: str, recipe: str, candidate: str, onnx_file: bytes, enco
     # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
     client = MlflowClient()
     tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content}
-    experiment = client.get_run(run).info.experiment_id
-    model = client.create_logged_model(experiment, name=candidate, source_run_id=run, tags=tags)
+    # A server that was away may have made it of a call that nobody waited for any more.
+    begun = (one for one in _find_models(run, candidate, content) if one.source_run_id == run)
+    model = next((one for one in begun if one.status == LoggedModelStatus.PENDING), None)
+    if model is None:
+        experiment = client.get_run(run).info.experiment_id
+        model = client.create_logged_model(experiment, name=candidate, source_run_id=run, tags=tags)
     parsed = onnx.load_from_string(onnx_file)
     mlflow.onnx.log_model(
         parsed,
@@ -109,15 +113,20 @@ def _log_candidate(run: str, recipe: str, candidate: str, onnx_file: bytes, enco
 
 def _find_candidate(run: str, candidate: str, content: str) -> Any | None:
     """Return the newest model of the experiment that was logged whole for ``candidate`` and ``content``."""
+    # One whose upload was cut off stays pending; MLflow's filter does not know that attribute.
+    models = _find_models(run, candidate, content)
+    return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+
+
+def _find_models(run: str, candidate: str, content: str) -> list[Any]:
     experiment = MlflowClient().get_run(run).info.experiment_id
-    models = mlflow.search_logged_models(
+    models: list[Any] = mlflow.search_logged_models(
         experiment_ids=[experiment],
         filter_string=f"name = '{candidate}' AND tags.{CONTENT} = '{content}'",
         order_by=[{"field_name": "creation_timestamp", "ascending": False}],
         output_format="list",
     )
-    # One whose upload was cut off stays pending; MLflow's filter does not know that attribute.
-    return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+    return models
 
 
 def _has_file(model: Any, onnx_file: bytes) -> bool:

@@ -18,7 +18,7 @@ def require_server() -> None:
     if reason := why_away():
         uri = os.environ[TRACKING_URI]
         fix = "Start the server, or name another in MLFLOW_TRACKING_URI or conf/*/mlflow.yml"
-        raise TrackingError(f"MLflow at {uri} does not answer: {reason}. {fix}. Nothing was run.")
+        raise TrackingError(f"MLflow at {uri}: it does not answer: {reason}. {fix}. Nothing was run.")
 
 
 def why_away() -> str:

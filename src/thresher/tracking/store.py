@@ -59,6 +59,22 @@ def make_store() -> None:
             _migrate(beside)
 
 
+def is_whole() -> bool:
+    """Return whether there is no tracking store yet, or one with all tables of this MLflow's schema.
+
+    Raises:
+        StoreError: it is damaged or in use.
+    """
+    path = store_path()
+    if path is None or not path.exists():
+        return True
+    if path.stat().st_size == 0:
+        return False
+    with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
+        _refuse_truncated(path)
+        return _revision(connection) == _revisions()[0]
+
+
 def mend_store() -> None:
     """See that the tracking store, where there is one, is whole and of this MLflow's schema.
 
@@ -69,16 +85,13 @@ def mend_store() -> None:
         StoreError: it is damaged, in use, of a newer MLflow, or half migrated with something in it.
     """
     path = store_path()
-    if path is None or not path.exists():
+    if path is None or is_whole():
         return None
     if path.stat().st_size == 0:
         return _delete(path)
     with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
-        _refuse_truncated(path)
         revision, holds_nothing = _revision(connection), _holds_nothing(connection)
     known = _revisions()
-    if revision == known[0]:
-        return None
     if revision is not None and revision not in known:
         what = f"MLflow's store {path} was made by a newer MLflow than this one: its schema is {revision}"
         raise StoreError(f"{what}. Fix: install that MLflow, or set MLFLOW_TRACKING_URI to another store.")
