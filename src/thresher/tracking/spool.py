@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from thresher.errors import ThresherError
 from thresher.files import replacing_file
 from thresher.tracking.entries import AnyEntry, Entry
-from thresher.tracking.patience import SPOOL, being_short, waiting_folders
+from thresher.tracking.patience import SPOOL, waiting_folders
 from thresher.tracking.run import TRACKING_URI, run_id
 from thresher.tracking.server import is_away, why_away
 
@@ -156,8 +156,7 @@ def _try(spooled: Spooled) -> str:
     if reason := why_away():
         return reason
     try:
-        with being_short():
-            spooled.deliver()
+        spooled.deliver()
     except Exception as error:
         if not is_away(error):
             raise
