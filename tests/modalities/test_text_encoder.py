@@ -109,6 +109,9 @@ def test_files_are_utf_8() -> None:
     assert encoder.encode_file("\ufeffwho".encode()).tolist() == encoder.encode_json("who").tolist()
     with pytest.raises(InvalidInputError, match="Not UTF-8 at byte 4"):
         encoder.encode_file(b"who \xff")
+    for wide in ("utf-16-le", "utf-16-be", "utf-32-le"):  # of which all bytes are UTF-8 as well
+        with pytest.raises(InvalidInputError, match="as UTF-16 has"):
+            encoder.encode_file("how many feet".encode(wide))
 
 
 @pytest.mark.parametrize("options", [{}, BPE, {"vocabulary_size": 3}], ids=["word", "bpe", "tiny"])

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -362,6 +363,31 @@ def test_a_client_that_reads_no_answers_is_cut(bundle: Bundle) -> None:
         assert service.client.get("/v2").status_code == 200
     finally:
         service.close()
+
+
+def test_the_end_of_the_service_answers_a_body_on_its_way(bundle: Bundle, right: Any) -> None:
+    """And waits for no client that asked for nothing, or sent half a head."""
+    service = LiveService(bundle)
+    requests = [post(INFER, 900), post(INFER, 300_000), post("/predict", 900, expect="100-continue")]
+    idle, half, *bodies = [connect(service) for _ in range(2 + len(requests))]
+    half.sendall(b"POST /predict HTTP/1.1\r\nhost:")
+    for connection, request in zip(bodies, requests, strict=True):
+        connection.sendall(request[:-10])
+    wait_until(lambda: service.predictor.budget.used == 301_800)
+    ending = threading.Thread(target=service.close)
+    ending.start()
+    for connection in (idle, half):
+        assert connection.recv(1) == b""
+    for connection, request in zip(bodies, requests, strict=True):
+        connection.sendall(request[-10:])
+        if b"100-continue" in request:
+            assert connection.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        ((status, headers, body),) = read_replies(connection, 1)
+        assert (status, headers["connection"], predictions(body)) == (200, "close", right)
+    ending.join(20)
+    assert not ending.is_alive()
+    for connection in (idle, half, *bodies):
+        connection.close()
 
 
 PACKED = {

@@ -148,8 +148,12 @@ class TextEncoder(Encoder):
         """Return the UTF-8 text in ``content`` as int64 [1, T].
 
         Raises:
-            InvalidInputError: other bytes than UTF-8, or no word.
+            InvalidInputError: other bytes than UTF-8, a NUL, or no word.
         """
+        if 0 in content:
+            raise InvalidInputError(
+                f"A NUL at byte {content.index(0)}, as UTF-16 has. Expected {self.expected}, in UTF-8."
+            )
         try:
             return self.encode_json(content.decode("utf-8-sig"))
         except UnicodeDecodeError as error:

@@ -120,8 +120,10 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin to end: close what waits for nothing but a client that has had its last answer."""
         if self.transport.is_closing():
             self.transport.abort()
-        else:
-            super().shutdown()
+            return
+        if not self._in_body:
+            self._has_begun = False  # of a request that is half a head there is nothing to answer
+        super().shutdown()
 
     # What the parser calls.
 
