@@ -14,7 +14,7 @@ import pytest
 from kedro.io import DatasetError
 from pyarrow import parquet
 
-from thresher.datasets.raw import TableFile, TextTable
+from thresher.datasets.raw import LabeledLines, NpzImages, TableFile, TextTable
 from thresher.errors import DataError
 from thresher.modalities.agreement import require_agreement
 from thresher.modalities.samples import Samples
@@ -643,3 +643,23 @@ def test_dates_in_digits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(columns_of(load(path, dates={"a": "%Y%m%d"}))["a"], [19753, 19754, np.nan])
     np.testing.assert_array_equal(columns_of(load(path, numeric=["a"]))["a"], [20240131, 20240201, np.nan])
     assert columns_of(load(csv(tmp_path, "a,y", "\u20135,p", "6,q")))["a"] == [-5, 6]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, ">i8"])
+def test_labels_of_arrays_keep_their_digits(tmp_path: Path, kind: Any) -> None:
+    labels = np.array([2**60, 2**60 + 1, 2**60 + 2], dtype=kind)
+    np.savez(tmp_path / "t.npz", images=np.zeros((3, 2, 2), np.uint8), labels=labels)
+    samples = NpzImages(path=str(tmp_path), file="t.npz").load()
+    assert samples.class_names == tuple(str(2**60 + offset) for offset in range(3))
+    with pytest.raises(DatasetError, match=rf"t.npz:2: label {2**60 + 1} is a number that no 64-bit float is exactly"):
+        NpzImages(path=str(tmp_path), file="t.npz", regression=True).load()
+
+
+def test_lines_may_be_compressed_and_labels_missing(tmp_path: Path) -> None:
+    import gzip
+
+    (tmp_path / "q.txt.gz").write_bytes(gzip.compress(b"0 How far\n? Who\n1 When\n"))
+    entry = {"path": str(tmp_path), "file": "q.txt.gz"}
+    with pytest.raises(DatasetError, match=r"q.txt.gz:2: label '\?' looks like a missing value"):
+        LabeledLines(**entry).load()
+    assert LabeledLines(**entry, missing=["?"]).load().labels.tolist() == [0, -1, 1]
