@@ -200,6 +200,11 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
         ("class Own: ...\n", "'mine_{n}.ds.Own' is no dataset"),
         (f"{OWN}  def __init__(self, *, name): ...\n", "mine_{n}.ds.Own refuses its arguments: TypeError"),
         (f"{OWN}  def __init__(self, **given): ...\n", "sound"),
+        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile): ...\n", "sound"),
+        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile):\n"
+         "  def __init__(self, *, seed, **others): super().__init__(**others)\n", "sound"),
+        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile):\n"
+         "  def __init__(self, *, seed, **others): super().__init__(**others, header='no')\n", "header: 'no' given"),
     ],
 )  # fmt: skip
 def test_a_class_of_the_users_own_is_imported_and_fails_in_words(
@@ -209,6 +214,7 @@ def test_a_class_of_the_users_own_is_imported_and_fails_in_words(
     (folder / f"src/mine_{number}").mkdir(parents=True)
     (folder / f"src/mine_{number}/ds.py").write_text(code)
     catalog(folder, "thresher.datasets.raw.TableFile", f"mine_{number}.ds.Own")
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
     assert says.format(n=number) in check(folder)
 
 

@@ -123,10 +123,11 @@ def test_broken_contract_is_in_mlflow_all_the_same(project: Project, broken_cont
 
 def test_missing_raw_data_names_the_command_that_fetches_it(project: Project) -> None:
     done = project.kedro("run", "--pipeline", "fashion_mnist").failed()
-    assert "train-images-idx3-ubyte.gz: no such file. Fix: run 'thresher fetch fashion_mnist'." in done.text
-    (run,) = project.mlflow_runs("fashion_mnist")
-    assert run.info.status == "FAILED"
-    assert "thresher fetch fashion_mnist" in run.data.tags["error"]
+    assert "train-images-idx3-ubyte.gz: no such file or folder" in done.text
+    assert "Fix: run 'thresher fetch fashion_mnist'." in done.text
+    # Found before anything runs, as `thresher check` finds it.
+    assert done.nodes == []
+    assert project.client.get_experiment_by_name("fashion_mnist") is None
 
 
 def test_broken_recipe_says_all_at_once(project: Project) -> None:

@@ -12,7 +12,7 @@ from kedro_datasets.json import JSONDataset
 
 from thresher.datasets.champion import ChampionDataset
 from thresher.datasets.local import DocumentDataset, NetworkDataset, OnnxDataset
-from thresher.datasets.raw import BundledDigits, IdxImages, ImageFolder
+from thresher.datasets.raw import BundledDigits, IdxImages, ImageFolder, LabeledLines
 from thresher.datasets.reports import FigureDataset
 from thresher.reuse.content import ContentHashes
 from thresher.reuse.fingerprints import ABSENT, CatalogContents, fingerprint, place
@@ -178,3 +178,24 @@ def test_a_catalog_tells_by_entries_and_patterns_and_looks_once(tmp_path: Path, 
     (tmp_path / "a").write_bytes(b"2")
     assert contents.of("a.onnx") == contents.of("raw")
     assert CatalogContents(DataCatalog.from_config(configuration), hashes).of("raw") != contents.of("raw")
+
+
+class Cut(ImageFolder):
+    """A reader of the user's own with an argument of its own."""
+
+    def __init__(self, *, at: int, **others: Any) -> None:
+        super().__init__(**others)
+        self.at = at
+
+
+def test_arguments_of_a_reader_of_the_users_own_count(tmp_path: Path, hashes: ContentHashes) -> None:
+    folder = str(write(tmp_path / "raw", a=b"1"))
+    found = [fingerprint(Cut(path=folder, at=at, seed=seed), hashes) for at, seed in ((1, 0), (2, 0), (1, 1), (1, 0))]
+    assert (len(set(found)), found[0]) == (3, found[3])
+
+
+def test_the_order_of_classes_in_a_mapping_counts(tmp_path: Path, hashes: ContentHashes) -> None:
+    (tmp_path / "t.txt").write_text("a one\nb two\n")
+    given = {"path": str(tmp_path), "file": "t.txt"}
+    names = ({"a": "A", "b": "B"}, {"b": "B", "a": "A"})
+    assert len({fingerprint(LabeledLines(**given, class_names=order), hashes) for order in names}) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def find_class(name: str, project: Path) -> type[AbstractDataset[Any, Any]]:
     if foreign and not issubclass(found, RawSamples):
         raise TypeRefusedError(f"'{name}' does not give samples", _readers_like(name))
     return found
+
+
+def has_typed_arguments(kind: type[AbstractDataset[Any, Any]]) -> bool:
+    """Return whether a reader's model says all that its constructor takes; one of the user's own may take more."""
+    return issubclass(kind, RawSamples) and unwrap(kind.__init__) is unwrap(RawSamples.__init__)
 
 
 def make_dataset(kind: type[AbstractDataset[Any, Any]], arguments: dict[str, Any]) -> None:

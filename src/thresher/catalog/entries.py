@@ -10,7 +10,7 @@ from typing import Any
 
 from kedro.io.catalog_config_resolver import DEFAULT_RUNTIME_PATTERN, CatalogConfigResolver
 
-from thresher.catalog.classes import TypeRefusedError, find_class, make_dataset
+from thresher.catalog.classes import TypeRefusedError, find_class, has_typed_arguments, make_dataset
 from thresher.config_loader import RecipeConfigLoader
 from thresher.datasets.raw_base import RawSamples
 from thresher.datasets.reader_options import ReaderOptions
@@ -87,12 +87,13 @@ class Catalog:
         entry = Entry(name)
         try:
             kind = find_class(found["type"], self._project)
-            if not issubclass(kind, RawSamples):
+            if not has_typed_arguments(kind):
                 make_dataset(kind, arguments)
                 return entry
         except TypeRefusedError as error:
             entry.problems.append(Problem(self.files.where((pattern, "type")), error.what, error.fix))
             return entry
+        assert issubclass(kind, RawSamples)
         entry.reader = kind
         for problem in find_problems(kind.options_type, arguments):
             entry.problems.append(Problem(self.files.where((pattern, *problem.place)), problem.what, problem.fix))

@@ -86,10 +86,10 @@ def _paths(dataset: AbstractDataset[Any, Any]) -> tuple[Path, ...]:
 
 
 def _arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
-    if isinstance(dataset, RawSamples):
-        return dataset.options.model_dump()
     # Kedro keeps what every dataset was made of, for its own catalog.to_config().
     arguments = dict(getattr(dataset, "_init_args", None) or {})
     # Of a class that inherits its __init__, Kedro has them as they were passed on.
     passed_on = arguments.pop("kwargs", {})
-    return {**arguments, **passed_on}
+    # A reader's own have their defaults written out.
+    options = dataset.options.model_dump() if isinstance(dataset, RawSamples) else {}
+    return {**arguments, **passed_on, **options}
