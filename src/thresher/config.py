@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from thresher.errors import nearest
 
 
 class Config(BaseModel):
@@ -13,5 +16,12 @@ class Config(BaseModel):
 
 def say_problems(error: ValidationError, config: type[Config]) -> str:
     """Return what is wrong with the settings of ``config`` in one line, and which keys it has."""
-    problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    problems = "; ".join(_say_problem(".".join(map(str, item["loc"])), item, config) for item in error.errors())
     return f"{problems}. Allowed keys: {', '.join(config.model_fields)}."
+
+
+def _say_problem(place: str, item: ErrorDetails, config: type[Config]) -> str:
+    if item["type"] != "extra_forbidden":
+        return f"{place}: {item['msg']}"
+    near, _, _ = nearest(place, config.model_fields).partition(" Allowed: ")
+    return f"there is no key '{place}'" + (f" ({near})" if near.startswith("Did") else "")

@@ -328,6 +328,16 @@ def test_the_command_finds_the_project_from_below_it(
     assert "cats: sound" in result.output
 
 
+def test_what_else_is_wrong_in_conf_is_said(folder: Path) -> None:
+    (folder / "conf/base/mlflow.yml").write_text("tracking_url: http://here\n")
+    (folder / "conf/logging.yml").write_text("version: 1\n\thandlers: {}\n")
+    (folder / "pipelines/dogs.yaml").write_text(RECIPE)
+    told = "\n".join(map(str, check_project(make_loader(folder), [])))
+    assert "mlflow.yml: there is no key 'tracking_url' (Did you mean 'tracking_uri'?)" in told
+    assert "conf/logging.yml:2: found character" in told
+    assert "pipelines/dogs.yaml: is not read: a recipe's file ends in .yml. Fix: rename it dogs.yml." in told
+
+
 def test_a_run_says_the_same_before_anything_else_and_shows_no_traceback(folder: Path, project: Path) -> None:
     (folder / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
     (folder / "conf/logging.yml").write_text((project / "conf/logging.yml").read_text())

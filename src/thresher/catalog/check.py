@@ -9,10 +9,12 @@ from pathlib import Path
 from thresher.catalog.data import DataCheck, check_data
 from thresher.catalog.entries import Catalog
 from thresher.catalog.models import find_model_problems
-from thresher.conf_files import ConfigurationError
+from thresher.conf_files import BrokenConfError, ConfigurationError
 from thresher.config_loader import RecipeConfigLoader, find_project
 from thresher.errors import Problem, RecipeError, ThresherError
 from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files, locate_all
+from thresher.recipe.source import read_places
+from thresher.tracking.settings import resolve
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ def check_project(loader: RecipeConfigLoader, names: Sequence[str]) -> Iterator[
         ThresherError: there is no such recipe, or none at all.
     """
     project = loader.project
-    paths = [find_recipe(name, project) for name in names] or list(find_recipe_files(project).values())
-    if not paths:
-        raise ConfigurationError(f"{project / FOLDER} holds no recipe (*.yml). Go to the project's folder.")
     problems, catalog = _conf_problems(loader), None
+    paths = [find_recipe(name, project) for name in names] or list(find_recipe_files(project).values())
+    if not paths and not problems:
+        raise ConfigurationError(f"{project / FOLDER} holds no recipe (*.yml). Go to the project's folder.")
     try:
         catalog = Catalog(loader)
     except ThresherError as error:
@@ -77,9 +79,16 @@ def _conf_problems(loader: RecipeConfigLoader) -> list[ThresherError]:
         problems.append(error)
         loader.changes = {}
     try:
-        loader["mlflow"]
+        resolve(loader["mlflow"], loader.project)
     except ThresherError as error:
         problems.append(error)
+    conf, pipelines = Path(loader.conf_source), loader.project / FOLDER
+    for name in ("logging.yml", "logging.yaml"):  # Kedro itself reads it, before anything here is asked
+        if (conf / name).is_file() and (broken := read_places(conf / name, f"{conf.name}/{name}").problems):
+            problems.append(BrokenConfError(broken))
+    for path in sorted(pipelines.glob("*.yaml")):
+        what = f"{FOLDER}/{path.name}: is not read: a recipe's file ends in .yml"
+        problems.append(ConfigurationError(f"{what}. Fix: rename it {path.stem}.yml."))
     return problems
 
 

@@ -97,6 +97,8 @@ def find_recipe(name: str, project: Path) -> Path:
         return files[name]
     if Path(name).suffix in (".yml", ".yaml") and Path(name).is_file():
         return Path(name)
+    if (project / FOLDER / f"{name}.yaml").is_file():
+        raise DataError(f"{FOLDER}/{name}.yaml: is not read: a recipe's file ends in .yml. Fix: rename it {name}.yml.")
     raise DataError(f"There is no recipe '{name}' in {FOLDER}/. {nearest(name, files)}")
 
 
