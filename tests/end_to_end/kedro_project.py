@@ -61,7 +61,7 @@ SMALL: dict[str, Any] = {
     "selection": {"minimize": "size_bytes", "require": {"accuracy_drop": {"at_most": 0.5}}},
 }
 SMALL_CANDIDATES = ("float", "half", "int8", "half_int8")
-# Half wins, by its size alone: an equal winner of a later run becomes the next version of the champion.
+# Half wins, by its size alone.
 TINY: dict[str, Any] = {
     **SMALL,
     "model": {"kind": "cnn", "channels": [4, 8], "hidden": 16},

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 HALF = {"half": TINY["candidates"]["half"]}
 # A network that hardly learned anything loses.
 WITH_INT8: dict[str, Any] = {**TINY, "selection": SMALL["selection"]}
-WITHOUT_INT8: dict[str, Any] = {**WITH_INT8, "candidates": HALF}
+WITHOUT_INT8: dict[str, Any] = {**WITH_INT8, "candidates": HALF, "serving": {"max_batch_size": 8}}
 UNTRAINED = "small.training.epochs=1,small.training.optimizer.lr=0.0000001"
 WORSE = ("--params", f"{UNTRAINED},small.selection.allow_no_better_than_baseline=true")
 # The model card is none of them: it travels with the champion.
@@ -105,7 +105,8 @@ def test_where_nothing_was_run_there_is_nothing_to_free(project: Project, nothin
 
 @pytest.fixture(scope="module")
 def two_runs(project: Project, nothing_there: Done) -> None:
-    """The second run has a candidate less; its winner, which it took from the first, is the next champion."""
+    """The second run has a candidate less; its winner, which it took from the first, is served otherwise: the next
+    version."""
     project.run().succeeded()
     project.write_recipe("small", WITHOUT_INT8)
     done = project.run().succeeded()

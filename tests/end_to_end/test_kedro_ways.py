@@ -79,13 +79,13 @@ def test_from_nodes_judges_without_training_again(project: Project, judged_again
         assert values == [project.read_json(f"08_reporting/small/{name}/evaluation.json")["cost"]["size_bytes"]]
 
 
-def test_equal_winner_becomes_the_next_version(project: Project, judged_again: Done) -> None:
+def test_the_same_winner_is_not_crowned_over_itself(project: Project, judged_again: Done) -> None:
     champion = project.champion("small")
-    assert project.champion_version("small") == "2"
+    assert project.champion_version("small") == "1"
     # It is the same model: the version leads to the run that made it.
     assert champion.run_id == project.mlflow_runs("small")[-1].info.run_id
-    assert "no worse than the champion" in judged_again.text
-    assert project.mlflow_runs("small")[0].data.tags["challenge"].startswith("won: ")
+    assert "The champion, version 1, stays: it is the champion itself." in judged_again.text
+    assert project.mlflow_runs("small")[0].data.tags["challenge"] == "lost: it is the champion itself"
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def test_nobody_qualifies_and_the_alias_stays(project: Project, nobody: Done) ->
     for name in SMALL_CANDIDATES:
         assert f"  {name}: size_bytes " in nobody.text
     assert "> 1 bytes" in nobody.text
-    assert project.champion_version("small") == "2"
-    assert len(project.client.search_model_versions("name = 'small'")) == 2
+    assert project.champion_version("small") == "1"
+    assert len(project.client.search_model_versions("name = 'small'")) == 1
 
 
 def test_nobody_qualifies_and_the_verdict_is_logged(project: Project, nobody: Done) -> None:
@@ -162,8 +162,8 @@ def test_parameter_of_the_command_line_counts(project: Project, worse: Done) -> 
 
 
 def test_worse_winner_leaves_the_champion(project: Project, worse: Done) -> None:
-    assert project.champion_version("small") == "2"
-    assert "The champion, version 2, stays: less accurate than the champion" in worse.text
+    assert project.champion_version("small") == "1"
+    assert "The champion, version 1, stays: less accurate than the champion" in worse.text
     assert project.mlflow_runs("small")[0].data.tags["challenge"].startswith("lost: less accurate")
 
 

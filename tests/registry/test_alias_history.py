@@ -110,6 +110,8 @@ def test_what_is_rolled_back_stays_away_until_it_is_champion_again() -> None:
     again = moves_of(("run", "1"), ("run", "2"), ("rollback", "1"), ("promote", "3"))
     assert find_set_aside(again, contents) == {"a": "version 3 was promoted over it, version 1: promote 3"}
     assert find_set_aside(moves_of(("run", "1"), ("run", "2"), ("run", "1")), contents) == {}
+    same = {"1": "a", "2": "a"}  # served otherwise: the choice stands
+    assert find_set_aside(moves, same) == {"a": "it was rolled back from as version 2: rollback 1"}
     assert find_set_aside(moves, {}) == {}  # versions of before have no hash
 
 

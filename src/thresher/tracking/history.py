@@ -133,9 +133,12 @@ def find_set_aside(moves: Iterable[Move], contents: Mapping[str, str]) -> dict[s
     """
     found: dict[str, str] = {}
     for move in (move for move in moves if move.alias == CHAMPION):
+        chosen = contents.get(move.version, "")
         if move.move != RUN and move.former in contents:
             found[contents[move.former]] = _say_choice(move)
-        found.pop(contents.get(move.version, ""), None)
+            if contents[move.former] == chosen:  # the very same model, served otherwise
+                continue
+        found.pop(chosen, None)
     return found
 
 

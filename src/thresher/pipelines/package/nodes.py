@@ -81,7 +81,7 @@ def _challenge(
         return Challenge(replaces=True, reason="there was no champion")
     version, content = reigning.info.model_version, hash_content(winner, encoder)
     if has_content(content, reigning.onnx_bytes, reigning.encoder):
-        return Challenge(replaces=False, reason=ITSELF, champion_version=version)
+        return Challenge(replaces=False, reason=set_aside.get(content, ITSELF), champion_version=version)
     if reason := set_aside.get(content):
         return Challenge(replaces=False, reason=reason, champion_version=version)
     try:
