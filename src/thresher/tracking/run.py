@@ -81,22 +81,28 @@ def end_run(status: str, error: str = "") -> None:
                     spool.send(entries.Tags(tags={"error": error[:MAX_ERROR]}))
                 spool.send(entries.End(status=status))
             finally:
-                _forget_active_run(status)
-            spool.deliver_at_end(run)
+                _forget_active_run(status, spool.is_waiting(run))
+            spool.deliver_at_end(run, with_trying=status != "KILLED")
     for name in (RUN_ID, EXPERIMENT_ID):
         os.environ.pop(name, None)
 
 
-def _forget_active_run(status: str) -> None:
-    """End the run that MLflow's fluent functions know, which ends its threads, too, and what it asks for then."""
-    import mlflow
-    from mlflow.tracking.fluent import run_id_to_system_metrics_monitor
+def _forget_active_run(status: str, is_away: bool) -> None:
+    """End the run that MLflow's fluent functions know, and its thread that watches the machine.
 
-    with being_short(), suppress(Exception):  # what counts has been sent
-        mlflow.end_run(status)
-    for run in list(run_id_to_system_metrics_monitor):
-        with being_short(), suppress(Exception):
-            run_id_to_system_metrics_monitor.pop(run).finish()
+    MLflow's own function asks the server for each; one that is away is not waited for.
+    """
+    import mlflow
+    from mlflow.tracking import fluent
+
+    if is_away:
+        fluent._active_run_stack.get().clear()
+        for monitor in fluent.run_id_to_system_metrics_monitor.values():
+            monitor._shutdown_event.set()
+        fluent.run_id_to_system_metrics_monitor.clear()
+    else:
+        with being_short(), suppress(mlflow.MlflowException):  # the run's end has been sent
+            mlflow.end_run(status)
 
 
 def refusal(tracking_uri: str, error: Exception) -> TrackingError:

@@ -124,20 +124,29 @@ def deliver_all() -> dict[str, int]:
     return {spooled.run_id: spooled.deliver() for spooled in found if spooled.server in (uri, "")}
 
 
-def deliver_at_end(run: str) -> None:
+def is_waiting(run: str) -> bool:
+    """Return whether entries of ``run`` wait for the server."""
+    return bool(_of(run).files)
+
+
+def deliver_at_end(run: str, with_trying: bool) -> None:
     """Try once more to deliver what ``run`` has waiting, and say what is left; to be called when it has ended."""
-    spooled = Spooled(Path(os.environ.get(SPOOL, "/nonexistent")) / run)
+    spooled = _of(run)
     if not spooled.files:
         return
-    if reason := _try(spooled):
+    if reason := _try(spooled) if with_trying else "the run was interrupted":
         uri, what = (
             os.environ.get(TRACKING_URI),
             f"{len(spooled.files)} entries of run {run[:8]} wait in .thresher/spool",
         )
         fix = "The next run delivers them, or: thresher sync"
-        click.secho(f"MLflow at {uri} is still away ({reason}): {what}. {fix}", fg="yellow", err=True)
+        click.secho(f"MLflow at {uri} was away ({reason}): {what}. {fix}", fg="yellow", err=True)
     else:
         click.secho(f"MLflow is back: all that run {run[:8]} logged meanwhile is delivered.", err=True)
+
+
+def _of(run: str) -> Spooled:
+    return Spooled(Path(os.environ.get(SPOOL, "/nonexistent")) / run)
 
 
 def _deliver_again(spooled: Spooled) -> bool:
