@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +31,12 @@ def find_warnings(table: pd.DataFrame, encoding: Any) -> list[str]:
     warnings = [*_near_duplicates(table), *_labels_that_differ(table)]
     if isinstance(encoding, TabularEncoding):
         names = [str(name) for name in table if is_own(str(name))]
+        train = table[table["split"] == TRAIN]
+        # A row of test that is a row of train tells its label by any column: that is said elsewhere.
+        test = table[(table["split"] != TRAIN) & table[LEAK_COLUMN].isna()]
         for name in names if len(names) > 1 else ():
-            warnings += _column(table, name)
+            columns = [column for column in (name, "label", "class_name") if column in table]
+            warnings += _column(train[columns], test[columns], name)
     return warnings
 
 
@@ -74,9 +78,7 @@ def _labels_that_differ(table: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def _column(table: pd.DataFrame, name: str) -> Iterable[str]:
-    # A row of test that is a row of train tells its label by any column: that is said elsewhere.
-    train, test = table[table["split"] == TRAIN], table[(table["split"] != TRAIN) & table[LEAK_COLUMN].isna()]
+def _column(train: pd.DataFrame, test: pd.DataFrame, name: str) -> Iterable[str]:
     if len(train) < MIN_ROWS:
         return
     counted = _counts_rows(train[name])
@@ -116,46 +118,66 @@ def _tells_label(train: pd.DataFrame, test: pd.DataFrame, name: str) -> str:
     if len(test) < MIN_ROWS or train[name].nunique(dropna=False) < 2:
         return ""
     labels, right = (rows["label"].to_numpy(np.float64) for rows in (train, test))
-    if "class_name" in train:
-        found = _nearest_label(train[name], labels, test[name], _most_frequent)
-        base = right != _most_frequent(labels)
-        errors = int((found != right).sum())
-        if base.sum() >= MIN_ERRORS and errors <= MAX_ERRORS * base.sum():
-            return f"tells the label alone: it is right for {len(right) - errors:,} of the {len(right):,} other samples"
-        return ""
-    found = _nearest_label(train[name], labels, test[name], np.mean)
-    variance = ((right - right.mean()) ** 2).sum()
-    share = 1 - ((found - right) ** 2).sum() / variance if variance > 0 else 0.0
-    return f"tells the label alone: it explains {100 * share:.2f} % of its variance" if share >= EXPLAINED else ""
+    join = _most_frequent if "class_name" in train else _mean
+    found = _nearest_label(train[name], labels, test[name], join)
+    if join is _mean:
+        variance = ((right - right.mean()) ** 2).sum()
+        share = 1 - ((found - right) ** 2).sum() / variance if variance > 0 else 0.0
+        return f"tells the label alone: it explains {100 * share:.2f} % of its variance" if share >= EXPLAINED else ""
+    errors, errors_without = (
+        int((answers != right).sum()) for answers in (found, np.full(len(right), _all(labels, join)))
+    )
+    if errors_without >= MIN_ERRORS and errors <= MAX_ERRORS * errors_without:
+        return f"tells the label alone: it is right for {len(right) - errors:,} of the {len(right):,} other samples"
+    return ""
 
 
-def _nearest_label(known: pd.Series, labels: np.ndarray, asked: pd.Series, join: Any) -> np.ndarray:
+Join = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""From the number of a value of each sample, its label, and how many values there are, to the label of each value."""
+
+
+def _mean(codes: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    return np.bincount(codes, labels, count) / np.bincount(codes, minlength=count)
+
+
+def _most_frequent(codes: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    classes = int(labels.max(initial=0)) + 1
+    pairs, frequencies = np.unique(codes * classes + labels.astype(np.int64), return_counts=True)
+    ordered = pairs[np.lexsort((frequencies, pairs // classes))]
+    last_of_value = np.append(np.diff(ordered // classes) > 0, True)
+    return (ordered[last_of_value] % classes).astype(np.float64)
+
+
+def _all(labels: np.ndarray, join: Join) -> float:
+    """Return the label of all samples together."""
+    return float(join(np.zeros(len(labels), np.int64), labels, 1)[0])
+
+
+def _nearest_label(known: pd.Series, labels: np.ndarray, asked: pd.Series, join: Join) -> np.ndarray:
     """Return for each value of ``asked`` the label of the same value of ``known``, or of the nearest number there.
 
     Between two numbers a label that is a mean goes in a straight line. Missing is a value like another.
     """
     import pandas as pd
 
-    fallback, by_value = join(labels), pd.Series(labels).groupby(known.to_numpy(), dropna=True).agg(join)
-    missing = join(labels[known.isna().to_numpy()]) if known.isna().any() else fallback
-    if known.dtype.kind not in "iuf":
-        return asked.map(by_value).where(asked.notna(), missing).fillna(fallback).to_numpy(np.float64)
-    at, values = by_value.index.to_numpy(np.float64), by_value.to_numpy(np.float64)
-    numbers = asked.to_numpy(np.float64)
-    if not len(at):
-        return np.full(len(numbers), missing)
-    if join is np.mean:
-        near = np.interp(numbers, at, values)
+    is_number = known.dtype.kind in "iuf"
+    codes, values = pd.factorize(known, sort=is_number)
+    there, fallback = codes >= 0, _all(labels, join)
+    missing = fallback if there.all() else _all(labels[~there], join)
+    if not len(values):
+        return np.full(len(asked), missing)
+    by_value = join(codes[there], labels[there], len(values))
+    if not is_number:
+        found = asked.map(pd.Series(by_value, index=values))
+        return found.where(asked.notna(), missing).fillna(fallback).to_numpy(np.float64)
+    at, numbers = np.asarray(values, np.float64), asked.to_numpy(np.float64)
+    if join is _mean:
+        near = np.interp(numbers, at, by_value)
     else:
-        right = np.clip(np.searchsorted(at, numbers), 1, max(len(at) - 1, 1))
-        closer = np.abs(numbers - at[right - 1]) <= np.abs(numbers - at[np.minimum(right, len(at) - 1)])
-        near = values[np.where(closer, right - 1, np.minimum(right, len(at) - 1))]
+        above = np.minimum(np.searchsorted(at, numbers), len(at) - 1)
+        below = np.maximum(above - 1, 0)
+        near = by_value[np.where(numbers - at[below] <= at[above] - numbers, below, above)]
     return np.where(np.isnan(numbers), missing, near)
-
-
-def _most_frequent(labels: Any) -> float:
-    found, counts = np.unique(np.asarray(labels), return_counts=True)
-    return float(found[counts.argmax()])
 
 
 def _name(row: pd.Series) -> str:

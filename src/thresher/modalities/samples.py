@@ -145,7 +145,8 @@ def _comparable(column: np.ndarray) -> list[Any]:
     """Return the values of a column so that equal ones have equal words."""
     if column.dtype.kind == "f" and not np.isnan(column).any():
         return (column + 0.0).tolist()  # -0.0 becomes 0.0
-    return [_plain(value) for value in column.tolist()]
+    values = column.tolist()
+    return values if set(map(type, values)) <= {str, type(None)} else [_plain(value) for value in values]
 
 
 def _plain(value: Any) -> Any:
