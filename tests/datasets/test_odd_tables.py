@@ -289,8 +289,14 @@ def test_the_service_says_what_number_a_date_is(tmp_path: Path) -> None:
     path = csv(tmp_path, "when,y", "1.1.1970,1", "3.1.1970,2")
     samples = load(path, dates={"when": "%d.%m.%Y"}, regression=True)
     encoder = TabularEncoder.fit(samples, TabularEncoding())
-    assert encoder.expected == "an object with when: a number of days since 1970-01-01 UTC"
+    assert encoder.expected.startswith("an object with when: a number of days since 1970-01-01 UTC, or a date")
     assert "'3.1.1970' is no number. Expected one of JSON of days since" in encoder.columns[0].problem("3.1.1970", True)
+    for value in (2, "1970-01-03", "1970-01-03T00:00:00Z", "1970-01-03 01:00:00+01:00"):
+        assert encoder.encode_json({"when": value}).tolist() == encoder.encode(samples.inputs)[1:].tolist()
+    path = csv(tmp_path, "at,y", "6 AM,1", "6 PM,2")
+    samples = load(path, dates={"at": "%I %p"}, regression=True)
+    encoder = TabularEncoder.fit(samples, TabularEncoding())
+    assert encoder.encode_json({"at": "18:00"}).tolist() == encoder.encode(samples.inputs)[1:].tolist()
 
 
 # An index, a column without a name, a name twice.

@@ -14,8 +14,6 @@ import numpy as np
 from thresher.datasets.frame.dates import (
     DIGITS,
     ISO,
-    UNIT,
-    UNIT_OF_TIMES,
     are_dates_in_digits,
     days_of,
     read_date,
@@ -37,6 +35,7 @@ from thresher.datasets.frame.values import (
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.raw_labels import looks_missing
 from thresher.errors import DataError
+from thresher.modalities.days import UNIT, UNIT_OF_TIMES
 from thresher.modalities.table import Table
 
 NOT_FINITE = "mend or remove the row, or list what it says under 'missing' in the catalog."

@@ -12,6 +12,7 @@ from pydantic import Field
 from thresher.config import Config
 from thresher.errors import nearest
 from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
+from thresher.modalities.days import read_iso
 from thresher.modalities.encoder import UnencodableError, is_number
 from thresher.modalities.inputs import LARGEST
 from thresher.modalities.table import empty_as
@@ -54,11 +55,12 @@ class NumericColumn(Config):
     has_missing: bool
     """Whether the training split lacks values here; there is a flag for it then."""
     unit: str = ""
-    """What the numbers are, such as days since 1970-01-01 UTC; empty where that is not known."""
+    """What the numbers are, such as days since 1970-01-01 UTC; empty where that is not known. Where they are days, a
+    request may say dates of ISO 8601 as well."""
 
     @property
     def expected(self) -> str:
-        unit = f" of {self.unit}" if self.unit else ""
+        unit = f" of {self.unit}, or a date or time as ISO 8601 writes it" if self.unit else ""
         return f"{self.name}: a number{unit}{' or null' if self.has_missing else ''}"
 
     @property
@@ -69,8 +71,9 @@ class NumericColumn(Config):
         """Return in a sentence why ``value`` of a request cannot be encoded, or ""."""
         if value is None:
             return "" if self.has_missing else f"{self.name}: null, but training had no missing value here."
+        value = self._in_days(value)
         if not is_number(value):
-            unit = f" of {self.unit}" if self.unit else ""
+            unit = f" of {self.unit} or a date or time of ISO 8601" if self.unit else ""
             return f"{self.name}: {_shown(value)} is no number. Expected one of JSON{unit}, such as {self.median:.6g}."
         if isinstance(value, int) and abs(value) > EXACT and _changes(value):
             return f"{self.name}: {_shown(value)} is a whole number that no 64-bit float is exactly."
@@ -80,9 +83,18 @@ class NumericColumn(Config):
             standardized = np.inf
         return "" if standardized <= LARGEST else f"{self.name}: {_shown(value)} is not finite or too large."
 
-    def encode_one(self, value: float | None) -> float:
+    def encode_one(self, value: float | str | None) -> float:
         """Return one value of a request, in which there is no problem, as `encode` does."""
-        return 0.0 if value is None else (float(value) - self.mean) / self.std
+        return 0.0 if value is None else (float(self._in_days(value)) - self.mean) / self.std
+
+    def _in_days(self, value: Any) -> Any:
+        """Return a date as a number where this column is of days; any other value as it is."""
+        if not self.unit or not isinstance(value, str):
+            return value
+        try:
+            return read_iso(value, self.unit)
+        except ValueError:
+            return value
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return float64 [N] standardized, 0 where missing."""

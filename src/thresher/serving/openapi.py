@@ -135,7 +135,8 @@ def _list(items: Schema, length: int | None = None) -> Schema:
 
 def _column(column: Any, takes_others: bool) -> Schema:
     if not isinstance(column, CategoricalColumn):
-        return {"type": ["number", "null"]} if column.has_missing else NUMBER
+        kinds = ["number", *(["string"] if column.unit else []), *(["null"] if column.has_missing else [])]
+        return {"type": kinds} if len(kinds) > 1 else NUMBER
     return {"type": ["string", "null"]} if takes_others else {"enum": list(column.categories)}
 
 

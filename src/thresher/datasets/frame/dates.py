@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from thresher.modalities.days import UNIT, UNIT_OF_TIMES, days_since_epoch, read_iso
+
 ISO, DIGITS = "iso", "%Y%m%d"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MIDNIGHT = datetime(1900, 1, 1, tzinfo=UTC)
 """The day that a format without one gives."""
-DAY = timedelta(days=1)
-UNIT, UNIT_OF_TIMES = "days since 1970-01-01 UTC", "days since midnight"
 
 FORMATS = (
     "%d.%m.%Y",
@@ -77,11 +76,12 @@ def read_date(text: str, form: str) -> float:
         ValueError: it is no date of that format.
     """
     try:
-        found = datetime.fromisoformat(text.strip()) if form == ISO else datetime.strptime(text.strip(), form)
+        if form == ISO:
+            return read_iso(text)
+        days = days_since_epoch(datetime.strptime(text.strip(), form))
     except OverflowError as error:
         raise ValueError(str(error)) from error
-    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return (zoned - (EPOCH if unit_of(form) == UNIT else MIDNIGHT)) / DAY
+    return days if unit_of(form) == UNIT else days - days_since_epoch(MIDNIGHT)
 
 
 def days_of(column: Any) -> np.ndarray:
