@@ -57,6 +57,16 @@ def test_missing_values_are_interpolated_within_their_channel() -> None:
     assert TWO.encode_json([[1, 2], [None, 4], [3, 6]])[0].tolist() == [[1, 2], [2, 4], [3, 6]]
 
 
+@pytest.mark.oddity(
+    "Service", "1e300 or infinity in a series, in JSON or as a binary tensor", "a sentence, and no answer"
+)
+@pytest.mark.parametrize("number", [1e40, 1e300, -1e300, np.inf])
+def test_a_tensor_too_far_from_training_is_refused(number: float) -> None:
+    with pytest.raises(InvalidInputError, match="infinity given, or a number too far from those of training"):
+        TWO.model_input.check_values(np.array([[[1.0, number]]]))
+    TWO.model_input.check_values(np.array([[[1.0, 1e30], [NAN, NAN]]]))
+
+
 def test_missing_values_can_be_refused() -> None:
     strict = fit([1, 2, 3], missing="refuse")
     with pytest.raises(UnencodableError, match="A missing value at step 1") as caught:

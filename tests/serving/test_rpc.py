@@ -122,6 +122,10 @@ def test_every_modality_raw_typed_and_as_bytes(modality: str, task: str) -> None
         assert not typed.raw_output_contents
         contents, answered = typed.outputs[0].contents, "fp32_contents" if task == "classification" else "fp64_contents"
         assert np.array_equal(np.array(getattr(contents, answered), expected.dtype), expected.reshape(-1))
+        if modality == "series":  # a client may send what it has in float32
+            rounded = samples.astype(np.float32)
+            answer = server.call("ModelInfer", raw_request(rounded, name, "FP32"))
+            assert np.array_equal(raw_output(answer), server.infer(rounded.astype(np.float64)))
         if modality != "image":
             documents = [as_json(inputs, index) for index in range(5)]
             texts = np.array([text if modality == "text" else json.dumps(text) for text in documents], object)
