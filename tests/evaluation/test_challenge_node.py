@@ -19,9 +19,12 @@ from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import Verdict, judge
 from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
+from thresher.modalities.fingerprint import fingerprint
 from thresher.modalities.samples import Samples
-from thresher.pipelines.package.nodes import ITSELF, challenge_champion, changed_service
+from thresher.pipelines.package.nodes import ITSELF, challenge_champion, changed_service, crown_champion
 from thresher.serving.bundle import Bundle, ModelInfo, hash_content
+from thresher.serving.example import read_example, sample_of
+from thresher.serving.options import Serving
 
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1,))
 INFO = ModelInfo.model_validate(
@@ -165,3 +168,28 @@ def _with_note(onnx_file: bytes) -> bytes:
     model = onnx.load_from_string(onnx_file)
     model.doc_string = "another"
     return bytes(model.SerializeToString())
+
+
+def test_a_recipe_may_keep_its_samples_to_itself() -> None:
+    """By default a real sample travels with the winner; a champion that has one is replaced where none is wanted."""
+    encoder, test = make_encoder("text"), make_samples("text", seed=3)
+    verdict = verdict_of(encoder, test, {})
+    samples = encode(encoder, make_samples("text"))
+    data = fingerprint(make_samples("text"), test)
+
+    def crown(challenge: Challenge, reigning: Bundle | None, **serving: Any) -> Bundle:
+        options = Serving.model_validate(serving)
+        about = (encoder, data, QUICK, options, samples, test, "card")
+        return crown_champion(verdict, challenge, reigning, *about, model_of(encoder))
+
+    crowned = Challenge(replaces=True, reason="there was no champion")
+    real = crown(crowned, None)
+    example = read_example(real)
+    assert example is not None and example.input in list(test.inputs)
+    assert sample_of(real) == example.input
+    assert read_example(crown(crowned, None, example="typical")) is None
+    itself = Challenge(replaces=False, reason=ITSELF, champion_version="7")
+    assert crown(itself, real) is real
+    hidden = crown(itself, real, example="typical")
+    assert read_example(hidden) is None
+    assert "example real -> typical" in hidden.reason

@@ -34,5 +34,8 @@ class Serving(Config):
     workers: int | None = Field(default=None, ge=1, le=1024)
     """Processes that answer, each with the model; by default as many as the cores are enough for, at most 8. The
     variable THRESHER_WORKERS of the machine that serves comes before it."""
+    example: Literal["real", "typical"] = "real"
+    """What the service shows how to call it with. real: a sample of the test data that the model answers rightly, which
+    travels with the model and which everybody who reaches the service can see. typical: one made of what is typical."""
     shadow: ShadowOptions | None = None
     """Whether a challenger is served beside the champion, unseen by clients; none by default."""

@@ -126,6 +126,8 @@ def crown_champion(
         return winner
     assert reigning is not None
     changed = changed_service(reigning.info, winner.info)
+    if serving.example == "typical" and EXAMPLE_FILE in reigning.attachments:
+        changed = ", ".join(filter(None, (changed, "example real -> typical")))
     return replace(winner, reason=f"the same model, served otherwise: {changed}") if changed else reigning
 
 
@@ -190,7 +192,7 @@ def _winner(
         PROFILE_FILE: profile.model_dump_json().encode(),
     }
     onnx_file = winning_file(verdict, onnx_files)
-    example = choose_example(encoder, onnx_file, test, evaluation.threads)
+    example = choose_example(encoder, onnx_file, test, evaluation.threads) if serving.example == "real" else None
     if example is not None:
         attachments[EXAMPLE_FILE] = example.model_dump_json().encode()
     return Bundle(onnx_file, encoder, info, attachments, challenge.reason)
