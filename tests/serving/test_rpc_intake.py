@@ -31,11 +31,13 @@ from thresher.serving.rpc.refusals import CallError
 INFER = PREFIX + "ModelInfer"
 IMAGES = np.random.default_rng(2).integers(0, 256, (2, 1, 8, 6), np.uint8)
 BUDGET = 16 * MIB
+SEND_ALL = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 QUIET_SECONDS = 1.0
 """Where nothing is taken for so long, nothing will be."""
 NEVER = 3600.0
 SERVE = """
-import asyncio, sys, uvloop
+import asyncio, gc, sys, uvloop
+gc.disable()  # nothing large is to wait for it
 sys.path[:0] = sys.argv[1:]
 from tiny_rpc import Running
 from tiny_service import make_info, make_onnx, CLASS_NAMES
@@ -70,7 +72,7 @@ def served() -> Iterator[tuple[int, psutil.Process]]:
 
 
 def infer(port: int, timeout: float) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{port}", SEND_ALL) as channel:
         answer = channel.unary_unary(INFER)(raw_request(IMAGES).SerializeToString(), timeout=timeout)
     assert triton.ModelInferResponse.FromString(answer).outputs[0].shape == [2, 3]
 
@@ -149,6 +151,17 @@ def test_a_message_larger_than_a_share_of_the_budget(bundle: Bundle) -> None:
         assert running.predictor.budget.used == 0
     finally:
         running.close()
+
+
+@pytest.mark.oddity("Service", "40 large gRPC messages that are none", "INVALID_ARGUMENT, and none is kept in memory")
+def test_refused_messages_are_not_kept_until_garbage_is_collected() -> None:
+    with served() as (port, process), grpc.insecure_channel(f"127.0.0.1:{port}", SEND_ALL) as channel:
+        before, num_bytes = process.memory_info().rss, BUDGET // intake.LEAST_PLACES
+        for _ in range(40):
+            with pytest.raises(grpc.RpcError, match=r"no inference\.ModelInferRequest"):
+                channel.unary_unary(INFER)(bytes(num_bytes), timeout=20)
+        grown = process.memory_info().rss - before
+        assert grown < 10 * num_bytes, f"{grown / MIB:.0f} MiB more"
 
 
 class Stream:

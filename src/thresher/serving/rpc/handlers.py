@@ -73,12 +73,12 @@ def _answer(method_name: str, method: Method, service: InferenceService, intake:
                 service.count_refused(error)
             refusal = refuse(error, name, perf_counter() - start)
             status, is_failed = refusal.status, refusal.is_failed
-            await _abort(context, refusal)
         finally:
             if trace is not None:
                 trace.end(status.name, is_failed)
             if logs_all and not is_failed:
                 log_request(name, PROTOCOL, status.name, perf_counter() - start)
+        return await _abort(context, refusal)
 
     return answer
 
@@ -132,10 +132,12 @@ def _stream(work: Callable[[ServicerContext], Awaitable[None]], intake: Intake) 
         try:
             with intake.call():
                 await work(context)
+            return
         except grpc.aio.AbortError:
             raise
         except Exception as error:
-            await _abort(context, refuse(error, _request_id(context)))
+            refusal = refuse(error, _request_id(context))
+        await _abort(context, refusal)
 
     return run
 
@@ -152,6 +154,8 @@ def _headers(context: ServicerContext) -> list[tuple[bytes, bytes]]:
 
 
 async def _abort(context: ServicerContext, refusal: Refusal) -> NoReturn:
+    """End a call; never while its error is handled, as grpcio keeps what this raises in a cycle: with the error would
+    stay its frames, and the message in them, until the garbage collector comes."""
     await context.abort(refusal.status, refusal.details, refusal.metadata)
     raise AssertionError("abort returned")
 
