@@ -20,6 +20,7 @@ from thresher.evaluation import Measurement
 from thresher.failed import Failed
 from thresher.models.network import Network
 from thresher.pipelines.compress.nodes import compress_network, quantize_onnx
+from thresher.progress import Step, subscribe
 from thresher.search.assess import Assessor
 from thresher.training.checkpoints import Checkpoints
 
@@ -32,6 +33,17 @@ def test_steps_follow_each_other(float_onnx: bytes, calibration_data: Calibratio
     shorter = apply_steps(steps, APPLY_TO_ONNX, float_onnx, calibration_data)
     assert len(shorter) < len(apply_steps(steps[:1], APPLY_TO_ONNX, float_onnx, calibration_data))
     assert apply_steps((), APPLY_TO_ONNX, float_onnx, calibration_data) is float_onnx
+
+
+def test_a_step_that_makes_the_file_larger_says_so(float_onnx: bytes, calibration_data: CalibrationData) -> None:
+    said: list[str] = []
+    leave = subscribe(lambda event: said.append(event.text) if isinstance(event, Step) else None)
+    short = apply_steps((OptimizeGraph(level="none", short_names=True),), APPLY_TO_ONNX, float_onnx, calibration_data)
+    larger = apply_steps((OptimizeGraph(level="extended"),), APPLY_TO_ONNX, short, calibration_data)
+    leave()
+    assert len(larger) > len(short)
+    grown = f"{len(larger):,} bytes of {len(short):,}, {len(larger) / len(short) - 1:+.1%}"
+    assert said == ["optimize_graph", "optimize_graph", f"optimize_graph makes the file larger: {grown}"]
 
 
 @pytest.mark.parametrize(("returned", "said"), [(None, "None"), (b"", "a bytes"), ([1], "a list")])
@@ -57,7 +69,8 @@ def test_what_is_no_file_fails_the_candidate(
 ) -> None:
     monkeypatch.setitem(APPLY_TO_ONNX, OptimizeGraph, lambda *_: None)
     encoder: Any = SimpleNamespace(model_input=compression_data.input)
-    failed: Any = quantize_onnx(float_onnx, encoder, compression_data.training_samples, FOLDED, seed=1)
+    samples = (compression_data.training_samples, compression_data.validation_samples)
+    failed: Any = quantize_onnx(float_onnx, encoder, *samples, FOLDED, seed=1)
     assert (failed.reason, failed.traceback) == ("optimize_graph returned None, not bytes.", "")
 
 

@@ -20,6 +20,7 @@ from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.recurrent import Lstm
+from thresher.progress import Step, subscribe
 
 
 def test_weights_are_half_as_large_and_answers_the_same(
@@ -38,6 +39,40 @@ def test_weights_are_half_as_large_and_answers_the_same(
     ours, theirs = (predict(open_session(content), digits.test.inputs, grey) for content in (file, float_onnx))
     np.testing.assert_allclose(ours, theirs, atol=0.01)
     onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
+
+
+@pytest.mark.oddity(
+    "Compression and training",
+    "numbers beyond 65,504 in 16 bits",
+    "What holds them stays in float32, by its name",
+)
+@pytest.mark.parametrize(("factor", "what"), [(1e6, "holds"), (5e4, "reaches")], ids=["weights", "activations"])
+def test_what_16_bits_cannot_hold_stays_in_float32(
+    factor: float,
+    what: str,
+    float_onnx: bytes,
+    calibration_data: CalibrationData,
+    grey: ImageInput,
+    digits,  # type: ignore[no-untyped-def]
+) -> None:
+    """The same answers by a first layer so many times as large, and a last one so many times as small."""
+    model = onnx.load_from_string(float_onnx)
+    for tensor in model.graph.initializer:
+        scale = {"fc1.weight": factor, "fc1.bias": factor, "fc2.weight": 1 / factor}.get(tensor.name)
+        if scale is not None:
+            values = onnx.numpy_helper.to_array(tensor) * np.float32(scale)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), tensor.name))
+    said: list[str] = []
+    leave = subscribe(lambda event: said.append(event.text) if isinstance(event, Step) else None)
+    halved = half(model.SerializeToString(), Half(), calibration_data)
+    leave()
+    ours, theirs = (predict(open_session(content), digits.test.inputs, grey) for content in (halved, float_onnx))
+    np.testing.assert_allclose(ours, theirs, atol=0.01)
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(halved).graph.initializer}
+    assert kinds["fc1.weight"] == TensorProto.FLOAT
+    assert TensorProto.FLOAT16 in kinds.values()  # convolutions are in 16 bits
+    assert len(said) == 1
+    assert said[0].startswith("half: in float32 stay fc1 (" + what)
 
 
 def test_pixels_are_scaled_in_float32_without_a_detour(float_onnx: bytes, calibration_data: CalibrationData) -> None:

@@ -15,6 +15,7 @@ from thresher.compression.pruning_groups import prunable_groups
 from thresher.errors import CompressionError
 from thresher.models.channel_plan import read_channel_plan
 from thresher.models.network import Network
+from thresher.progress import Step, subscribe
 from thresher.training.validation import evaluate_network
 
 CPU = torch.device("cpu")
@@ -104,7 +105,7 @@ def test_chance_is_drawn_by_the_seed(trained: Network, compression_data: Compres
 def test_a_global_ranking_removes_the_share_of_all_channels(
     ratio: float, trained: Network, compression_data: CompressionData
 ) -> None:
-    pruned = channels(prune_channels(trained, PruneChannels(ratio=ratio, scope="global"), compression_data))
+    pruned = channels(prune_channels(trained, PruneChannels(ratio=ratio, scope="global", round_to=1), compression_data))
     left = pruned["conv1"] + pruned["conv2"] + pruned["fc1"]
     assert left == 80 - round(80 * ratio)
     assert min(pruned.values()) >= 1
@@ -147,3 +148,25 @@ def test_depthwise_and_grouped_convolutions_keep_their_groups(
 def test_what_does_not_fit_together_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"between needs|give one of the two"):
         PruneChannels.model_validate(wrong)
+
+
+def test_by_default_convolutions_keep_multiples_that_are_fast(
+    trained: Network, compression_data: CompressionData
+) -> None:
+    """Of 16 channels a multiple of 4, of 32 one of 8, of the units of a linear layer any number."""
+    said: list[str] = []
+    leave = subscribe(lambda event: said.append(event.text) if isinstance(event, Step) else None)
+    auto = channels(prune_channels(trained, PruneChannels(ratio=0.3), compression_data))
+    exact = channels(prune_channels(trained, PruneChannels(ratio=0.3, round_to=1), compression_data))
+    leave()
+    assert (auto["conv1"], auto["conv2"], auto["fc1"]) == (12, 24, 22)
+    assert (exact["conv1"], exact["conv2"], exact["fc1"]) == (11, 22, 22)
+    keeps = "prune_channels keeps 12 of 16 of conv1, 24 of 32 of conv2, 22 of 32 of fc1"
+    advice = "; conv1, conv2 would be faster with multiples of 4 or 8, as round_to: auto keeps them"
+    assert said == [keeps, keeps.replace("12", "11").replace("24", "22") + advice]
+
+
+def test_where_multiples_would_keep_all_any_number_is_kept(trained: Network, compression_data: CompressionData) -> None:
+    config = PruneChannels(ratios={"conv*": 0.1, "fc1": 0.0})
+    pruned = channels(prune_channels(trained, config, compression_data))
+    assert (pruned["conv1"], pruned["conv2"], pruned["fc1"]) == (14, 29, 32)

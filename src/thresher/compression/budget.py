@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -63,8 +63,8 @@ class CandidateSearch(Config):
     """Kinds that the chain may be made of, in any number of them."""
     importance: tuple[ImportanceKind, ...] = Field(default=("l2",), min_length=1)
     """Ways to choose the channels to remove, of which the search finds the best."""
-    round_to: int = Field(default=1, ge=1, le=256)
-    """Keep a multiple of this many channels."""
+    round_to: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(default=1, union_mode="left_to_right")
+    """Keep a multiple of this many channels; auto: as `prune_channels` does by default."""
     finetune: Finetune = Finetune(epochs=4, distill=Distill())
     """How the promising chains are trained on."""
     trials: int = Field(default=40, ge=1, le=100_000)

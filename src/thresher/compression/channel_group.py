@@ -23,6 +23,7 @@ class ChannelGroup(ABC):
         parts: equal blocks of a set that lose the same places, as a grouped convolution's.
         width: how many values a channel has, which is more than one for a head.
         noun: what the channels are called in an error.
+        convolves: whether they are a convolution's, whose time hangs on more than their number.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ChannelGroup(ABC):
     parts: int = 1
     width: int = 1
     noun: str = "channels"
+    convolves: bool = False
 
     @abstractmethod
     def scores(self, measure: Measure) -> torch.Tensor:

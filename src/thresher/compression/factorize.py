@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from thresher.models.ranks import LowRank
 
 DEFAULT_ENERGY = 0.9
+LARGE = 1_000_000
+"""Weights of a layer, from which on a singular value decomposition takes seconds to minutes."""
 
 
 class Factorize(Config):
@@ -90,6 +92,8 @@ def _split_layers(smaller: Network, config: Factorize, data: CompressionData) ->
     ranks: dict[str, int] = {}
     whole: dict[str, str] = {}
     for name, layer in layers.items():
+        if sum(weight.numel() for weight in layer.parameters()) >= LARGE:
+            report(Step(f"{config.kind}: decomposing {name}, which may take a while"))
         if name not in config.ranks and output in layer.modules():
             whole[name] = "it makes the outputs"
         elif asked.get(name) == 0:

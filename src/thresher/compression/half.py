@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from thresher.compression.data import CalibrationData
+from thresher.compression.half_range import LARGEST, operators_out_of_range, some_inputs
+from thresher.compression.layers import name_nodes
 from thresher.compression.preparation import nothing_to_quantize, silenced
 from thresher.compression.stored import WEIGHT_INPUTS, raise_opset
 from thresher.config import Config
 from thresher.errors import CompressionError
+from thresher.progress import Step, report
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
 KEPT_FLOAT = ("Softmax", "LogSoftmax", "LayerNormalization", "ReduceMean", "ReduceSum", "LSTM", "GRU", "Div")
 """Operators whose sums, exponentials and quotients need float32; ONNX Runtime has LSTM and GRU in float32 alone."""
 
@@ -30,25 +36,37 @@ class Half(Config):
 
     kind: Literal["half"] = "half"
     dtype: Literal["fp16", "bf16"] = "fp16"
-    """bf16 has the range of float32 and 8 bits of precision; fp16 ends at 65504 and has 11."""
+    """bf16 has the range of float32 and 8 bits of precision; fp16 ends at 65504 and has 11. What holds or reaches more
+    stays in float32, and is named."""
 
 
 def half(onnx_file: bytes, config: Half, data: CalibrationData) -> bytes:
     """Return the float ``onnx_file`` in 16 bits, but for softmax, means, recurrences and the preparation of inputs.
 
+    Operators with numbers that float16 cannot hold stay in float32 as well.
+
     Raises:
-        CompressionError: no weights to convert, or ONNX Runtime can open no session on the result here.
+        CompressionError: no weights to convert, answers that are no finite numbers, or ONNX Runtime can open no session
+            on the result here.
     """
     import onnx
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     model = onnx.load_from_string(onnx_file)
+    name_nodes(model)
+    kept = operators_out_of_range(model, data, with_activations=config.dtype == "fp16")
+    if kept:
+        words = ", ".join(f"{name} ({why})" for name, why in kept.items())
+        report(Step(f"{config.kind}: in float32 stay {words}: 16 bits hold 0.00006 to 65,504"))
     with silenced():
         converted = convert_float_to_float16(
             model,
             keep_io_types=True,
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT],
-            node_block_list=_preparation(model),
+            node_block_list=[*_preparation(model), *kept],
+            # The converter's own bounds would move all numbers above 10,000 there, and those near 0 away from it.
+            min_positive_val=SMALLEST,
+            max_finite_val=LARGEST,
         )
     if not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in converted.graph.initializer):
         raise nothing_to_quantize(config.kind, data.candidate)
@@ -132,9 +150,14 @@ def _check_session(content: bytes, config: Half, data: CalibrationData) -> None:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
-        session.run(None, {data.input.name: data.input.example(1)})
+        answers = session.run(None, {data.input.name: some_inputs(data)})[0]
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise CompressionError(
             f"{data.candidate}: {config.kind} with dtype {config.dtype} makes a model that ONNX Runtime cannot run "
             f"here, on {', '.join(providers)}: {error}. Allowed: fp16, or bf16 on a GPU that has it."
         ) from error
+    if not np.isfinite(answers).all():
+        raise CompressionError(
+            f"{data.candidate}: {config.kind} makes a model that answers training samples with no finite number. "
+            "Allowed: dtype bf16 on a GPU that has it, or another technique."
+        )

@@ -14,6 +14,7 @@ from thresher.compression.importance import ImportanceKind, build_importance
 from thresher.compression.names import match_values
 from thresher.config import Config
 from thresher.errors import CompressionError
+from thresher.progress import Step, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from thresher.compression.channel_group import ChannelGroup
     from thresher.models.network import Network
 
+ALIGNED = ((32, 8), (8, 4))
+"""Channels that a convolution has, and the multiple that auto keeps of as many or more. ONNX Runtime computes blocks of
+channels: of a ResNet-20 on CIFAR-10, whole 697 us a call, 11, 22 and 44 channels took 756, and 12, 24 and 48 took 592
+(1.31.1, AVX-512, time of the thread)."""
 LEAST_SHARE = 0.05
 """Of a layer's channels, which a global ranking leaves it: an empty layer cuts the network in two."""
 
@@ -44,9 +49,10 @@ class PruneChannels(Config):
     loss without it, to first order; batch_norm: its scale there; random: the control."""
     scope: Literal["layer", "global"] = "layer"
     """layer: the same share everywhere; global: the least important of the whole network."""
-    round_to: int = Field(default=1, ge=1, le=256)
+    round_to: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
     """Keep a multiple of this many channels, where the hardware wants one; rounded up, so that no less is kept. A head
-    counts as the channels that it is wide."""
+    counts as the channels that it is wide. auto: of convolutions, a multiple of 8 from 32 channels on and of 4 from 8
+    on, with which they are computed faster; of all else any number."""
     iterations: int = Field(default=1, ge=1, le=1000)
     """In how many steps of equal size the channels go."""
     between: Finetune | None = None
@@ -64,6 +70,13 @@ class PruneChannels(Config):
 
 
 def prune_channels(network: Network, config: PruneChannels, data: CompressionData) -> Network:
+    """Return a smaller copy of ``network`` as `remove_channels` does, and say what it keeps."""
+    smaller = remove_channels(network, config, data)
+    _say_kept(network, smaller, config)
+    return smaller
+
+
+def remove_channels(network: Network, config: PruneChannels, data: CompressionData) -> Network:
     """Return a smaller copy of ``network``; its output layer keeps its width.
 
     Layers that depend on each other are found by Torch-Pruning's graph (Fang et al., "DepGraph: Towards Any Structural
@@ -79,16 +92,45 @@ def prune_channels(network: Network, config: PruneChannels, data: CompressionDat
     smaller = copy.deepcopy(network).eval()
     first = prunable_groups(smaller)
     config = config.model_copy(update={"ratios": _ratios(network, config, first, data)})
-    for iteration in range(1, config.iterations + 1):
-        smaller = _prune(smaller, config, iteration / config.iterations, first, data)
-        if config.between is not None and iteration < config.iterations:
-            smaller = finetune(smaller, config.between, data)
+    smaller = _prune_in_steps(smaller, config, first, data)
+    if config.round_to == "auto" and smaller.spec.channel_plan == _plan(network):
+        report(
+            Step(f"{config.kind}: multiples of 4 and 8 would keep every channel; any number of them is kept instead")
+        )
+        config = config.model_copy(update={"round_to": 1})
+        smaller = _prune_in_steps(copy.deepcopy(network).eval(), config, first, data)
     if smaller.spec.channel_plan == _plan(network):
         raise CompressionError(
             f"{data.candidate}: prune_channels with ratio {config.ratio} removes no channel of this network. "
             "Raise ratio or lower round_to."
         )
     return smaller
+
+
+def _prune_in_steps(smaller: Network, config: PruneChannels, first: dict[str, int], data: CompressionData) -> Network:
+    """Return ``smaller`` after all iterations, trained between them."""
+    for iteration in range(1, config.iterations + 1):
+        smaller = _prune(smaller, config, iteration / config.iterations, first, data)
+        if config.between is not None and iteration < config.iterations:
+            smaller = finetune(smaller, config.between, data)
+    return smaller
+
+
+def _say_kept(network: Network, smaller: Network, config: PruneChannels) -> None:
+    """Report how many channels each layer has now, and which convolutions would be faster with a few more."""
+    from thresher.compression.pruning_groups import find_groups, prunable_groups
+
+    before = prunable_groups(copy.deepcopy(network))
+    groups = sorted(find_groups(smaller), key=lambda group: group.name)
+    kept = ", ".join(f"{group.num_channels} of {before[group.name]} of {group.name}" for group in groups)
+    odd = [group.name for group in groups if group.convolves and group.num_channels % _aligned(before[group.name])]
+    advice = f"; {', '.join(odd)} would be faster with multiples of 4 or 8, as round_to: auto keeps them" if odd else ""
+    report(Step(f"{config.kind} keeps {kept}{advice}"))
+
+
+def _aligned(num_channels: int) -> int:
+    """Return the multiple that a convolution of so many channels is fast with."""
+    return next((multiple for least, multiple in ALIGNED if num_channels >= least), 1)
 
 
 def _ratios(network: Network, config: PruneChannels, first: dict[str, int], data: CompressionData) -> dict[str, float]:
@@ -116,9 +158,13 @@ def _prune(
     scores = {group.name: score(group) for group in groups}
     keep = _kept_globally(groups, scores, config.ratio * progress, first) if config.scope == "global" else {}
     for group in groups:
-        ratio = config.ratios.get(group.name, config.ratio) * progress
-        kept = keep.get(group.name, round(first[group.name] * (1 - ratio)))
-        gone = group.num_channels - _round(kept, group, config, data)
+        whole, ratio = first[group.name], config.ratios.get(group.name, config.ratio)
+        kept = _round(keep.get(group.name, round(whole * (1 - ratio * progress))), whole, group, config, data)
+        if config.round_to == "auto" and progress < 1 and not keep:  # steps of equal size, the last one to a multiple
+            exact = config.model_copy(update={"round_to": 1})
+            last = _round(round(whole * (1 - ratio)), whole, group, config, data)
+            kept = max(last, _round(round(whole * (1 - ratio * progress)), whole, group, exact, data))
+        gone = group.num_channels - kept
         if gone > 0:
             group.remove(_least(scores[group.name], gone // group.parts))
     smaller.zero_grad()
@@ -149,14 +195,21 @@ def _kept_globally(
     return kept
 
 
-def _round(kept: int, group: ChannelGroup, config: PruneChannels, data: CompressionData) -> int:
-    """Return how many channels of ``group`` to keep: of each block alike, and a multiple of `round_to`."""
+def _round(kept: int, whole: int, group: ChannelGroup, config: PruneChannels, data: CompressionData) -> int:
+    """Return how many channels of ``group`` to keep: of each block alike, and a multiple of `round_to`.
+
+    Args:
+        whole: channels that it had before anything was removed.
+    """
     if kept < 1:
         raise CompressionError(
             f"{data.candidate}: prune_channels would leave {group.name} none of its {group.num_channels} {group.noun}. "
             f"Lower its ratio below {1 - 0.5 / group.num_channels:.2f}."
         )
-    step = math.lcm(math.lcm(config.round_to, group.width) // group.width, group.parts)
+    round_to = config.round_to
+    if round_to == "auto":
+        round_to = _aligned(whole) if group.convolves else 1
+    step = math.lcm(math.lcm(round_to, group.width) // group.width, group.parts)
     return min(group.num_channels, -(-kept // step) * step)
 
 

@@ -64,7 +64,14 @@ def find_traced_groups(network: Network) -> list[TracedGroup]:
 def _describe(members: Any, names: dict[nn.Module, str], graph: Any) -> TracedGroup:
     module, places = members[0].dep.target.module, members[0].idxs
     parts = max(_parts(dep.target.module) for dep, _ in members)
-    return TracedGroup(name=names[module], num_channels=len(places), parts=parts, members=members, graph=graph)
+    return TracedGroup(
+        name=names[module],
+        num_channels=len(places),
+        parts=parts,
+        members=members,
+        graph=graph,
+        convolves=isinstance(module, nn.Conv1d | nn.Conv2d),
+    )
 
 
 def _parts(module: nn.Module) -> int:

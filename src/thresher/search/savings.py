@@ -30,7 +30,7 @@ def measure_savings(
         savings[group] = 0.0
         if ratio:
             others = dict.fromkeys(sensitivity.curves, 0.0)
-            pruned = _cost(assessor, reference, objective, PruneChannels(ratios={**others, group: ratio}))
+            pruned = _cost(assessor, reference, objective, PruneChannels(ratios={**others, group: ratio}, round_to=1))
             savings[group] = (whole - pruned) / ratio if pruned < whole < math.inf else 0.0
     return savings
 

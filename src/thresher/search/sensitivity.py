@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.compression.data import CompressionData
-from thresher.compression.prune_channels import PruneChannels, prune_channels
+from thresher.compression.prune_channels import PruneChannels, remove_channels
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.modalities.samples import EncodedSamples
@@ -70,8 +70,9 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     for number, group in enumerate(groups, 1):
         report(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
         ratios = [ratio for ratio in RATIOS if 1 <= round(groups[group] * (1 - ratio)) < groups[group]]
-        pruned = [PruneChannels(ratio=ratio, ratios={**dict.fromkeys(groups, 0.0), group: ratio}) for ratio in ratios]
-        points = [_judge(prune_channels(network, step, data), samples, step.ratio) for step in pruned]
+        others = dict.fromkeys(groups, 0.0)
+        pruned = [PruneChannels(ratio=ratio, ratios={**others, group: ratio}, round_to=1) for ratio in ratios]
+        points = [_judge(remove_channels(network, step, data), samples, step.ratio) for step in pruned]
         curves[group] = (whole, *points)
     metric = METRIC[network.spec.output.kind]
     return Sensitivity(metric=metric, num_samples=len(samples), num_channels=groups, curves=curves)
