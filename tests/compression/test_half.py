@@ -57,8 +57,10 @@ def test_what_16_bits_cannot_hold_stays_in_float32(
 ) -> None:
     """The same answers by a first layer so many times as large, and a last one so many times as small."""
     model = onnx.load_from_string(float_onnx)
+    first, last = (next(node for node in model.graph.node if node.name == name) for name in ("fc1", "fc2"))
+    scales = {**dict.fromkeys(first.input[1:], factor), last.input[1]: 1 / factor}
     for tensor in model.graph.initializer:
-        scale = {"fc1.weight": factor, "fc1.bias": factor, "fc2.weight": 1 / factor}.get(tensor.name)
+        scale = scales.get(tensor.name)
         if scale is not None:
             values = onnx.numpy_helper.to_array(tensor) * np.float32(scale)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), tensor.name))
@@ -69,7 +71,7 @@ def test_what_16_bits_cannot_hold_stays_in_float32(
     ours, theirs = (predict(open_session(content), digits.test.inputs, grey) for content in (halved, float_onnx))
     np.testing.assert_allclose(ours, theirs, atol=0.01)
     kinds = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(halved).graph.initializer}
-    assert kinds["fc1.weight"] == TensorProto.FLOAT
+    assert kinds[first.input[1]] == TensorProto.FLOAT
     assert TensorProto.FLOAT16 in kinds.values()  # convolutions are in 16 bits
     assert len(said) == 1
     assert said[0].startswith("half: in float32 stay fc1 (" + what)
@@ -87,7 +89,7 @@ def test_a_series_is_standardized_and_an_lstm_computed_in_float32() -> None:
     given = SeriesInput(channels=2, max_length=9, mean=(1000.0, 0.0), std=(1e-3, 1.0))
     network = Network(NetworkSpec(model=Lstm(hidden=4), input=given, output=ClassOutput(num_classes=3))).eval()
     random, file = np.random.default_rng(0), export_onnx(network)
-    series = (np.array(given.mean) + random.normal(size=(20, 9, 2)) * given.std).astype(np.float32)
+    series = (np.array(given.mean) + random.normal(size=(20, 9, 2)) * given.std).astype(given.dtype)
     samples = Samples(series, np.zeros(20, np.int64), ("a", "b", "c"))
     halved = half(file, Half(), CalibrationData("candidate", given, samples, seed=1))
     answers = [predict(open_session(content), series, given) for content in (halved, file)]
