@@ -206,6 +206,13 @@ def test_an_upgrade_is_not_taken_and_the_body_is_read(live: LiveService, right: 
         assert (status, headers["connection"], predictions(body)) == (200, "close", right)
 
 
+def test_many_upgrades_in_one_piece(live: LiveService) -> None:
+    one = http("POST", "/predict", b"{", content_type="application/json", connection="upgrade", upgrade="h2c")
+    with connect(live) as connection:
+        connection.sendall(one * 1500)
+        assert {status for status, _, _ in read_replies(connection, 1500)} == {400}
+
+
 def test_who_asks_for_the_head_gets_no_body(live: LiveService) -> None:
     with connect(live) as connection:
         connection.sendall(http("HEAD", "/v2") + http("HEAD", "/nowhere") + http("GET", "/v2"))

@@ -92,19 +92,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless this connection ends."""
-        if self._refusal is not None or self.transport.is_closing():
-            return
+        while data and self._refusal is None and not self.transport.is_closing():
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Have the parser read ``data``, and return what it is to read next."""
         self._unset_keepalive_if_required()
         self._num_other += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            return self._without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self._refuse(self._fault or _refusal(400, "This is no HTTP/1.1 request."))
         else:
             if self._num_other > MAX_HEAD_BYTES:
                 self._refuse(_too_large_head())
+        return b""
 
     def pause_writing(self) -> None:
         """Note since when."""
@@ -242,8 +246,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._fail(error_reply(error))
         return length
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read the request again without its wish for another protocol, for the parser took its body for that one."""
+    def _without_upgrade(self) -> bytes:
+        """Return the request's head without its wish for another protocol, for a parser that knows nothing of it.
+
+        The one that read it took the body for what follows in the other protocol.
+        """
         tokens = [token.strip() for name, value in self.headers if name == b"connection" for token in value.split(b",")]
         kept = [token for token in tokens if token.lower() not in UPGRADE_HEADERS]
         fields = [(name, value) for name, value in self.headers if name not in UPGRADE_HEADERS]
@@ -253,7 +260,7 @@ class GuardedProtocol(HttpToolsProtocol):
         lines += [b"%s: %s" % field for field in fields]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
-        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _fail(self, reply: Reply) -> NoReturn:
         self._fault = reply
