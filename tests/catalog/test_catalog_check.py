@@ -226,6 +226,7 @@ def test_a_class_of_the_users_own_is_imported_and_fails_in_words(
         ({}, {"seed: 1": "seed: 1\n  regression: true"}, "but cats.train gives numbers as labels"),
         ({"test: cats.test": "test: cats.train"}, {}, "data.test: 'cats.train' is named under data.train as well"),
         ({}, {"split: test": "seed: 1"}, "'train' in cats.train and cats.test: both give the same samples"),
+        ({}, {"  split: train\n  test_share: 0.3\n": "", "  split: test\n": ""}, "no split in cats.train and"),
         ({}, {"split: test": "split: test\n  seed: 2"}, "cats.test.seed: 2 here, 1 in cats.train: parts of two splits"),
         ({}, {"split: test": "split: test\n  test_share: 0.2"}, "cats.test.test_share: 0.2 here, 0.3 in cats.train"),
     ],
@@ -325,7 +326,7 @@ def test_the_command_finds_the_project_from_below_it(
     assert result.exit_code == 1
     assert "conf/base/catalog.yml:2: " in result.output
     assert "conf/base/mlflow.yml:2: " in result.output
-    assert "cats: sound" in result.output
+    assert "cats: sound, 1 candidate; its data could not be checked\n" in result.output
 
 
 def test_what_else_is_wrong_in_conf_is_said(folder: Path) -> None:

@@ -55,6 +55,7 @@ def test_every_argument_of_every_reader_is_documented_and_says_what_it_allows(re
         ("TableFile", {"header": 0}, ["header: 0 given. Allowed: true or false. Fix: write header: false"]),
         ("TableFile", {"delimiter": ";;"}, ["delimiter: ';;' given. Allowed: exactly one character"]),
         ("TableFile", {"delimiter": ""}, ["delimiter: '' given. Allowed: exactly one character"]),
+        ("TableFile", {"numeric": ""}, ["numeric: '' given. Allowed: a list of columns, each once"]),
         ("TableFile", {"delimiter": '"'}, ["delimiter: '\"' given. It quotes values"]),
         ("BundledDigits", {"seed": -1}, ["seed: -1 given. Allowed: a whole number from 0"]),
         ("BundledDigits", {"seed": True}, ["seed: true given. Allowed: a whole number from 0"]),
@@ -93,6 +94,7 @@ def test_what_was_given_what_is_allowed_and_what_to_write(name: str, changes: di
     text = refused(name, changes)
     assert text.startswith(f"{name}: ")
     assert all(part in text for part in says), text
+    assert "null" not in text or None in changes.values()
 
 
 def test_all_problems_are_told_at_once() -> None:

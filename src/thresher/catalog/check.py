@@ -25,12 +25,14 @@ class CheckedRecipe:
         error: with every problem of the recipe and its data, None where it is sound.
         num_candidates: with the float model.
         to_fetch: known data sets that are not here yet.
+        knows_data: whether there is a catalog against which its data could be checked.
     """
 
     name: str
     error: RecipeError | None
     num_candidates: int = 0
     to_fetch: Sequence[str] = ()
+    knows_data: bool = True
 
 
 def project_folder() -> Path:
@@ -103,4 +105,4 @@ def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) 
     problems = [*examined.problems, *of_model, *found.problems]
     if problems or examined.recipe is None:
         return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
-    return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch)
+    return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch, catalog is not None)

@@ -115,7 +115,8 @@ def _find_split_problems(entries: Mapping[str, Entry], catalog: Catalog) -> list
     for name in SplitOptions.model_fields:
         ours, theirs = getattr(train, name), getattr(test, name)
         if name == "split" and ours == theirs:
-            what = f"'{ours}' in {entries['train'].name} and {entries['test'].name}: both give the same samples"
+            part = "no split" if ours is None else f"'{ours}'"
+            what = f"{part} in {entries['train'].name} and {entries['test'].name}: both give the same samples"
             fix = "Write 'split: train' in the one and 'split: test' in the other, with one test_share and seed."
             return [Problem(catalog.where(entries["test"], "split"), what, fix)]
         if name not in ("split", "path", "fetch", "metadata") and ours != theirs:

@@ -139,7 +139,7 @@ def _explain_one(
     choices = _choices(model.model_fields[name].annotation)
     meant, _, _ = nearest(given, choices).partition("Allowed: ") if isinstance(given, str) else ("", "", "")
     advice = "" if choices else _advise(model, name, arguments, given)
-    return f"{show(given)} given", f"{meant}Allowed: {allowed_of(model, name)}. {advice}"
+    return f"{show(given)} given", f"{meant}Allowed: {allowed_of(model, name)}. {advice}".rstrip()
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -172,7 +172,7 @@ def _readings(value: Any) -> list[Any]:
     """Return what else ``value`` may have been meant to be: without quotes, as a list, as true or false."""
     if isinstance(value, str):
         listed = [part.strip() for part in value.strip("[] ").split(",") if part.strip()]
-        return [_unquoted(value), *([listed] if len(listed) > 1 else []), [value]]
+        return [_unquoted(value), *([listed] if len(listed) > 1 else []), [value]] if value.strip() else []
     if isinstance(value, float) and value.is_integer():
         return [int(value)]
     return [bool(value)] if type(value) is int and value in (0, 1) else []
