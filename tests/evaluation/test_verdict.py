@@ -243,3 +243,13 @@ def test_a_regression_is_judged_by_its_errors(evaluation: Evaluate) -> None:
     assert reasons(by_r2)["quarter"].startswith("r2 0.9")
     assert by_r2.winner == "float"
     assert reasons(verdict_over(*evaluations, minimize="mae"))["half"].startswith("less accurate than float: ")
+
+
+def test_a_file_that_is_larger_than_floats_is_told_of(evaluation: Evaluate) -> None:
+    larger = evaluation("int8", 0.5, size_bytes=1200)
+    assert reasons(verdict_over(evaluation(), larger))["int8"] == (
+        "least latency_ms_p50: 2.00x as fast as float, 0.8x as small; "
+        "larger than float: 1,200 bytes against 1,000 bytes"
+    )
+    smallest = reasons(verdict_over(evaluation(), larger, minimize="size_bytes"))["int8"]
+    assert smallest == "larger than float: 1,200 bytes against 1,000 bytes"

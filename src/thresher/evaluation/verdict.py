@@ -117,6 +117,7 @@ def judge(
         reason = "; ".join(failures[name]) or _standing(name, winner, metrics, minimize)
         if not failures[name] and nothing_learned[name]:
             reason += f"; {nothing_learned[name]}"
+        reason += _larger(metrics[name], metrics[FLOAT]) if "larger than" not in reason else ""
         qualifies = not failures[name]
         return Judged(candidate=name, metrics=metrics[name], qualifies=qualifies, wins=name == winner, reason=reason)
 
@@ -203,6 +204,14 @@ def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric
     word = "slower than" if speedup.upper < 1 else "not measurably faster than"
     ours, theirs = (format_value(metric, figures[metric].value) for figures in (got, reference))
     return f"{word} float: {ours} against {theirs}"
+
+
+def _larger(got: dict[str, Interval], reference: dict[str, Interval]) -> str:
+    """Return that a candidate's file is larger than float's, which not everybody expects of a compression."""
+    ours, theirs = got["size_bytes"].value, reference["size_bytes"].value
+    if ours <= theirs:
+        return ""
+    return f"; larger than float: {format_value('size_bytes', ours)} against {format_value('size_bytes', theirs)}"
 
 
 def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interval]], minimize: str) -> str:
