@@ -88,8 +88,9 @@ def test_attachments_belong_to_the_version_and_not_to_the_model(tracked: Path, f
     dataset, client = ChampionDataset("small"), MlflowClient()
     bundle = make_bundle(float_onnx)
     cards = ({"card.md": b"# First", "verdict.json": b"{}"}, {"card.md": b"# Second"}, {})
-    for card in cards:
-        dataset.save(replace(bundle, attachments=card))
+    for size, card in enumerate(cards, 1):  # the same model is another version where it is served otherwise
+        info = bundle.info.model_copy(update={"max_batch_size": size})
+        dataset.save(replace(bundle, attachments=card, info=info))
     versions = sorted(client.search_model_versions("name = 'small'"), key=lambda version: int(version.version))
     assert len({version.source for version in versions}) == 1
     for version, card in zip(versions, cards, strict=True):
