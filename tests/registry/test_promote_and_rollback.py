@@ -90,6 +90,7 @@ def test_a_deleted_version_is_no_way_back(small: RegistryProject) -> None:
     assert "version 1, champion before version 2, was deleted from the registry. Fix: thresher promote small" in said
 
 
+@pytest.mark.oddity("Runs", "the same model wins again", "it is not registered again")
 def test_the_same_model_is_registered_once_and_served_otherwise_is_another(small: RegistryProject) -> None:
     small.crown(make_bundle(0.001), make_bundle(0.001))
     assert small.aliases == {"champion": "1"}
@@ -100,6 +101,7 @@ def test_the_same_model_is_registered_once_and_served_otherwise_is_another(small
     assert "Version 3 has the very same model file" in small.done("promote", "small", "1", *WHY)
 
 
+@pytest.mark.oddity("Runs", "an unchanged run after a person's promotion", "the promoted version stays")
 def test_what_had_won_before_a_person_chose_does_not_come_back_by_a_run(small: RegistryProject) -> None:
     first, second, third = make_bundle(0.001), make_bundle(0.002), make_bundle(0.003)
     contents = [hash_content(bundle.onnx_bytes, bundle.encoder) for bundle in (first, second, third)]
@@ -121,6 +123,7 @@ def model_folder(small: RegistryProject, number: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(version.source, tracking_uri=small.tracking_uri))
 
 
+@pytest.mark.oddity("Runs", "a champion's file is altered in MLflow's store", "it is refused, with both hashes")
 def test_what_was_altered_since_it_was_registered_is_not_loaded(small: RegistryProject) -> None:
     small.crown(make_bundle(0.001), replace(make_bundle(0.002), attachments={"card.md": b"# A card"}))
     folder = model_folder(small, "2")

@@ -152,6 +152,7 @@ def test_a_kind_in_a_list_of_a_searchs_space_counts(digits: Callable[..., dict[s
     assert not named <= set(without["train_float"].code)
 
 
+@pytest.mark.oddity("Runs", "another version of any package that the image pins", "the Bento is built anew")
 def test_a_bento_depends_on_every_file_and_version_that_it_packs(
     digits: Callable[..., dict[str, Dependencies]], project: Path
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_bento_depends_on_every_file_and_version_that_it_packs(
     assert changed_dependency(bento, changed) == f"{Path(place).name} changed"
 
 
+@pytest.mark.oddity("Runs", "an edited page of the service", "the Bento is built anew")
 def test_a_page_of_the_service_that_changed_is_another_bento(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def test_damaged_json_is_named(folder: Path, text: str) -> None:
         read_bundle(folder)
 
 
+@pytest.mark.oddity("Runs", "a file of a packed model is altered in BentoML's store", "it is refused by name")
 @pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "model.json", "card.md"])
 def test_a_file_that_was_altered_is_named_with_both_hashes(bundle: Bundle, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "bundle"

@@ -159,6 +159,7 @@ class Broken(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.oddity("Runs", "a proxy in front of MLflow answers 500", "said at the start; in mid-run as a server away")
 def test_a_proxy_that_answers_500_is_as_good_as_none(
     server: TrackingServer, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
