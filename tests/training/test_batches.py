@@ -33,7 +33,7 @@ def padded(given: ModelInput, count: int = 40) -> EncodedSamples:
     random = np.random.default_rng(0)
     inputs: Any = random.integers(1, 50, (count, *given.longest)).astype(given.dtype)
     for row, length in zip(inputs, random.integers(1, 13, count), strict=True):
-        row[length:] = np.nan if given.dtype == np.float32 else 0
+        row[length:] = np.nan if given.dtype.kind == "f" else 0
     return Samples(inputs, np.arange(count) % 2, ("a", "b"))
 
 
