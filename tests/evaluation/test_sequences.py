@@ -59,9 +59,6 @@ class Recorded:
     def __init__(self, session: Any, lengths: list[int]) -> None:
         self.session, self.lengths = session, lengths
 
-    def get_inputs(self) -> Any:
-        return self.session.get_inputs()
-
     def run(self, names: None, feed: dict[str, np.ndarray]) -> Any:
         (batch,) = feed.values()
         self.lengths.append(batch.shape[1])

@@ -38,8 +38,6 @@ def predict(session: onnxruntime.InferenceSession, inputs: np.ndarray, model_inp
 
     Samples of like length are computed together, without the padding that none of them needs.
     """
-    if session.get_inputs()[0].type == "tensor(float)":  # as all series were taken before
-        inputs = inputs.astype(np.float32, copy=False)
     order = np.argsort(model_input.lengths(inputs), kind="stable")
     places = [order[start : start + PREDICTION_BATCH] for start in range(0, len(inputs), PREDICTION_BATCH)]
     outputs = [session.run(None, {model_input.name: model_input.trim(inputs[place])})[0] for place in places]

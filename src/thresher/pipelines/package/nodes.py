@@ -86,6 +86,7 @@ def _challenge(
         return Challenge(replaces=False, reason=reason, champion_version=version)
     try:
         theirs = _encode_for_champion(reigning.encoder, encoder, test)
+        _check_numbers(reigning)
     except InvalidInputError as error:
         return Challenge(replaces=True, reason=str(error), champion_version=version)
     report(Step(f"{verdict.winner} against the champion, version {version}"))
@@ -267,6 +268,20 @@ def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples) -> n
         return champion.encode(test.inputs)
     except InvalidInputError as error:
         raise InvalidInputError(f"the champion takes other inputs: {error}") from error
+
+
+def _check_numbers(champion: Bundle) -> None:
+    """Check that the champion's file takes numbers as its encoder makes them.
+
+    Raises:
+        InvalidInputError: it takes series in float32, as all files of before do, and cannot be timed beside the winner.
+    """
+    from thresher.evaluation.runtime import open_session
+
+    if champion.encoder.model_input.dtype != np.float64:
+        return
+    if open_session(champion.onnx_bytes, 1).get_inputs()[0].type == "tensor(float)":
+        raise InvalidInputError("the champion takes series in float32, as all did before, and loses large offsets")
 
 
 def _contender(name: str, onnx_file: bytes, encoder: Encoder, inputs: np.ndarray, threads: int) -> Contender:
