@@ -219,6 +219,27 @@ def test_answers_that_are_no_numbers_are_the_senders_to_mend() -> None:
     caller.runner.close()
 
 
+TENSORS = {
+    "image": [("UINT8", (1, 1, 8, 6), [True] + [0] * 47, "something else than UINT8")],
+    "text": [
+        ("INT64", (1, 2), [0, 0], "after a token or more"),
+        ("INT64", (1, 1), [2**63], "something else than INT64"),
+    ],
+    "tabular": [("FP32", (1, 7), [1e300] + [0] * 6, "something else than FP32")],
+    "series": [("FP32", (1, 1, 2), [1e39, 0], "something else than FP32")],
+}
+
+
+@pytest.mark.filterwarnings("error")
+def test_tensors_of_no_sample_are_refused(by_modality: tuple[str, Caller]) -> None:
+    modality, caller = by_modality
+    name = encoder_of(caller).model_input.name
+    for datatype, shape, data, says in TENSORS[modality]:
+        document = {"name": name, "datatype": datatype, "shape": shape, "data": data}
+        response = caller("POST", "/v2/models/shapes/infer", json={"inputs": [document]})
+        assert (response.status_code, says in response.text) == (400, True), response.text
+
+
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_model_of_the_other_task_is_refused(modality: str) -> None:
     bundle = make_bundle(modality, "regression")

@@ -230,6 +230,10 @@ INVALID = {
         change(lambda r: r.outputs.add(name="label").parameters["classification"].SetInParent()),
         "parameter 'classification' is not supported",
     ),
+    "sequence": (change(lambda r: r.parameters["sequence_id"].SetInParent()), "keeps nothing"),
+    "priority": (change(lambda r: r.parameters["priority"].SetInParent()), "in their order"),
+    "unknown parameter": (change(lambda r: r.parameters["mine"].SetInParent()), "'mine' is not supported. Allowed: "),
+    "long timeout": (change(lambda r: setattr(r.parameters["timeout"], "string_param", "9" * 4000)), "microseconds"),
     "shared memory": (
         change(lambda r: r.inputs[0].parameters["shared_memory_region"].SetInParent()),
         "parameter 'shared_memory_region' is not supported",

@@ -14,7 +14,7 @@ import pytest
 import tritonclient.http as triton
 from helpers.any_modality import MODALITIES, TASKS, as_json, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from live_service import LiveService
 from test_app import file_of
@@ -189,12 +189,16 @@ def without(name: str) -> dict[str, Any]:
         ({"inputs": [tensor(data=[0.5] * 48)]}, "something else than UINT8"),
         ({"inputs": [tensor(data=["0"] * 48)]}, "something else than UINT8"),
         ({"inputs": [tensor(data=[True] * 48)]}, "something else than UINT8"),
+        ({"inputs": [tensor(data=[True] + [0] * 47)]}, "something else than UINT8"),
+        ({"inputs": [tensor(data=[[[[0] * 6] * 7 + [[0] * 5 + [True]]]])]}, "something else than UINT8"),
+        ({"inputs": [tensor(data=[[[[0] * 8] * 6]])]}, "nested as [1, 1, 6, 8]; its shape is [1, 1, 8, 6]"),
         ({"inputs": [tensor(data=[[0], [0, 1]])]}, "ragged"),
         ({"inputs": [tensor(data=7)]}, "must be a list"),
         ({"inputs": [tensor(parameters={"binary_data_size": 48})]}, "both 'data' and"),
         ({"inputs": [tensor()], "outputs": [{"name": "labels"}]}, "Unknown output 'labels'. Did you mean 'label'?"),
         ({"inputs": [tensor()], "outputs": 3}, "'outputs' must be a list"),
         ({"inputs": [tensor()], "id": 3}, "'id' must be a text"),
+        ({"inputs": [tensor()], "parameters": {"timeout": "9" * 4000}}, "positive whole number of microseconds"),
         ({"inputs": [tensor()], "parameters": {"timeout": -1}}, "positive whole number of microseconds"),
         ({"inputs": [tensor(datatype="BYTES", shape=[1], data=["no picture"])]}, "image"),
     ],
@@ -286,6 +290,7 @@ def test_no_document_is_a_failure(
 
 @QUICK
 @given(body=st.binary(max_size=60), length=st.text(max_size=3) | st.integers(-1, 70).map(str))
+@example(body=b"{}", length="0" * 5000 + "2")
 def test_no_bytes_are_a_failure(call: Caller, body: bytes, length: str) -> None:
     headers = {"Inference-Header-Content-Length": length.encode()}
     assert call("POST", INFER, content=body, headers=headers).status_code == 400

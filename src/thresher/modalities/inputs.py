@@ -113,8 +113,8 @@ class TextInput(ModelInput):
         if batch.size and not (batch.min() >= 0 and batch.max() < self.vocabulary_size):
             raise InvalidInputError(f"tokens must be 0 (padding) to {self.vocabulary_size - 1}.")
         padding = batch == 0
-        if (padding[:, :-1] & ~padding[:, 1:]).any():
-            raise InvalidInputError("tokens: 0 is padding; it may stand at the end alone.")
+        if (padding[:, :-1] & ~padding[:, 1:]).any() or padding[:, 0].any():
+            raise InvalidInputError("tokens: 0 is padding; it may stand at the end alone, after a token or more.")
 
     def lengths(self, batch: np.ndarray) -> np.ndarray:
         return _lengths(batch != 0)

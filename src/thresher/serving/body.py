@@ -19,6 +19,9 @@ MAX_BODY_BYTES = 32 * 2**20
 MAX_BODY_SECONDS = 30.0
 LARGE_BODY_BYTES = 128 * 2**10
 PIECE_BYTES = 2**20
+SLICE_BYTES = 2**16
+MOST_MEMBERS = 4096
+"""Of a gzip body: each costs time, however short it is."""
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """Content encodings and how zlib is told of them."""
 ALLOWED_ENCODINGS = "gzip, deflate, identity"
@@ -110,26 +113,36 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
     window = ENCODINGS[encoding]
     if encoding == "deflate" and not _has_zlib_header(body):
         window = -window  # some send it without the header that the standard asks for
-    whole, rest = bytearray(), body
+    whole, start, num_members, packed = bytearray(), 0, 0, memoryview(body)
     try:
-        while rest or not whole:
+        while start < len(body) or not whole:
+            if num_members == MOST_MEMBERS:
+                raise HTTPException(
+                    400, f"The body has more than {MOST_MEMBERS:,} members of gzip. Compress it as one."
+                )
+            num_members += 1
             unpacker = zlib.decompressobj(window)
             while not unpacker.eof:
-                piece = unpacker.decompress(rest, PIECE_BYTES)
-                if not piece and not rest:
+                # In slices: zlib copies what it leaves of one, which for a whole body would be very many bytes.
+                given = packed[start : start + SLICE_BYTES]
+                piece = unpacker.decompress(given, PIECE_BYTES)
+                if not piece and not given:
                     raise HTTPException(400, f"The body ends in the middle of its {encoding}.")
                 lease.grow(len(piece))
                 whole += piece
                 check_length(len(whole))
-                rest = unpacker.unconsumed_tail
-            rest = unpacker.unused_data
-            if encoding == "deflate" or not rest.strip(b"\0"):  # gzip may be padded with zeros
+                start += len(given) - len(unpacker.unconsumed_tail) - len(unpacker.unused_data)
+            if encoding == "deflate" or _is_padding(body, start):  # gzip may be padded with zeros
                 break
     except zlib.error as error:
         raise HTTPException(400, f"The body is no {encoding}, as its Content-Encoding says.") from error
-    if rest.strip(b"\0"):
-        raise HTTPException(400, f"{len(rest):,} bytes follow the end of the {encoding}.")
+    if not _is_padding(body, start):
+        raise HTTPException(400, f"{len(body) - start:,} bytes follow the end of the {encoding}.")
     return bytes(whole)
+
+
+def _is_padding(body: bytes, start: int) -> bool:
+    return body[start : start + 1] in (b"", b"\0") and not body[start:].strip(b"\0")
 
 
 def _has_zlib_header(body: bytes) -> bool:

@@ -31,6 +31,9 @@ MAX_PIPELINED = 100
 LOOKS = 6
 """How often one looks at a connection within the time that its client has."""
 DRAIN_SECONDS = 10
+VERSIONS = ("1.1", "1.0")
+SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-encoding", b"inference-header-content-length"))
+"""Of two of one, which counts differs from reader to reader."""
 UPGRADE_HEADERS = (b"connection", b"upgrade", b"http2-settings")
 
 
@@ -104,7 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             return self._without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserError:
-            self._refuse(self._fault or _refusal(400, "This is no HTTP/1.1 request."))
+            self._refuse(self._fault or _no_http())
         else:
             if self._num_other > MAX_HEAD_BYTES:
                 self._refuse(_too_large_head())
@@ -156,6 +159,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Make a hot request's cycle; leave all others to uvicorn."""
         self._num_other = 0
+        if self.parser.get_http_version() not in VERSIONS:
+            self._fail(_no_http())
         if self.parser.get_method() == b"CONNECT":
             self._fail(_refusal(405, "CONNECT is not allowed here."))
         if self.parser.should_upgrade():
@@ -234,9 +239,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def _reserve(self) -> int | None:
         """Reserve the bytes that the headers declare, and return how many; None where they come in chunks."""
         names = dict(self.headers)
+        if len(names) < len(self.headers):
+            self._check_single()
         self._lease = Lease(self._guarded.hot.predictor.budget if self._guarded.hot is not None else None)
         self._is_chunked = b"transfer-encoding" in names
         if self._is_chunked:
+            if names[b"transfer-encoding"].strip().lower() != b"chunked":
+                self._fail(_refusal(501, "Transfer-Encoding may be chunked, and nothing else."))
             return None
         length = int(names.get(b"content-length", b"0") or b"0")  # the parser takes nothing but digits
         try:
@@ -245,6 +254,12 @@ class GuardedProtocol(HttpToolsProtocol):
         except Exception as error:
             self._fail(error_reply(error))
         return length
+
+    def _check_single(self) -> None:
+        names = [name for name, _ in self.headers if name in SINGLE_HEADERS]
+        for name in names:
+            if names.count(name) > 1:
+                self._fail(_refusal(400, f"The header {name.decode().title()} is given twice."))
 
     def _without_upgrade(self) -> bytes:
         """Return the request's head without its wish for another protocol, for a parser that knows nothing of it.
@@ -349,6 +364,10 @@ def guard_all_servers() -> None:
 
 def _refusal(status: int, text: str) -> Reply:
     return error_reply(HTTPException(status, text))
+
+
+def _no_http() -> Reply:
+    return _refusal(400, "This is no HTTP/1.1 request.")
 
 
 def _too_large_head() -> Reply:

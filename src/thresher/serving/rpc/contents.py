@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from thresher.errors import InvalidInputError
 from thresher.serving.rpc.messages import REQUESTS, RESPONSES
 from thresher.serving.v2.datatypes import BYTES, DATATYPES, from_items, from_raw, to_raw
+from thresher.serving.v2.parameters import INPUT, OUTPUT, REQUEST, check_parameters
 from thresher.serving.v2.requests import read_timeout
 from thresher.serving.v2.tensors import ModelTensors
 
@@ -40,9 +41,6 @@ WIDE = {
     "fp64_contents": np.float64,
 }
 """What the values of each field fit in; read one by one, as a list of Python's numbers takes eight times as much."""
-UNSUPPORTED = ("classification", "shared_memory_region")
-"""Parameters of a tensor with which Triton would read or answer something else than without them."""
-
 InferRequest, InferResponse = REQUESTS["ModelInfer"], RESPONSES["ModelInfer"]
 
 
@@ -68,7 +66,7 @@ def read_samples(request: Any, tensors: ModelTensors) -> np.ndarray:
     if len(request.inputs) != 1:
         raise InvalidInputError(f"{len(request.inputs)} inputs given. Expected one of {_names(tensors)}.")
     tensor = request.inputs[0]
-    _check_parameters(tensor)
+    check_parameters(tensor.parameters, INPUT, f"Input '{tensor.name[:100]}'")
     name, datatype, shape = tensor.name, tensor.datatype, tuple(tensor.shape)
     raw = request.raw_input_contents
     if not raw:
@@ -100,7 +98,7 @@ def read_outputs(request: Any, tensors: ModelTensors) -> tuple[str, ...]:
         InvalidInputError: one that there is not, or asked for in a way that is not offered.
     """
     for output in request.outputs:
-        _check_parameters(output)
+        check_parameters(output.parameters, OUTPUT, f"Output '{output.name[:100]}'")
     return tensors.check_outputs([output.name for output in request.outputs])
 
 
@@ -126,6 +124,7 @@ def read_request(content: bytes, tensors: ModelTensors) -> Asked:
     """
     request = parse(InferRequest, content)
     tensors.check_model(request.model_name, request.model_version)
+    check_parameters(request.parameters, REQUEST, "The request")
     names, samples = read_outputs(request, tensors), read_samples(request, tensors)
     return Asked(request.id, len(request.raw_input_contents) > 0, names, samples, read_seconds(request))
 
@@ -169,12 +168,6 @@ def _read_typed(tensor: Any, shape: Sequence[int]) -> np.ndarray:
         if wide.min() < limits.min or wide.max() > limits.max:
             raise InvalidInputError(f"Input '{name}': contents.{wanted} holds something else than {datatype}.")
     return wide.astype(dtype, copy=False).reshape(shape)
-
-
-def _check_parameters(tensor: Any) -> None:
-    for name in UNSUPPORTED:
-        if name in tensor.parameters:
-            raise InvalidInputError(f"Tensor '{tensor.name[:100]}': parameter '{name}' is not supported.")
 
 
 def _names(tensors: ModelTensors) -> str:

@@ -58,9 +58,11 @@ def from_values(name: str, datatype: str, shape: Sequence[int], values: Any) -> 
     except (ValueError, OverflowError) as error:
         raise InvalidInputError(f"Input '{name}': 'data' is ragged or out of range.") from error
     dtype = DATATYPES[datatype]
-    if given.size and not _fits(given, dtype):
+    if given.size and (not _fits(given, dtype) or (given.dtype.kind != "b" and _holds_flag(values))):
         raise InvalidInputError(f"Input '{name}': 'data' holds something else than {datatype}.")
-    if given.size != math.prod(shape) or (given.ndim > 1 and given.shape != tuple(shape)):
+    if given.ndim > 1 and given.shape != tuple(shape):
+        raise InvalidInputError(f"Input '{name}': 'data' is nested as {list(given.shape)}; its shape is {list(shape)}.")
+    if given.size != math.prod(shape):
         raise InvalidInputError(
             f"Input '{name}': {given.size:,} values given; shape {list(shape)} has {math.prod(shape):,}."
         )
@@ -95,11 +97,18 @@ def _fits(given: np.ndarray, dtype: np.dtype) -> bool:
     if dtype.kind == "b" or given.dtype.kind == "b":
         return dtype.kind == given.dtype.kind
     if dtype.kind == "f":
-        return given.dtype.kind in "iuf"
+        return given.dtype.kind in "iuf" and float(np.abs(given).max()) <= np.finfo(dtype).max
     if given.dtype.kind not in "iu":
         return False
     limits = np.iinfo(dtype)
     return int(given.min()) >= limits.min and int(given.max()) <= limits.max
+
+
+def _holds_flag(values: list[Any]) -> bool:
+    """Return whether a true or false is among numbers, as which numpy takes it; all lists are as deep as the first."""
+    if values and isinstance(values[0], list):
+        return any(map(_holds_flag, values))
+    return bool in set(map(type, values))
 
 
 def _split(name: str, raw: bytes | memoryview) -> list[bytes]:
