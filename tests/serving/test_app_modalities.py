@@ -225,7 +225,7 @@ TENSORS = {
         ("INT64", (1, 2), [0, 0], "after a token or more"),
         ("INT64", (1, 1), [2**63], "something else than INT64"),
     ],
-    "tabular": [("FP32", (1, 7), [1e300] + [0] * 6, "something else than FP32")],
+    "tabular": [("FP32", (1, 4), [1e300, 0, 0, 0], "something else than FP32")],
     "series": [("FP32", (1, 1, 2), [1e39, 0], "something else than FP32")],
 }
 
