@@ -97,7 +97,7 @@ def _fits(given: np.ndarray, dtype: np.dtype) -> bool:
     if dtype.kind == "b" or given.dtype.kind == "b":
         return dtype.kind == given.dtype.kind
     if dtype.kind == "f":
-        return given.dtype.kind in "iuf" and float(np.abs(given).max()) <= np.finfo(dtype).max
+        return given.dtype.kind in "iuf" and float(np.abs(given).max()) <= float(np.finfo(dtype).max)
     if given.dtype.kind not in "iu":
         return False
     limits = np.iinfo(dtype)
