@@ -669,3 +669,64 @@ def test_lines_may_be_compressed_and_labels_missing(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"q.txt.gz:2: label '\?' looks like a missing value"):
         LabeledLines(**entry).load()
     assert LabeledLines(**entry, missing=["?"]).load().labels.tolist() == [0, -1, 1]
+
+
+# Advice that can be followed to the letter, and columns of one file that are written differently.
+
+
+@pytest.mark.oddity(KIND, "decimal commas in one column, points in another", "both are numbers, which is said")
+def test_one_file_may_hold_numbers_of_people_and_of_programs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [f'"{row},5 €",0.{row + 100},{row / 8},{"ab"[row % 2]}' for row in range(40)]
+    path = csv(tmp_path, "price,share,grade,y", *lines)
+    form: dict[str, Any] = {"decimal": ",", "thousands": ".", "symbols": ["€"]}
+    columns = columns_of(load(path, **form))
+    assert columns["price"] == [row + 0.5 for row in range(40)]
+    assert columns["share"] == [float(f"0.{row + 100}") for row in range(40)]
+    assert columns["grade"] == [row / 8 for row in range(40)]
+    assert "column 'share' is written as programs write numbers, and not as the catalog says" in caplog.text
+    assert load(path, "grade", drop=["y"], regression=True, **form).labels.tolist() == [row / 8 for row in range(40)]
+
+
+@pytest.mark.oddity(
+    KIND, "addresses of machines, and amounts of two units", "an error without a cure that cures nothing"
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"10.{row}.200.{row % 7}" for row in range(60)],
+        [f"{row}{'kM'[row % 2]}" for row in range(60)],
+        [f"${row}.50" if row % 3 else f"(${row}.50)" for row in range(60)],
+    ],
+)
+def test_no_cure_is_printed_that_does_not_cure(tmp_path: Path, values: list[str]) -> None:
+    path = csv(tmp_path, "x,y", *(f"{value},{'ab'[row % 2]}" for row, value in enumerate(values)))
+    assert "Fix: say 'categorical: [x]'" in refused(path)
+
+
+def test_a_fraction_with_an_exponent_has_no_thousands(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x;y", *(f"{row % 9 + 1},{row + 100}E-06;{'ab'[row % 2]}" for row in range(40)))
+    assert "Fix: say 'decimal: \",\"', 'categorical: [x]'" in refused(path, delimiter=";")
+
+
+@pytest.mark.oddity(
+    "Splits and contracts", "one group, one time or one content in all rows", "an error, no empty test split"
+)
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"group": "g"}, "100 samples cannot be divided into train and test: all hang together by 'group'"),
+        ({"order": "g"}, "100 samples cannot be divided into train and test: all are of one time by 'order'"),
+        ({"drop": ["x"]}, "100 samples cannot be divided into train and test: each class has one sample, or copies"),
+    ],
+)
+def test_what_cannot_be_divided_leaves_no_split_empty(tmp_path: Path, more: dict[str, Any], says: str) -> None:
+    path = csv(tmp_path, "x,g,y", *(f"{row},1,{'ab'[row % 2]}" for row in range(100)))
+    for split in ("train", "test"):
+        assert says in refused(path, split=split, test_share=0.2, **more)
+
+
+def test_an_order_is_read_as_the_entry_says_numbers_are_written(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x;t;y", "1;1.234;a", "2;999,5;b", "3;5;a", "4;2.000;b")
+    order = load(path, delimiter=";", order="t", decimal=",", thousands=".").order
+    assert order is not None
+    assert order.tolist() == [2, 1, 0, 3]

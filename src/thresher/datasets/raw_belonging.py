@@ -10,6 +10,7 @@ from pydantic import ValidationInfo, field_validator
 
 from thresher.datasets.frame.dates import ISO, read_date
 from thresher.datasets.frame.frame import Frame
+from thresher.datasets.frame.numbers import PLAIN, NumberFormat, format_in
 from thresher.datasets.frame.values import Missing, as_texts, is_numeric, is_temporal
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.raw_rows import take_column
@@ -46,11 +47,14 @@ Belonging = tuple[np.ndarray | None, np.ndarray | None]
 """`groups` and `order` of `Samples`."""
 
 
-def take_belonging(frame: Frame, options: BelongingOptions, missing: Missing, form: str = ISO) -> Belonging:
+def take_belonging(
+    frame: Frame, options: BelongingOptions, missing: Missing, form: str = ISO, numbers: NumberFormat = PLAIN
+) -> Belonging:
     """Return the groups and the order of the rows of ``frame``, as far as ``options`` name them.
 
     Args:
         form: of dates that are text, as `read_date` takes it.
+        numbers: how texts write numbers.
 
     Raises:
         DataError: no such column, a value that is missing, or in an order one that is neither number nor date.
@@ -61,7 +65,8 @@ def take_belonging(frame: Frame, options: BelongingOptions, missing: Missing, fo
         _refuse(frame, texts.tolist(), {}, "group")
         groups = texts
     if options.order is not None:
-        times, wrong = _times(take_column(frame, options.order, "'order' of the catalog", FIX), missing, form)
+        column = take_column(frame, options.order, "'order' of the catalog", FIX)
+        times, wrong = _times(column, missing, form, numbers)
         _refuse(frame, times, wrong, "order")
         order = _ranks(times)
     return groups, order
@@ -79,13 +84,14 @@ def _refuse(frame: Frame, values: list[Any], wrong: dict[int, str], key: str) ->
     mistakes.refuse()
 
 
-def _times(column: Any, missing: Missing, form: str) -> tuple[list[Any], dict[int, str]]:
+def _times(column: Any, missing: Missing, form: str, numbers: NumberFormat) -> tuple[list[Any], dict[int, str]]:
     """Return values that sort as time does, and texts that do not, by their row."""
     if is_numeric(column.type) or is_temporal(column.type):
         return column.to_pylist(), {}
     texts: list[str | None] = as_texts(column, missing).tolist()
+    numbers = format_in({text for text in texts if text is not None}, numbers)
     with suppress(ValueError):
-        return [None if text is None else _number(text) for text in texts], {}
+        return [None if _is_no_time(text) else _number(numbers.read(str(text))) for text in texts], {}
     values: list[float | None] = []
     wrong: dict[int, str] = {}
     for index, text in enumerate(texts):
@@ -97,8 +103,15 @@ def _times(column: Any, missing: Missing, form: str) -> tuple[list[Any], dict[in
     return values, wrong
 
 
-def _number(text: str) -> int | float:
+def _is_no_time(text: str | None) -> bool:
+    """Return whether ``text`` says that there is none."""
+    return text is None or text.strip().lower() == "nan"
+
+
+def _number(text: str | None) -> int | float:
     """Return a number exactly, where it is whole; raises ValueError where it is none."""
+    if text is None:
+        raise ValueError("no number")
     try:
         return int(text)
     except ValueError:

@@ -20,8 +20,8 @@ from thresher.datasets.frame.dates import (
     unit_of,
 )
 from thresher.datasets.frame.frame import Frame
-from thresher.datasets.frame.look_alikes import INSIST, MOSTLY, look_alike, say_formats
-from thresher.datasets.frame.numbers import PLAIN, NumberFormat, suggest_format
+from thresher.datasets.frame.look_alikes import INSIST, look_alike, say_formats
+from thresher.datasets.frame.numbers import MOSTLY, PLAIN, NumberFormat, format_in, suggest_format
 from thresher.datasets.frame.values import (
     NOTHING,
     Missing,
@@ -168,7 +168,11 @@ class _Reading:
                 return self._numbers(name, column, *plain)
         texts = as_texts(column, types.missing)
         counts = Counter(text for text in texts.tolist() if text is not None)
-        written = {text: types.numbers.read(text) for text in counts}
+        form = format_in(counts, types.numbers)
+        if form != types.numbers:
+            told = f"column '{name}' is written as programs write numbers, and not as the catalog says"
+            logging.getLogger(__name__).warning("%s: %s: it is read so.", self._frame.source, told)
+        written = {text: form.read(text) for text in counts}
         wrong = {text for text, number in written.items() if number is None}
         num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
         # Codes for none among numbers are no categories, however many they are.

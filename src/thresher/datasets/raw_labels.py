@@ -11,7 +11,7 @@ from annotated_types import MinLen
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from thresher.datasets.frame.look_alikes import say_formats
-from thresher.datasets.frame.numbers import PLAIN, NumberFormat, suggest_format
+from thresher.datasets.frame.numbers import PLAIN, NumberFormat, format_in, suggest_format
 from thresher.datasets.frame.values import NOTHING, Missing, as_float64, as_texts, changes, decode, is_numeric
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.reader_options import Codes, ReaderOptions, RefusedError, Says
@@ -164,7 +164,9 @@ def make_values(
         gone = np.isnan(values) | np.isin(values, missing.numbers)
     else:
         texts = as_texts(column, missing)
-        written = {text: (form or PLAIN).read(text) for text in set(texts.tolist()) - {None}}
+        found = set(texts.tolist()) - {None}
+        form = form and format_in(found, form)
+        written = {text: (form or PLAIN).read(text) for text in found}
         _refuse_units(texts, places, form or PLAIN)
         values = np.array([float(written.get(text) or "nan") for text in texts.tolist()], dtype=np.float64)
         gone = np.array([text is None for text in texts.tolist()], dtype=bool)

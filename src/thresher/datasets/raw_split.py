@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from thresher.datasets.reader_options import ReaderOptions, RefusedError, Seed, Share
+from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import find_repeated, mark_held_out
 
@@ -45,14 +46,31 @@ def _drop_repeated(samples: Samples) -> Samples:
     return replace(samples.take(~repeated), notes=(*samples.notes, note))
 
 
+def _say_whole(samples: Samples) -> str:
+    """Return why a split would leave one of its parts without samples."""
+    if samples.order is not None:
+        together, fix = "all are of one time by 'order', or copies of an earlier one", "another column as 'order'"
+    elif samples.groups is not None:
+        together, fix = "all hang together by 'group' and as copies of each other", "another column as 'group'"
+    else:
+        together, fix = "each class has one sample, or copies of one", "more samples that differ"
+    told = f"{len(samples):,} sample{'s' if len(samples) != 1 else ''} cannot be divided into train and test"
+    return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
+
+
 def take_split(samples: Samples, options: SplitOptions) -> Samples:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.
+
+    Raises:
+        DataError: the samples cannot be divided, since all belong together.
     """
     if options.duplicates == "drop":
         samples = _drop_repeated(samples)
     if options.split is None or options.test_share is None:
         return samples
     in_test = mark_held_out(samples, options.test_share, options.seed)
+    if in_test.all() or not in_test.any():
+        raise DataError(_say_whole(samples))
     return samples.take(in_test if options.split == "test" else ~in_test)

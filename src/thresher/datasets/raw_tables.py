@@ -66,7 +66,8 @@ class TableFile(RawSamples[TableFileOptions]):
             options.missing_values,
         )
         label = take_column(frame, options.label, "the label", "make it text or numbers.")
-        groups, order = take_belonging(frame, options, types.missing, options.dates.get(options.order or "", ISO))
+        form = options.dates.get(options.order or "", ISO)
+        groups, order = take_belonging(frame, options, types.missing, form, options.number_format)
         not_used = (*(options.drop or ()), *options.belonging)
         used = choose_columns(frame, options.label, not_used, types.declared)
         named = label_samples(

@@ -86,4 +86,5 @@ class TextTable(RawSamples[TextTableOptions]):
             options.missing_values,
             options.number_format,
         )
-        return Samples(texts, *named, frame.places, *take_belonging(frame, options, options.missing_values))
+        belonging = take_belonging(frame, options, options.missing_values, numbers=options.number_format)
+        return Samples(texts, *named, frame.places, *belonging)

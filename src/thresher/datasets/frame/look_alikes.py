@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from thresher.datasets.frame.dates import is_like_a_date, suggest_dates
 from thresher.datasets.frame.numbers import (
+    MOSTLY,
     NumberFormat,
     is_like_a_number,
     say_format,
@@ -15,8 +16,6 @@ from thresher.datasets.frame.numbers import (
     unit_of_number,
 )
 
-MOSTLY = 0.9
-"""Of the values of a column: where more can be read as numbers or dates, it is a column of these."""
 MANY, SOME = 20, 0.1
 """Where a column has more than so many different values that look like numbers or dates, and they are this share of
 its values, they are no names of categories either."""
@@ -45,7 +44,7 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
     dates = {text: count for text, count in counts.items() if is_like_a_date(text)}
     if dates:
         formats = suggest_dates(list(dates)[:MAX_TRIED])
-        if _are_most(dates, counts, bool(formats)):
+        if _are_too_many(dates, counts, bool(formats)):
             told = " or ".join(f"'dates: {{{name}: \"{form}\"}}'" for form in formats)
             either = (
                 f"{told}{', whichever is meant' if len(formats) > 1 else ''} to take it for numbers, " if told else ""
@@ -54,10 +53,12 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
     numbers = _numbers_of(counts)
     formats_of_numbers = suggest_format(list(numbers)[:MAX_TRIED])
     read = {text: count for text, count in counts.items() if any(form.read(text) for form in formats_of_numbers)}
-    if not _are_most(read, counts, True) and not _are_most(numbers, counts, False):
+    if not _are_too_many(read, counts, True) and not _are_too_many(numbers, counts, False):
         return None
     odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)
-    return LookAlike("numbers", odd[0], f"say {say_formats(formats_of_numbers, odd)}{insist}")
+    # What reads fewer leaves the column as it is.
+    cures = [form for form in formats_of_numbers if _share(filter(form.read, counts), counts) >= MOSTLY]
+    return LookAlike("numbers", odd[0], f"say {say_formats(cures, odd)}{insist}")
 
 
 def say_formats(formats: list[NumberFormat], texts: list[str]) -> str:
@@ -67,8 +68,12 @@ def say_formats(formats: list[NumberFormat], texts: list[str]) -> str:
     return f"{' or '.join(told)}{', whichever is meant' if len(told) > 1 else ''}, " if told else ""
 
 
-def _are_most(chosen: Mapping[str, int], counts: Mapping[str, int], is_readable: bool) -> bool:
-    share = sum(chosen.values()) / sum(counts.values())
+def _share(chosen: Iterable[str], counts: Mapping[str, int]) -> float:
+    return sum(counts[text] for text in chosen) / sum(counts.values())
+
+
+def _are_too_many(chosen: Mapping[str, int], counts: Mapping[str, int], is_readable: bool) -> bool:
+    share = _share(chosen, counts)
     return (is_readable and share >= MOSTLY) or (len(chosen) > MANY and share >= SOME)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -63,7 +63,8 @@ class NumberFormat:
         grouped = ""
         if self.thousands is not None:
             between = _class_of(self.thousands)
-            grouped = rf"[0-9]{{1,3}}(?:{between}[0-9]{{2,3}})*{between}[0-9]{{3}}|"
+            # No group begins with a zero, and what has groups no exponent: 0.564 and 5.299E-06 are fractions.
+            grouped = rf"[1-9][0-9]{{0,2}}(?:{between}[0-9]{{2,3}})*{between}[0-9]{{3}}(?![0-9.,]*[eE][+-]?[0-9])|"
         symbols = "|".join(re.escape(symbol) for symbol in sorted(self.symbols, key=len, reverse=True)) or r"(?!)"
         return re.compile(
             rf"(?P<sign>[{MINUS}+])?(?:(?P<before>{symbols}){blank})?(?(sign)|(?P<inner>[{MINUS}+])?)"
@@ -73,6 +74,22 @@ class NumberFormat:
 
 
 PLAIN = NumberFormat()
+MOSTLY = 0.9
+"""Of the values of a column: where more can be read as numbers, it is a column of these."""
+
+
+def format_in(texts: Collection[str], declared: NumberFormat) -> NumberFormat:
+    """Return ``declared``, or the plain format where most of the different ``texts`` are written so instead.
+
+    One file may hold columns that people have written, and others that programs have.
+    """
+    if declared.is_plain or _share(texts, declared) >= MOSTLY or _share(texts, PLAIN) < MOSTLY:
+        return declared
+    return PLAIN
+
+
+def _share(texts: Collection[str], form: NumberFormat) -> float:
+    return sum(form.read(text) is not None for text in texts) / max(len(texts), 1)
 
 
 def _class_of(separator: str) -> str:
