@@ -84,6 +84,19 @@ def test_a_sound_catalog_is_sound(folder: Path) -> None:
     require_sound_data(make_loader(folder), "cats")
 
 
+@pytest.mark.oddity("Recipes and catalog", "columns divided by a semicolon", "check says which delimiter to write")
+def test_another_delimiter_is_told_where_columns_are_missing(folder: Path) -> None:
+    (folder / "data/cats.csv").write_text("weight;colour;kind\n1,5;red;a\n2,5;grey;b\n")
+    catalog(folder, "label: kind", "label: kind\n  drop: [colour]")
+    told = check(folder)
+    assert "Recipe cats: 1 problem" in told
+    assert (
+        "label: the file has no column 'kind'\n    Fix: the file seems to be divided by ';': say 'delimiter: " in told
+    )
+    catalog(folder, "label: kind", 'label: kind\n  delimiter: ";"')
+    assert check(folder) == "sound"
+
+
 @pytest.mark.oddity(
     "Recipes and catalog", "an argument of another type in the catalog", "refused with file, line and fix"
 )

@@ -10,7 +10,9 @@ from thresher.catalog.columns import file_columns, named_columns, sample_columns
 from thresher.catalog.entries import Catalog, Entry
 from thresher.datasets import raw
 from thresher.datasets.raw_base import RawSamples
+from thresher.datasets.raw_header import find_other_delimiter
 from thresher.datasets.raw_labels import LabelOptions
+from thresher.datasets.raw_rows import RowOptions
 from thresher.datasets.raw_split import SplitOptions
 from thresher.errors import Problem, nearest
 from thresher.recipe.parts import Found
@@ -137,15 +139,18 @@ def _find_unknown_columns(values: Mapping[str, Any], entries: Mapping[str, Entry
 
 def _find_missing_arguments(entry: Entry, catalog: Catalog) -> list[Problem]:
     """Return the arguments of an entry that name columns which its file does not have."""
-    columns = file_columns(entry)
+    columns, fix = file_columns(entry), ""
+    if columns and isinstance(entry.options, RowOptions):
+        fix = find_other_delimiter(entry.options, columns)
     problems = []
     for name in ("label", "text", "group", "order", "drop", "numeric", "categorical", "dates") if columns else ():
         given = getattr(entry.options, name, None) or ()
         for column in [given] if isinstance(given, str) else given:
             if column not in (columns or ()):
                 where = catalog.where(entry, name)
-                problems.append(Problem(where, f"the file has no column '{column}'", nearest(column, columns or ())))
-    return problems
+                told = f"Fix: {fix}" if fix else nearest(column, columns or ())
+                problems.append(Problem(where, f"the file has no column '{column}'", told))
+    return problems[:1] if fix else problems
 
 
 def _modality(entry: Entry) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from thresher.datasets.frame.files import format_of
+from thresher.datasets.frame.separated import other_delimiter
 from thresher.datasets.raw_rows import RowOptions
 from thresher.errors import DataError
 
@@ -30,9 +31,23 @@ def find_columns(options: RowOptions) -> list[str] | None:
             return None
         if not options.header or options.columns is not None:
             return options.columns
-        return _first_row(path, options, "\t" if kind == "tsv" else ",")
+        return _first_row(path, options, _delimiter(kind, options))
     except (OSError, EOFError, ValueError, csv.Error, DataError):  # the reader says what is wrong with the file
         return None
+
+
+def find_other_delimiter(options: RowOptions, columns: list[str]) -> str:
+    """Return what to write where the line of the names ``columns`` seems to be divided otherwise, or ""."""
+    (path,) = options.find_files()
+    kind = format_of(path)
+    if kind not in ("csv", "tsv"):
+        return ""
+    delimiter = _delimiter(kind, options)
+    return other_delimiter(delimiter.join(columns), delimiter)
+
+
+def _delimiter(kind: str, options: RowOptions) -> str:
+    return options.delimiter or ("\t" if kind == "tsv" else ",")
 
 
 def _first_row(path: Path, options: RowOptions, delimiter: str) -> list[str] | None:
@@ -44,7 +59,7 @@ def _first_row(path: Path, options: RowOptions, delimiter: str) -> list[str] | N
     quote = None if options.quote == "none" else options.quote
     if quote and line.count(quote) % 2:  # a name that goes on in the next line
         return None
-    form: dict[str, Any] = {"delimiter": options.delimiter or delimiter, "skipinitialspace": options.strip}
+    form: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": options.strip}
     form |= {"quotechar": quote} if quote else {"quotechar": None, "quoting": csv.QUOTE_NONE}
     names = next(csv.reader([line], **form), [])
     named = [name.strip() if options.strip else name for name in names]

@@ -146,7 +146,7 @@ def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[st
                 return
             except csv.Error as error:
                 first = next((line for line in text.splitlines() if line.strip()), "")
-                hint = _other_delimiter(first, str(form.delimiter))
+                hint = other_delimiter(first, str(form.delimiter))
                 raise DataError(f"{path}:{begin}: {error}. Fix: {hint or FIX_QUOTE}") from error
             if row:
                 yield begin, row
@@ -200,7 +200,7 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     header = first if form.header else []
     names = list(form.names) if form.names is not None else [name.strip() if form.strip else name for name in header]
     line = str(form.delimiter).join(first)
-    hint = _other_delimiter(line, str(form.delimiter))
+    hint = other_delimiter(line, str(form.delimiter))
     excel = SEP.fullmatch(line)
     if excel:
         told = f"'delimiter: \"{excel[1]}\"' and 'skip_lines_starting_with: sep='"
@@ -216,7 +216,7 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     return names, hint
 
 
-def _other_delimiter(line: str, delimiter: str) -> str:
+def other_delimiter(line: str, delimiter: str) -> str:
     """Return what to write where ``line``, the first one, seems to be divided otherwise, or ""."""
     count, other = max((line.count(other), other) for other in DELIMITERS if other != delimiter)
     if count <= line.count(delimiter):
