@@ -41,6 +41,13 @@ def test_values_that_hardly_differ_are_said() -> None:
         center(np.array([0.0, 1e-310]))
 
 
+@pytest.mark.oddity("Numbers", "labels of 1e-200 apart, whose squares are 0", "an error that asks for another unit")
+def test_labels_too_near_for_squares_of_their_errors_are_said() -> None:
+    with pytest.raises(DataError, match=r"deviation of 5e-201: .*Allowed: 1e-140 and more\. Fix: another unit"):
+        output_of(Samples(np.zeros((2, 1)), np.array([0.0, 1e-200]), (), PLACES))
+    assert output_of(Samples(np.zeros((2, 1)), np.array([0.0, 1e-139]), (), PLACES)).kind == "regression"
+
+
 def series(*values: list[float]) -> np.ndarray:
     made = np.empty(len(values), object)
     made[:] = [np.array(steps)[:, None] for steps in values]

@@ -16,6 +16,7 @@ from helpers.tracking_server import TrackingServer, free_port
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from thresher.hooks.reuse import deliver_waiting
 from thresher.modalities.image import ImageEncoder
 from thresher.progress import Trial
 from thresher.tracking import entries, logs
@@ -185,6 +186,22 @@ def test_a_proxy_that_answers_500_is_as_good_as_none(
             waiting.deliver()
         waiting.files[0].unlink()
         end_run("FINISHED")
+
+
+@pytest.mark.oddity("Runs", "what waits is of a run that MLflow has no more", "said, and other runs go on")
+def test_what_waits_for_a_run_that_is_gone_is_kept_and_stops_no_other(
+    server: TrackingServer, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, gone = start(server), Spooled(spool / ("0" * 32))
+    waiting = Spooled(spool / run)
+    for spooled in (gone, waiting):
+        spooled.add(entries.Tags(tags={"winner": "half"}))
+    with pytest.raises(SpoolError, match=r"refuses .*0{32}.*It is kept\. Fix: bring back its run, or delete"):
+        deliver_all()
+    assert len(gone.files) == 1 and not waiting.folder.exists()
+    deliver_waiting()
+    assert "It is kept" in capsys.readouterr().err
+    end_run("FINISHED")
 
 
 def test_what_mlflow_refuses_is_no_server_that_is_away(server: TrackingServer, spool: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
@@ -107,12 +108,18 @@ class ReuseHooks:
 
 
 def deliver_waiting() -> None:
-    """Deliver what earlier runs of the project have logged while the tracking server was away."""
-    if any(waiting_folders()):
-        from thresher.tracking.spool import deliver_all
+    """Deliver what earlier runs of the project have logged while the tracking server was away.
 
-        for run, count in deliver_all().items():
-            console.print(f"Delivered {count} entries of run {run[:8]} to MLflow, which was away.", highlight=False)
+    What it refuses, such as entries of a run that was deleted since, is said and stops no other run.
+    """
+    if any(waiting_folders()):
+        from thresher.tracking.spool import SpoolError, deliver_all
+
+        try:
+            for run, count in deliver_all().items():
+                console.print(f"Delivered {count} entries of run {run[:8]} to MLflow, which was away.", highlight=False)
+        except SpoolError as error:
+            click.secho(str(error), fg="yellow", err=True)
 
 
 def _loader() -> RecipeConfigLoader:

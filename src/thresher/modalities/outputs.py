@@ -12,6 +12,9 @@ from thresher.errors import DataError
 from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
 from thresher.modalities.samples import EncodedSamples, Samples
 
+SMALLEST_SPREAD = 1e-140
+"""Of the labels of a regression: float64 holds squares of errors that are a ten-thousandth of it, with all digits."""
+
 
 class ClassOutput(Config):
     """One probability a class, float32 [N, K]; in training, logits [N, K]."""
@@ -64,6 +67,11 @@ def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
         mean, std = center(samples.labels)
     except ValueError as error:
         raise DataError(f"The labels {error}. Fix: another unit for them.") from error
+    if std < SMALLEST_SPREAD:
+        raise DataError(
+            f"The labels have a standard deviation of {std:.3g}: squares of their errors would be no numbers any more. "
+            f"Allowed: {SMALLEST_SPREAD:g} and more. Fix: another unit for them."
+        )
     return ValueOutput(mean=mean, std=std)
 
 

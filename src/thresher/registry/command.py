@@ -42,7 +42,7 @@ def sync(environment: str | None) -> None:
 
     Raises:
         RegistryError: some of it is for another server.
-        SpoolError: an entry is damaged.
+        SpoolError: an entry is damaged or refused.
     """
     folder = find_project()
     from thresher.registry.project import open_recipes

@@ -73,7 +73,7 @@ class Spooled:
         delivered = 0
         with FileLock(self.folder.with_suffix(".lock")):
             for path in self.files:
-                _read(path).deliver(self.run_id)
+                self._deliver(path)
                 path.unlink()
                 delivered += 1
             if not self.files:
@@ -81,6 +81,18 @@ class Spooled:
                 self.folder.rmdir()
         self.folder.with_suffix(".lock").unlink(missing_ok=True)
         return delivered
+
+    def _deliver(self, path: Path) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            _read(path).deliver(self.run_id)
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            what = f"MLflow at {os.environ.get(TRACKING_URI)} refuses {path}: {_short(error)}"
+            fix = f"bring back its run, or delete {self.folder}; what it holds is lost to MLflow, not to data/"
+            raise SpoolError(f"{what}. It is kept. Fix: {fix}.") from error
 
 
 def send(entry: Entry) -> None:
@@ -116,12 +128,21 @@ def deliver_all() -> dict[str, int]:
     """Deliver what waits for the present server; return run -> number of entries.
 
     Raises:
-        SpoolError: an entry is damaged or refused.
+        SpoolError: an entry is damaged or refused; what other runs have waiting is delivered all the same.
         Exception: the server went away; see `is_away`.
     """
     uri = os.environ.get(TRACKING_URI, "")
-    found = map(Spooled, waiting_folders())
-    return {spooled.run_id: spooled.deliver() for spooled in found if spooled.server in (uri, "")}
+    delivered: dict[str, int] = {}
+    refused: list[str] = []
+    for spooled in map(Spooled, waiting_folders()):
+        if spooled.server in (uri, ""):
+            try:
+                delivered[spooled.run_id] = spooled.deliver()
+            except SpoolError as error:
+                refused.append(str(error))
+    if refused:
+        raise SpoolError("\n".join(refused))
+    return delivered
 
 
 def is_waiting(run: str) -> bool:
