@@ -72,7 +72,7 @@ def test_of_a_long_text_a_part_is_tokenized(options: dict[str, Any], monkeypatch
 def test_no_more_of_a_text_is_looked_at_than_a_million_characters(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_module, "MOST_CHARACTERS", 10_000)
+    monkeypatch.setattr(text_module, "MAX_CHARACTERS", 10_000)
     encoder = fit(options, 4)
     assert encoder._used_part("x" * 100_000) == slice(0, 10_000)
     assert encoder._used_part(" " * 100_000 + "good") == slice(100_000, 100_004)

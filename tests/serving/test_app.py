@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import subprocess
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -209,27 +209,15 @@ def test_large_body_is_refused_declared_or_not(call: Caller, monkeypatch: pytest
     assert num_read <= 12
 
 
-def test_a_body_whose_turn_to_be_decoded_comes_too_late_is_told(call: Caller) -> None:
+def test_a_body_whose_turn_to_be_decoded_comes_too_late_is_told(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large bodies are decoded one after another: what waited longer than a request may is not even begun."""
-
-    async def work() -> list[httpx.Response]:
-        body = json.dumps({"images": IMAGES.tolist()}).ljust(body_module.LARGE_BODY_BYTES)
-        held = threading.Event()
-        first = asyncio.ensure_future(body_module.decode_beside(lambda: held.wait(20), body_module.LARGE_BODY_BYTES))
-        late = [asyncio.ensure_future(call.client.post("/predict", content=body, headers=JSON)) for _ in range(2)]
-        await asyncio.sleep(0.05)
-        held.set()
-        await first
-        return await asyncio.gather(*late)
-
-    before, call.predictor.timeout = call.predictor.timeout, 0.01
-    try:
-        responses = call.runner.run(work())
-    finally:
-        call.predictor.timeout = before
-    for response in responses:
-        assert response.status_code == 504
-        assert "before the body could be decoded" in response.json()["error"]
+    body = json.dumps({"images": IMAGES.tolist()}).ljust(body_module.LARGE_BODY_BYTES)
+    for waited, status in ((0.5, 200), (2.0, 504)):
+        clock = itertools.count(step=waited * call.predictor.timeout)
+        monkeypatch.setattr(body_module, "perf_counter", lambda clock=clock: next(clock))
+        response = call.runner.run(call.client.post("/predict", content=body, headers=JSON))
+        assert response.status_code == status
+        assert ("before the body could be decoded" in response.text) == (status == 504)
 
 
 def test_overload_says_when_to_come_back(bundle: Bundle) -> None:

@@ -10,7 +10,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from thresher.serving.batcher import OverloadedError
-from thresher.serving.byte_budget import IN_FLIGHT, MIB, MOST_BYTES, ByteBudget, available_bytes, budget_bytes
+from thresher.serving.byte_budget import IN_FLIGHT, MAX_BYTES, MIB, ByteBudget, available_bytes, budget_bytes
 from thresher.serving.reply import error_reply
 
 MACHINE = psutil.virtual_memory().total
@@ -103,7 +103,7 @@ def test_the_budget_is_a_share_for_each_worker_unless_it_is_set(
     own = tmp_path / "none"
     assert [budget_bytes(workers, tmp_path, own) for workers in (1, 2, 1000)] == [16 * MIB, 8 * MIB, MIB]
     (tmp_path / "memory.max").write_text("max")
-    assert budget_bytes(1, tmp_path, own) == min(MOST_BYTES, MACHINE // 16)
+    assert budget_bytes(1, tmp_path, own) == min(MAX_BYTES, MACHINE // 16)
     monkeypatch.setenv(IN_FLIGHT, "40")
     assert budget_bytes(3, tmp_path, own) == 40 * MIB
     for wrong in ("0", "-1", "40MB", "1.5"):

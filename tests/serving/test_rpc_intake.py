@@ -216,8 +216,9 @@ def test_the_oldest_message_makes_place_for_those_that_wait(monkeypatch: pytest.
 
     async def work() -> None:
         taken = Intake(ByteBudget(4 * MIB), 60)
-        stuck = [asyncio.create_task(taken.read(Stream(name))) for name in "aabb"]  # type: ignore[arg-type]
-        await asyncio.sleep(0.01)
+        streams = [Stream(name) for name in "aabb"]
+        stuck = [asyncio.create_task(taken.read(one)) for one in streams]  # type: ignore[arg-type]
+        await asyncio.gather(*(one.is_asked.wait() for one in streams))
         mine = Stream("c")
         mine.came.set()
         assert await taken.read(mine) == b"message"  # type: ignore[arg-type]

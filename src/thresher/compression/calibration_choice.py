@@ -26,7 +26,7 @@ METHODS: tuple[Calibration, ...] = ("minmax", "percentile")
 """What auto tries. Entropy takes longer than both: it counts where a recipe names it."""
 JUDGED_SAMPLES = 1000
 """Of the validation split, at most."""
-MOST_BYTES = 2**29
+MAX_BYTES = 2**29
 """Of activations, which ONNX Runtime holds all at once where it reads percentiles: beyond it auto is minmax."""
 Quantize = Callable[[Quantizer], bytes]
 
@@ -108,7 +108,7 @@ def _fits(model: ModelProto, count: int) -> bool:
     """Return whether the activations of ``model`` on ``count`` samples fit into memory, as far as sizes are known."""
     shapes = [value.type.tensor_type.shape.dim for value in model.graph.value_info]
     sizes = [[max(1, dimension.dim_value) for dimension in shape] for shape in shapes]
-    return 4 * count * sum(int(np.prod(size)) for size in sizes) <= MOST_BYTES
+    return 4 * count * sum(int(np.prod(size)) for size in sizes) <= MAX_BYTES
 
 
 def _say(best: Way, judged: dict[Way, Judged]) -> str:

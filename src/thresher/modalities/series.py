@@ -18,7 +18,7 @@ from thresher.modalities.samples import Inputs, Samples
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_NAMED = 12
+MAX_NAMED = 12
 """Channels that are named in a sentence."""
 ROOM = 2
 """How often the longest training series fits into the default max_length."""
@@ -101,7 +101,7 @@ class SeriesEncoder(Encoder):
 
     @property
     def expected(self) -> str:
-        named = f" ({', '.join(self.channel_names)})" if 0 < len(self.channel_names) <= MOST_NAMED else ""
+        named = f" ({', '.join(self.channel_names)})" if 0 < len(self.channel_names) <= MAX_NAMED else ""
         step = "a number" if self.channels == 1 else f"a list of {self.channels} numbers, one a channel{named}"
         missing = ", null where missing" if self.missing == "interpolate" else ""
         return f"a list of 1 to {self.max_length:,} steps, each {step}{missing}"

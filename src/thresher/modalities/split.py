@@ -9,7 +9,7 @@ import numpy as np
 
 from thresher.modalities.samples import Samples, hash_each
 
-MOST_EXCHANGED = 500
+MAX_EXCHANGED = 500
 """Clusters of several classes; all pairs of them are tried."""
 
 
@@ -141,7 +141,7 @@ def _exchange(
     Of large groups the first that fit are a poor choice; of very many, or of copies, it makes no difference.
     """
     names, labels = list(mixed), list(wanted)
-    if not 1 < len(names) <= MOST_EXCHANGED:
+    if not 1 < len(names) <= MAX_EXCHANGED:
         return
     scale = np.maximum([wanted[label] for label in labels], 1)
     counts = np.array([[mixed[name][label] for label in labels] for name in names] + [[0] * len(labels)]) / scale

@@ -28,7 +28,7 @@ EXAMPLE_WORDS = 6
 BLANKS = " \t\r\n"
 CHARACTERS_A_TOKEN = 32
 """Of a text that is longer than its tokens need at so many, no more than a part is tokenized."""
-MOST_CHARACTERS, MOST_CHARACTERS_A_TOKEN = 1_000_000, 1000
+MAX_CHARACTERS, MAX_CHARACTERS_A_TOKEN = 1_000_000, 1000
 """Beyond the larger of the two nothing of a text is looked at, though no max_length tokens were found."""
 SETTLED_WORDS = 3
 """Before the end of a part, from which on what follows it cannot change the words."""
@@ -195,7 +195,7 @@ class TextEncoder(Encoder):
             return slice(0, len(text))
         text.encode()
         start = len(text) - len(text.lstrip(BLANKS))
-        most = min(len(text) - start, max(MOST_CHARACTERS, self.max_length * MOST_CHARACTERS_A_TOKEN))
+        most = min(len(text) - start, max(MAX_CHARACTERS, self.max_length * MAX_CHARACTERS_A_TOKEN))
         while size < most and not self._is_settled(text[start : start + size]):
             size *= 4
         return slice(start, start + min(size, most))

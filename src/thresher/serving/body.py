@@ -20,7 +20,7 @@ MAX_BODY_SECONDS = 30.0
 LARGE_BODY_BYTES = 128 * 2**10
 PIECE_BYTES = 2**20
 SLICE_BYTES = 2**16
-MOST_MEMBERS = 4096
+MAX_MEMBERS = 4096
 """Of a gzip body: each costs time, however short it is."""
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """Content encodings and how zlib is told of them."""
@@ -116,10 +116,8 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
     whole, start, num_members, packed = bytearray(), 0, 0, memoryview(body)
     try:
         while start < len(body) or not whole:
-            if num_members == MOST_MEMBERS:
-                raise HTTPException(
-                    400, f"The body has more than {MOST_MEMBERS:,} members of gzip. Compress it as one."
-                )
+            if num_members == MAX_MEMBERS:
+                raise HTTPException(400, f"The body has more than {MAX_MEMBERS:,} members of gzip. Compress it as one.")
             num_members += 1
             unpacker = zlib.decompressobj(window)
             while not unpacker.eof:

@@ -21,7 +21,7 @@ MIB = 2**20
 SHARE = 16
 """The workers' budgets together are this part of the memory: bytes become several times as many while they are
 decoded, and the processes and the model need most of what a small container has."""
-MOST_BYTES = 256 * MIB
+MAX_BYTES = 256 * MIB
 """Where the memory is larger than anybody needs."""
 LEAST_BYTES = MIB
 OWN_GROUP = Path("/proc/self/cgroup")
@@ -103,7 +103,7 @@ def budget_bytes(workers: int = 1, cgroup: Path = CGROUP, own_group: Path = OWN_
         if not given.isdecimal() or not int(given):
             raise ValueError(f"{IN_FLIGHT} is '{given}'. Set it to a whole number of MiB, 1 or more, or unset it.")
         return int(given) * MIB
-    return max(LEAST_BYTES, min(MOST_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
+    return max(LEAST_BYTES, min(MAX_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
 
 
 def available_bytes(cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:

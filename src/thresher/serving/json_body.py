@@ -13,7 +13,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 NO_NUMBER = re.compile(r"-?(?:NaN|Infinity)")
 CONTAINERS = (dict, list)
-MOST_NAME = 100
+MAX_NAME = 100
 """Characters of a key that an error repeats."""
 WORDS = {
     "surrogate": "half of a surrogate pair (\\ud800 to \\udfff alone) is no character",
@@ -91,5 +91,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise HTTPException(400, f"Malformed JSON: key '{twice[:MOST_NAME]}' is given twice.")
+        raise HTTPException(400, f"Malformed JSON: key '{twice[:MAX_NAME]}' is given twice.")
     return found

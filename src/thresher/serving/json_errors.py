@@ -9,7 +9,7 @@ from starlette.types import Message, Send
 
 from thresher.serving.reply import HINT, Reply, error_reply, header
 
-MOST_TEXT_BYTES = 1000
+MAX_TEXT_BYTES = 1000
 OWN_HEADERS = (b"content-type", b"content-length")
 
 
@@ -33,7 +33,7 @@ class JsonErrors:
         if self._held is None:
             await self._send(message)
             return
-        self._text += message.get("body", b"")[:MOST_TEXT_BYTES]
+        self._text += message.get("body", b"")[:MAX_TEXT_BYTES]
         if not message.get("more_body"):
             held, self._held = self._held, None
             kept = [(name, value) for name, value in held.get("headers", ()) if name not in OWN_HEADERS]
@@ -49,5 +49,5 @@ class JsonErrors:
 
 
 def _words(status: int, text: bytes) -> str:
-    said = text[:MOST_TEXT_BYTES].decode("utf-8", "replace").strip() or HTTPStatus(status).phrase
+    said = text[:MAX_TEXT_BYTES].decode("utf-8", "replace").strip() or HTTPStatus(status).phrase
     return f"{said.rstrip('.')}. {HINT}" if status in (404, 405) else said

@@ -18,7 +18,7 @@ from thresher.serving.v2.tensors import UnknownModelError
 
 REQUEST_ID = b"x-request-id"
 MOST_ID_BYTES = 128
-MOST_TEXT = 2000
+MAX_TEXT = 2000
 """Characters of an error's text, in which some of what was sent may be repeated."""
 RETRY_AFTER_SECONDS = 1
 HINT = "Send a POST to /predict or /v2/models/NAME/infer; GET / shows an example."
@@ -86,6 +86,6 @@ def to_json(document: Any) -> bytes:
 
 
 def _say(status: int, text: str, headers: Mapping[str, str] | None = None) -> Reply:
-    text = text[:MOST_TEXT].encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair has no UTF-8
+    text = text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair has no UTF-8
     more = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items())
     return Reply(status, to_json({"error": text}), (JSON_TYPE, *more))

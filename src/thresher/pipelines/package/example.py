@@ -14,23 +14,23 @@ from thresher.modalities.samples import Samples
 from thresher.modalities.written import write_json
 from thresher.serving.example import Example
 
-MOST_CANDIDATES = 256
+MAX_CANDIDATES = 256
 """Samples among which one is chosen, the first of the test data."""
-MOST_VALUES = 4 * 32 * 32
+MAX_VALUES = 4 * 32 * 32
 """Numbers of a sample, or four times its letters, at most: an example is there to be read and pasted."""
 
 
 def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples, threads: int) -> Example | None:
     """Return the test sample that the model is surest of and right about, or whose value it comes closest to.
 
-    Returns: None where no sample of MOST_VALUES or fewer is answered rightly, or none reads the same out of JSON.
+    Returns: None where no sample of MAX_VALUES or fewer is answered rightly, or none reads the same out of JSON.
     """
-    some = test.take(np.arange(min(len(test), MOST_CANDIDATES)))
+    some = test.take(np.arange(min(len(test), MAX_CANDIDATES)))
     encoded = modalities.encode(encoder, some).inputs
     outputs = predict(open_session(onnx_file, threads), encoded, encoder.model_input)
     for index in _best_first(outputs, some.labels, bool(encoder.class_names)):
         written = write_json(some.inputs, int(index))
-        if _size(written) <= MOST_VALUES and _reads_back(encoder, written, encoded[index]):
+        if _size(written) <= MAX_VALUES and _reads_back(encoder, written, encoded[index]):
             label = some.labels[index]
             return Example(input=written, answer=some.class_names[label] if some.class_names else float(label))
     return None

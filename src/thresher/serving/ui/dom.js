@@ -46,7 +46,7 @@ export function acceptDrops(element, dropped) {
 }
 
 // Numbers as a person reads them: four digits that count.
-const MOST_DIGITS = 8;
+const MAX_DIGITS = 8;
 
 export function shorten(number) {
   const size = Math.abs(number);
@@ -61,7 +61,7 @@ export const percent = (share) => `${(100 * share).toFixed(1)}\u202f%`;
 // value, the value's own unit.
 export function signed(change, isShare, most = 1) {
   const sign = change > 0 ? "+" : change < 0 ? "\u2212" : "";
-  const digits = most > 0 ? Math.min(MOST_DIGITS, Math.max(1, 1 - Math.floor(Math.log10(100 * most)))) : 1;
+  const digits = most > 0 ? Math.min(MAX_DIGITS, Math.max(1, 1 - Math.floor(Math.log10(100 * most)))) : 1;
   return sign + (isShare ? (100 * Math.abs(change)).toFixed(digits) : shorten(Math.abs(change)));
 }
 

@@ -23,7 +23,7 @@ MOST_DIMENSIONS = 8
 KEYS = ("id", "inputs", "outputs", "parameters", "model_name", "model_version")
 INPUT_KEYS = ("name", "datatype", "shape", "data", "parameters")
 OUTPUT_KEYS = ("name", "parameters")
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 """Of a length or a time."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
 """How many heads a worker remembers, and up to which length."""
@@ -167,7 +167,7 @@ def read_timeout(microseconds: Any) -> float | None:
     if microseconds is None:
         return None
     try:
-        number = int(microseconds) if len(str(microseconds)) <= MOST_DIGITS else 0
+        number = int(microseconds) if len(str(microseconds)) <= MAX_DIGITS else 0
     except (TypeError, ValueError, OverflowError):
         number = 0
     if number <= 0 or isinstance(microseconds, (bool, float)):
@@ -232,7 +232,7 @@ def _header_length(given: bytes, body_length: int) -> int:
     if not given:
         return body_length
     # Python refuses to read very many digits, leading zeros too.
-    if not given.isdigit() or len(given) > MOST_DIGITS or int(given) > body_length:
+    if not given.isdigit() or len(given) > MAX_DIGITS or int(given) > body_length:
         text = f"Inference-Header-Content-Length is no length of a JSON within the body of {body_length:,} bytes."
         raise HTTPException(400, text)
     return int(given)
