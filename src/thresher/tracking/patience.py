@@ -43,4 +43,4 @@ def being_short() -> Iterator[None]:
 def waiting_folders() -> list[Path]:
     """Return the folders of the runs of the project that have entries waiting, which needs no MLflow."""
     folder = Path(os.environ.get(SPOOL, "/nonexistent"))
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return sorted(path for path in folder.iterdir() if any(path.glob("*.json"))) if folder.is_dir() else []

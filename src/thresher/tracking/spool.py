@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ class Spooled:
                 delivered += 1
             if not self.files:
                 (self.folder / ABOUT).unlink(missing_ok=True)
-                self.folder.rmdir()
+                # What is not empty has an entry that the run has just kept, or half of one: it was killed meanwhile.
+                with suppress(OSError):
+                    self.folder.rmdir()
         self.folder.with_suffix(".lock").unlink(missing_ok=True)
         return delivered
 
