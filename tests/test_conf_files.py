@@ -86,6 +86,13 @@ def test_a_file_that_is_no_yaml_names_its_line(folder: Path, key: str, text: str
     assert says in told
 
 
+def test_a_key_that_stands_twice_is_told_once(folder: Path) -> None:
+    (folder / "conf/base/catalog.yml").write_text("a: &a\n  b: 1\n  b: 2\nc: {<<: *a}\n")
+    assert refused(folder, "catalog").count("the key 'b' stands twice") == 1
+    (folder / "conf/base/catalog.yml").write_text("a: {b: 1, c: 2}\na: {b: 1, c: 2}\n")
+    assert refused(folder, "catalog").count("stands twice") == 1
+
+
 @pytest.mark.parametrize("key", ["catalog", "mlflow", "parameters"])
 def test_a_list_or_bytes_are_no_conf(folder: Path, key: str) -> None:
     (folder / f"conf/local/{key}.yml").write_text("- a\n- b\n")

@@ -77,6 +77,11 @@ def test_a_recipes_contract_round_trips() -> None:
         ({BETWEEN: {"column": "a", "min_value": "five"}}, "min_value: expected a number or a date, got 'five'"),
         ({BETWEEN: {"column": "a", "min_value": True}}, "expected a number or a date, got True"),
         ({BETWEEN: {"column": "a", "min_value": 0, "mostly": 99.9}}, "mostly: expected a number from 0 to 1, got 99.9"),
+        ({BETWEEN: {"column": "a", "min_value": 0, "mostly": 0}}, "mostly: 0 lets every value break it"),
+        (
+            {"expect_column_values_to_match_regex": {"column": "a", "regex": "("}},
+            "regex: not a regular expression (missing ), unterminated subpattern at position 0)",
+        ),
         ({BETWEEN: {"column": "", "min_value": 0}}, "column: expected text that is not empty, got ''"),
         ({BETWEEN: {"column": "a", "min_value": 0, "severity": "high"}}, "expected one of critical, warning, info"),
         ({BETWEEN: {"column": "a", "min_value": 0, "result_format": "COMPLETE"}}, "unknown argument 'result_format'"),

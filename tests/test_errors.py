@@ -47,6 +47,8 @@ def test_a_recipe_error_survives_pickling() -> None:
         ("zebra", ["lr", "epochs"], "Allowed: epochs, lr."),
         ("half", ["float", "half_channels"], "Did you mean 'half_channels'? Allowed: float, half_channels."),
         ("epoch", [], "Allowed: nothing."),
+        ("y", ["x", "Y"], "Did you mean 'Y'? Allowed: Y, x."),
+        ("LABEL", ["lapel", "label"], "Did you mean 'label'? Allowed: label, lapel."),
     ],
 )
 def test_nearest_names_the_closest_match_and_all_that_is_allowed(name: str, allowed: list[str], sentence: str) -> None:

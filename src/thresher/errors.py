@@ -81,6 +81,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a sentence that lists ``allowed`` and names the closest match to ``name``, if there is one."""
     names = sorted(allowed)
     begun = [allowed_name for allowed_name in names if len(name) > 2 and allowed_name.startswith(name)]
-    matches = get_close_matches(name, names, n=1, cutoff=0.6) or begun
+    alike = [allowed_name for allowed_name in names if allowed_name.casefold() == name.casefold()]
+    matches = alike or get_close_matches(name, names, n=1, cutoff=0.6) or begun
     hint = f"Did you mean '{matches[0]}'? " if matches else ""
     return f"{hint}Allowed: {', '.join(names) or 'nothing'}."

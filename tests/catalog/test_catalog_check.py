@@ -110,6 +110,7 @@ def test_another_delimiter_is_told_where_columns_are_missing(folder: Path) -> No
         ("test_share: 0.3", "test_share: '0.3'", 7, "test_share: '0.3' given"),
         ("label: kind", "lable: kind", 5, "lable: there is no such argument\n    Did you mean 'label'?"),
         ("file: cats.csv", "file: cat.csv", 4, "cat.csv: no such file or folder\n    Did you mean 'cats.csv' in"),
+        ("file: cats.csv", "file: .", 4, "a folder\n    Fix: name a file in it"),
         ("path: data", "path: date", 4, "no such file or folder\n    Did you mean 'data' in"),
         ("label: kind", "label: kinds", 5, "label: the file has no column 'kinds'\n    Did you mean 'kind'?"),
         ("seed: 1", "group: color", 8, "cats.train.group: the file has no column 'color'\n    Did you mean 'colour'?"),

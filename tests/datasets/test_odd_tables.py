@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -730,3 +732,61 @@ def test_an_order_is_read_as_the_entry_says_numbers_are_written(tmp_path: Path) 
     order = load(path, delimiter=";", order="t", decimal=",", thousands=".").order
     assert order is not None
     assert order.tolist() == [2, 1, 0, 3]
+
+
+@pytest.mark.oddity(
+    KIND, "labels that differ in case, or as Unicode composes them, alone", "two classes, which is said"
+)
+@pytest.mark.parametrize("pair", [("Yes", "yes"), ("\u00e9", "e\u0301"), ("a", "a\u200b"), ("a b", "a  b")])
+def test_spellings_of_one_label_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pair: tuple[str, str]
+) -> None:
+    path = csv(tmp_path, "x,y", *(f"{row},{pair[row % 2]}" for row in range(20)))
+    assert set(load(path).class_names) == set(pair)
+    assert "differ in case, blanks or Unicode form alone, and are two classes" in caplog.text
+    caplog.clear()
+    assert load(path, class_names=dict.fromkeys(pair, "one")).class_names == ("one",)
+    assert not caplog.text
+
+
+@pytest.mark.oddity(KIND, "a compressed or binary file with the name of a text", "an error that says what it is")
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(b"x,y\n1,a\n"), "compressed by gzip"),
+        (b"PK\x03\x04\x14\x00\xff\xfe", "an archive or a spreadsheet (zip)"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet of old Excel"),
+        (b"PAR1\xc0\x8b", "a Parquet file"),
+    ],
+)
+def test_a_binary_file_is_no_text_of_another_encoding(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    assert f"t.csv: {says}, which its name does not say." in refused(tmp_path / "t.csv")
+
+
+@pytest.mark.oddity(
+    KIND, "`columns` for a file without a header", "a line that says that the first row is taken for one"
+)
+def test_a_first_row_that_columns_replace_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = csv(tmp_path, "1,2.5,a", "2,3.5,b", "3,4.5,a")
+    assert len(load(path, columns=["u", "v", "y"])) == 2
+    assert "the first line, '1,2.5,a', is taken for names" in caplog.text
+    caplog.clear()
+    assert len(load(path, columns=["u", "v", "y"], header=False)) == 3
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(("form", "shown"), [("%b-%Y", "Jan-2015"), ("%b-%y", "Jan-15"), ("%B %Y", "January 2015")])
+def test_months_of_a_year_are_dates(tmp_path: Path, form: str, shown: str) -> None:
+    days = [datetime(2015 + row % 3, 1 + row % 12, 1, tzinfo=UTC).strftime(form) for row in range(60)]
+    path = csv(tmp_path, "d,y", *(f"{day},{'ab'[row % 2]}" for row, day in enumerate(days)))
+    assert days[0] == shown
+    assert f"'dates: {{d: \"{form}\"}}'" in refused(path)
+    assert columns_of(load(path, dates={"d": form}))["d"][0] == 16436.0
+
+
+def test_labels_that_count_from_one_are_told_to_be_mapped(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x,y", *(f"{row},{1 + row % 2}" for row in range(20)))
+    assert "a mapping says which label is which class: class_names: {'1': NAME, ...}" in refused(
+        path, class_names=["no", "yes"]
+    )

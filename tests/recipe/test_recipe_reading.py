@@ -131,7 +131,7 @@ EXPECTED = {
     ":48 selection.require.accuracy_drop": ("give one of at_most and at_least", ""),
     ":49 serving.max_batch": (
         "unknown key 'max_batch'",
-        "Did you mean 'max_batch_size'? Allowed: max_batch_size, max_latency_ms, shadow, timeout_ms, workers.",
+        "Did you mean 'max_batch_size'? Allowed: example, max_batch_size, max_latency_ms, shadow, timeout_ms, workers.",
     ),
 }
 

@@ -117,6 +117,10 @@ class Catalog:
         if missing and fetch in KNOWN_SETS:
             entry.to_fetch = str(fetch)
         argument = next((key for key in ("file", "images", "path") if hasattr(options, key)), "path")
+        folders = [path for path in options.find_files() if argument != "path" and (self._project / path).is_dir()]
+        for path in folders:
+            problem = Problem(self.files.where((pattern, argument)), f"{path}: a folder", "Fix: name a file in it.")
+            entry.problems.append(problem)
         for path in missing:
             fix = f"Fix: run 'thresher fetch {fetch}'." if entry.to_fetch else say_near(path, "the path in the catalog")
             problem = Problem(self.files.where((pattern, argument)), f"{path}: no such file or folder", fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -112,10 +113,21 @@ def _wrong_values(name: str, arguments: dict[str, Any]) -> list[str]:
         problems.append('row_condition: expected text such as \'col("split") == "test"\', not a pass_through_filter')
     if problem := conditions.problem(arguments.get("row_condition")):
         problems.append(problem)
+    if arguments.get("mostly") == 0:
+        problems.append("mostly: 0 lets every value break it: expected a number above 0")
+    problems += [f"{key}: {problem}" for key in ("regex",) if (problem := _broken_pattern(arguments.get(key)))]
     lowest, highest = arguments.get("min_value"), arguments.get("max_value")
     if isinstance(lowest, (int, float)) and isinstance(highest, (int, float)) and lowest > highest:
         problems.append(f"min_value {lowest} is above max_value {highest}")
     return problems
+
+
+def _broken_pattern(pattern: Any) -> str:
+    try:
+        re.compile(pattern if isinstance(pattern, str) else "")
+    except re.error as error:
+        return f"not a regular expression ({error})"
+    return ""
 
 
 def _holds_python(condition: Any) -> bool:

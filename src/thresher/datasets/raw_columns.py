@@ -84,7 +84,9 @@ def choose_columns(frame: Frame, label: str, drop: Sequence[str], declared: Sequ
     index = [name for name in frame.index if name not in (label, *drop, *declared)]
     if index:
         told = f"{', '.join(map(repr, index))} is the index of the DataFrame that was written, and no feature"
-        logging.getLogger(__name__).warning("%s: %s. To use it, name it under 'numeric'.", frame.source, told)
+        logging.getLogger(__name__).warning(
+            "%s: %s. To use it, name it under 'numeric' or 'categorical'.", frame.source, told
+        )
     used = [name for name in frame.columns if name not in (label, *drop, *index)]
     if not used:
         raise DataError(f"{frame.source}: no columns besides the label. Fix: drop fewer.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from thresher.datasets.frame.values import NOTHING, Missing, as_float64, as_text
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.reader_options import Codes, ReaderOptions, RefusedError, Says
 from thresher.errors import DataError, nearest
+from thresher.modalities.samples import normalize
 
 LIKE_MISSING = frozenset(
     [
@@ -43,6 +45,12 @@ LIKE_MISSING = frozenset(
         "1.#qnan",
         "-1.#ind",
         "1.#ind",
+        "#div/0!",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "#num!",
+        "#null!",
     ]
 )
 """What programs and people write for a value that is not there, in small letters."""
@@ -136,11 +144,13 @@ def make_labels(
             mistakes.add(places[number], *unclear[text])
         elif text is not None and text not in index:
             what = f"label '{text[:100]}' is not declared. {nearest(text[:100], map(str, index))}"
-            mistakes.add(places[number], what.removesuffix("."), "mend the label, or complete class_names.")
+            mistakes.add(places[number], what.removesuffix("."), _fix_undeclared(text, class_names))
     mistakes.refuse()
     if class_names is None and len(found) > max(MANY_CLASSES, len(texts) / 2):
         told = f"{len(found):,} different labels in {len(texts):,} samples, such as '{texts[0]}'"
         raise DataError(f"{places[0]}: {told}. Fix: {FIX_MANY}")
+    if class_names is None:
+        _warn_of_spellings(found, places[0])
     index[None] = -1
     return np.fromiter(map(index.__getitem__, texts), np.int64, len(texts)), names
 
@@ -181,6 +191,24 @@ def make_values(
             mistakes.add(places[number], f"label '{text}' is no finite number", _fix_number(text, form))
     mistakes.refuse()
     return np.where(gone, np.nan, values)
+
+
+def _fix_undeclared(text: str, class_names: ClassNames) -> str:
+    if isinstance(class_names, Mapping) or not text.isdecimal():
+        return "mend the label, or complete class_names."
+    return f"a list counts from 0; a mapping says which label is which class: class_names: {{'{text}': NAME, ...}}."
+
+
+def _warn_of_spellings(found: Set[str], source: object) -> None:
+    """Say which classes differ in case, blanks or Unicode form alone: they may be one, or letters of two kinds."""
+    forms: dict[str, str] = {}
+    for text in sorted(found):
+        other = forms.setdefault(normalize(text), text)
+        if other != text:
+            told = f"labels '{other[:60]}' and '{text[:60]}' differ in case, blanks or Unicode form alone"
+            fix = "If they are one class, map both to one name under 'class_names'"
+            logging.getLogger(__name__).warning("%s: %s, and are two classes. %s.", source, told, fix)
+            return
 
 
 def label_samples(

@@ -134,7 +134,8 @@ def _explain_one(
     if item["type"] == "value_error":
         return str(reason), ""
     if item["type"] == "missing":
-        return "it is missing", f"Allowed: {allowed_of(model, name)}. {model.model_fields[name].description or ''}"
+        meaning = " ".join((model.model_fields[name].description or "").split())
+        return "it is missing", f"Allowed: {allowed_of(model, name)}. {meaning}"
     given = item["input"]
     choices = _choices(model.model_fields[name].annotation)
     meant, _, _ = nearest(given, choices).partition("Allowed: ") if isinstance(given, str) else ("", "", "")

@@ -100,7 +100,10 @@ def _collect(node: yaml.Node, place: Place, file: YamlFile) -> None:
             line = key.start_mark.line + 1
             if below in file.lines and key.tag != MERGE:
                 what = f"the key '{key.value}' stands twice (first in line {file.lines[below]})"
-                file.problems.append(Problem(f"{file.name}:{line}", what, "Keep one of them."))
+                problem = Problem(f"{file.name}:{line}", what, "Keep one of them.")
+                if problem not in file.problems:  # an alias leads to the same lines again
+                    file.problems.append(problem)
+                continue
             file.lines[below] = line
             _collect(value, below, file)
         for key, value in node.value:

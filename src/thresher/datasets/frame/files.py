@@ -36,6 +36,20 @@ UNREADABLE = {
 READABLE = "CSV, Parquet or JSON Lines, plain or as .gz, .zst or .bz2"
 
 
+MAGIC = {
+    b"\x1f\x8b": "compressed by gzip",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"PK\x03\x04": "an archive or a spreadsheet (zip)",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of old Excel",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"\x89HDF": "an HDF5 file",
+}
+"""How files begin that are no text -> what they are."""
+
+
 def format_of(path: Path) -> str:
     """Return "parquet", "json lines", "json", "tsv" or "csv", by the suffix in any case, before that of compression.
 
@@ -83,8 +97,12 @@ def read_text(path: Path, encoding: str, fix: str) -> str:
     except LookupError as error:
         raise DataError(f"encoding: '{encoding}' is unknown. Fix: such as utf-8 or latin-1.") from error
     except UnicodeDecodeError as error:
+        kind = next((told for start, told in MAGIC.items() if content.startswith(start)), "")
+        if kind:
+            raise DataError(f"{path}: {kind}, which its name does not say. Fix: name it as what it is.") from error
         line = content.count(b"\n", 0, error.start) + 1
         advice = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+        advice = "utf-32" if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") else advice
         raise DataError(
             f"{path}:{line}: byte 0x{content[min(error.start, len(content) - 1)]:02x} is not {encoding}. "
             f"Fix: name the file's encoding in the catalog, such as 'encoding: {advice}'."

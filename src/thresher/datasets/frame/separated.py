@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from thresher.datasets.frame.files import read_text
 from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.names import check_names
+from thresher.datasets.frame.numbers import PLAIN
 from thresher.datasets.frame.records import Records, find_records
 from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
@@ -201,6 +203,9 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     names = list(form.names) if form.names is not None else [name.strip() if form.strip else name for name in header]
     line = str(form.delimiter).join(first)
     hint = other_delimiter(line, str(form.delimiter))
+    if form.names is not None and len(header) == len(names) and any(map(PLAIN.read, header)):
+        told = f"the first line, '{line[:100]}', is taken for names, in place of which 'columns' stand"
+        logging.getLogger(__name__).warning("%s: %s. If it is a row, say 'header: false'.", path, told)
     excel = SEP.fullmatch(line)
     if excel:
         told = f"'delimiter: \"{excel[1]}\"' and 'skip_lines_starting_with: sep='"
