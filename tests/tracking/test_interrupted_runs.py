@@ -42,6 +42,7 @@ def test_only_a_dead_process_of_this_machine_is_ended(experiment: str, dead_proc
     assert status_after_sweep(experiment, process_tags()) == "RUNNING"
     assert status_after_sweep(experiment, {HOST: "another machine", PROCESS: dead_process}) == "RUNNING"
     assert status_after_sweep(experiment, {}) == "RUNNING"
+    assert status_after_sweep(experiment, {HOST: platform.node()}) == "RUNNING"  # of something else than Thresher
 
 
 def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(

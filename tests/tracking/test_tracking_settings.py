@@ -45,6 +45,20 @@ def test_variable_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve({}, PROJECT).tracking_uri == f"sqlite:///{PROJECT}/mlflow.db"
 
 
+@pytest.mark.oddity("Runs", "a project in a folder with ? or %20 in its name", "said; MLflow would write elsewhere")
+@pytest.mark.parametrize("name", ["what?", "my%20project"])
+def test_path_that_no_address_of_a_store_can_hold_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"cannot hold the path of this project.*Fix: rename the folder"):
+        resolve({}, Path("/somewhere") / name)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
+    assert resolve({}, Path("/somewhere") / name).tracking_uri == "http://tracker:5000"
+
+
+@pytest.mark.parametrize("name", ["100% ü", "a#b", "it's; so"])
+def test_other_signs_in_the_path_are_fine(name: str) -> None:
+    assert resolve({}, Path("/somewhere") / name).tracking_uri == f"sqlite:////somewhere/{name}/mlflow.db"
+
+
 def test_unknown_key_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"traking_uri.*Allowed keys: tracking_uri"):
         resolve({"traking_uri": "http://localhost"}, PROJECT)

@@ -19,7 +19,7 @@ def end_interrupted_runs(experiment_id: str) -> list[str]:
     from mlflow import MlflowClient
 
     client = MlflowClient()
-    query = f"attributes.status = 'RUNNING' AND tags.{HOST} = '{platform.node()}'"
+    query = f"attributes.status = 'RUNNING' AND tags.{HOST} = '{platform.node()}' AND tags.{PROCESS} != ''"
     runs = client.search_runs([experiment_id], query)
     dead = [run.info.run_id for run in runs if not psutil.pid_exists(int(run.data.tags[PROCESS]))]
     for run_id in dead:
