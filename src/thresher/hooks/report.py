@@ -55,7 +55,11 @@ _SUMMARIES: dict[str, Any] = {
         f"{value.threads} thread{'s' * (value.threads > 1)}"
         + (", channels last" if value.channels_last else "")
         + (", compiled" if value.compile else "")
-        + (", as timed here: another day may choose otherwise, with other last bits" if value.trials else "")
+        + (
+            ", as timed here: training.execution gives the same weights, bit for bit, on another day"
+            if value.trials
+            else ""
+        )
     ),
     "ExportedQuality": lambda value: value.sentence,
     "Imported": lambda value: escape(value.sentence),
