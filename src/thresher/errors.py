@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+MAX_TOLD = 20
+"""Sentences of one kind that an error tells: a table may have hundreds of columns."""
 
 
 class ThresherError(Exception):
@@ -75,6 +78,12 @@ def find_mendable(error: BaseException | None) -> ThresherError | None:
     while error is not None and not isinstance(error, ThresherError):
         error = error.__cause__ or error.__context__
     return error
+
+
+def tell_some(sentences: Sequence[str], what: str) -> str:
+    """Return ``sentences`` as one text: the first of them, and how many more there are of ``what`` they tell."""
+    more = len(sentences) - MAX_TOLD
+    return " ".join([*sentences[:MAX_TOLD], *([f"And {more:,} more {what}."] if more > 0 else [])])
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -396,7 +396,9 @@ def test_one_rule_for_missing_values_in_all_formats(tmp_path: Path, kind: str) -
     assert found["word"] == ["a", None, None, None]
     assert samples.labels.tolist() == [0, 1, -1, -1]
     text = refused(path)
-    assert "label '?' looks like a missing value. Fix: list it under 'missing', or under 'class_names'" in text
+    assert (
+        "label '?' looks like a missing value. Fix: label or remove these rows, or list it under 'class_names'" in text
+    )
 
 
 @pytest.mark.oddity(KIND, "labels nan, None, N/A, null", "an error that says how to go on; the country NA stays one")
@@ -405,7 +407,7 @@ def test_labels_that_look_missing(tmp_path: Path, label: str) -> None:
     lines = [f"{country},{'1.0' if country == 'NA' else '0.0'}" for country in ["NA", "DE", "FR"] * 5]
     path = csv(tmp_path, "country,y", *lines, f"DE,{label}")
     text = refused(path)
-    assert text.startswith(f"t.csv:17: label '{label}' looks like a missing value. Fix: list it under 'missing'")
+    assert text.startswith(f"t.csv:17: label '{label}' looks like a missing value. Fix: label or remove")
     samples = load(path, missing=[label])
     assert (samples.labels[-1], samples.class_names) == (-1, ("0.0", "1.0"))
     assert set(columns_of(samples)["country"]) == ({None, "DE", "FR"} if label == "NA" else {"NA", "DE", "FR"})
@@ -790,3 +792,13 @@ def test_labels_that_count_from_one_are_told_to_be_mapped(tmp_path: Path) -> Non
     assert "a mapping says which label is which class: class_names: {'1': NAME, ...}" in refused(
         path, class_names=["no", "yes"]
     )
+
+
+@pytest.mark.oddity(KIND, "500 columns with one mistake each", "the first 20 are told, and how many more there are")
+def test_mistakes_in_hundreds_of_columns_are_told_in_short(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(500)]
+    path = csv(tmp_path, ";".join([*names, "y"]), *(";".join(["1,5"] * 500 + ["ab"[row % 2]]) for row in range(20)))
+    text = refused(path, delimiter=";")
+    assert text.count("holds text that looks like numbers") == 20
+    assert text.endswith("And 480 more such columns.")
+    assert len(load(path, delimiter=";", decimal=",").inputs.columns) == 500

@@ -34,7 +34,7 @@ from thresher.datasets.frame.values import (
 )
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.raw_labels import looks_missing
-from thresher.errors import DataError
+from thresher.errors import DataError, tell_some
 from thresher.modalities.days import UNIT, UNIT_OF_TIMES
 from thresher.modalities.table import Table
 
@@ -139,7 +139,7 @@ class _Reading:
     def refuse(self) -> None:
         """Raise a DataError if anything is wrong."""
         if self._refused:
-            raise DataError(f"{self._frame.source}: {' '.join(self._refused)}")
+            raise DataError(f"{self._frame.source}: {tell_some(self._refused, 'such columns')}")
         self._mistakes.refuse()
 
     def _wrong(self, index: int, what: str, fix: str) -> None:

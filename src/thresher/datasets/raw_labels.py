@@ -263,7 +263,7 @@ def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[st
     numbers: dict[Decimal, str] = {}
     for text in sorted(found - declared.keys()):
         if looks_missing(text):
-            fix = f"list it under 'missing', or under 'class_names' to keep it as a class: '{text}'."
+            fix = f"label or remove these rows, or list it under 'class_names' to keep it as a class: '{text}'."
             unclear[text] = (f"label '{text}' looks like a missing value", fix)
         number = _as_decimal(text)
         if number is not None and not number.is_finite():
