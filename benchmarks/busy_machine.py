@@ -37,6 +37,8 @@ BUSY = {
     "sweeping memory": "import numpy\na = numpy.zeros(8_000_000)\nwhile True: a += 1",
 }
 Pair = tuple[Timed, Timed]
+Trials = tuple[list[Latency], list[Latency]]
+"""What one pair came to on the idle machine, and on the busy one."""
 
 
 def main() -> None:
@@ -53,28 +55,44 @@ def main() -> None:
     )
     print(f"{arguments.trials} trials of {config.rounds} rounds, {arguments.seconds} s each; busy: ", end="")
     print(f"{arguments.processes} processes, of each kind in half of the trials", flush=True)
-    pairs = make_pairs()
-    idle: dict[str, list[Latency]] = {name: [] for name in pairs}
-    busy: dict[str, list[Latency]] = {name: [] for name in pairs}
-    for number in range(arguments.trials):
-        for name, pair in pairs.items():
-            idle[name] += measure_latency(*pair, config)
-        with hold_busy(list(BUSY.values())[number % len(BUSY)], arguments.processes):
-            for name, pair in pairs.items():
-                busy[name] += measure_latency(*pair, config)
-        print(f"trial {number + 1} of {arguments.trials}", file=sys.stderr, flush=True)
+    trials = run_trials(config, arguments.trials, arguments.processes)
     print()
     print("| pair | idle: times as fast | interval | waited | busy | interval | waited | both hold the idle ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name in pairs:
-        print(row(name, idle[name], busy[name]))
+    for name, (idle, busy) in trials.items():
+        print(row(name, idle, busy))
+
+
+def run_trials(config: Measurement, num_trials: int, num_processes: int) -> dict[str, Trials]:
+    """Return what was measured of each pair, alone and beside busy processes, in turns."""
+    pairs = make_pairs()
+    trials: dict[str, Trials] = {name: ([], []) for name in pairs}
+    for number in range(num_trials):
+        for name, pair in pairs.items():
+            trials[name][0].extend(measure_latency(*pair, config))
+        with hold_busy(list(BUSY.values())[number % len(BUSY)], num_processes):
+            for name, pair in pairs.items():
+                trials[name][1].extend(measure_latency(*pair, config))
+        print(f"trial {number + 1} of {num_trials}", file=sys.stderr, flush=True)
+    return trials
 
 
 def row(name: str, idle: list[Latency], busy: list[Latency]) -> str:
     """Return one pair's line: of each state the least and greatest median, the widest interval and the longest wait."""
-    truth = float(np.median([1 / ratio for latency in idle for ratio in latency.round_ratios]))
-    held = sum(holds(truth, alone) and holds(truth, beside) for alone, beside in zip(idle, busy, strict=True))
-    return f"| {name}, {truth:.3f}x | {cells(idle)} | {cells(busy)} | {held} of {len(idle)} |"
+    return (
+        f"| {name}, {truth_of(idle):.3f}x | {cells(idle)} | {cells(busy)} | {count_held(idle, busy)} of {len(idle)} |"
+    )
+
+
+def truth_of(idle: list[Latency]) -> float:
+    """Return the ratio of the idle machine: the median of all its rounds."""
+    return float(np.median([1 / ratio for latency in idle for ratio in latency.round_ratios]))
+
+
+def count_held(idle: list[Latency], busy: list[Latency]) -> int:
+    """Return in how many trials the intervals of both states hold the ratio of the idle machine."""
+    truth = truth_of(idle)
+    return sum(holds(truth, alone) and holds(truth, beside) for alone, beside in zip(idle, busy, strict=True))
 
 
 def cells(latencies: list[Latency]) -> str:
