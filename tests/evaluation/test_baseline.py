@@ -60,6 +60,17 @@ def test_a_constant_answer_on_rare_fraud_is_no_better_than_the_most_frequent_cla
     assert found.figures["balanced_accuracy"] == 0.5
 
 
+@pytest.mark.oddity("Verdict", "training has as many of each class, test 2 % of one", "a coin toss does not win")
+@pytest.mark.parametrize("frauds", [49, 50, 51])
+def test_a_coin_toss_after_a_balanced_training_is_no_better_where_one_class_is_rare(frauds: int) -> None:
+    training = classes(np.arange(100) < frauds)
+    for outputs in (np.random.default_rng(0).random(600), np.zeros(600)):
+        found = compare(training, RARE_TEST, of_fraud(outputs))
+        assert found.fails("float").startswith("no better than always 'fine', the most frequent class of t")
+        assert found.figures["accuracy"] == 0.98
+    assert not compare(training, RARE_TEST, of_fraud(RARE_TEST.labels)).fails("float")
+
+
 def test_what_ranks_well_is_told_how_to_require_it() -> None:
     found_half = np.where(RARE_TEST.labels == 1, np.arange(600) % 100 == 0, np.arange(600) % 100 == 1)
     found = compare(RARE, RARE_TEST, of_fraud(found_half * 0.9 + 0.01))

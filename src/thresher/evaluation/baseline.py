@@ -84,7 +84,8 @@ def compare_with_baseline(
     """Return the baseline of the ``training`` labels, and each candidate beside it.
 
     Of a classification that is the most frequent class, for `log_loss` the classes' shares; of a regression the mean,
-    for `mae` the median.
+    for `mae` the median. Where always answering the most frequent class of test counts as better than that, it is this
+    one: after a training on as many samples of each class, a coin toss would be better than always a rare one.
 
     Args:
         outputs: candidate -> what it answers to the test samples, [N, K] or [N, 1].
@@ -114,8 +115,11 @@ _OF = {"accuracy": {"accuracy", "accuracy_drop"}, "rmse": {"rmse", "rmse_increas
 def _classes(training: EncodedSamples, test: EncodedSamples, confidence: float) -> tuple[str, dict[str, Compare]]:
     num_classes = len(test.class_names)
     shares = np.bincount(training.labels, minlength=num_classes) / len(training)
-    most, labels = int(shares.argmax()), test.labels
+    most, labels, where = int(shares.argmax()), test.labels, "training"
     counts = np.bincount(labels, minlength=num_classes)
+    usual = int(counts.argmax())
+    if accuracy_drop(count_pairs(labels == most, labels == usual), confidence).negated.lower > 0:
+        most, where = usual, "test"
     constant_right, prior_losses = labels == most, log_losses(shares[None], labels)
 
     def by_accuracy(outputs: np.ndarray) -> Beside:
@@ -126,7 +130,7 @@ def _classes(training: EncodedSamples, test: EncodedSamples, confidence: float) 
     def by_balance(outputs: np.ndarray) -> Beside:
         right = np.bincount(labels[outputs.argmax(1) == labels], minlength=num_classes)
         ours = balanced_accuracy(right, counts, confidence)
-        theirs = float(counts[most] > 0) / int((counts > 0).sum())
+        theirs = 1 / int((counts > 0).sum())
         return Beside(value=ours.value, baseline=theirs, gain=_above(ours, theirs))
 
     def by_loss(outputs: np.ndarray) -> Beside:
@@ -134,7 +138,7 @@ def _classes(training: EncodedSamples, test: EncodedSamples, confidence: float) 
         gain = resample_mean(prior_losses - losses).interval(confidence)
         return Beside(value=float(losses.mean()), baseline=float(prior_losses.mean()), gain=gain)
 
-    words = f"always '{test.class_names[most]}', the most frequent class of training"
+    words = f"always '{test.class_names[most]}', the most frequent class of {where}"
     return words, {"accuracy": by_accuracy, "balanced_accuracy": by_balance, "log_loss": by_loss}
 
 
