@@ -9,7 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from thresher.serving.listening import HTTP_PORT, PortError, bentoml_address, check_free, chosen_port, listen
+from thresher.serving.listening import (
+    GRPC_PORT,
+    HTTP_PORT,
+    PortError,
+    bentoml_address,
+    check_free,
+    chosen_port,
+    chosen_ports,
+    listen,
+)
 
 LISTEN = """
 import sys
@@ -70,7 +79,23 @@ def test_ports_follow_bentomls_unless_said_otherwise(monkeypatch: pytest.MonkeyP
     assert chosen_port(HTTP_PORT, 2) == 3002
     monkeypatch.setenv(HTTP_PORT, "0")
     assert chosen_port(HTTP_PORT, 2) == 0
-    for wrong in ("-1", "70000", "http"):
+    for wrong in ("-1", "70000", "http", "٣٠٠٠", "9" * 5000):
         monkeypatch.setenv(HTTP_PORT, wrong)
         with pytest.raises(PortError, match=r"THRESHER_HTTP_PORT is '.*'. Set it to a port"):
             chosen_port(HTTP_PORT, 2)
+
+
+@pytest.mark.oddity("Service", "one port for HTTP and gRPC, or none so far above", "the service says so and ends")
+def test_ports_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["worker"])
+    monkeypatch.setenv(HTTP_PORT, "4000")
+    monkeypatch.setenv(GRPC_PORT, "4000")
+    with pytest.raises(PortError, match="Port 4000 cannot be for HTTP and gRPC"):
+        chosen_ports()
+    monkeypatch.setenv(GRPC_PORT, "0")
+    assert chosen_ports() == (4000, 0)
+    monkeypatch.setenv(HTTP_PORT, "0")
+    assert chosen_ports() == (0, 0)
+    monkeypatch.delenv(HTTP_PORT)
+    with pytest.raises(PortError, match="There is no port 65536. Set THRESHER_HTTP_PORT"):
+        chosen_port(HTTP_PORT, 65536 - 3000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -63,6 +64,11 @@ def test_a_second_service_with_tls_leaves_the_first_its_counts(
             check_ports(second.base_url.port or 0, http, rpc, authority)
             command = [sys.executable, "-P", alive.__file__]
             assert subprocess.run(command, env={"TMPDIR": str(folders[2])}, timeout=20).returncode == 0
+        command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", "0"]
+        wrong = {**os.environ, "THRESHER_IN_FLIGHT_MIB": "0"}
+        ended = subprocess.run(command, env=wrong, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+        assert "Error: THRESHER_IN_FLIGHT_MIB is '0'. Set it to" in ended.stderr
         time_out = time.monotonic() + 10
         while list(folders[2].glob("thresher-metrics-*")) and time.monotonic() < time_out:
             time.sleep(0.1)

@@ -17,7 +17,7 @@ from thresher.serving import alive
 from thresher.serving.bundle import Bundle
 from thresher.serving.listening import PortError
 from thresher.serving.rpc.server import start_rpc_server
-from thresher.serving.tls import Tls, chosen_tls
+from thresher.serving.tls import Tls, check_tls, chosen_tls
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,28 @@ def test_what_bentoml_hands_on() -> None:
 def test_what_grpc_cannot_do_is_refused(authority: Authority, more: dict[str, str], says: str) -> None:
     with pytest.raises(PortError, match=says):
         Tls(options(authority, **more)).for_grpc()
+
+
+@pytest.mark.oddity("Service", "a certificate that is missing or is none", "the service says so and ends")
+def test_files_that_are_no_certificate_are_said(authority: Authority, tmp_path: Path) -> None:
+    certificate, key = map(str, authority.sign("server"))
+    check_tls([])
+    check_tls(["--ssl-certfile", certificate, "--ssl-keyfile", key])
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+    for given, says in (
+        (("--ssl-certfile", "/no/where"), "/no/where cannot be read"),
+        (("--ssl-certfile", certificate, "--ssl-keyfile", "/no/where"), "/no/where cannot be read"),
+        (("--ssl-certfile", str(text)), "text.pem: no certificate"),
+        (("--ssl-certfile", certificate), "no certificate with its key"),
+        (("--ssl-certfile", certificate, "--ssl-keyfile", str(text)), "text.pem: no certificate"),
+        (
+            ("--ssl-certfile", certificate, "--ssl-keyfile", key, "--ssl-ca-certs", str(text)),
+            "text.pem: no certificate",
+        ),
+    ):
+        with pytest.raises(PortError, match=says):
+            check_tls(given)
 
 
 def test_grpc_with_tls_and_with_certificates_of_clients(bundle: Bundle, authority: Authority) -> None:

@@ -9,7 +9,7 @@ import sys
 import psutil
 
 HTTP_PORT, GRPC_PORT = "THRESHER_HTTP_PORT", "THRESHER_GRPC_PORT"
-DEFAULT_PORT = 3000
+DEFAULT_PORT, LAST_PORT = 3000, 65535
 BACKLOG = 2048
 
 
@@ -21,14 +21,29 @@ def chosen_port(variable: str, above: int) -> int:
     """Return the port in the environment's ``variable``, or the one so far above BentoML's own; 0 where it is off.
 
     Raises:
-        PortError: the variable holds no port.
+        PortError: the variable holds no port, or there is none so far above.
     """
     given = os.environ.get(variable, "")
     if not given:
-        return bentoml_port() + above
-    if not given.isdecimal() or int(given) > 65535:
+        port = bentoml_port() + above
+        if port > LAST_PORT:
+            raise PortError(f"There is no port {port}. Set {variable} to a free port, or to 0 for none.")
+        return port
+    if not given.isascii() or not given.isdecimal() or len(given) > 5 or int(given) > LAST_PORT:
         raise PortError(f"{variable} is '{given}'. Set it to a port of 1 to 65535, or to 0 for none.")
     return int(given)
+
+
+def chosen_ports() -> tuple[int, int]:
+    """Return the ports of the fast HTTP listener and of gRPC; see `chosen_port`.
+
+    Raises:
+        PortError: a variable holds no port, or both the same one.
+    """
+    http, rpc = chosen_port(HTTP_PORT, 2), chosen_port(GRPC_PORT, 1)
+    if http and http == rpc:  # with SO_REUSEPORT each would get some of the other's connections
+        raise PortError(f"Port {http} cannot be for HTTP and gRPC. Set {HTTP_PORT} or {GRPC_PORT} to another.")
+    return http, rpc
 
 
 def bentoml_address() -> tuple[str, int]:

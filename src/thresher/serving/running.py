@@ -13,8 +13,8 @@ from typing import NoReturn
 from thresher.serving.alive import announce
 from thresher.serving.fast_http import FastListener
 from thresher.serving.front import Front
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_port
-from thresher.serving.logs import log_event
+from thresher.serving.listening import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_ports
+from thresher.serving.logs import log_event, log_warning
 from thresher.serving.memory import give_back
 from thresher.serving.predictor import Predictor
 from thresher.serving.rpc.server import RpcServer, start_rpc_server
@@ -22,6 +22,8 @@ from thresher.serving.tls import chosen_tls
 
 YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
+GRPC_SERVER = "THRESHER_GRPC_SERVER"
+"""A variable that chose between two servers, of which one is gone."""
 CONTAINER = "BENTOML_CONTAINERIZED"
 """The variable that the image sets."""
 SWITCH_SECONDS = 0.0005
@@ -53,7 +55,9 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     """
     host, own_port = bentoml_address()
     tls = chosen_tls()
-    http, rpc = chosen_port(HTTP_PORT, 2), chosen_port(GRPC_PORT, 1)
+    http, rpc = chosen_ports()
+    if os.environ.get(GRPC_SERVER):
+        log_warning(f"{GRPC_SERVER} is no longer read: there is one gRPC server, grpcio's")
     for variable, port in ((HTTP_PORT, http), (GRPC_PORT, rpc)):
         if port:
             check_free(variable, port)

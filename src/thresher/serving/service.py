@@ -23,7 +23,7 @@ from thresher.serving.container import container_image
 from thresher.serving.cores import num_workers, session_threads
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
-from thresher.serving.listening import PortError
+from thresher.serving.listening import GRPC_PORT, HTTP_PORT, PortError, chosen_port
 from thresher.serving.logs import configure_logs, log_event
 from thresher.serving.metrics import own_metrics_folder
 from thresher.serving.openapi import VERSION as OPENAPI_VERSION
@@ -31,6 +31,7 @@ from thresher.serving.openapi import describe_routes
 from thresher.serving.predictor import Predictor
 from thresher.serving.running import Listeners, give_up, listen_beside, settle
 from thresher.serving.shadow import open_shadow
+from thresher.serving.tls import check_tls
 from thresher.serving.tracing import start_tracing, stop_tracing, wants_traces
 from thresher.serving.uvicorn_http import guard_all_servers
 
@@ -60,7 +61,14 @@ bento = bento_folder()
 arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
 champion = bento_champion(bento) if bento else newest_champion(arguments.recipe, arguments.model)
 info = read_info(Path(champion.path))
-workers = num_workers(info.workers, info.threads)
+try:
+    workers = num_workers(info.workers, info.threads)
+    most_bytes = budget_bytes(workers)
+    for variable in (HTTP_PORT, GRPC_PORT):
+        chosen_port(variable, 0)
+except (ValueError, PortError) as error:
+    # BentoML would say that this file cannot be imported, or start worker after worker.
+    raise SystemExit(f"Error: {error}") from None
 app = create_app()
 
 
@@ -79,7 +87,7 @@ class Champion:
 
     def __init__(self) -> None:
         threads = session_threads(info.threads, workers)
-        bundle, budget = read_bundle(Path(self.model.path)), ByteBudget(budget_bytes(workers))
+        bundle, budget = read_bundle(Path(self.model.path)), ByteBudget(most_bytes)
         self.predictor = app.state.predictor = Predictor(bundle, threads=threads, budget=budget)
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
@@ -125,6 +133,10 @@ class FrontedService(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> Front:
         """Return BentoML's app behind the front, whose bounds hold on BentoML's port too."""
+        try:
+            check_tls()
+        except PortError as error:
+            give_up(str(error))
         guard_all_servers()
         FrontedService.front = Front(super().to_asgi(is_main))
         return FrontedService.front

@@ -70,6 +70,33 @@ def chosen_tls(arguments: Sequence[str] | None = None) -> Tls | None:
     return Tls(options) if "certfile" in options else None
 
 
+def check_tls(arguments: Sequence[str] | None = None) -> None:
+    """Check the files of TLS, before uvicorn stumbles over them again and again.
+
+    Raises:
+        PortError: one is missing, or is not what it is said to be.
+    """
+    arguments = sys.argv if arguments is None else arguments
+    tls = chosen_tls(arguments)
+    if tls is None and f"{PREFIX}keyfile" in arguments:
+        raise PortError("--ssl-keyfile without --ssl-certfile. Give both, or none for ports without TLS.")
+    options = tls.options if tls else {}
+    files = [options[name] for name in ("certfile", "keyfile", "ca-certs") if name in options]
+    for path in files:
+        _read(path)
+    try:
+        context, password = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), options.get("keyfile-password", "")
+        if tls:
+            context.load_cert_chain(options["certfile"], options.get("keyfile"), lambda: password)
+        if "ca-certs" in options:
+            context.load_verify_locations(options["ca-certs"])
+    except (ssl.SSLError, OSError, ValueError) as error:
+        said = error.reason if isinstance(error, ssl.SSLError) and error.reason else str(error)
+        given = " and ".join(files)
+        text = f"{given}: no certificate with its key in PEM ({said}). Give --ssl-certfile and --ssl-keyfile."
+        raise PortError(text) from error
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
