@@ -97,5 +97,5 @@ def test_ports_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HTTP_PORT, "0")
     assert chosen_ports() == (0, 0)
     monkeypatch.delenv(HTTP_PORT)
-    with pytest.raises(PortError, match="There is no port 65536. Set THRESHER_HTTP_PORT"):
+    with pytest.raises(PortError, match=r"There is no port 65536\. Set THRESHER_HTTP_PORT"):
         chosen_port(HTTP_PORT, 65536 - 3000)

@@ -79,6 +79,7 @@ def test_files_that_are_no_certificate_are_said(authority: Authority, tmp_path: 
         (("--ssl-certfile", certificate, "--ssl-keyfile", "/no/where"), "/no/where cannot be read"),
         (("--ssl-certfile", str(text)), "text.pem: no certificate"),
         (("--ssl-certfile", certificate), "no certificate with its key"),
+        (("--ssl-keyfile", key), "--ssl-keyfile without --ssl-certfile"),
         (("--ssl-certfile", certificate, "--ssl-keyfile", str(text)), "text.pem: no certificate"),
         (
             ("--ssl-certfile", certificate, "--ssl-keyfile", key, "--ssl-ca-certs", str(text)),
