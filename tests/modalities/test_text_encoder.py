@@ -78,6 +78,8 @@ def test_rare_words_and_a_small_vocabulary() -> None:
     assert fit(vocabulary_size=5).vocabulary_size == 5
     with pytest.raises(DataError, match="min_frequency below 9"):
         fit(min_frequency=9)
+    with pytest.raises(DataError, match=r"frequent enough\. Fix: texts with words"):
+        TextEncoder.fit(Samples(np.array([" ", "  "], dtype=object), np.array([0, 1]), ("a", "b")), TextEncoding())
     with pytest.raises(ValidationError, match="at least 259"):
         TextEncoding(tokenizer="bpe", vocabulary_size=258)
 

@@ -85,10 +85,8 @@ class TextEncoder(Encoder):
 
         tokenizer = train_tokenizer(samples.inputs, config)
         if tokenizer.get_vocab_size() <= NUM_RESERVED:
-            raise DataError(
-                "The training texts hold no word that is frequent enough. "
-                f"Fix: data.encoding.min_frequency below {config.min_frequency}, or texts with words."
-            )
+            rarer = f"data.encoding.min_frequency below {config.min_frequency}, or " * (config.min_frequency > 1)
+            raise DataError(f"The training texts hold no word that is frequent enough. Fix: {rarer}texts with words.")
         return cls(
             tokenizer=tokenizer.to_str(),
             vocabulary_size=tokenizer.get_vocab_size(),
