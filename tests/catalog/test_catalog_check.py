@@ -21,7 +21,7 @@ from thresher.catalog.data import MODALITIES
 from thresher.config_loader import make_loader
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.datasets import raw
-from thresher.errors import RecipeError
+from thresher.errors import RecipeError, ThresherError
 from thresher.modalities.description import describe
 from thresher.modalities.image import ImageEncoding
 from thresher.modalities.samples import Samples
@@ -364,3 +364,9 @@ def test_a_run_says_the_same_before_anything_else_and_shows_no_traceback(folder:
     assert "Traceback" not in done.stderr + done.stdout
     assert "conf/base/catalog.yml:8 cats.train.missing: 'NA' given" in done.stderr
     assert not list(folder.glob("mlflow.db"))
+
+
+def test_broken_credentials_are_told_with_the_rest(folder: Path) -> None:
+    (folder / "conf/local/credentials.yml").write_text("a: [\n")
+    told = [str(one) for one in check_project(make_loader(folder), ["cats"]) if isinstance(one, ThresherError)]
+    assert any("conf/local/credentials.yml:2: expected the node content" in text for text in told)

@@ -65,3 +65,12 @@ def test_other_shapes_and_channels() -> None:
     for channels, inputs in enumerate(series, start=1):
         inputs[:] = [np.zeros((3, channels), np.float32)] * 2 if channels > 1 else [np.zeros((3, 1), np.float32), None]
     assert "Series of train have 1 channels; of test 2" in refusal(classified(series[0][:1]), classified(series[1]))
+
+
+@pytest.mark.oddity(
+    "Splits and contracts", "a reader of the user's own that gives no samples", "an error that names the split"
+)
+def test_a_split_without_samples_is_refused() -> None:
+    nothing = ROWS.take(np.array([], dtype=np.int64))
+    assert "The test data holds no samples. Fix: " in refusal(ROWS, nothing)
+    assert "The train data holds no samples. Fix: " in refusal(nothing, ROWS)

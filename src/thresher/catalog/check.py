@@ -85,6 +85,8 @@ def _conf_problems(loader: RecipeConfigLoader) -> list[ThresherError]:
     except ThresherError as error:
         problems.append(error)
     conf, pipelines = Path(loader.conf_source), loader.project / FOLDER
+    if secret := loader.files("credentials").problems:
+        problems.append(BrokenConfError(secret))
     for name in ("logging.yml", "logging.yaml"):  # Kedro itself reads it, before anything here is asked
         if (conf / name).is_file() and (broken := read_places(conf / name, f"{conf.name}/{name}").problems):
             problems.append(BrokenConfError(broken))

@@ -25,6 +25,8 @@ def find_notes(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> tuple[st
         num_test = _count(recipe, plan, catalog)
     except (DatasetError, ThresherError, OSError):
         return ()
+    if not num_test:  # which the run refuses
+        return ()
     return tuple(find_unprovable(recipe.selection, recipe.task, num_test, len(recipe.candidates)))
 
 

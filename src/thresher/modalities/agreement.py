@@ -19,8 +19,12 @@ MANY_CATEGORIES, NEARLY_ALL = 50, 0.8
 def require_agreement(train: Samples, test: Samples) -> None:
     """Raise a DataError where ``test`` has another task, other classes, columns, shapes or channels than ``train``.
 
-    A column of text of ``train`` whose values are nearly all distinct, and one without any value, is refused as well.
+    A column of text of ``train`` whose values are nearly all distinct, and one without any value, is refused as well,
+    and so is a split without samples.
     """
+    for split, samples in (("train", train), ("test", test)):
+        if not len(samples):
+            raise DataError(f"The {split} data holds no samples. Fix: name another catalog entry, or mend its reader.")
     problems = [*_labels(train, test), *_inputs(train, test), *_groups(train, test)]
     if problems:
         raise DataError(f"The test data is not like the training data. {tell_some(problems, 'differences')}")
