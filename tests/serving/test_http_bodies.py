@@ -271,7 +271,19 @@ def test_bodies_beyond_the_budget_are_told_to_come_again(live: LiveService) -> N
         with connect(live) as connection:
             connection.sendall(never)
             assert read_replies(connection, 1)[0][0] == 413
+        with connect(live) as connection:
+            connection.sendall(chunked(INFER, document(INFER, 2**22), 50_000))
+            assert read_replies(connection, 1)[0][0] == 503  # as long as nobody can tell that it is too large
         assert live.client.post("/predict", content=document("/predict", 900), headers=JSON).status_code == 200
+        for holder in holders:
+            holder.close()
+        wait_until(lambda: budget.used == 0)
+        with connect(live) as connection:
+            connection.sendall(chunked(INFER, document(INFER, 2**22), 50_000))
+            assert read_replies(connection, 1)[0][0] == 413
+        packed = gzip.compress(document("/predict", 2**22))
+        answer = live.client.post("/predict", content=packed, headers={**JSON, "Content-Encoding": "gzip"})
+        assert (answer.status_code, "Send less at a time" in answer.text) == (413, True)
     finally:
         for holder in holders:
             holder.close()

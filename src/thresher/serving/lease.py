@@ -31,7 +31,9 @@ class Lease:
         """
         with self._lock:
             if not self._is_over and self._budget is not None:
-                self._budget.take(num_bytes)
+                if not self._budget.reserve(num_bytes):
+                    # A body that comes in pieces may be too large as a whole, when no later try would fit either.
+                    raise self._budget.refusal(self.num_bytes + num_bytes)
                 self.num_bytes += num_bytes
 
     def close(self) -> None:
