@@ -192,6 +192,17 @@ def test_wrong_form_is_explained(call: Caller) -> None:
     assert (empty.status_code, "No file" in empty.text) == (400, True)
 
 
+@pytest.mark.oddity("Service", "a form of two files that breaks off in the second", "400, not one answer")
+def test_a_form_that_breaks_off_is_refused(call: Caller) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + file_of(IMAGES[0])
+    kind = "multipart/form-data; boundary=x"
+    whole = part + b"\r\n" + part + b"\r\n--x--"
+    assert len(call.post(whole, kind).json()["predictions"]) == 2
+    for missing in (1, 2, 3, 7, 20):
+        response = call.post(whole[:-missing], kind)
+        assert (response.status_code, "without its last boundary" in response.text) == (400, True), response.text
+
+
 def test_large_body_is_refused_declared_or_not(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     num_read = 0
 

@@ -21,6 +21,17 @@ MAX_REQUEST_BYTES = 256 * 2**20
 """Of one request's encoded samples: a small body can hold very many short ones, which are padded to the longest."""
 
 
+class _Form(MultiPartParser):
+    """Starlette's parser, which also says whether the form came to its end."""
+
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Note the last boundary."""
+        self.is_whole = True
+        super().on_end()
+
+
 def content_types(encoder: Encoder) -> tuple[str, ...]:
     """Return the content types that a request may have."""
     return (JSON, *encoder.file_types, MULTIPART) if encoder.file_types else (JSON,)
@@ -84,8 +95,9 @@ async def read_form(headers: Headers, body: bytes, encoder: Encoder) -> list[tup
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
 
+    parser = _Form(headers, whole(), max_fields=16)
     try:
-        form = await MultiPartParser(headers, whole(), max_fields=16).parse()
+        form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(400, f"Malformed form: {error.message}") from error
     except Exception as error:  # the parser lets through whatever a damaged part header makes it stumble on
@@ -99,6 +111,8 @@ async def read_form(headers: Headers, body: bytes, encoder: Encoder) -> list[tup
     for name, part in form.multi_items():
         if isinstance(part, str):
             raise HTTPException(400, f"Field '{name[:100]}' is text. {hint}")
+    if not parser.is_whole:  # of a form that broke off the parser leaves out the last part
+        raise HTTPException(400, f"The form ends without its last boundary. {hint}")
     if not files:
         raise HTTPException(400, f"No file in the form. {hint}")
     return files
