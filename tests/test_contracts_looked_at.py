@@ -383,6 +383,12 @@ def test_a_number_in_other_words_is_said_and_a_good_feature_is_not() -> None:
     assert warnings({**NOISE, "near": value + RANDOM.normal(0, 1, 300)}, value, ()) == []
 
 
+@pytest.mark.parametrize(("later", "said"), [(5.0, 1), (7.0, 0)])
+def test_a_column_with_one_value_in_train_and_others_in_test_is_said(later: float, said: int) -> None:
+    found = warnings({**NOISE, "c": np.r_[np.full(200, 7.0), np.full(99, later), 7.0]}, LABELS)
+    assert len(found) == said and all("Column 'c' has one value in train and others in test" in each for each in found)
+
+
 @pytest.mark.oddity(
     "Splits and contracts",
     "test texts that differ from training texts in case, blanks or Unicode form alone",

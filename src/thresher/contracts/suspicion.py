@@ -81,6 +81,11 @@ def _labels_that_differ(table: pd.DataFrame) -> Iterable[str]:
 def _column(train: pd.DataFrame, test: pd.DataFrame, name: str) -> Iterable[str]:
     if len(train) < MIN_ROWS:
         return
+    if train[name].nunique(dropna=False) == 1 and test[name].nunique(dropna=False) > 1:
+        yield (
+            f"Column '{name}' has one value in {TRAIN} and others in test: nothing can be learned of it, and it has no "
+            f"part in any answer. Fix: 'drop: [{name}]' in the catalog, or a {TRAIN} split that has its other values."
+        )
     counted = _counts_rows(train[name])
     if counted:
         yield (

@@ -54,6 +54,9 @@ class NumericColumn(Config):
     median: float
     has_missing: bool
     """Whether the training split lacks values here; there is a flag for it then."""
+    is_constant: bool = False
+    """Whether training has one value alone here. Nothing can be learned of it, and the weights behind it stay as they
+    were drawn, so that any value of a request counts as that one."""
     unit: str = ""
     """What the numbers are, such as days since 1970-01-01 UTC; empty where that is not known. Where they are days, a
     request may say dates of ISO 8601 as well."""
@@ -85,7 +88,7 @@ class NumericColumn(Config):
 
     def encode_one(self, value: float | str | None) -> float:
         """Return one value of a request, in which there is no problem, as `encode` does."""
-        return 0.0 if value is None else (float(self._in_days(value)) - self.mean) / self.std
+        return 0.0 if value is None or self.is_constant else (float(self._in_days(value)) - self.mean) / self.std
 
     def _in_days(self, value: Any) -> Any:
         """Return a date as a number where this column is of days; any other value as it is."""
@@ -97,7 +100,7 @@ class NumericColumn(Config):
             return value
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Return float64 [N] standardized, 0 where missing."""
+        """Return float64 [N] standardized, 0 where missing, and everywhere in a column that is constant."""
         values = empty_as(values, np.dtype(np.float64))
         if values.dtype != np.float64:
             raise UnencodableError(0, f"Column {self.name} holds text. Expected numbers, as in training.")
@@ -107,7 +110,7 @@ class NumericColumn(Config):
         if wrong.any():
             index = int(wrong.argmax())
             raise UnencodableError(index, f"{self.name}: {values[index]} is not finite or too large.")
-        return np.where(np.isnan(values), 0.0, standardized)
+        return np.where(np.isnan(values) | self.is_constant, 0.0, standardized)
 
 
 class CategoricalColumn(Config):
@@ -194,6 +197,7 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
         std=std,
         median=float(np.median(given)),
         has_missing=bool(missing.any()),
+        is_constant=bool((given == given[0]).all()),
         unit=unit,
     )
 
