@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from tiny_bento import free_ports
 
 from thresher.serving.listening import (
     GRPC_PORT,
@@ -15,6 +16,7 @@ from thresher.serving.listening import (
     PortError,
     bentoml_address,
     check_free,
+    check_own_port,
     chosen_port,
     chosen_ports,
     listen,
@@ -99,3 +101,20 @@ def test_ports_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(HTTP_PORT)
     with pytest.raises(PortError, match=r"There is no port 65536\. Set THRESHER_HTTP_PORT"):
         chosen_port(HTTP_PORT, 65536 - 3000)
+
+
+@pytest.mark.oddity("Service", "bentoml serve on a port that is taken", "a sentence with the process, no traceback")
+def test_the_port_of_bentoml_is_taken(strangers_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (free,) = free_ports(1)
+    for given in (["--port", str(strangers_port)], [f"--port={strangers_port}"], ["-p", str(strangers_port)]):
+        with pytest.raises(PortError, match=f"Port {strangers_port} is taken by process .*--port NUMBER"):
+            check_own_port(["bentoml", "serve", "digits", *given])
+        check_own_port(["bentoml", "build", *given])
+        check_own_port(["worker", *given])
+    with pytest.raises(PortError, match="There is no port 70000"):
+        check_own_port(["bentoml", "serve", "digits", "--port", "70000"])
+    check_own_port(["bentoml", "serve", "digits", "--port", str(free), "--host", "::1"])
+    monkeypatch.setenv("BENTOML_PORT", str(strangers_port))
+    check_own_port(["bentoml", "serve", "digits", "--port", str(free)])
+    with pytest.raises(PortError, match="is taken"):
+        check_own_port(["bentoml", "serve", "digits"])

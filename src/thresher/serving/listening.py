@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
+from errno import EADDRINUSE
+from itertools import pairwise
 
 import psutil
 
@@ -60,6 +63,32 @@ def bentoml_address() -> tuple[str, int]:
 def bentoml_port() -> int:
     """Return the port that BentoML listens on."""
     return bentoml_address()[1]
+
+
+def check_own_port(arguments: Sequence[str] | None = None) -> None:
+    """Check that the port which `bentoml serve` is to open is free; BentoML would end with a traceback of its own.
+
+    Raises:
+        PortError: another process listens on it.
+    """
+    arguments = sys.argv if arguments is None else arguments
+    if arguments[1:2] != ["serve"]:
+        return
+    port, host = os.environ.get("BENTOML_PORT", ""), os.environ.get("BENTOML_HOST", "")
+    for option, value in pairwise([part for argument in arguments for part in argument.split("=", 1)]):
+        port = value if option in ("--port", "-p") else port
+        host = value if option == "--host" else host
+    number = int(port) if port.isdecimal() and len(port) <= 5 else DEFAULT_PORT
+    if number > LAST_PORT:
+        raise PortError(f"There is no port {number}. Serve on another: --port NUMBER.")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host or "0.0.0.0", number))
+        except OSError as error:
+            if error.errno == EADDRINUSE:
+                who = "".join(f" by process {process}" for process in sorted(_listeners(number))[:1])
+                raise PortError(f"Port {number} is taken{who}. Serve on another: --port NUMBER.") from error
 
 
 def check_free(variable: str, port: int) -> None:

@@ -23,7 +23,7 @@ from thresher.serving.container import container_image
 from thresher.serving.cores import num_workers, session_threads
 from thresher.serving.front import Front
 from thresher.serving.hot import HotRoutes
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT, PortError, chosen_port
+from thresher.serving.listening import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
 from thresher.serving.logs import configure_logs, log_event
 from thresher.serving.metrics import own_metrics_folder
 from thresher.serving.openapi import VERSION as OPENAPI_VERSION
@@ -66,6 +66,7 @@ try:
     most_bytes = budget_bytes(workers)
     for variable in (HTTP_PORT, GRPC_PORT):
         chosen_port(variable, 0)
+    check_own_port()
 except (ValueError, PortError) as error:
     # BentoML would say that this file cannot be imported, or start worker after worker.
     raise SystemExit(f"Error: {error}") from None
