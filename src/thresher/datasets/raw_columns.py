@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from thresher.datasets.frame.values import (
     is_temporal,
     is_textual,
 )
+from thresher.datasets.notices import warn
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.raw_labels import looks_missing
 from thresher.errors import DataError, tell_some
@@ -84,9 +84,7 @@ def choose_columns(frame: Frame, label: str, drop: Sequence[str], declared: Sequ
     index = [name for name in frame.index if name not in (label, *drop, *declared)]
     if index:
         told = f"{', '.join(map(repr, index))} is the index of the DataFrame that was written, and no feature"
-        logging.getLogger(__name__).warning(
-            "%s: %s. To use it, name it under 'numeric' or 'categorical'.", frame.source, told
-        )
+        warn(frame.source, f"{told}. To use it, name it under 'numeric' or 'categorical'.")
     used = [name for name in frame.columns if name not in (label, *drop, *index)]
     if not used:
         raise DataError(f"{frame.source}: no columns besides the label. Fix: drop fewer.")
@@ -173,7 +171,7 @@ class _Reading:
         form = format_in(counts, types.numbers)
         if form != types.numbers:
             told = f"column '{name}' is written as programs write numbers, and not as the catalog says"
-            logging.getLogger(__name__).warning("%s: %s: it is read so.", self._frame.source, told)
+            warn(self._frame.source, f"{told}: it is read so.")
         written = {text: form.read(text) for text in counts}
         wrong = {text for text, number in written.items() if number is None}
         num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
@@ -198,7 +196,7 @@ class _Reading:
         if zeros is not None:
             told = f"column '{name}' is read as numbers: '{zeros}' loses its zeros"
             fix = f"If these are codes, say 'categorical: [{name}]'; else 'numeric: [{name}]'"
-            logging.getLogger(__name__).warning("%s: %s. %s, in the catalog.", self._frame.source, told, fix)
+            warn(self._frame.source, f"{told}. {fix}, in the catalog.")
         if not all(THOUSANDS.match(text) for text in first if "." in text):
             return
         given = [text for text in column.to_pylist() if text]

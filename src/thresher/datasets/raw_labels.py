@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from thresher.datasets.frame.look_alikes import say_formats
 from thresher.datasets.frame.numbers import PLAIN, NumberFormat, format_in, suggest_format
 from thresher.datasets.frame.values import NOTHING, Missing, as_float64, as_texts, changes, decode, is_numeric
+from thresher.datasets.notices import warn
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.reader_options import Codes, ReaderOptions, RefusedError, Says
 from thresher.errors import DataError, nearest
@@ -207,7 +207,7 @@ def _warn_of_spellings(found: Set[str], source: object) -> None:
         if other != text:
             told = f"labels '{other[:60]}' and '{text[:60]}' differ in case, blanks or Unicode form alone"
             fix = "If they are one class, map both to one name under 'class_names'"
-            logging.getLogger(__name__).warning("%s: %s, and are two classes. %s.", source, told, fix)
+            warn(source, f"{told}, and are two classes. {fix}.")
             return
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.names import check_names
 from thresher.datasets.frame.numbers import PLAIN
 from thresher.datasets.frame.records import Records, find_records
+from thresher.datasets.notices import warn
 from thresher.datasets.raw_base import Mistakes
 from thresher.errors import DataError
 
@@ -205,7 +205,7 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     hint = other_delimiter(line, str(form.delimiter))
     if form.names is not None and len(header) == len(names) and any(map(PLAIN.read, header)):
         told = f"the first line, '{line[:100]}', is taken for names, in place of which 'columns' stand"
-        logging.getLogger(__name__).warning("%s: %s. If it is a row, say 'header: false'.", path, told)
+        warn(path, f"{told}. If it is a row, say 'header: false'.")
     excel = SEP.fullmatch(line)
     if excel:
         told = f"'delimiter: \"{excel[1]}\"' and 'skip_lines_starting_with: sep='"
