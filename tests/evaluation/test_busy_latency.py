@@ -71,6 +71,11 @@ def test_on_an_idle_machine_the_clock_on_the_wall_counts() -> None:
     assert (result.waited, result.margin, result.unmeasured, result.is_busy) == (0, RESOLUTION, "", False)
 
 
+@pytest.mark.oddity(
+    "Verdict",
+    "a machine that is busy with other work while models are timed",
+    "processor time counts, bounds are wider; or the latency could not be measured, and no requirement on it holds",
+)
 def test_long_calls_that_are_interrupted_do_not_make_the_short_ones_fast() -> None:
     result = measure(takes(1), takes(6, waits_ms=9, interrupted=1))
     speedup = result.speedup(0.95)
