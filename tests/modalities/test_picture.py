@@ -298,6 +298,15 @@ def test_files_in_a_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
         ImageFolder(path=str(tmp_path)).load()
 
 
+def test_what_file_managers_leave_in_a_folder_is_no_picture(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(file(Image.fromarray(PIXELS)))
+        for left in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            (tmp_path / name / left).write_bytes(b"left")
+    assert len(ImageFolder(path=str(tmp_path)).load()) == 2
+
+
 def test_links_are_followed_and_dead_ones_named(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.png").write_bytes(file(Image.fromarray(PIXELS)))
     for name in ("cat", "dog"):

@@ -22,7 +22,8 @@ def read_image_folder(
 ) -> Samples:
     """Return the PNG and JPEG files below ``path``; classes are its folders, in the order of their names.
 
-    Hidden files and folders (``.name``) are skipped. Samples are in the order of class and file name.
+    Hidden files and folders (``.name``, and Thumbs.db and desktop.ini of Windows) are skipped. Samples are in the order
+    of class and file name.
 
     Args:
         size: height and width to resize every image to; None demands one size of all.
@@ -59,5 +60,11 @@ def _list_files(path: Path) -> dict[str, list[Path]]:
     return files
 
 
+OF_FILE_MANAGERS = {"thumbs.db", "desktop.ini"}
+"""What Windows leaves in a folder that somebody has looked at, and does not show."""
+
+
 def _visible(folder: Path) -> list[Path]:
-    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    """Return what people see in ``folder``, by name."""
+    shown = (path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in OF_FILE_MANAGERS)
+    return sorted(shown, key=lambda path: path.name)
