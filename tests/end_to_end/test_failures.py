@@ -163,7 +163,6 @@ def test_mistake_on_the_command_line(project: Project, arguments: tuple[str, ...
 
 def test_unreachable_server_is_named(project: Project) -> None:
     address = "http://127.0.0.1:1"
-    done = project.run(MLFLOW_TRACKING_URI=address, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0").failed()
-    assert f"MLflow at {address}: " in done.text
-    assert "Start the server, or unset MLFLOW_TRACKING_URI" in done.text
+    done = project.run(MLFLOW_TRACKING_URI=address).failed()
+    assert f"MLflow at {address}: it does not answer: nothing listens there. Start the server, or name" in done.text
     assert done.nodes == []
