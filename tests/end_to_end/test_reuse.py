@@ -29,8 +29,8 @@ JUDGED = ["judge_candidates", "draw_verdict", *TOLD]
 VERDICT = ["compare_baseline", *JUDGED]
 # The winner is the champion itself, which stays with the Bento that it has.
 PACKAGE = ["challenge_champion", "crown_champion"]
-RETRAINED = ["train_float", "float.check_exported"]
-"""The same weights come out, but not the same seconds in the history, with which the file is compared."""
+COMPARED = "float.check_exported"
+"""The same weights come out of a training, and the same seconds in its history where its checkpoint is there."""
 
 
 def changed(*keys: Any, to: Any) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def changed_back(project: Project, seed: Done) -> Done:
 
 
 def test_changed_back_the_same_network_comes_out_and_what_follows_is_taken(changed_back: Done) -> None:
-    changed_back.ran(*SPLIT, "choose_execution", *RETRAINED, *TOLD, *CARRIED)
+    changed_back.ran(*SPLIT, "choose_execution", "train_float", *TOLD, *CARRIED, perhaps=COMPARED)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def crashed(project: Project, damaged: tuple[Done, bool]) -> Done:
 
 
 def test_a_crash_between_an_output_and_its_record_costs_a_run_of_the_node(crashed: Done) -> None:
-    crashed.ran(*RETRAINED, "float.predict_test", "int8.quantize_onnx", "half.compress_network")
+    crashed.ran("train_float", "float.predict_test", "int8.quantize_onnx", "half.compress_network", perhaps=COMPARED)
     reasons = {node: why for why, nodes in crashed.planned("run").items() for node in nodes}
     assert reasons["train_float"].startswith("output float.network altered")
     assert reasons["float.predict_test"] == reasons["int8.quantize_onnx"] == "not run before"
