@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from thresher.errors import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Config(BaseModel):

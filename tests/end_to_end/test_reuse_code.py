@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 SELECTION = ("--to-nodes", "draw_verdict,write_model_card,write_report")
 PREDICTIONS = ["float.predict_test", "half.predict_test", "int8.predict_test"]
 PRUNING = ["float.measure_sensitivity", "half.compress_network"]
-CALL = "    _check_names(network, config, first, data)\n"
+CALL = "    first = prunable_groups(smaller)\n"
 SIGN_OF_LIFE = "the copy prunes"
 
 
@@ -45,9 +45,9 @@ def edit(file: Path, *changes: tuple[str, str]) -> None:
 def commented(project: Project, package: Path) -> Done:
     edit(
         package / "compression" / "prune_channels.py",
-        ('"""Return a smaller copy of', '"""Return a much smaller copy of'),
-        (CALL, "    # A comment.\n\n    _check_names(network, config,first, data)  # another\n"),
-        ("def prune_channels(network: Network,", 'def prune_channels(\n    network: "Network",'),
+        ('"""Return a smaller copy of ``network``;', '"""Return a much smaller copy of ``network``;'),
+        (CALL, "    # A comment.\n\n    first = prunable_groups( smaller)  # another\n"),
+        ("def remove_channels(network: Network,", 'def remove_channels(\n    network: "Network",'),
     )
     return project.run(*SELECTION).succeeded()
 
@@ -66,7 +66,7 @@ def changed_function(project: Project, package: Path, commented: Done) -> Done:
 def test_a_changed_function_runs_the_node_that_reaches_it(changed_function: Done) -> None:
     """It gives the same network, so that nothing after it runs."""
     changed_function.ran(*PRUNING)
-    assert changed_function.planned("run") == {"prune_channels changed": PRUNING}
+    assert changed_function.planned("run") == {"remove_channels changed": PRUNING}
     assert SIGN_OF_LIFE in changed_function.text
 
 

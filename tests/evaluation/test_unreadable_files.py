@@ -9,6 +9,7 @@ import numpy as np
 from accounts import REASON, make_account
 
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.table import markdown_text
 from thresher.failed import Failed
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.select.nodes import write_model_card, write_report
@@ -34,6 +35,6 @@ def test_card_and_report_are_written_beside_a_file_that_is_none(
     samples = EncodedSamples(np.zeros((2, 1, 8, 8), np.uint8), labels, ("zero", "one"))
     outputs = {f"{name}.predictions": np.eye(2, dtype=np.float32) for name in account.evaluations}
     page = write_report(*told, account.training, account.measurement, samples, **results | outputs)
-    assert REASON.replace("|", r"\|") in card
+    assert markdown_text(REASON).replace("|", "\\|") in card
     assert "half (wins)" in card
     assert "leaves &lt;conv1&gt; without channels" in page
