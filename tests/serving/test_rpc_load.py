@@ -39,14 +39,23 @@ def expected(running: Running) -> np.ndarray:
 
 def request(number: int, length: int = 0) -> bytes:
     """Return the request for image ``number``, whose id it is; of just ``length`` bytes where that is given."""
-    message = raw_request(IMAGES[number : number + 1], id=str(number))
-    missing = length - message.ByteSize()
-    while missing > 0:  # the lengths of the filler, and of what holds it, are varints
-        message.parameters["filler"].string_param = "x" * missing
-        missing -= max(1, message.ByteSize() - length) if message.ByteSize() > length else 0
-        if message.ByteSize() == length:
-            break
-    return message.SerializeToString()
+    content = raw_request(IMAGES[number : number + 1], id=str(number)).SerializeToString()
+    return content + (filler(length - len(content)) if length else b"")
+
+
+def filler(length: int) -> bytes:
+    """Return ``length`` bytes of a field that the message does not have, which protobuf passes over."""
+    for tag in (b"\x7a", b"\xc2\x3e"):  # fields 15 and 1000, with lengths that are varints
+        for size in range(length - 8, length):
+            begin = tag + varint(size)
+            if len(begin) + size == length:
+                return begin + b"x" * size
+    raise AssertionError(length)
+
+
+def varint(number: int) -> bytes:
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
 
 
 def is_own(content: bytes, number: int, expected: np.ndarray) -> bool:
