@@ -109,14 +109,14 @@ class Done:
         """Assert that ``nodes`` ran, each once and no other, and that this is within what the plan said.
 
         Args:
-            perhaps: a node that runs if others took another time than before.
+            perhaps: a node that runs if others took another time than before, which no plan foresees.
         """
         assert sorted(set(self.nodes) - {perhaps}) == sorted(nodes), self.text
         assert len(set(self.nodes)) == len(self.nodes), self.text
         if self.planned_nodes("run") == {EVERY_NODE}:
             assert f"{len(nodes)} of {len(nodes)} nodes run" in self.text
         else:
-            assert self.planned_nodes("run") <= set(self.nodes) <= self.planned_nodes("run", "maybe"), self.text
+            assert self.planned_nodes("run") <= set(nodes) <= self.planned_nodes("run", "maybe"), self.text
         return self
 
     def ran_nothing(self) -> Done:
