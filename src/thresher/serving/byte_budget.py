@@ -3,7 +3,6 @@ not take the memory of all others."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import psutil
 from starlette.exceptions import HTTPException
 
 from thresher.serving.batcher import OverloadedError
-from thresher.serving.cores import CGROUP
+from thresher.serving.cores import CGROUP, read_count
 
 IN_FLIGHT = "THRESHER_IN_FLIGHT_MIB"
 """The variable that sets the budget of each worker process, in MiB."""
@@ -98,11 +97,8 @@ def budget_bytes(workers: int = 1, cgroup: Path = CGROUP, own_group: Path = OWN_
     Raises:
         ValueError: the variable holds something else than a number of MiB.
     """
-    given = os.environ.get(IN_FLIGHT, "")
-    if given:
-        if not given.isdecimal() or not int(given):
-            raise ValueError(f"{IN_FLIGHT} is '{given}'. Set it to a whole number of MiB, 1 or more, or unset it.")
-        return int(given) * MIB
+    if given := read_count(IN_FLIGHT, "MiB"):
+        return given * MIB
     return max(LEAST_BYTES, min(MAX_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
 
 

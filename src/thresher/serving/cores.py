@@ -29,12 +29,19 @@ def num_workers(asked: int | None, threads: int) -> int:
     Raises:
         ValueError: the variable holds something else than a number of workers.
     """
-    given = os.environ.get(WORKERS, "")
-    if given:
-        if not given.isdecimal() or not int(given):
-            raise ValueError(f"{WORKERS} is '{given}'. Set it to a whole number of workers, 1 or more, or unset it.")
-        return int(given)
-    return asked or max(1, min(MOST_WORKERS, available_cores() // threads))
+    return read_count(WORKERS, "workers") or asked or max(1, min(MOST_WORKERS, available_cores() // threads))
+
+
+def read_count(variable: str, unit: str) -> int | None:
+    """Return the whole number of ``unit`` that an environment variable holds; None where it is not set.
+
+    Raises:
+        ValueError: it holds something else, or less than 1.
+    """
+    given = os.environ.get(variable, "")
+    if given and (not given.isdecimal() or not int(given)):
+        raise ValueError(f"{variable} is '{given}'. Set it to a whole number of {unit}, 1 or more, or unset it.")
+    return int(given) if given else None
 
 
 def session_threads(measured: int, workers: int) -> int:
