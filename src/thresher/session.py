@@ -11,12 +11,12 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner
 
+from thresher.caching.plan import Plan
 from thresher.catalog.check import require_sound_data
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import ThresherError
 from thresher.hooks.reuse import ReuseHooks
 from thresher.hooks.specs import ReuseSpecs
-from thresher.reuse.plan import Plan
 
 DEFAULT = "__default__"
 """How Kedro calls what a run without a name runs."""

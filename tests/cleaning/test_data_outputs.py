@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from kedro.io import DataCatalog
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import CatalogContents
+from thresher.caching.records import Dependencies, Ledger, Record
 from thresher.cleaning.data_folder import DataFolder
 from thresher.cleaning.items import Item
 from thresher.cleaning.outputs import find_outputs
 from thresher.cleaning.tracked import Tracked
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import CatalogContents
-from thresher.reuse.ledger import Dependencies, Ledger, Record
 
 NO_DEPENDENCIES = Dependencies(code={}, parameters={}, versions={}, machine={}, raw={})
 MADE = "2026-11-01T12:00:00+00:00"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from thresher.caching.records import Dependencies, Record
 from thresher.cleaning.lineage import Crowning, find_lineage
-from thresher.reuse.ledger import Dependencies, Record
 
 CHAMPION = "small.champion"
 NO_DEPENDENCIES = Dependencies(code={}, parameters={}, versions={}, machine={}, raw={})

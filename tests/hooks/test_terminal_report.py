@@ -14,6 +14,8 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 
+from thresher.caching.plan import Action, Plan, Planned
+from thresher.caching.records import Dependencies, Record
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.cost import Cost
@@ -26,8 +28,6 @@ from thresher.evaluation.verdict import Judged, Verdict
 from thresher.hooks import report
 from thresher.hooks.console import console
 from thresher.pipelines.stage import TIMED
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.plan import Action, Plan, Planned
 from thresher.training.history import Epoch, TrainingHistory
 
 REASONS = {

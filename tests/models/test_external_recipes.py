@@ -10,6 +10,8 @@ import pytest
 from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import fingerprint
 from thresher.datasets.model_file import ModelFileDataset
 from thresher.errors import DataError, RecipeError
 from thresher.models import ModelChoice
@@ -18,8 +20,6 @@ from thresher.models.resnet import Resnet
 from thresher.pipelines.build import build_pipeline
 from thresher.recipe import Recipe, dump
 from thresher.recipe.reading import RecipeSource, check_recipe
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import fingerprint
 
 ONNX = {"kind": "onnx", "path": "models/digits.onnx"}
 CHECKPOINT = {"kind": "checkpoint", "architecture": "resnet", "depth": 56, "path": "models/weights.safetensors"}

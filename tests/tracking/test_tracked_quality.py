@@ -23,9 +23,9 @@ from thresher.evaluation.verdict import judge
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.progress import TrainingStep
 from thresher.tracking import entries, logs, models, results
+from thresher.tracking.reused import link_runs
 from thresher.tracking.run import end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings
-from thresher.tracking.taken import link_runs
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from kedro.io import CatalogProtocol
 
+from thresher.caching.records import STATE_FOLDER
 from thresher.cleaning.items import files_at
 from thresher.recipe import is_valid_name
-from thresher.reuse.ledger import STATE_FOLDER
 
 STAGES = "0[2-8]_*"
 """Folders in data/ that runs write to; 01_raw is not one of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from thresher.reuse.ledger import Record
+from thresher.caching.records import Record
 
 
 @dataclass(frozen=True)

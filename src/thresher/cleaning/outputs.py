@@ -9,13 +9,13 @@ from pathlib import Path
 
 from kedro.io import DatasetError
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import CatalogContents
+from thresher.caching.records import STATE_FOLDER, Ledger, Record
 from thresher.cleaning.data_folder import DataFolder
 from thresher.cleaning.items import SHORT_ID, CleaningError, Item, Kind, delete, size_of
 from thresher.cleaning.lineage import Crowning, find_lineage
 from thresher.cleaning.tracked import Tracked, saying_mlflow_trouble
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import CatalogContents
-from thresher.reuse.ledger import STATE_FOLDER, Ledger, Record
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.caching.records import STATE_FOLDER
 from thresher.cleaning.bentos import find_bentos
 from thresher.cleaning.data_folder import DataFolder
 from thresher.cleaning.items import CleaningError, Item
@@ -19,8 +21,6 @@ from thresher.cleaning.runs import find_runs
 from thresher.cleaning.tracked import read_tracked, tracked_recipes
 from thresher.errors import nearest
 from thresher.recipe.reading import find_recipe_files
-from thresher.reuse.ledger import STATE_FOLDER
-from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.tracking.server import require_server
 from thresher.tracking.store import is_whole, mend_store
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kedro.io import CatalogProtocol, DatasetError
 
+from thresher.caching.plan import Action, Plan
 from thresher.errors import ThresherError
 from thresher.evaluation.provable import find_unprovable
 from thresher.recipe import Recipe
-from thresher.reuse.plan import Action, Plan
 
 COUNT = "fingerprint_data"
 """The node that counts the samples."""

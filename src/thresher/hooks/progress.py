@@ -11,12 +11,12 @@ from kedro.pipeline.node import Node
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from thresher import progress
+from thresher.caching.plan import Plan
 from thresher.failed import Failed
 from thresher.hooks.console import console
 from thresher.hooks.failures import Failures
 from thresher.hooks.recipe import recipe_of
 from thresher.hooks.report import print_plan, print_result, summarize
-from thresher.reuse.plan import Plan
 
 SECONDS_A_LINE = 5
 

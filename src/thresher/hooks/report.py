@@ -15,10 +15,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from thresher.caching.format_plan import plan_groups, plan_title
+from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
 from thresher.hooks.console import console
-from thresher.reuse.plan import Plan
-from thresher.reuse.words import plan_groups, plan_title
 from thresher.tracking.run import TRACKING_URI, models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}

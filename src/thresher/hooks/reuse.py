@@ -18,14 +18,14 @@ from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
 from thresher import progress
+from thresher.caching.incremental_run import ReuseRun
+from thresher.caching.lock import RecipeLock, store_lock
+from thresher.caching.plan import Plan
+from thresher.caching.recording_node import Recorded
 from thresher.config_loader import RecipeConfigLoader, active_loader
 from thresher.hooks.bounds import find_notes
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
-from thresher.reuse.lock import RecipeLock, store_lock
-from thresher.reuse.plan import Plan
-from thresher.reuse.recorded import Recorded
-from thresher.reuse.run import ReuseRun
 from thresher.tracking.patience import waiting_folders
 from thresher.tracking.server import require_server
 from thresher.tracking.store import make_store, mend_store

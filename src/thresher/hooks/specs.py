@@ -9,8 +9,8 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
 if TYPE_CHECKING:
-    from thresher.reuse.ledger import Record
-    from thresher.reuse.plan import Plan
+    from thresher.caching.plan import Plan
+    from thresher.caching.records import Record
 
 
 class ReuseSpecs:

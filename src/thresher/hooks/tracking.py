@@ -14,11 +14,11 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher import progress
+from thresher.caching.format_plan import plan_text
+from thresher.caching.plan import Plan
+from thresher.caching.records import STATE_FOLDER, Record
 from thresher.hooks.recipe import recipe_of
 from thresher.models import FLOAT
-from thresher.reuse.ledger import STATE_FOLDER, Record
-from thresher.reuse.plan import Plan
-from thresher.reuse.words import plan_text
 from thresher.tracking import run
 from thresher.tracking.parameters import flatten
 from thresher.tracking.patience import SPOOL, be_patient
@@ -85,7 +85,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
-        from thresher.tracking import taken
+        from thresher.tracking import reused as taken
 
         self._taken.setdefault((record.experiment_id, record.run_id), []).append(node.name)
         taken.log_taken(node.outputs, catalog)
@@ -103,7 +103,7 @@ class TrackingHooks:
         run.end_run("FINISHED")
 
     def _finish(self) -> None:
-        from thresher.tracking.taken import link_runs
+        from thresher.tracking.reused import link_runs
 
         for unsubscribe in self._subscriptions:
             unsubscribe()

@@ -10,11 +10,11 @@ from pathlib import Path
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import RecipeError
 from thresher.recipe import Recipe
 from thresher.registry.registered import RegistryError
-from thresher.reuse.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.tracking.server import require_server
 from thresher.tracking.store import is_whole, mend_store
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import fingerprint
+from thresher.caching.records import Dependencies, Ledger, Record
 from thresher.contracts import ContractReport
 from thresher.failed import Failed
 from thresher.machine import describe_machine
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import fingerprint
-from thresher.reuse.ledger import Dependencies, Ledger, Record
 from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
 
 Datasets = dict[str, AbstractDataset[Any, Any] | None]

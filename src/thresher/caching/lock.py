@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from thresher.caching.records import STATE_FOLDER
 from thresher.errors import ThresherError
 from thresher.progress import Step, report
-from thresher.reuse.ledger import STATE_FOLDER
 from thresher.run_options import IfRunning
 
 

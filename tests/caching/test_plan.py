@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from kedro.pipeline import Node, Pipeline
 
+from thresher.caching.fingerprints import ABSENT
+from thresher.caching.plan import Action, Knowledge, Plan, make_plan, next_wave
+from thresher.caching.records import Dependencies, Record
 from thresher.pipelines.stage import TIMED
-from thresher.reuse.fingerprints import ABSENT
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.plan import Action, Knowledge, Plan, make_plan, next_wave
 
 # Kedro's advice against the dots that the catalog's patterns read.
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")

@@ -11,12 +11,12 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.dependencies import data_only, find_dependencies
-from thresher.reuse.fingerprints import CatalogContents
-from thresher.reuse.ledger import STATE_FOLDER, Ledger, Record
-from thresher.reuse.plan import Knowledge, Plan, make_plan, next_wave
-from thresher.reuse.recorded import Datasets, Recorded, Recording
+from thresher.caching.dependencies import data_only, find_dependencies
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import CatalogContents
+from thresher.caching.plan import Knowledge, Plan, make_plan, next_wave
+from thresher.caching.recording_node import Datasets, Recorded, Recording
+from thresher.caching.records import STATE_FOLDER, Ledger, Record
 
 Taken = Callable[[Node, Record], Any]
 RunNodes = Callable[[Pipeline], Any]

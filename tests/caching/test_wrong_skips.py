@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from kedro.io import DataCatalog
 
+from thresher.caching import dependencies
+from thresher.caching.dependencies import find_dependencies, find_packed, find_pins
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import CatalogContents
+from thresher.caching.invalidation import changed_dependency
+from thresher.caching.own_modules import imports_of, is_own, read_own_code
+from thresher.caching.records import Dependencies
 from thresher.reach.index import CodeIndex
-from thresher.reuse import dependencies
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.dependencies import find_dependencies, find_packed, find_pins
-from thresher.reuse.fingerprints import CatalogContents
-from thresher.reuse.ledger import Dependencies
-from thresher.reuse.own_modules import imports_of, is_own, read_own_code
-from thresher.reuse.reasons import changed_dependency
 
 DATASET = """
 from kedro.io import AbstractDataset

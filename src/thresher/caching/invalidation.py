@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from thresher.reuse.fingerprints import ABSENT
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.own_modules import READ_BESIDE
+from thresher.caching.fingerprints import ABSENT
+from thresher.caching.own_modules import READ_BESIDE
+from thresher.caching.records import Dependencies, Record
 
 NEVER_RUN = "not run before"
 MAX_VALUE = 40

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from thresher.reuse.ledger import Dependencies, Ledger, Record
+from thresher.caching.records import Dependencies, Ledger, Record
 
 DEPENDENCIES = Dependencies(
     code={"thresher.a.f": "1"},

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from thresher import progress
+from thresher.caching.lock import AlreadyRunningError, RecipeLock
 from thresher.errors import ThresherError
-from thresher.reuse.lock import AlreadyRunningError, RecipeLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from thresher.reuse.lock import RecipeLock
+from thresher.caching.lock import RecipeLock
 lock = RecipeLock(Path(sys.argv[1]), sys.argv[2])
 lock.acquire("wait")
 print("holding", flush=True)

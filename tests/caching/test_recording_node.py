@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from kedro.io import AbstractDataset, MemoryDataset
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import ABSENT, fingerprint
+from thresher.caching.recording_node import Recorded, Recording, why_unfinished
+from thresher.caching.records import Dependencies, Ledger, Record
 from thresher.contracts import ContractReport
 from thresher.datasets.local import OnnxDataset
 from thresher.datasets.raw import BundledDigits
 from thresher.machine import describe_machine
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import ABSENT, fingerprint
-from thresher.reuse.ledger import Dependencies, Ledger, Record
-from thresher.reuse.recorded import Recorded, Recording, why_unfinished
 from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
 
 DEPENDENCIES = Dependencies(code={"a.f": "1"}, parameters={"lr": 0.1}, versions={}, machine={}, raw={})

@@ -15,15 +15,15 @@ import yaml
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from thresher.caching.fingerprints import ABSENT, CatalogContents
+from thresher.caching.own_modules import OwnCode, imports_of, is_own, read_own_code
+from thresher.caching.records import Dependencies
 from thresher.machine import describe_machine
 from thresher.modalities import ENCODER
 from thresher.pipelines.stage import TIMED, model_file
 from thresher.reach.index import CodeIndex
 from thresher.reach.normal import digest
 from thresher.reach.source import find_folder
-from thresher.reuse.fingerprints import ABSENT, CatalogContents
-from thresher.reuse.ledger import Dependencies
-from thresher.reuse.own_modules import OwnCode, imports_of, is_own, read_own_code
 from thresher.serving.pins import pinned_packages
 from thresher.tracking.parameters import flatten
 

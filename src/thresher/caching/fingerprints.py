@@ -10,8 +10,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
 
+from thresher.caching.file_hashes import ContentHashes
 from thresher.datasets.raw_base import RawSamples
-from thresher.reuse.content import ContentHashes
 
 ABSENT = ""
 """The fingerprint where nothing is there."""

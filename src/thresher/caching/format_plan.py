@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from thresher.caching.plan import Action, Plan, Planned
+from thresher.caching.records import Record
 from thresher.pipelines.stage import TIMED
-from thresher.reuse.ledger import Record
-from thresher.reuse.plan import Action, Plan, Planned
 
 SHORT_ID = 8
 

@@ -9,10 +9,10 @@ from enum import StrEnum
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from thresher.caching.dependencies import data_only
+from thresher.caching.invalidation import NEVER_RUN, changed_datasets, changed_dependency, changed_output, own_name
+from thresher.caching.records import Dependencies, Record
 from thresher.pipelines.stage import TIMED
-from thresher.reuse.dependencies import data_only
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.reasons import NEVER_RUN, changed_datasets, changed_dependency, changed_output, own_name
 
 Contents = Callable[[str], str | None]
 """Dataset -> its fingerprint as it is now."""

@@ -10,12 +10,12 @@ import pytest
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset, Version
 from kedro_datasets.json import JSONDataset
 
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import ABSENT, CatalogContents, fingerprint, place
 from thresher.datasets.champion import ChampionDataset
 from thresher.datasets.local import DocumentDataset, NetworkDataset, OnnxDataset
 from thresher.datasets.raw import BundledDigits, IdxImages, ImageFolder, LabeledLines
 from thresher.datasets.reports import FigureDataset
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.fingerprints import ABSENT, CatalogContents, fingerprint, place
 
 IDX = {"images": "images.gz", "labels": "labels.gz", "class_names": ["a", "b"]}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from thresher import progress
+from thresher.caching import file_hashes as content
+from thresher.caching.file_hashes import ContentHashes
 from thresher.errors import DataError
-from thresher.reuse import content
-from thresher.reuse.content import ContentHashes
 
 
 def sha256(data: bytes) -> str:
@@ -220,7 +220,7 @@ def test_hashing_a_large_file_is_reported(
 SAVE_OFTEN = """
 import sys
 from pathlib import Path
-from thresher.reuse import content
+from thresher.caching import file_hashes as content
 content.SETTLED_S = -60
 cache, folder = Path(sys.argv[1]), Path(sys.argv[2])
 folder.mkdir()

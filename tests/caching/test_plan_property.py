@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.pipeline import Node, Pipeline
 
+from thresher.caching.fingerprints import ABSENT
+from thresher.caching.incremental_run import ReuseRun
+from thresher.caching.plan import Knowledge, Plan, make_plan
+from thresher.caching.records import Dependencies, Record
 from thresher.pipelines.stage import TIMED
-from thresher.reuse.fingerprints import ABSENT
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.plan import Knowledge, Plan, make_plan
-from thresher.reuse.run import ReuseRun
 
 RAW = ("raw0", "raw1")
 MOST_NODES = 6

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from kedro.io import DataCatalog
 
+from thresher.caching.dependencies import data_only, find_dependencies, find_versions
+from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.fingerprints import ABSENT, CatalogContents
+from thresher.caching.records import Dependencies
 from thresher.machine import describe_machine
 from thresher.pipelines.build import build_pipeline
 from thresher.recipe import Recipe, dump
-from thresher.reuse.content import ContentHashes
-from thresher.reuse.dependencies import data_only, find_dependencies, find_versions
-from thresher.reuse.fingerprints import ABSENT, CatalogContents
-from thresher.reuse.ledger import Dependencies
 
 # Kedro's advice against the dots that the catalog's patterns read.
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from thresher.reuse.fingerprints import ABSENT
-from thresher.reuse.ledger import Dependencies, Record
-from thresher.reuse.reasons import changed_datasets, changed_dependency, changed_output, own_name
+from thresher.caching.fingerprints import ABSENT
+from thresher.caching.invalidation import changed_datasets, changed_dependency, changed_output, own_name
+from thresher.caching.records import Dependencies, Record
 
 
 def depends(**parts: Any) -> Dependencies:

@@ -1,1 +1,0 @@
-"""Re-run only what changed: what a node's outputs depend on, what of it changed, what is taken from earlier runs."""
