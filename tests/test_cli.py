@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kedro.io import DatasetError
 
-from thresher import cli
+from thresher.cli import kedro_run as cli
 from thresher.datasets.raw import IdxImages
 from thresher.errors import ContractError, DataError, ThresherError, find_mendable
 

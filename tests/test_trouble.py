@@ -134,7 +134,7 @@ KILLED = """
 import os, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from thresher.cli import _handle_termination
+from thresher.cli.kedro_run import _handle_termination
 def work(seconds):
     print(os.getpid(), flush=True)
     time.sleep(seconds)

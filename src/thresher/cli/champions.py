@@ -1,0 +1,121 @@
+"""Commands on champions: which it is, how it is served, and who takes its place."""
+
+from __future__ import annotations
+
+import click
+
+ENVIRONMENT = click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
+REASON = click.option("--reason", metavar="TEXT", required=True, help="Why, for those who read the history.")
+NO_BENTO = click.option("--no-bento", is_flag=True, help="Move the alias alone; build no Bento.")
+
+
+@click.command()
+@click.argument("recipe")
+@ENVIRONMENT
+def champion(recipe: str, env: str | None) -> None:
+    """Print the tag of the champion's Bento.
+
+    As in `bentoml serve $(thresher champion digits)`: RECIPE:latest is whichever Bento was built last.
+    """
+    from thresher.registry.serving import find_champion_bento
+
+    click.echo(find_champion_bento(recipe, env))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("recipe")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS of bentoml serve]...")
+@ENVIRONMENT
+def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
+    """Serve the champion of a recipe, by `bentoml serve`.
+
+    The registered champion is served, whichever Bento is the newest. What follows RECIPE is for `bentoml serve`, such
+    as --port 3000.
+    """
+    from thresher.registry.serving import serve as serve_champion
+
+    serve_champion(recipe, env, options)
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("-t", "--tag", metavar="NAME:TAG", help="Of the image; by default the Bento's.")
+@click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="By default the first that works.")
+@click.option("--gpu", is_flag=True, help="An image that runs the model by CUDA (onnxruntime-gpu, some GB more).")
+@click.option("--opt", "options", multiple=True, metavar="NAME=VALUE", help="For the builder, such as network=host.")
+@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
+def containerize(
+    recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...], env: str | None
+) -> None:
+    """Build the container image of a champion: no torch, no compiler, not root.
+
+    RECIPE is the name of a recipe that has been run, by default the last one; its registered champion is built,
+    whichever Bento is the newest. NAME:VERSION is the tag of any Bento.
+    """
+    from rich.console import Console
+
+    from thresher.containers.command import Wanted, next_steps
+    from thresher.containers.command import containerize as build_image
+    from thresher.registry.serving import find_champion_bento, newest_recipe
+
+    console = Console(highlight=False)
+
+    def find_bento() -> str:
+        return find_champion_bento(recipe or newest_recipe(), env)
+
+    image = build_image(Wanted(find_bento, tag, builder, gpu, options), console)
+    console.print(f"Built {image}. {next_steps(image)}", soft_wrap=True)
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("version", required=False)
+@REASON
+@ENVIRONMENT
+@NO_BENTO
+def promote(recipe: str, version: str | None, reason: str, env: str | None, no_bento: bool) -> None:
+    """Make another registered version the champion.
+
+    VERSION is a number or an alias in MLflow's registry; without one, the challenger is meant. Its Bento is built, so
+    that `thresher serve RECIPE` serves it.
+    """
+    from thresher.registry.command import promote as promote_version
+
+    promote_version(recipe, version, reason, env, not no_bento)
+
+
+@click.command()
+@click.argument("recipe")
+@REASON
+@ENVIRONMENT
+@NO_BENTO
+def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
+    """Make the former champion the champion again.
+
+    The model that is rolled back from does not come back by a run; `thresher promote` brings it back.
+    """
+    from thresher.registry.command import rollback as roll_back
+
+    roll_back(recipe, reason, env, not no_bento)
+
+
+@click.command()
+@click.argument("recipe")
+@ENVIRONMENT
+def history(recipe: str, env: str | None) -> None:
+    """Show who was champion when, by which move and why."""
+    from thresher.registry.command import history as show_history
+
+    show_history(recipe, env)
+
+
+@click.command()
+@ENVIRONMENT
+def sync(env: str | None) -> None:
+    """Deliver to MLflow what runs have logged while its server was away.
+
+    The next run does the same. Nothing is delivered twice.
+    """
+    from thresher.registry.command import sync as deliver
+
+    deliver(env)

@@ -1,0 +1,113 @@
+"""Commands on recipes and their data, before, instead of and after a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thresher.fetch import KNOWN_SETS
+
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+@click.option("--env", metavar="ENV", help="A folder of conf/ whose catalog and parameters come before those of base.")
+def check(recipes: tuple[str, ...], env: str | None) -> None:
+    """Check recipes and the data that they name; run nothing.
+
+    A RECIPE is a name or a file; without any, all of pipelines/ are checked.
+    """
+    from thresher.catalog.check import CheckedRecipe, check_project, project_folder
+    from thresher.config_loader import make_loader
+
+    broken = 0
+    for checked in check_project(make_loader(project_folder(), env), recipes):
+        error = checked.error if isinstance(checked, CheckedRecipe) else checked
+        if error is not None:
+            broken += 1
+            click.secho(str(error), fg="red", err=True)
+        elif isinstance(checked, CheckedRecipe):
+            count = checked.num_candidates
+            hints = "".join(f"; its data is not here yet: thresher fetch {name}" for name in checked.to_fetch)
+            hints += "" if checked.knows_data else "; its data could not be checked"
+            click.echo(f"{checked.name}: sound, {count} candidate{'s' * (count > 1)}{hints}")
+    sys.exit(1 if broken else 0)
+
+
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plan(arguments: tuple[str, ...]) -> None:
+    """Print what a run of a recipe would do, and why; run nothing."""
+    from thresher.config_loader import find_project
+
+    if not {"-h", "--help"} & set(arguments):
+        find_project()  # outside of one, Kedro's commands speak of their logging as soon as they are imported
+    from thresher.cli.kedro_run import plan_command  # its options are Kedro's, which take a second to import
+
+    context = click.get_current_context()
+    plan_command.main(list(arguments), prog_name=context.command_path, standalone_mode=False, **HELP)
+
+
+@click.command()
+@click.option("--catalog", is_flag=True, help="That of the catalog's entries.")
+def schema(catalog: bool) -> None:
+    """Print the JSON schema of recipes.
+
+    Editors complete and check recipes with it while you type.
+    """
+    if catalog:
+        from thresher.catalog.readers_page import catalog_schema
+
+        click.echo(json.dumps(catalog_schema(), indent=2))
+        return
+    from thresher.recipe import Recipe
+
+    click.echo(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+@click.command()
+def readers() -> None:
+    """Print every argument of every reader of raw data, as Markdown."""
+    from thresher.catalog.readers_page import readers_page
+
+    click.echo(readers_page(), nl=False)
+
+
+@click.command(epilog=f"Data sets: {', '.join(KNOWN_SETS)}.")
+@click.argument("name", metavar="DATA_SET")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="A folder that holds the files already.")
+@click.option("--mirror", metavar="URL", help="Another address to download from.")
+def fetch(name: str, source: Path | None, mirror: str | None) -> None:
+    """Get a public data set into data/01_raw.
+
+    Every file is checked by SHA-256; an interrupted download goes on where it stopped.
+    """
+    from rich.console import Console
+
+    from thresher.fetch import fetch as fetch_data_set
+
+    fetch_data_set(name, source, Path.cwd(), Console(), mirror=mirror)
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+@click.option("--older-than", metavar="AGE", help="Free what is older: 12h, 30d, 8w.")
+@click.option("--keep-at-most", metavar="SIZE", help="Free the oldest until this is left: 500MB, 5GB.")
+@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow knows the runs and champions.")
+@click.option("--yes", is_flag=True, help="Free it without asking.")
+def clean(
+    recipes: tuple[str, ...], older_than: str | None, keep_at_most: str | None, env: str | None, yes: bool
+) -> None:
+    """Show what runs have left behind; free what is old.
+
+    Without a limit it shows and changes nothing. With one it shows what it would free, and asks. What a registered
+    champion descends from is never freed. A RECIPE is a name; without any, all are meant.
+    """
+    from thresher.cleaning.command import clean as clean_recipes
+
+    clean_recipes(recipes, older_than, keep_at_most, env, yes)
