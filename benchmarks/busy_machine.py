@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 
 from thresher.compression.data import CalibrationData
-from thresher.compression.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
 from thresher.evaluation import Measurement
 from thresher.evaluation.latency import Latency, Timed, measure_latency
 from thresher.export import export_onnx

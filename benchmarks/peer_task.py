@@ -14,7 +14,7 @@ from reproduce import PROJECT
 
 from thresher.compression import QuantizeAware
 from thresher.compression.candidate import Candidate
-from thresher.compression.finetune import Distill, Finetune
+from thresher.compression.network.finetune import Distill, Finetune
 from thresher.modalities import read_encoder
 from thresher.models import FLOAT
 from thresher.training import Training

@@ -97,7 +97,7 @@ def test_kinds_that_the_recipe_does_not_name_are_not_reached(found: dict[str, De
     train = set(found["train_float"].code)
     assert {"thresher.models.cnn.build_cnn", "thresher.training.optimizers.Adam"} <= train
     assert not {"thresher.models.lenet.build_lenet", "thresher.training.optimizers.Sgd"} & train
-    pruning, sparse = "thresher.compression.prune_channels", "thresher.compression.prune_weights"
+    pruning, sparse = "thresher.compression.network.prune_channels", "thresher.compression.network.prune_weights"
     assert f"{pruning}.prune_channels" in found["half_channels.compress_network"].code
     assert not any(name.startswith(sparse) for name in found["half_channels.compress_network"].code)
     assert f"{sparse}.prune_weights" in found["sparse.compress_network"].code

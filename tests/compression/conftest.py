@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from thresher.compression.data import CalibrationData, CompressionData
-from thresher.compression.prune_channels import PruneChannels, prune_channels
-from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
-from thresher.compression.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
+from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.models.network import Network
 
 

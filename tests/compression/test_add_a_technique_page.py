@@ -31,7 +31,7 @@ def shown(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     files = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if code.startswith('"""')]
     modules: dict[str, Any] = {}
     for name, code in zip((NETWORK_TECHNIQUE, FILE_TECHNIQUE, TEST), files, strict=True):
-        modules[name] = ModuleType(f"thresher.compression.{name}")
+        modules[name] = ModuleType(f"thresher.compression.network.{name}")
         monkeypatch.setitem(sys.modules, modules[name].__name__, modules[name])
         exec(compile(code, f"{name}.py", "exec"), modules[name].__dict__)
     return modules

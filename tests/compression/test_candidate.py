@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique, check_tables
 from thresher.compression.candidate import Candidate, NamedCandidate
-from thresher.compression.chain import find_chain_problems, find_circle
+from thresher.compression.validate import find_chain_problems, find_circle
 from thresher.config import Config
 
 PRUNE: dict[str, Any] = {"kind": "prune_channels", "ratio": 0.5}

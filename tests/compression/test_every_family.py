@@ -12,11 +12,11 @@ import torch
 
 from thresher.compression import APPLY_TO_ONNX
 from thresher.compression.data import CalibrationData, CompressionData
-from thresher.compression.finetune import Finetune, finetune
-from thresher.compression.prune_channels import PruneChannels, prune_channels
-from thresher.compression.prune_weights import PruneWeights, prune_weights
-from thresher.compression.quantize_dynamic import QuantizeDynamic
-from thresher.compression.quantize_static import QuantizeStatic
+from thresher.compression.file.quantize_dynamic import QuantizeDynamic
+from thresher.compression.file.quantize_static import QuantizeStatic
+from thresher.compression.network.finetune import Finetune, finetune
+from thresher.compression.network.prune_channels import PruneChannels, prune_channels
+from thresher.compression.network.prune_weights import PruneWeights, prune_weights
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict

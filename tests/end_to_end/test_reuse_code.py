@@ -44,7 +44,7 @@ def edit(file: Path, *changes: tuple[str, str]) -> None:
 @pytest.fixture(scope="module")
 def commented(project: Project, package: Path) -> Done:
     edit(
-        package / "compression" / "prune_channels.py",
+        package / "compression" / "network" / "prune_channels.py",
         ('"""Return a smaller copy of ``network``;', '"""Return a much smaller copy of ``network``;'),
         (CALL, "    # A comment.\n\n    first = prunable_groups( smaller)  # another\n"),
         ("def remove_channels(network: Network,", 'def remove_channels(\n    network: "Network",'),
@@ -59,7 +59,7 @@ def test_comments_docstrings_and_format_run_nothing(commented: Done) -> None:
 @pytest.fixture(scope="module")
 def changed_function(project: Project, package: Path, commented: Done) -> Done:
     sign = f'    print("{SIGN_OF_LIFE}", file=__import__("sys").__stderr__)\n'
-    edit(package / "compression" / "prune_channels.py", ("  # another\n", f"  # another\n{sign}"))
+    edit(package / "compression" / "network" / "prune_channels.py", ("  # another\n", f"  # another\n{sign}"))
     return project.run(*SELECTION).succeeded()
 
 
@@ -90,7 +90,7 @@ def changed_elsewhere(project: Project, package: Path, changed_by_two: Done) -> 
     """Code that every candidate is judged by; and some that no selected node reaches."""
     path = package / "evaluation" / "runtime.py"
     edit(path, ("    order = np.argsort", "    inputs = np.asarray(inputs)\n    order = np.argsort"))
-    for other in ("serving/service.py", "compression/quantize_dynamic.py", "datasets/raw_idx.py"):
+    for other in ("serving/service.py", "compression/file/quantize_dynamic.py", "datasets/raw_idx.py"):
         with (package / other).open("a") as file:
             file.write("\n\nUNUSED = 1\n")
     return project.run(*SELECTION).succeeded()

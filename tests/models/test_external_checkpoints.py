@@ -15,7 +15,7 @@ from safetensors.torch import save as save_safetensors
 
 from thresher import modalities
 from thresher.compression.data import CompressionData
-from thresher.compression.prune_channels import PruneChannels, prune_channels
+from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoding

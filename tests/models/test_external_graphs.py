@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from thresher import modalities
 from thresher.compression.data import CalibrationData
-from thresher.compression.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoding

@@ -12,9 +12,9 @@ import torch
 from pyarrow import parquet
 
 from thresher.compression.data import CalibrationData
-from thresher.compression.half import Half, half
-from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
-from thresher.compression.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.file.float16 import Half, half
+from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
+from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
 from thresher.datasets.raw import ParquetSeries, TableFile
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx

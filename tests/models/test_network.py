@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from thresher.compression.data import CompressionData
-from thresher.compression.prune_channels import PruneChannels, prune_channels
+from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.errors import DataError
 from thresher.models import BUILD, Model, ModelChoice
 from thresher.models.cnn import Cnn

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.compression.budget import CandidateSearch
-from thresher.compression.prune_channels import PruneChannels
+from thresher.compression.network.prune_channels import PruneChannels
 from thresher.search.sensitivity import Point, Sensitivity
 from thresher.search.space import allocate, build_steps, first_trials, last_steps, suggest
 

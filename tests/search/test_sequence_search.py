@@ -18,7 +18,7 @@ from thresher.search.chain_search import SearchTask, search_chain
 from thresher.search.sensitivity import measure_sensitivity
 from thresher.training.checkpoints import Checkpoints
 
-sys.path.append(str(Path(__file__).parents[1] / "compression"))
+sys.path.append(str(Path(__file__).parents[1] / "compression" / "network"))
 from sequences import build, build_trained, data_for  # lies beside the techniques' own tests
 
 SEARCH = {

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from thresher.compression.data import CompressionData
-from thresher.compression.finetune import Finetune, finetune
-from thresher.compression.quantize_aware import QuantizeAware, quantize_aware
+from thresher.compression.network.finetune import Finetune, finetune
+from thresher.compression.network.quantize_aware import QuantizeAware, quantize_aware
 from thresher.errors import TrainingError
 from thresher.modalities.inputs import ImageInput
 from thresher.modalities.outputs import ClassOutput

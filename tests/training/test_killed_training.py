@@ -62,8 +62,8 @@ def train_streamed(folder: Path) -> object:
 
 def prune_and_finetune_twice(folder: Path) -> object:
     from thresher.compression.data import CompressionData
-    from thresher.compression.finetune import Finetune, finetune
-    from thresher.compression.prune_weights import PruneWeights, prune_weights
+    from thresher.compression.network.finetune import Finetune, finetune
+    from thresher.compression.network.prune_weights import PruneWeights, prune_weights
     from thresher.training.checkpoints import Checkpoints
 
     samples, network = make_samples(folder).take(np.arange(8_000)), make_network()

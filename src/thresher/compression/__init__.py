@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from pydantic import Field
 
 from thresher.compression.data import CalibrationData, CompressionData
-from thresher.compression.factorize import Factorize, factorize
-from thresher.compression.finetune import Finetune, finetune
-from thresher.compression.half import Half, half
-from thresher.compression.optimize_graph import OptimizeGraph, optimize_graph
-from thresher.compression.prune_channels import PruneChannels, prune_channels
-from thresher.compression.prune_weights import PruneWeights, prune_weights
-from thresher.compression.quantize_aware import QuantizeAware, quantize_aware
-from thresher.compression.quantize_dynamic import QuantizeDynamic, quantize_dynamic
-from thresher.compression.quantize_static import QuantizeStatic, quantize_static
-from thresher.compression.quantize_weights import QuantizeWeights, quantize_weights
+from thresher.compression.file.float16 import Half, half
+from thresher.compression.file.optimize_graph import OptimizeGraph, optimize_graph
+from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
+from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
+from thresher.compression.file.quantize_weights import QuantizeWeights, quantize_weights
+from thresher.compression.network.factorize import Factorize, factorize
+from thresher.compression.network.finetune import Finetune, finetune
+from thresher.compression.network.prune_channels import PruneChannels, prune_channels
+from thresher.compression.network.prune_weights import PruneWeights, prune_weights
+from thresher.compression.network.quantize_aware import QuantizeAware, quantize_aware
 from thresher.config import Config
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from thresher.compression.finetune import Distill, Finetune
-from thresher.compression.importance import ImportanceKind
+from thresher.compression.network.finetune import Distill, Finetune
+from thresher.compression.network.importance import ImportanceKind
 from thresher.config import Config
 
 Searched = Literal[

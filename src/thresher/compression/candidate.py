@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from thresher.compression import NetworkTechnique, OnnxTechnique, Technique
 from thresher.compression.budget import CandidateSearch
-from thresher.compression.finetune import teacher_names
+from thresher.compression.network.finetune import teacher_names
 from thresher.config import Config
 from thresher.models import FLOAT
 

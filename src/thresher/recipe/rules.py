@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from thresher.compression.chain import find_chain_problems, find_circle
+from thresher.compression.validate import find_chain_problems, find_circle
 from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
 from thresher.evaluation.metrics import ENERGY_METRICS, LOSS, QUALITY_METRICS, available_metrics

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
-from thresher.compression.applying import apply_steps
+from thresher.compression.apply import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from thresher.compression.prune_channels import PruneChannels
+from thresher.compression.network.prune_channels import PruneChannels
 from thresher.progress import Step, report
 from thresher.search.assess import Assessor, Reference
 from thresher.search.sensitivity import Sensitivity

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.compression.data import CompressionData
-from thresher.compression.prune_channels import PruneChannels, remove_channels
+from thresher.compression.network.prune_channels import PruneChannels, remove_channels
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.modalities.samples import EncodedSamples
@@ -58,7 +58,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     Raises:
         CompressionError: no layer of the network can.
     """
-    from thresher.compression.pruning_groups import prunable_groups
+    from thresher.compression.network.pruning_groups import prunable_groups
     from thresher.training.validation import METRIC
 
     groups = prunable_groups(network)

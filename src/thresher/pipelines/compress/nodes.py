@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
-from thresher.compression.applying import apply_steps
+from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.failed import Failed, attempt

@@ -160,7 +160,7 @@ def _account(
     results: dict[str, Any],
 ) -> Account:
     from thresher.compression.calibration import read_trace
-    from thresher.compression.words import chain_words
+    from thresher.compression.describe import chain_words
     from thresher.evaluation.report.account import Account
 
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}

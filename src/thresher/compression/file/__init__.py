@@ -1,0 +1,1 @@
+"""Techniques on the exported ONNX file, and what only they need."""

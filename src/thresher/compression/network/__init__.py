@@ -1,0 +1,1 @@
+"""Techniques on the torch network, and what only they need."""

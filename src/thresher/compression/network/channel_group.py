@@ -1,0 +1,43 @@
+"""Layers that lose channels together, whichever way that was found out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from thresher.compression.network.importance import Measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelGroup(ABC):
+    """Layers that lose a channel together: one of a convolution, a hidden unit, or a head of attention.
+
+    Attributes:
+        name: of the first layer whose outputs they are.
+        num_channels: of that layer, in each of its sets.
+        num_sets: sets of channels of which each loses as many, but its own: the directions of a recurrent layer.
+        parts: equal blocks of a set that lose the same places, as a grouped convolution's.
+        width: how many values a channel has, which is more than one for a head.
+        noun: what the channels are called in an error.
+        convolves: whether they are a convolution's, whose time hangs on more than their number.
+    """
+
+    name: str
+    num_channels: int
+    num_sets: int = 1
+    parts: int = 1
+    width: int = 1
+    noun: str = "channels"
+    convolves: bool = False
+
+    @abstractmethod
+    def scores(self, measure: Measure) -> torch.Tensor:
+        """Return the importance of every place, float32 [num_sets, num_channels / parts], of the mean 1."""
+
+    @abstractmethod
+    def remove(self, places: list[list[int]]) -> None:
+        """Remove the channels at these places of each set from all layers of the group, in place."""

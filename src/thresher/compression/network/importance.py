@@ -1,0 +1,102 @@
+"""How much each channel of a network matters, by the weights that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from thresher.compression.data import CompressionData
+from thresher.errors import CompressionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from thresher.compression.network.channel_group import ChannelGroup
+    from thresher.models.network import Network
+
+ImportanceKind = Literal["l1", "l2", "taylor", "batch_norm", "random"]
+GRADIENT_SAMPLES, GRADIENT_BATCH = 1024, 128
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of importance, for both kinds of groups.
+
+    Attributes:
+        of_traced: Torch-Pruning's group -> importance of each of its channels [C], or None where it knows nothing.
+        of_weight: a parameter -> importance of each single weight, of the same shape.
+    """
+
+    of_traced: Callable[[Any], torch.Tensor | None]
+    of_weight: Callable[[torch.Tensor], torch.Tensor]
+
+
+def build_importance(
+    kind: ImportanceKind, network: Network, data: CompressionData
+) -> Callable[[ChannelGroup], torch.Tensor]:
+    """Return a function: a group of ``network`` -> `ChannelGroup.scores`.
+
+    l1, l2: norm of a channel's weights over all layers that lose it together (Li et al. 2017). taylor: the first-order
+    change of the training loss without it (Molchanov et al. 2019), whose gradients are left in ``network``.
+    batch_norm: its scale (Liu et al. 2017, "Network Slimming"). random: the control, by the training's seed.
+
+    Raises:
+        CompressionError: batch_norm, of a network without batch norms.
+    """
+    import torch
+
+    if kind == "random":
+        generator = torch.Generator().manual_seed(data.training.seed)
+        return lambda group: torch.rand(group.num_sets, group.num_channels // group.parts, generator=generator)
+    if kind == "taylor":
+        _leave_gradients(network, data)
+    if kind == "batch_norm" and not _has_batch_norms(network):
+        raise CompressionError(
+            f"{data.candidate}: importance batch_norm needs batch norms, and a {network.spec.model.kind} has none. "
+            "Allowed: l1, l2, taylor, random."
+        )
+    measure = _build_measure(kind)
+    return lambda group: group.scores(measure)
+
+
+def _build_measure(kind: ImportanceKind) -> Measure:
+    import torch
+    from torch_pruning import importance as scores
+
+    if kind == "taylor":
+        return Measure(scores.TaylorImportance(), _change_without)
+    if kind == "batch_norm":
+        return Measure(scores.BNScaleImportance(), torch.zeros_like)
+    power = 1 if kind == "l1" else 2
+    return Measure(scores.MagnitudeImportance(p=power), lambda weight: weight.detach().abs() ** power)
+
+
+def _change_without(weight: torch.Tensor) -> torch.Tensor:
+    assert weight.grad is not None
+    return (weight.detach() * weight.grad).abs()
+
+
+def _has_batch_norms(network: Network) -> bool:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return any(isinstance(module, _BatchNorm) for module in network.body.modules())
+
+
+def _leave_gradients(network: Network, data: CompressionData) -> None:
+    """Put the gradients of the training loss over some training samples, drawn by the seed, into ``network``."""
+    import torch
+
+    from thresher.training.batches import load_batches
+    from thresher.training.losses import build_loss
+
+    samples, device = data.training_samples, torch.device("cpu")
+    count = min(GRADIENT_SAMPLES, len(samples))
+    chosen = np.random.default_rng(data.training.seed).choice(len(samples), count, replace=False)
+    loss = build_loss(network.spec.output, data.training, samples.labels, device)
+    network.zero_grad()
+    for batch in load_batches(samples.take(np.sort(chosen)), network.spec, device).in_slices(GRADIENT_BATCH):
+        (loss.sum(network(batch.inputs).float(), batch.labels) / count).backward()
