@@ -7,17 +7,19 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NewType
 
 from thresher.datasets.local import LocalDataset
 from thresher.files import replacing_file
 
 if TYPE_CHECKING:
-    from kedro_datasets._typing import ImagePreview, TablePreview
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
 HashOf = Callable[[Path], str | None]
+# Kedro-Viz chooses how to show a preview by the name of the type that it is annotated with.
+TablePreview = NewType("TablePreview", dict[str, Any])
+ImagePreview = NewType("ImagePreview", str)
 
 
 class TableDataset(LocalDataset["DataFrame"]):
@@ -35,8 +37,7 @@ class TableDataset(LocalDataset["DataFrame"]):
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, as kedro viz shows them."""
-        rows: TablePreview = self.load().head(nrows).to_dict(orient="split")
-        return rows
+        return TablePreview(self.load().head(nrows).to_dict(orient="split"))
 
 
 class FigureDataset(LocalDataset["Figure | bytes"]):
@@ -59,8 +60,7 @@ class FigureDataset(LocalDataset["Figure | bytes"]):
 
     def preview(self) -> ImagePreview:
         """Return the figure in base64, as kedro viz shows it."""
-        image: ImagePreview = base64.b64encode(self.load()).decode()
-        return image
+        return ImagePreview(base64.b64encode(self.load()).decode())
 
 
 class TextDataset(LocalDataset[str]):

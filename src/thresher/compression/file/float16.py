@@ -122,14 +122,14 @@ def _goes_down(cast: str) -> bool:
 
 def _use_bfloat16(model: ModelProto, original: ModelProto) -> None:
     """Make bfloat16 of every float16 in ``model``; weights are rounded from the ``original`` float32 ones."""
-    import ml_dtypes
-    from onnx import AttributeProto, TensorProto, numpy_helper
+    from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
+    bfloat16 = helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16)
     floats = {tensor.name: tensor for tensor in original.graph.initializer}
 
     def rounded(tensor: TensorProto) -> TensorProto:
         source = numpy_helper.to_array(floats.get(tensor.name, tensor))
-        return numpy_helper.from_array(source.astype(ml_dtypes.bfloat16), tensor.name)
+        return numpy_helper.from_array(source.astype(bfloat16), tensor.name)
 
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT16:

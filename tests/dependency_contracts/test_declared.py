@@ -1,0 +1,107 @@
+"""Whatever the package imports is declared in pyproject.toml, and whatever is declared there is imported."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import distribution, packages_distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SOURCE = PROJECT / "src" / "thresher"
+METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+NOT_IMPORTED = {
+    "onnxscript": "torch.onnx.export writes ONNX with it",
+    "python-multipart": "Starlette reads forms with it",
+    "uvloop": "uvicorn takes it where it is installed",
+}
+"""Declared all the same, and why."""
+
+UNDOCUMENTED = ("bentoml", "great-expectations", "kedro", "mlflow", "onnxruntime", "torch-pruning", "uvicorn")
+"""Libraries that the package uses by more than their documentation promises."""
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return _normal(found[0])
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+DECLARED = {_name(requirement): requirement for requirement in METADATA["dependencies"]}
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Yield each module that ``tree`` imports, but for those whose absence it handles."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+        elif not (isinstance(node, ast.Try) and any("ImportError" in ast.unparse(one) for one in node.handlers)):
+            yield from _imports(node)
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
+def _distribution(module: str) -> str:
+    """Return the distribution that brings ``module``; where several share its first name, the one with its file."""
+    if module.partition(".")[0] == "mlflow":  # mlflow-skinny and mlflow-tracing hold some of its files
+        return "mlflow"
+    candidates = sorted(set(_distributions().get(module.partition(".")[0], ())))
+    assert candidates, f"{module} is imported and not installed"
+    if len(candidates) == 1:
+        return _normal(candidates[0])
+    spec = find_spec(module)
+    assert spec and spec.origin, module
+    owners = [name for name in candidates if Path(spec.origin) in _files(name)]
+    return _normal(owners[0])
+
+
+@cache
+def _files(name: str) -> frozenset[Path]:
+    return frozenset(Path(str(path.locate())) for path in distribution(name).files or ())
+
+
+@cache
+def _imported() -> dict[str, set[str]]:
+    """Return distribution -> the modules of ours that import it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in SOURCE.rglob("*.py"):
+        for module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if module.partition(".")[0] not in {*sys.stdlib_module_names, "thresher"}:
+                found[_distribution(module)].add(str(path.relative_to(SOURCE)))
+    return found
+
+
+def test_every_import_is_declared() -> None:
+    undeclared = {name: sorted(files) for name, files in _imported().items() if name not in DECLARED}
+    assert not undeclared, f"imported, but not among the dependencies of pyproject.toml: {undeclared}"
+
+
+def test_every_dependency_is_imported() -> None:
+    needless = DECLARED.keys() - _imported().keys() - NOT_IMPORTED.keys()
+    assert not needless, f"declared, but imported nowhere in src: {sorted(needless)}. Remove them from pyproject.toml."
+
+
+@pytest.mark.parametrize("name", UNDOCUMENTED)
+def test_a_library_that_is_used_beyond_its_documentation_has_an_upper_bound(name: str) -> None:
+    assert "<" in DECLARED[name], f"{name} can break with any new version: give it an upper bound in pyproject.toml"
+
+
+def test_torch_is_pinned_by_the_constraints_and_free_in_the_metadata() -> None:
+    assert DECLARED["torch"] == "torch>=2.13,<3"
+    assert re.search(r"^torch==2\.\d+\.\d+$", (PROJECT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
