@@ -99,8 +99,8 @@ def make_bento(model: str, folder: Path) -> Path:
     from thresher.models.lenet import LeNet
     from thresher.models.network import Network, NetworkSpec
     from thresher.models.resnet import Resnet
-    from thresher.serving.bundle import MODEL_FILE, ModelInfo, write_bundle
-    from thresher.serving.packaging import build_bento, store_bundle
+    from thresher.packaging.bento import build_bento, store_bundle
+    from thresher.serving.core.bundle import MODEL_FILE, ModelInfo, write_bundle
 
     encoder = ImageEncoder(channels=1, mean=(73.0,), std=(90.0,), height=28, width=28, class_names=CLASSES)
     body: Any = LeNet() if model == "lenet" else Resnet(depth=20)

@@ -117,8 +117,8 @@ def test_mlflow_is_the_version_that_is_tested() -> None:
 
 
 def test_dashboards_and_alerts_ask_for_metrics_that_the_service_has() -> None:
-    serving = DEPLOY.parent / "src" / "thresher" / "serving"
-    sources = "".join((serving / f"{name}.py").read_text() for name in ("metrics", "drift", "shadow"))
+    monitoring = DEPLOY.parent / "src" / "thresher" / "serving" / "monitoring"
+    sources = "".join((monitoring / f"{name}.py").read_text() for name in ("metrics", "drift", "shadow"))
     exported = set(re.findall(r'"(thresher_\w+)"', sources))
     panels = json.loads((DEPLOY / "grafana" / "dashboards" / "thresher.json").read_text())["panels"]
     asked = " ".join(target["expr"] for panel in panels for target in panel["targets"])

@@ -158,10 +158,10 @@ def test_a_bento_depends_on_every_file_and_version_that_it_packs(
 ) -> None:
     found = digits({})
     bento = found.pop("build_champion_bento")
-    shown = {path.relative_to(project).as_posix() for path in (project / "src/thresher/serving/ui").iterdir()}
+    shown = {path.relative_to(project).as_posix() for path in (project / "src/thresher/serving/page/ui").iterdir()}
     assert len(shown) > 2 and shown <= set(bento.files)
     assert {"src/thresher/serving/service.py", "src/thresher/modalities/image.py"} <= set(bento.files)
-    assert "src/thresher/serving/packaging.py" not in bento.files
+    assert "src/thresher/packaging/bento.py" not in bento.files
     assert find_pins().items() <= bento.versions.items() and len(find_pins()) > 40
     for name in ("python-multipart", "uvicorn", "onnxruntime", "pillow"):
         assert bento.versions[name] == version(name)
@@ -179,9 +179,9 @@ def test_a_page_of_the_service_that_changed_is_another_bento(
     shutil.copy(project / "bentofile.yaml", tmp_path)
     monkeypatch.setattr(dependencies, "find_folder", lambda package: tmp_path / "src" / package)
     before = find_packed.__wrapped__()
-    page = next((tmp_path / "src" / "thresher" / "serving" / "ui").glob("*.js"))
+    page = next((tmp_path / "src" / "thresher" / "serving" / "page" / "ui").glob("*.js"))
     page.write_text(page.read_text() + "\n")
-    with (tmp_path / "src" / "thresher" / "serving" / "reply.py").open("a") as file:
+    with (tmp_path / "src" / "thresher" / "serving" / "http" / "response.py").open("a") as file:
         file.write("# a comment\n")
     after = find_packed.__wrapped__()
     assert [name for name in after if after[name] != before[name]] == [page.relative_to(tmp_path).as_posix()]

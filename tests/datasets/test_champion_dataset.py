@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from thresher.datasets.champion import ChampionDataset
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.tracking.models import find_champion, provide_candidate
 from thresher.tracking.run import TRACKING_URI, end_run, run_id, start_run
 from thresher.tracking.settings import TrackingSettings

@@ -17,7 +17,7 @@ from filelock import FileLock
 from kedro_project import EXECUTABLES, SMALL, TINY, Done, NewProject, Project
 
 from thresher.datasets.champion import ChampionDataset
-from thresher.serving.bundle import Bundle
+from thresher.serving.core.bundle import Bundle
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 

@@ -20,8 +20,8 @@ from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.image import ImageEncoder, ImageEncoding
 from thresher.modalities.inputs import ImageInput
-from thresher.serving import session as serving
-from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.serving.core import session as serving
+from thresher.serving.core.bundle import Bundle, ModelInfo
 
 IMAGE = ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(1, 3))

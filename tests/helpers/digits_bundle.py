@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import ModelInfo, write_bundle
+from thresher.serving.core.bundle import ModelInfo, write_bundle
 
 BUILD = """
 import sys
 from pathlib import Path
-from thresher.serving.packaging import build_bento, store_bundle
+from thresher.packaging.bento import build_bento, store_bundle
 store_bundle(Path(sys.argv[1]))
 print(build_bento("digits"))
 """

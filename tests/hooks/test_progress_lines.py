@@ -14,7 +14,7 @@ from kedro.pipeline import Pipeline, node
 from thresher.failed import Failed, inherited
 from thresher.hooks.console import console
 from thresher.hooks.progress import ProgressHooks
-from thresher.serving.bundle import Bundle, ModelInfo
+from thresher.serving.core.bundle import Bundle, ModelInfo
 
 EMPTY = Failed(candidate="empty", step="compress_network", reason="prune_channels would leave fc1 none of [16]")
 AFTER = inherited("after_empty", EMPTY)

@@ -17,7 +17,7 @@ from registry_project import RegistryProject, make_bundle
 
 from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, SetAsideDataset
 from thresher.evaluation.challenge import Challenge
-from thresher.serving.bundle import hash_content
+from thresher.serving.core.bundle import hash_content
 from thresher.tracking.logs import log
 from thresher.tracking.run import TRACKING_URI
 
@@ -241,7 +241,7 @@ import os, sys
 from pathlib import Path
 from thresher.__main__ import thresher
 from thresher.errors import ThresherError
-from thresher.serving import packaging
+from thresher.packaging import bento as packaging
 packaging.PROJECT = Path.cwd() / "conf"  # no source tree to build from
 for home in ("pyproject.toml", "bentoml"):
     os.environ["BENTOML_HOME"] = str(Path.cwd() / home)

@@ -11,7 +11,7 @@ from helpers.from_apt import provide
 from tiny_service import CLASS_NAMES, Caller, make_info, make_onnx
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import Bundle
+from thresher.serving.core.bundle import Bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

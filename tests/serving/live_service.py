@@ -11,12 +11,12 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from thresher.serving.app import create_app
-from thresher.serving.body import MAX_BODY_SECONDS
-from thresher.serving.bundle import Bundle
-from thresher.serving.fast_http import FastListener
-from thresher.serving.front import Front
-from thresher.serving.hot import HotRoutes
-from thresher.serving.predictor import Predictor
+from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.predictor import Predictor
+from thresher.serving.http.asgi_front import Front
+from thresher.serving.http.body import MAX_BODY_SECONDS
+from thresher.serving.http.fast_listener import FastListener
+from thresher.serving.http.fast_path import HotRoutes
 from thresher.serving.tls import Tls
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from tiny_bento import free_ports, serve
 
 from thresher.modalities.image import ImageEncoder
 from thresher.pipelines.package.example import choose_example
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT
+from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -18,8 +18,8 @@ from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import Bundle, write_bundle
-from thresher.serving.packaging import PROJECT, PackagingError, build_bento
+from thresher.packaging.bento import PROJECT, PackagingError, build_bento
+from thresher.serving.core.bundle import Bundle, write_bundle
 
 pytestmark = pytest.mark.end_to_end
 

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
-from thresher.serving.bundle import Bundle, write_bundle
-from thresher.serving.packaging import PROJECT
+from thresher.packaging.bento import PROJECT
+from thresher.serving.core.bundle import Bundle, write_bundle
 
 pytestmark = pytest.mark.end_to_end
 

@@ -16,15 +16,15 @@ import httpx
 import pytest
 from certificates import Authority
 from tiny_bento import free_ports, run, serve, store_bundle
-from tiny_rpc import PREFIX
+from tiny_grpc import PREFIX
 from tiny_service import make_info
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving import alive
-from thresher.serving.bundle import Bundle, write_bundle
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT
-from thresher.serving.packaging import PROJECT
-from thresher.serving.running import CONTAINER
+from thresher.packaging.bento import PROJECT
+from thresher.serving import health_check
+from thresher.serving.core.bundle import Bundle, write_bundle
+from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
+from thresher.serving.worker import CONTAINER
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 BLANK = {"image": [[0] * 6] * 8}
@@ -62,7 +62,7 @@ def test_a_second_service_with_tls_leaves_the_first_its_counts(
             assert (num_predictions(first), num_predictions(second)) == (5, 1)
             assert len(list(folders[2].glob("thresher-metrics-*"))) == 1
             check_ports(second.base_url.port or 0, http, rpc, authority)
-            command = [sys.executable, "-P", alive.__file__]
+            command = [sys.executable, "-P", health_check.__file__]
             assert subprocess.run(command, env={"TMPDIR": str(folders[2])}, timeout=20).returncode == 0
         command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", "0"]
         wrong = {**os.environ, "THRESHER_IN_FLIGHT_MIB": "0"}

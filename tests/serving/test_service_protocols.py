@@ -25,9 +25,9 @@ from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image import ImageEncoder
-from thresher.serving.bundle import Bundle, write_bundle
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT
-from thresher.serving.packaging import PROJECT
+from thresher.packaging.bento import PROJECT
+from thresher.serving.core.bundle import Bundle, write_bundle
+from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import grpc
 import pytest
 from certificates import Authority
-from tiny_rpc import PREFIX, Running
+from tiny_grpc import PREFIX, Running
 
-from thresher.serving import alive
-from thresher.serving.bundle import Bundle
-from thresher.serving.listening import PortError
-from thresher.serving.rpc.server import start_rpc_server
+from thresher.serving import health_check
+from thresher.serving.core.bundle import Bundle
+from thresher.serving.grpc.server import start_rpc_server
+from thresher.serving.sockets import PortError
 from thresher.serving.tls import Tls, check_tls, chosen_tls
 
 
@@ -118,7 +118,7 @@ def test_grpc_with_tls_and_with_certificates_of_clients(bundle: Bundle, authorit
 
 def is_alive(folder: Path) -> bool:
     """Run the health check as the image does."""
-    command = [sys.executable, "-P", alive.__file__]
+    command = [sys.executable, "-P", health_check.__file__]
     return subprocess.run(command, env={"TMPDIR": str(folder)}, timeout=20, check=False).returncode == 0
 
 
@@ -134,15 +134,15 @@ def test_the_health_check_follows_the_address(tmp_path: Path, monkeypatch: pytes
         port = server.sockets[0].getsockname()[1]
         results = [await asyncio.to_thread(is_alive, tmp_path)]
         for host in ("127.0.0.1", "0.0.0.0", "0.0.0.0"):
-            alive.announce(host, port, tls=False, wants_certificate=False)
+            health_check.announce(host, port, tls=False, wants_certificate=False)
             results.append(await asyncio.to_thread(is_alive, tmp_path))
-        alive.announce("127.0.0.1", port, tls=True, wants_certificate=True)
+        health_check.announce("127.0.0.1", port, tls=True, wants_certificate=True)
         results.append(await asyncio.to_thread(is_alive, tmp_path))
         server.close()
         results.append(await asyncio.to_thread(is_alive, tmp_path))
         return results
 
     statuses = [True, True, False]
-    monkeypatch.setattr(alive.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(health_check.tempfile, "tempdir", str(tmp_path))
     assert asyncio.run(work()) == [False, True, True, False, True, False]
-    assert json.loads(alive.address_file().read_text())[0] == "127.0.0.1"
+    assert json.loads(health_check.address_file().read_text())[0] == "127.0.0.1"

@@ -19,14 +19,14 @@ import psutil
 import pytest
 from packaging.utils import canonicalize_name
 
-from thresher.serving.container import pinned_packages
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT
-from thresher.serving.packaging import PROJECT
+from thresher.packaging.bento import PROJECT
+from thresher.serving.image import pinned_packages
+from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 
 STORE = """
 import sys
 from pathlib import Path
-from thresher.serving.packaging import store_bundle
+from thresher.packaging.bento import store_bundle
 print(store_bundle(Path(sys.argv[1])))
 """
 SHIM = """

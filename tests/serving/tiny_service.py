@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from prometheus_client import CollectorRegistry
 
 from thresher.serving.app import create_app
-from thresher.serving.bundle import Bundle, ModelInfo
-from thresher.serving.predictor import Predictor
+from thresher.serving.core.bundle import Bundle, ModelInfo
+from thresher.serving.core.predictor import Predictor
 
 CLASS_NAMES = ("circle", "square", "triangle")
 

@@ -24,7 +24,7 @@ from thresher.pipelines.stage import TIMED, model_file
 from thresher.reach.index import CodeIndex
 from thresher.reach.normal import digest
 from thresher.reach.source import find_folder
-from thresher.serving.pins import pinned_packages
+from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
 
 # These carry values and compute none: a new version of them is no reason to train again.

@@ -54,8 +54,8 @@ def containerize(
     """
     from rich.console import Console
 
-    from thresher.containers.command import Wanted, next_steps
-    from thresher.containers.command import containerize as build_image
+    from thresher.packaging.containerize import Wanted, next_steps
+    from thresher.packaging.containerize import containerize as build_image
     from thresher.registry.serving import find_champion_bento, newest_recipe
 
     console = Console(highlight=False)

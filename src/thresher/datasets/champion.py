@@ -9,7 +9,7 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from thresher.datasets.registered import NOBODY, ask_registry, load_bundle, name_version, register_bundle
-from thresher.serving.bundle import Bundle, hash_content
+from thresher.serving.core.bundle import Bundle, hash_content
 from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
 from thresher.tracking.store import registry_is_empty
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from thresher.errors import DataError
 from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
-from thresher.serving.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
+from thresher.serving.core.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
 from thresher.tracking.history import RUN, Alias
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")

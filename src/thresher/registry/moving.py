@@ -8,8 +8,8 @@ from typing import Any
 from thresher.datasets.registered import asking_registry, load_bundle, name_version
 from thresher.registry.project import RecipeProject
 from thresher.registry.registered import Registered, RegistryError
-from thresher.serving.bundle import Bundle
-from thresher.serving.challenger import Challenger, choose_challenger
+from thresher.serving.core.bundle import Bundle
+from thresher.serving.monitoring.challenger import Challenger, choose_challenger
 from thresher.tracking.history import How, move_alias
 
 
@@ -42,7 +42,7 @@ def move_champion(
         DataError: the version cannot be read by this Thresher.
         PackagingError, BundleError: its Bento cannot be built.
     """
-    from thresher.serving.packaging import pack
+    from thresher.packaging.bento import pack
 
     bento, notices = "", _notices(registered, version)
     if with_bento:

@@ -13,19 +13,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thresher.errors import InvalidInputError
-from thresher.serving.api_page import DOCS_ROUTES
-from thresher.serving.batcher import DeadlineError, OverloadedError
-from thresher.serving.body import decode_beside, read_body
-from thresher.serving.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
-from thresher.serving.explain import explain
-from thresher.serving.hot import failed, predict_document, with_id
-from thresher.serving.hung_up import unless_gone
-from thresher.serving.page import index_page
-from thresher.serving.predictor import Predictor
-from thresher.serving.reply import FAILED, HINT, REQUEST_ID, Reply, error_reply, header, request_id, to_json
-from thresher.serving.user_interface import UI_ROUTES
-from thresher.serving.v2.routes import v2_routes
-from thresher.serving.v2.tensors import UnknownModelError
+from thresher.serving.core.batcher import DeadlineError, OverloadedError
+from thresher.serving.core.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
+from thresher.serving.core.predictor import Predictor
+from thresher.serving.core.tensors import UnknownModelError
+from thresher.serving.http.body import decode_beside, read_body
+from thresher.serving.http.disconnect import unless_gone
+from thresher.serving.http.explain_routes import explain
+from thresher.serving.http.fast_path import failed, predict_document, with_id
+from thresher.serving.http.response import FAILED, HINT, REQUEST_ID, Reply, error_reply, header, request_id, to_json
+from thresher.serving.http.v2_routes import v2_routes
+from thresher.serving.page.index import index_page
+from thresher.serving.page.routes import UI_ROUTES
+from thresher.serving.page.swagger import DOCS_ROUTES
 
 
 def create_app() -> Starlette:

@@ -8,7 +8,7 @@ import bentoml
 from bentoml.exceptions import InvalidArgument, NotFound
 
 from thresher.errors import nearest
-from thresher.serving.bundle import ModelInfo
+from thresher.serving.core.bundle import ModelInfo
 
 PREFIX = "thresher-"
 LABELS = ("recipe", "model_version", "mlflow_run_id", "data_hash", "git_commit")

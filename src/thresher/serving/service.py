@@ -16,24 +16,24 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
 
 from thresher.serving.app import create_app
-from thresher.serving.bundle import read_bundle, read_bundle_encoder, read_info
-from thresher.serving.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
-from thresher.serving.container import container_image
-from thresher.serving.cores import num_workers, session_threads
-from thresher.serving.front import Front
-from thresher.serving.hot import HotRoutes
-from thresher.serving.listening import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
-from thresher.serving.logs import configure_logs, log_event
-from thresher.serving.metrics import own_metrics_folder
-from thresher.serving.openapi import VERSION as OPENAPI_VERSION
-from thresher.serving.openapi import describe_routes
-from thresher.serving.predictor import Predictor
-from thresher.serving.running import Listeners, give_up, listen_beside, settle
-from thresher.serving.shadow import open_shadow
+from thresher.serving.core.bundle import read_bundle, read_bundle_encoder, read_info
+from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
+from thresher.serving.core.cpu import num_workers, session_threads
+from thresher.serving.core.predictor import Predictor
+from thresher.serving.http.asgi_front import Front
+from thresher.serving.http.fast_path import HotRoutes
+from thresher.serving.http.openapi import VERSION as OPENAPI_VERSION
+from thresher.serving.http.openapi import describe_routes
+from thresher.serving.http.uvicorn_protocol import guard_all_servers
+from thresher.serving.image import container_image
+from thresher.serving.monitoring.logs import configure_logs, log_event
+from thresher.serving.monitoring.metrics import own_metrics_folder
+from thresher.serving.monitoring.shadow import open_shadow
+from thresher.serving.monitoring.tracing import start_tracing, stop_tracing, wants_traces
+from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
 from thresher.serving.tls import check_tls
-from thresher.serving.tracing import start_tracing, stop_tracing, wants_traces
-from thresher.serving.uvicorn_http import guard_all_servers
+from thresher.serving.worker import Listeners, give_up, listen_beside, settle
 
 # `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
 # answer. They report later, so that what thresher/__init__.py says in the environment counts after all.

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from thresher.serving.listening import GRPC_PORT, PortError
+from thresher.serving.sockets import GRPC_PORT, PortError
 
 PREFIX = "--ssl-"
 NOT_FOR_GRPC = {

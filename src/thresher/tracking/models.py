@@ -22,8 +22,8 @@ from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedMod
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
-from thresher.serving.bundle import ATTACHMENTS as ATTACHMENT_FILES
-from thresher.serving.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
+from thresher.serving.core.bundle import ATTACHMENTS as ATTACHMENT_FILES
+from thresher.serving.core.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
 from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
 from thresher.tracking.run import run_id
 

@@ -12,7 +12,7 @@ from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
 from thresher.modalities.written import write_json
-from thresher.serving.example import Example
+from thresher.serving.core.example import Example
 
 MAX_CANDIDATES = 256
 """Samples among which one is chosen, the first of the test data."""

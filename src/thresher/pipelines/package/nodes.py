@@ -20,7 +20,7 @@ from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.pipelines.package.example import choose_example
 from thresher.pipelines.types import Challenge, Contender, Verdict
 from thresher.progress import Notice, Step, report
-from thresher.serving.bundle import (
+from thresher.serving.core.bundle import (
     CARD_FILE,
     EXAMPLE_FILE,
     PROFILE_FILE,
@@ -31,9 +31,9 @@ from thresher.serving.bundle import (
     has_content,
     hash_content,
 )
-from thresher.serving.challenger import choose_challenger
+from thresher.serving.monitoring.challenger import choose_challenger
+from thresher.serving.monitoring.profile import make_profile
 from thresher.serving.options import Serving, ShadowOptions
-from thresher.serving.profile import make_profile
 
 ITSELF = "it is the champion itself"
 """The same file is not crowned over itself."""
@@ -214,7 +214,7 @@ def build_champion_bento(
         challenger: the version that ``shadow`` names; None where there is none.
         entered: the version that this run or an earlier one entered: it is registered before ``challenger`` is read.
     """
-    from thresher.serving.packaging import pack
+    from thresher.packaging.bento import pack
 
     report(Step("bentoml build"))
     if shadow is None:

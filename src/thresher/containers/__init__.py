@@ -1,1 +1,0 @@
-"""From a Bento to a container image."""

@@ -1,0 +1,1 @@
+"""Builds Bentos and container images of champions; nothing here is part of a Bento."""

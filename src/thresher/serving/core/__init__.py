@@ -1,0 +1,1 @@
+"""A model at work: from encoded samples to answers, whatever protocol they come by."""

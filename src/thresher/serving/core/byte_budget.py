@@ -1,0 +1,137 @@
+"""One budget for the bytes of all requests in flight in a worker process, over all ports: what one client sends must
+not take the memory of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import psutil
+from starlette.exceptions import HTTPException
+
+from thresher.serving.core.batcher import OverloadedError
+from thresher.serving.core.cpu import CGROUP, read_count
+
+IN_FLIGHT = "THRESHER_IN_FLIGHT_MIB"
+"""The variable that sets the budget of each worker process, in MiB."""
+MIB = 2**20
+SHARE = 16
+"""The workers' budgets together are this part of the memory: bytes become several times as many while they are
+decoded, and the processes and the model need most of what a small container has."""
+MAX_BYTES = 256 * MIB
+"""Where the memory is larger than anybody needs."""
+LEAST_BYTES = MIB
+OWN_GROUP = Path("/proc/self/cgroup")
+LIMITS = ("memory.max", "memory.limit_in_bytes")
+"""Of a control group of version 2, and of version 1."""
+
+
+class ByteBudget:
+    """Counts the bytes in flight: bodies while they arrive, what they are decoded to, and answers not yet sent.
+
+    Whoever is about to hold bytes reserves them first and releases them when they are gone; a reservation that does not
+    fit is refused at once, never waited for. It may be used from any thread.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Allow ``limit`` bytes at a time."""
+        self.limit = limit
+        self.used = 0
+        self.peak = 0
+        """The most that was ever used."""
+        self.released = 0
+        """All bytes that were ever released."""
+        self._lock = Lock()
+
+    def reserve(self, num_bytes: int) -> bool:
+        """Take ``num_bytes`` of what is left, and return whether there were as many."""
+        with self._lock:
+            if self.used + num_bytes > self.limit:
+                return False
+            self.used += num_bytes
+            self.peak = max(self.peak, self.used)
+            return True
+
+    def release(self, num_bytes: int) -> None:
+        """Give back what `reserve` took."""
+        with self._lock:
+            self.used -= num_bytes
+            self.released += num_bytes
+
+    def take(self, num_bytes: int) -> None:
+        """Reserve ``num_bytes``, or refuse.
+
+        Raises:
+            OverloadedError: as many are not left now.
+            HTTPException: 413, there will never be as many.
+        """
+        if not self.reserve(num_bytes):
+            raise self.refusal(num_bytes)
+
+    @contextmanager
+    def hold(self, num_bytes: int) -> Iterator[None]:
+        """Reserve ``num_bytes`` for as long as the block runs; see `take`."""
+        self.take(num_bytes)
+        try:
+            yield
+        finally:
+            self.release(num_bytes)
+
+    def refusal(self, num_bytes: int) -> Exception:
+        """Return why ``num_bytes`` more are not to be had: 413 where they never will be, else overload."""
+        if num_bytes > self.limit:
+            text = (
+                f"The request needs {_mib(num_bytes)} of memory; this service has {_mib(self.limit)} for all requests"
+            )
+            return HTTPException(413, f"{text} in flight. Send less at a time.", headers={"Connection": "close"})
+        return OverloadedError(f"The requests in flight hold {_mib(self.used)}, of at most {_mib(self.limit)}.")
+
+
+def budget_bytes(workers: int = 1, cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:
+    """Return the budget of each of ``workers`` processes: a share of the memory that the control group leaves them.
+
+    The variable THRESHER_IN_FLIGHT_MIB comes before it.
+
+    Raises:
+        ValueError: the variable holds something else than a number of MiB.
+    """
+    if given := read_count(IN_FLIGHT, "MiB"):
+        return given * MIB
+    return max(LEAST_BYTES, min(MAX_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
+
+
+def available_bytes(cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:
+    """Return the memory that the machine has, or that this process's control groups, version 2 or 1, allow it."""
+    limits = [_limit(folder / name) for folder in _groups(cgroup, own_group) for name in LIMITS]
+    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit)])
+
+
+def _groups(cgroup: Path, own_group: Path) -> list[Path]:
+    """Return the folders of this process's control groups and of all around them."""
+    try:
+        lines = own_group.read_text().splitlines()
+    except OSError:
+        lines = []
+    folders = {cgroup, cgroup / "memory"}
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "memory"):
+            root = cgroup / controllers
+            folder = root / path.lstrip("/")
+            folders |= {one for one in (folder, *folder.parents) if one.is_relative_to(root)}
+    return sorted(folders)
+
+
+def _limit(file: Path) -> int | None:
+    """Return the limit in ``file``; None where there is none."""
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
+
+
+def _mib(num_bytes: int) -> str:
+    return f"{num_bytes / MIB:,.1f} MiB"

@@ -1,0 +1,229 @@
+"""A bundle at work: encoder, session, batcher and metrics behind one call."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from starlette.exceptions import HTTPException
+
+from thresher.errors import InvalidInputError
+from thresher.serving.core.autotune import measure_pace
+from thresher.serving.core.batcher import Batcher, DeadlineError, Done, OverloadedError, Ticket, into
+from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
+from thresher.serving.core.session import open_session
+from thresher.serving.core.tensors import ModelTensors, UnknownModelError
+from thresher.serving.http.disconnect import HungUpError
+from thresher.serving.http.v2_codec import InferCodec
+from thresher.serving.monitoring import tracing
+from thresher.serving.monitoring.metrics import Metrics
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from thresher.serving.monitoring.shadow import Shadow
+
+EXPLAIN = "explain"
+"""The protocol of copies that an explanation is made of."""
+MAX_WAITING_BATCHES = 64
+MAX_WAITING_BYTES = 256 * 2**20
+NUMBER_BYTES = 24
+"""Of a number in an answer, as JSON has it."""
+
+
+class Predictor:
+    """Answers requests with the model of one bundle; all protocols share its batcher and its metrics.
+
+    Args:
+        registry: where the metrics go; without one, prometheus_client's own, which takes one Predictor a process.
+        threads: of the session, where they are not to be those of the evaluation.
+        budget: for the bytes of all requests in flight; without one, that of a single worker process.
+
+    Raises:
+        BundleError: the bundle's model cannot be run or does not fit its encoder.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        registry: CollectorRegistry | None = None,
+        threads: int | None = None,
+        budget: ByteBudget | None = None,
+    ) -> None:
+        self.bundle, self.tensors = bundle, ModelTensors(bundle)
+        self.codec = InferCodec(self.tensors)
+        self.budget = budget or ByteBudget(budget_bytes())
+        self.session = open_session(bundle, threads)
+        self.metrics = Metrics(bundle, registry)
+        self.timeout: float = bundle.info.timeout_ms / 1000
+        """Seconds that a request may wait where it does not say how many."""
+        self.shadow: Shadow | None = None
+        self._is_doubtful = False  # once an answer was not finite, each is looked at; until then, each batch
+        self._answer_bytes = NUMBER_BYTES * max(1, len(bundle.encoder.class_names))
+        model_input, info = bundle.encoder.model_input, bundle.info
+        self.pace = measure_pace(self.session.run, model_input.example, info.max_batch_size, info.max_latency_ms / 1000)
+        most = min(MAX_WAITING_BATCHES * info.max_batch_size, MAX_WAITING_BYTES // model_input.sample_bytes)
+        size, join = self.pace.max_batch_size, model_input.join
+        self._batcher = Batcher(self._run, size, most, join, self.pace.inline, self._observe)
+
+    def check_room(self) -> None:
+        """Check that a request would be taken in, before it is even decoded.
+
+        Raises:
+            OverloadedError: it would not.
+        """
+        self._batcher.check_room(1, self.timeout)
+
+    def count_refused(self, protocol: str, error: Exception) -> None:
+        """Count a request that never came to the batcher, for ``error``."""
+        self.metrics.count_request(protocol, outcome_of(error), 0.0)
+
+    def begin(
+        self,
+        samples: np.ndarray,
+        protocol: str,
+        done: Done,
+        timeout: float | None = None,
+        trace: tracing.Trace | None = None,
+    ) -> Ticket | None:
+        """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
+
+        Args:
+            protocol: what the request came by, for the metrics.
+            timeout: seconds until its turn must have come; without one, the recipe's.
+
+        Returns: the place in the queue, for `cancel`; None where ``done`` was called already.
+        """
+        # The copies of an explanation are no requests, and nothing that anybody sent.
+        start, is_copy = perf_counter(), protocol == EXPLAIN
+        held = 0 if is_copy else samples.nbytes + len(samples) * self._answer_bytes
+
+        def finish(result: np.ndarray | Exception) -> None:
+            if self._is_doubtful and not isinstance(result, Exception) and not _all_finite(result):
+                result = self._not_finite(result)
+            if trace is not None:
+                trace.answered(start, self._batcher.last_run, result)
+            if not is_copy:
+                outcome = outcome_of(result) if isinstance(result, Exception) else "ok"
+                self.metrics.count_request(protocol, outcome, perf_counter() - start)
+            self.budget.release(held)
+            done(result)
+
+        if trace is not None:
+            trace.queued(start)
+        if not self.budget.reserve(held):
+            refusal, held = self.budget.refusal(held), 0
+            finish(refusal)
+            return None
+        try:
+            ticket = self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
+        except OverloadedError as error:
+            finish(error)
+            return None
+        ticket.held = held
+        return ticket
+
+    def cancel(self, ticket: Ticket, protocol: str) -> None:
+        """Give up a place in the queue, of a client that has hung up."""
+        if not ticket.cancelled and not ticket.is_told:
+            self._batcher.cancel(ticket)
+            self.budget.release(ticket.held)
+            if not ticket.is_copy:
+                self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
+
+    async def infer(self, samples: np.ndarray, protocol: str = "rest", timeout: float | None = None) -> np.ndarray:
+        """Return the probabilities [N, K] or values [N, 1], of ``samples`` [N, ...].
+
+        Cancelling this frees the place in the queue at once.
+
+        Raises:
+            OverloadedError: too many samples wait already, or too many bytes are in flight.
+            HTTPException: 413, the samples take more bytes than there ever are.
+            DeadlineError: the turn did not come within ``timeout`` seconds.
+            InvalidInputError: a sample so far from what the model knows that it has no finite answer.
+        """
+        answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
+        ticket = self.begin(samples, protocol, into(answer), timeout, tracing.current())
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if ticket:
+                self.cancel(ticket, protocol)
+            raise
+
+    async def predict(self, samples: np.ndarray, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Return one prediction a sample of ``samples``, as the typed REST says it; see `infer`."""
+        return self.say(await self.infer(samples, "rest", timeout))
+
+    def say(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Return ``outputs`` as the typed REST says them, one dictionary a sample."""
+        names = self.bundle.encoder.class_names
+        # float32 or float64 to a Python float is exact: the answer holds the very number that the model gave.
+        return _say_classes(outputs, names) if names else [{"value": value} for value in outputs[:, 0].tolist()]
+
+    def close(self) -> None:
+        """Take no more samples."""
+        self._batcher.close()
+        if self.shadow:
+            self.shadow.close()
+        self.metrics.close()
+
+    def _run(self, samples: np.ndarray) -> np.ndarray:
+        outputs = self.session.run(samples)
+        if not _all_finite(outputs):
+            self._is_doubtful = True
+        return outputs
+
+    def _observe(
+        self,
+        samples: np.ndarray,
+        outputs: np.ndarray,
+        queue_seconds: float,
+        run_seconds: float,
+        sent: np.ndarray | None,
+    ) -> None:
+        self.metrics.count_batch(len(samples), queue_seconds, run_seconds)
+        if sent is not None:
+            if not sent.any():
+                return
+            samples, outputs = samples[sent], outputs[sent]
+        self.metrics.count_answers(outputs)
+        self.metrics.watch(samples, outputs)
+        if self.shadow:
+            self.shadow.see(samples, outputs)
+
+    def _not_finite(self, outputs: np.ndarray) -> InvalidInputError:
+        encoder, wrong = self.bundle.encoder, int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
+        return InvalidInputError(
+            f"The model has no finite answer to {encoder.NAMES[0]} {wrong}: numbers too large. "
+            f"Expected {encoder.expected}."
+        )
+
+
+def outcome_of(error: Exception) -> str:
+    """Return what the metrics call a request that ended with ``error``."""
+    if isinstance(error, OverloadedError):
+        return "overloaded"
+    if isinstance(error, DeadlineError):
+        return "deadline"
+    if isinstance(error, HungUpError):
+        return "cancelled"
+    return "invalid" if isinstance(error, (InvalidInputError, UnknownModelError, HTTPException)) else "error"
+
+
+def _all_finite(outputs: np.ndarray) -> bool:
+    return bool(np.isfinite(outputs).all())
+
+
+def _say_classes(probabilities: np.ndarray, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": names[index],
+            "class_index": index,
+            "probabilities": dict(zip(names, row, strict=True)),
+        }
+        for index, row in zip(probabilities.argmax(axis=1).tolist(), probabilities.tolist(), strict=True)
+    ]

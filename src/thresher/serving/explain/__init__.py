@@ -1,0 +1,1 @@
+"""Which parts of a sample mattered for an answer."""

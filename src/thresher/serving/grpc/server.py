@@ -1,0 +1,75 @@
+"""A gRPC server beside the HTTP ones, in the same process and on the same batcher: grpcio's, on its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from grpc.aio import Server
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+from thresher.serving.core.predictor import Predictor
+from thresher.serving.grpc.handlers import generic_handlers
+from thresher.serving.grpc.health import HealthService
+from thresher.serving.grpc.intake import Intake, options
+from thresher.serving.grpc.messages import SERVICE
+from thresher.serving.grpc.service import InferenceService
+from thresher.serving.http.body import MAX_BODY_SECONDS
+from thresher.serving.sockets import PortError
+from thresher.serving.tls import Tls
+
+DRAIN_SECONDS = 10.0
+REFUSE_SECONDS = 0.3
+"""How long new calls are refused as UNAVAILABLE before the server stops: calls that come just when it does, grpcio ends
+as CANCELLED, which no client tries again."""
+OPTIONS = (
+    ("grpc.so_reuseport", 1),  # the worker processes of one service share the port
+    ("grpc.max_send_message_length", -1),
+    # Clients may ask every 10 s whether an idle connection still stands; by default gRPC hangs up on them.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.server_handshake_timeout_ms", int(1000 * MAX_BODY_SECONDS)),
+)
+
+
+class RpcServer:
+    """A running server."""
+
+    def __init__(
+        self, server: Server, service: InferenceService, health: HealthService, intake: Intake, port: int
+    ) -> None:
+        self._server, self._service, self._health, self._intake = server, service, health, intake
+        self.port = port
+        """That it listens on."""
+
+    async def close(self, grace: float = DRAIN_SECONDS) -> None:
+        """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""
+        self._service.is_ready = False
+        self._intake.close()
+        await asyncio.gather(self._health.close(), asyncio.sleep(REFUSE_SECONDS))
+        await self._server.stop(grace)
+
+
+async def start_rpc_server(
+    predictor: Predictor, host: str, port: int, patience: float = MAX_BODY_SECONDS, tls: Tls | None = None
+) -> RpcServer:
+    """Return a server of ``predictor`` that answers on ``port``, which other processes may share; 0 is any free one.
+
+    Args:
+        patience: seconds that a client has for a message.
+
+    Raises:
+        PortError: the port is not to be had, or not with this TLS.
+    """
+    intake = Intake(predictor.budget, patience)
+    server = grpc.aio.server(options=(*OPTIONS, *options(intake)))
+    service, health = InferenceService(predictor), HealthService()
+    server.add_generic_rpc_handlers(generic_handlers(service, health, intake))
+    await health.set(SERVICE, HealthCheckResponse.SERVING)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_secure_port(address, tls.for_grpc()) if tls else server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise PortError(f"Port {port} of {host} is not to be had for gRPC.") from error
+    await server.start()
+    return RpcServer(server, service, health, intake, bound)

@@ -1,0 +1,80 @@
+"""Which status an error is, and what the caller reads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from grpc import StatusCode
+from starlette.exceptions import HTTPException
+
+from thresher.errors import InvalidInputError
+from thresher.serving.core.batcher import DeadlineError, OverloadedError
+from thresher.serving.core.tensors import UnknownModelError
+from thresher.serving.http.response import FAILED, REQUEST_ID, RETRY_AFTER_SECONDS
+from thresher.serving.monitoring.logs import log_failed
+
+MOST_DETAIL_BYTES = 2000
+"""gRPC sends them in a header, up to three times as long, and clients take no more than 8 KB of headers."""
+STATUS = {
+    InvalidInputError: StatusCode.INVALID_ARGUMENT,
+    HTTPException: StatusCode.INVALID_ARGUMENT,
+    UnknownModelError: StatusCode.NOT_FOUND,
+    OverloadedError: StatusCode.RESOURCE_EXHAUSTED,
+    DeadlineError: StatusCode.DEADLINE_EXCEEDED,
+}
+"""An HTTPException of the decoders is a 400 or a 413: another request would do, which OUT_OF_RANGE does not say."""
+
+REFUSED = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
+"""Statuses that are not the caller's fault."""
+
+
+class CallError(Exception):
+    """A call that does not come as far as its method, with the status that it ends with."""
+
+    def __init__(self, status: StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Refusal(NamedTuple):
+    """How a call that failed ends."""
+
+    status: StatusCode
+    details: str
+    metadata: tuple[tuple[str, str], ...]
+    """Trailing."""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the call failed by no fault of its caller."""
+        return self.status is StatusCode.INTERNAL or self.status in REFUSED
+
+
+def refuse(error: Exception, request_id: str, seconds: float | None = None) -> Refusal:
+    """Return how the call that failed with ``error`` ends, ``seconds`` after it came.
+
+    What nobody foresaw goes into the log, not to the caller.
+    """
+    status = _status(error)
+    text = str(error.detail if isinstance(error, HTTPException) else error)
+    metadata: tuple[tuple[str, str], ...] = ((REQUEST_ID.decode(), request_id),)
+    if status is StatusCode.INTERNAL:
+        log_failed(request_id, "grpc", status.name, seconds, error)
+        text = FAILED
+    elif status in REFUSED:
+        log_failed(request_id, "grpc", status.name, seconds)
+    if isinstance(error, OverloadedError):
+        text = f"Overloaded: {text} Try again in {RETRY_AFTER_SECONDS} s."
+        metadata = (*metadata, ("retry-after", str(RETRY_AFTER_SECONDS)))
+    return Refusal(status, _shorten(text), metadata)
+
+
+def _status(error: Exception) -> StatusCode:
+    if isinstance(error, CallError):
+        return error.status
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), StatusCode.INTERNAL)
+
+
+def _shorten(text: str) -> str:
+    # A text from JSON can hold half a surrogate pair, which no header can.
+    return text.encode("utf-8", "replace")[:MOST_DETAIL_BYTES].decode("utf-8", "ignore")

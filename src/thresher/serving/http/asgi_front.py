@@ -1,0 +1,126 @@
+"""The service as one ASGI app: hot requests go past all middlewares, the rest through BentoML's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from thresher.serving.http.body import MAX_BODY_SECONDS
+from thresher.serving.http.fast_path import INFER, Answer, HotRoutes, Pending, with_id
+from thresher.serving.http.json_errors import JsonErrors
+from thresher.serving.http.lease import lease_of
+from thresher.serving.http.response import REQUEST_ID, Reply, error_reply, header, request_id
+from thresher.serving.monitoring import tracing
+from thresher.serving.monitoring.logs import log_failed
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+
+class Front:
+    """BentoML's ASGI app with the hot routes before it.
+
+    OpenTelemetry, access log and BentoML's own metrics take most of a small model's request; what is answered here
+    has its own metrics, limits and request ids instead.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.hot: HotRoutes | None = None
+        """None until the model is loaded."""
+        self.patience = MAX_BODY_SECONDS
+        """Seconds that a client has for a request."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.app, name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answers = JsonErrors(send)
+        try:
+            if scope["path"].isprintable():
+                await self._pass(scope, receive, answers)
+            else:  # BentoML would write it into its log, where a line break begins what looks like another line
+                await answers.reply(error_reply(HTTPException(404, "There is no such path.")))
+        except Exception as error:
+            # Whoever is above would log the error's own text, in which may stand what was sent.
+            name = request_id(header(scope["headers"], REQUEST_ID))
+            log_failed(name.decode(), "http", 500, None, error)
+            if not answers.has_started:
+                await answers.reply(with_id(error_reply(error), name))
+        finally:
+            lease_of(scope).close()
+
+    async def _pass(self, scope: Scope, receive: Receive, answers: JsonErrors) -> None:
+        if self.hot is not None:
+            if scope["path"] == "/metrics":
+                self.hot.predictor.metrics.flush()
+            answer = self.hot.find(scope["method"], scope["path"], scope["headers"])
+            if answer is not None:
+                await _answer(answer, scope, receive, answers)
+                return
+            name = _span_name(scope["path"]) if scope["method"] == "POST" else ""
+            if name and (trace := tracing.start(name, scope["headers"])) is not None:
+                await _traced(trace, self.app, scope, receive, answers)
+                return
+        await self.app(scope, receive, answers)
+
+
+def _span_name(path: str) -> str:
+    """Return what a trace calls a request to predict that is not hot; empty for one that asks for something else."""
+    if path in ("/predict", "/explain"):
+        return f"POST {path}"
+    return INFER if path.startswith("/v2/models/") and path.endswith("/infer") else ""
+
+
+async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    trace.enter()
+    status, name = 0, ""
+
+    async def note(message: Message) -> None:
+        nonlocal status, name
+        if message["type"] == "http.response.start":
+            status, name = message["status"], header(list(message.get("headers", ())), REQUEST_ID).decode("latin-1")
+        elif not message.get("more_body"):
+            trace.end(status, status >= 500, name)
+        await send(message)
+
+    try:
+        await app(scope, receive, note)
+    finally:
+        trace.end(tracing.HUNG_UP, is_error=False)
+
+
+async def _answer(answer: Answer, scope: Scope, receive: Receive, answers: JsonErrors) -> None:
+    body = await _whole(receive)
+    if body is None:
+        return
+    ready: Future[Reply] = asyncio.get_running_loop().create_future()
+    pending = answer(scope["headers"], body, lambda reply: None if ready.done() else ready.set_result(reply))
+    if not ready.done():
+        await _wait(ready, pending, receive)
+    if ready.done():
+        await answers.reply(ready.result())
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """Return the body, whose length the server holds to what was declared; None where the client left."""
+    parts = []
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+    return None
+
+
+async def _wait(ready: Future[Reply], pending: Pending, receive: Receive) -> None:
+    gone = asyncio.ensure_future(receive())
+    await asyncio.wait((ready, gone), return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not ready.done():
+        pending.cancel()

@@ -1,0 +1,51 @@
+"""What one HTTP request holds of the service's byte budget, from its headers to its answer."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from starlette.types import Scope
+
+from thresher.serving.core.byte_budget import ByteBudget
+
+EXTENSION, LEASE = "thresher", "lease"
+"""Where it is in a request's ASGI scope, under `extensions`."""
+
+
+class Lease:
+    """Bytes reserved for one request, from any thread; whatever becomes of the request, they are given back once."""
+
+    __slots__ = ("_budget", "_is_over", "_lock", "num_bytes")
+
+    def __init__(self, budget: ByteBudget | None) -> None:
+        """Hold nothing yet; without a ``budget``, as before the model is loaded, nothing is ever counted."""
+        self._budget, self._is_over, self._lock = budget, False, Lock()
+        self.num_bytes = 0
+
+    def grow(self, num_bytes: int) -> None:
+        """Hold ``num_bytes`` more.
+
+        Raises:
+            HTTPException: 413, more than there will ever be.
+            OverloadedError: other requests hold too many.
+        """
+        with self._lock:
+            if not self._is_over and self._budget is not None:
+                if not self._budget.reserve(num_bytes):
+                    # A body that comes in pieces may be too large as a whole, when no later try would fit either.
+                    raise self._budget.refusal(self.num_bytes + num_bytes)
+                self.num_bytes += num_bytes
+
+    def close(self) -> None:
+        """Give all of it back."""
+        with self._lock:
+            self._is_over = True
+            if self._budget is not None:
+                self._budget.release(self.num_bytes)
+            self.num_bytes = 0
+
+
+def lease_of(scope: Scope) -> Lease:
+    """Return the lease of the request of ``scope``; one that counts nothing where no server of ours made it."""
+    lease = (scope.get("extensions") or {}).get(EXTENSION, {}).get(LEASE)
+    return lease if isinstance(lease, Lease) else Lease(None)

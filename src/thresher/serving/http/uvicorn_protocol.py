@@ -1,0 +1,374 @@
+"""What the service changes about uvicorn's HTTP/1.1, on every port; all that is known of uvicorn's inside is here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol, cast
+
+import httptools
+import uvicorn.config
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from thresher.serving.http.body import check_length, too_slow
+from thresher.serving.http.fast_path import Answer, HotRoutes
+from thresher.serving.http.fast_path_cycle import HotCycle
+from thresher.serving.http.lease import EXTENSION, LEASE, Lease, lease_of
+from thresher.serving.http.lingering import LingeringTransport
+from thresher.serving.http.response import Reply, error_reply
+
+MAX_HEAD_BYTES = 64 * 2**10
+"""Of a request's target and headers; of anything else that is neither head nor body, such as trailers, too."""
+MAX_FIELDS = 100
+MAX_TARGET_BYTES = 8 * 2**10
+MAX_PIPELINED = 100
+"""Requests that one connection may have waiting behind the one that is being answered."""
+LOOKS = 6
+"""How often one looks at a connection within the time that its client has."""
+DRAIN_SECONDS = 10
+VERSIONS = ("1.1", "1.0")
+SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-encoding", b"inference-header-content-length"))
+"""Of two of one, which counts differs from reader to reader."""
+UPGRADE_HEADERS = (b"connection", b"upgrade", b"http2-settings")
+
+
+class Guarded(Protocol):
+    """The ASGI app that the protocol serves, with what it asks of it."""
+
+    hot: HotRoutes | None
+    patience: float
+
+
+class RefusedError(Exception):
+    """A request that the protocol does not take; it ends the parser's work."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 on httptools with bounds, errors in JSON, and hot requests answered without a task.
+
+    Bounds: the head of a request, the bytes of all bodies in flight, the time that a client has to send a request and
+    to read an answer. An upgrade to another protocol is not taken, and what asked for it is answered in HTTP/1.1.
+    """
+
+    def __init__(self, config: Config, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        self._guarded = cast(Guarded, config.app)
+        self._asked: float | None = None
+        """Since when the client owes a request or the rest of one, in the loop's seconds."""
+        self._stuck: float | None = None
+        """Since when the client does not read what is written."""
+        self._has_begun = self._in_body = self._is_chunked = self._is_upgrade = False
+        self._num_other = 0
+        """Bytes since the last of a body, or since the request began."""
+        self._num_fields = self._num_head_bytes = 0
+        self._lease = Lease(None)
+        self._due: RequestResponseCycle | HotCycle | None = None
+        """What the client gets an answer to next."""
+        self._fault: Reply | None = None
+        self._refusal: Reply | None = None
+        """The last answer of this connection, which comes after all that are due; nothing more is read."""
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Expect a request."""
+        lingering = LingeringTransport(transport, self.loop, lambda: self._has_begun or self._refusal is not None)
+        super().connection_made(cast(asyncio.Transport, lingering))
+        self._asked = self.loop.time()
+        self._timer = self.loop.call_later(self._guarded.patience / LOOKS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up all requests of the connection, not only the last."""
+        self._timer.cancel()
+        due = self._due
+        if due is not None and due is not self.cycle and not due.response_complete:
+            due.disconnected = True
+            due.message_event.set()
+        for cycle, _ in self.pipeline:
+            lease_of(cast(Any, cycle.scope)).close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless this connection ends."""
+        while data and self._refusal is None and not self.transport.is_closing():
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Have the parser read ``data``, and return what it is to read next."""
+        self._unset_keepalive_if_required()
+        self._num_other += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._without_upgrade() + data[upgrade.args[0] :]
+        except httptools.HttpParserError:
+            self._refuse(self._fault or _no_http())
+        else:
+            if self._num_other > MAX_HEAD_BYTES:
+                self._refuse(_too_large_head())
+        return b""
+
+    def pause_writing(self) -> None:
+        """Note since when."""
+        self._stuck = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._stuck = None
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Begin to end: close what waits for nothing but a client that has had its last answer."""
+        if self.transport.is_closing():
+            self.transport.abort()
+            return
+        if not self._in_body:
+            self._has_begun = False  # of a request that is half a head there is nothing to answer
+        super().shutdown()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Expect the rest of it."""
+        super().on_message_begin()
+        self._asked = self.loop.time()
+        self._has_begun, self._is_upgrade = True, False
+        self._num_other = self._num_fields = self._num_head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Bound it."""
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET_BYTES:
+            self._fail(_refusal(414, f"The request's target is longer than {MAX_TARGET_BYTES:,} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Bound them; trailers, which come here too, are no headers."""
+        self._num_fields += 1
+        self._num_head_bytes += len(name) + len(value) + 4
+        if self._num_fields > MAX_FIELDS or self._num_head_bytes + len(self.url) > MAX_HEAD_BYTES:
+            self._fail(_too_large_head())
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Make a hot request's cycle; leave all others to uvicorn."""
+        self._num_other = 0
+        if self.parser.get_http_version() not in VERSIONS:
+            self._fail(_no_http())
+        if self.parser.get_method() == b"CONNECT":
+            self._fail(_refusal(405, "CONNECT is not allowed here."))
+        if self.parser.should_upgrade():
+            self._is_upgrade = True
+            return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            text = f"More than {MAX_PIPELINED} requests wait on this connection. Read the answers before sending more."
+            self._fail(_refusal(503, text))
+        length = self._reserve()
+        self._in_body = True
+        answer = self._find(length)
+        if answer is None:
+            self.scope["extensions"] = {EXTENSION: {LEASE: self._lease}}
+            try:
+                super().on_headers_complete()
+            except Exception:
+                self._in_body = False
+                self._lease.close()
+                raise
+        else:
+            keep_alive = self.parser.should_keep_alive()
+            cycle = HotCycle(self.headers, answer, keep_alive, self._lease, self._send)
+            self.cycle = cast(RequestResponseCycle, cycle)
+            self._due = cycle
+
+    def on_body(self, body: bytes) -> None:
+        """Count a body whose length nobody declared."""
+        self._num_other = 0
+        if self._is_chunked:
+            try:
+                check_length(self._lease.num_bytes + len(body))
+                self._lease.grow(len(body))
+            except Exception as error:
+                self._fail(error_reply(error))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect nothing; uvicorn itself closes a connection on which no other request begins."""
+        if not self._is_upgrade:
+            self._asked, self._num_other = None, 0
+            self._has_begun = self._in_body = False
+            super().on_message_complete()
+
+    # What uvicorn's cycles call.
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or with the end of the connection."""
+        if self._refusal is not None and not self.pipeline:
+            self._send(self._refusal, False)
+            return
+        super().on_response_complete()
+        if self._in_body and self.expect_100_continue and not self.pipeline:
+            # Whether the client sends the body all the same is unknown, so what comes next could be anything.
+            self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._due = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # Our own.
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self.pipeline) or (self._due is not None and not self._due.response_complete)
+
+    def _find(self, length: int | None) -> Answer | None:
+        """Return what answers the request, where it is hot and can be without all that a RequestResponseCycle does."""
+        hot = self._guarded.hot
+        is_plain = length is not None and length <= HIGH_WATER_LIMIT and not self.expect_100_continue
+        if hot is None or not is_plain or self._is_busy or self._stuck is not None:
+            return None
+        if self.parser.get_http_version() != "1.1":
+            return None
+        return hot.find(self.parser.get_method().decode(), self.url.decode("latin-1"), self.headers)
+
+    def _reserve(self) -> int | None:
+        """Reserve the bytes that the headers declare, and return how many; None where they come in chunks."""
+        names = dict(self.headers)
+        if len(names) < len(self.headers):
+            self._check_single()
+        self._lease = Lease(self._guarded.hot.predictor.budget if self._guarded.hot is not None else None)
+        self._is_chunked = b"transfer-encoding" in names
+        if self._is_chunked:
+            if names[b"transfer-encoding"].strip().lower() != b"chunked":
+                self._fail(_refusal(501, "Transfer-Encoding may be chunked, and nothing else."))
+            return None
+        length = int(names.get(b"content-length", b"0") or b"0")  # the parser takes nothing but digits
+        try:
+            check_length(length)
+            self._lease.grow(length)
+        except Exception as error:
+            self._fail(error_reply(error))
+        return length
+
+    def _check_single(self) -> None:
+        names = [name for name, _ in self.headers if name in SINGLE_HEADERS]
+        for name in names:
+            if names.count(name) > 1:
+                self._fail(_refusal(400, f"The header {name.decode().title()} is given twice."))
+
+    def _without_upgrade(self) -> bytes:
+        """Return the request's head without its wish for another protocol, for a parser that knows nothing of it.
+
+        The one that read it took the body for what follows in the other protocol.
+        """
+        tokens = [token.strip() for name, value in self.headers if name == b"connection" for token in value.split(b",")]
+        kept = [token for token in tokens if token.lower() not in UPGRADE_HEADERS]
+        fields = [(name, value) for name, value in self.headers if name not in UPGRADE_HEADERS]
+        fields += [(b"connection", b", ".join(kept))] if kept else []
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % field for field in fields]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _fail(self, reply: Reply) -> NoReturn:
+        self._fault = reply
+        raise RefusedError
+
+    def _refuse(self, reply: Reply) -> None:
+        """Answer what cannot be read any further with ``reply``, after all that came before it, and close."""
+        self._refusal = reply
+        cycle = self.cycle
+        if self._in_body:  # then the cycle is that of the request which is refused
+            self._lease.close()
+            if self.pipeline and self.pipeline[0][0] is cycle:
+                self.pipeline.popleft()
+            elif not cycle.response_complete:
+                has_started = cycle.response_started
+                cycle.disconnected = cycle.response_complete = True
+                cycle.message_event.set()
+                if has_started:
+                    self.transport.close()
+                    return
+        if not self._is_busy:
+            self._send(reply, False)
+
+    def _look(self) -> None:
+        """Give up a client that takes too long; looking now and then costs a request nothing, unlike a timer each."""
+        patience, now = self._guarded.patience, self.loop.time()
+        self._timer = self.loop.call_later(patience / LOOKS, self._look)
+        if self.transport.is_closing():
+            return
+        if self._stuck is not None and now - self._stuck > patience:
+            self.transport.abort()
+        elif self.flow.read_paused:
+            self._asked = None if self._asked is None else now  # it is we who do not read
+        elif self._asked is not None and now - self._asked > patience:
+            if self._has_begun:
+                self._refuse(error_reply(too_slow(patience)))
+            elif not self._is_busy:
+                self.transport.close()
+
+    def _send(self, reply: Reply, keep_alive: bool) -> None:
+        if self.transport.is_closing():
+            return
+        parts = [STATUS_LINE[reply.status]]
+        for name, value in (*self.server_state.default_headers, *reply.headers):
+            if name != b"connection":
+                parts += (name, b": ", value, b"\r\n")
+        if not keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"content-length: %d\r\n\r\n" % len(reply.body), reply.body)
+        self.transport.write(b"".join(parts))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+class GuardedConfig(Config):
+    """uvicorn's configuration of a server inside of another one."""
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        super().__init__(
+            cast(Any, app),  # Starlette's and uvicorn's types of the same thing
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            **options,
+        )
+
+
+class InnerServer(Server):
+    """A uvicorn server inside of another one, which has the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def guard_all_servers() -> None:
+    """Have uvicorn's servers in this process use our protocol where they are free to choose, as BentoML's is."""
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
+
+
+def _refusal(status: int, text: str) -> Reply:
+    return error_reply(HTTPException(status, text))
+
+
+def _no_http() -> Reply:
+    return _refusal(400, "This is no HTTP/1.1 request.")
+
+
+def _too_large_head() -> Reply:
+    return _refusal(431, f"The headers are more than {MAX_HEAD_BYTES // 2**10} KiB or {MAX_FIELDS} fields.")

@@ -1,0 +1,121 @@
+"""How far the inputs and the predictions of late are from the training split."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from thresher.modalities.encoder import Encoder
+from thresher.serving.monitoring.profile import Histogram, Profile, population_stability_index, read_features
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps the files of several workers; BentoML sets it."""
+SAMPLES_PER_SECOND = 100
+"""That a worker looks at, at most: features cost more than a small model."""
+BYTES_PER_SECOND = 4 * 2**20
+"""Of samples so large that fewer of them are looked at; one a second is."""
+WINDOW = 1000
+"""Samples that count: at twice as many, all counts are halved, so that older ones fade."""
+FEWEST = 200
+"""Samples below which no index is said: of ten bins, chance alone makes 0.05 of so few."""
+
+
+class Watched:
+    """One feature and its distribution of late."""
+
+    def __init__(self, expected: Histogram) -> None:
+        self._expected = expected
+        self._counts = np.zeros(len(expected.counts))
+
+    def see(self, values: np.ndarray) -> None:
+        """Count ``values`` [N]."""
+        self._counts += np.bincount(self._expected.bin_of(values), minlength=len(self._counts))
+        if self._counts.sum() >= 2 * WINDOW:
+            self._counts /= 2
+
+    @property
+    def num_samples(self) -> float:
+        """Samples that count."""
+        return float(self._counts.sum())
+
+    @property
+    def index(self) -> float | None:
+        """The population stability index; None where too few samples were seen."""
+        if self.num_samples < FEWEST:
+            return None
+        return population_stability_index(np.array(self._expected.counts), self._counts)
+
+
+class Drift:
+    """Watches the inputs and predictions of one worker; of several, /metrics says the largest drift."""
+
+    def __init__(self, encoder: Encoder, profile: Profile, labels: dict[str, str], registry: CollectorRegistry) -> None:
+        from prometheus_client import Gauge
+
+        def gauge(name: str, text: str, mode: Any, *more: str) -> Any:
+            return Gauge(name, text, [*labels, *more], registry=registry, multiprocess_mode=mode)
+
+        self._encoder, self._labels = encoder, labels
+        self._features = {histogram.name: Watched(histogram) for histogram in profile.features}
+        self._prediction = Watched(profile.prediction)
+        text = "Population stability index against the training split, of a late window of inputs; above 0.25 is much."
+        self._input_psi = gauge("thresher_input_drift_psi", text, "livemax", "feature")
+        text = "Population stability index of late predictions against the training split's labels."
+        self._prediction_psi = gauge("thresher_prediction_drift_psi", text, "livemax")
+        text = "Inputs that the drift is computed from."
+        self._num_samples = gauge("thresher_input_drift_samples", text, "livesum")
+        self._share = max(1, min(SAMPLES_PER_SECOND, BYTES_PER_SECOND // encoder.model_input.sample_bytes))
+        self._left, self._refilled = self._share, monotonic()
+        forget_dead_workers()
+
+    def see(self, samples: np.ndarray, outputs: np.ndarray) -> None:
+        """Look at encoded ``samples`` [N, ...] and the model's ``outputs``, or at as many as there is time for."""
+        now = monotonic()
+        if now - self._refilled >= 1:
+            self._left, self._refilled = self._share, now
+        num = min(len(samples), self._left)
+        if num <= 0:
+            return
+        self._left -= num
+        for name, values in read_features(self._encoder, samples[:num]).items():
+            self._features[name].see(values)
+        answers = outputs[:num].argmax(axis=1) if self._encoder.class_names else outputs[:num, 0]
+        self._prediction.see(answers.astype(np.float64))
+
+    def flush(self) -> None:
+        """Say it."""
+        self._num_samples.labels(**self._labels).set(self._prediction.num_samples)
+        for name, watched in self._features.items():
+            if watched.index is not None:
+                self._input_psi.labels(**self._labels, feature=name).set(watched.index)
+        if self._prediction.index is not None:
+            self._prediction_psi.labels(**self._labels).set(self._prediction.index)
+
+    def close(self) -> None:
+        """Take what this worker said of the present off /metrics."""
+        forget_worker(os.getpid())
+
+
+def forget_dead_workers() -> None:
+    """Take what killed workers said of the present off /metrics: prometheus_client would show it for good."""
+    folder = os.environ.get(SHARED)
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        process_id = int(file.stem.rsplit("_", 1)[1])
+        if not psutil.pid_exists(process_id):
+            forget_worker(process_id)
+
+
+def forget_worker(process_id: int) -> None:
+    """Take what a worker said of the present off /metrics; its counts stay."""
+    if os.environ.get(SHARED):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process_id)

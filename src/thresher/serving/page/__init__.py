@@ -1,0 +1,1 @@
+"""The page for people, what is at `/`, and `/docs`."""

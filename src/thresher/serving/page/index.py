@@ -1,0 +1,84 @@
+"""What is at `/`: for programs what is served and a call that works when pasted, for browsers the way to the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shlex
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.image import ImageEncoder
+from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.decoding import content_types
+from thresher.serving.core.example import read_example, sample_of
+
+HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+def index_page(request: Request, bundle: Bundle) -> Response:
+    """Lead a browser to the page for people, and answer anything else in JSON."""
+    if "text/html" in request.headers.get("accept", ""):
+        # Relative, so that a proxy may serve all this under a path of its own.
+        return RedirectResponse("ui", headers={"Vary": "Accept"})
+    return JSONResponse(describe(bundle, service_url(request)), headers={"Vary": "Accept"})
+
+
+def describe(bundle: Bundle, url: str) -> dict[str, Any]:
+    """Return what is served under ``url``, for people and programs."""
+    info, encoder = bundle.info, bundle.encoder
+    one, many = encoder.NAMES
+    example = read_example(bundle)
+    return {
+        "model": info.recipe,
+        "candidate": info.candidate,
+        "model_version": info.model_version,
+        "metrics": info.metrics,
+        "task": encoder.task,
+        "classes": list(encoder.class_names),
+        "predict": {
+            "url": f"POST {url}/predict",
+            "content_types": list(content_types(encoder)),
+            "json": f'Either {{"{one}": ...}} or {{"{many}": [..., ...]}}.',
+            one: encoder.expected,
+        },
+        "other": [
+            "POST /explain",
+            "GET /ui",
+            "GET /docs",
+            "GET /docs.json",
+            "GET /livez",
+            "GET /readyz",
+            "GET /metrics",
+        ],
+        "example": f"{_example(encoder, sample_of(bundle))} {url}/predict",
+        **({} if example is None else {"example_answer": example.answer}),
+    }
+
+
+def _example(encoder: Encoder, sample: Any) -> str:
+    """Return a shell command that sends ``sample``, but for the address at its end."""
+    if isinstance(encoder, ImageEncoder):  # a PNG is far shorter than its pixels in JSON
+        return f"echo {_png(sample)} | base64 -d | curl -s -H 'Content-Type: image/png' --data-binary @-"
+    body = json.dumps({encoder.NAMES[0]: sample})
+    return f"curl -s -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def _png(sample: Any) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.array(sample, np.uint8)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def service_url(request: Request) -> str:
+    """Return where the caller reached this service; a Host header is anyone's text and goes into a shell command."""
+    host = request.headers.get("host", "")
+    return f"{request.scope['scheme']}://{host if HOST.fullmatch(host) else 'localhost:3000'}"

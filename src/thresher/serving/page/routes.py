@@ -1,0 +1,132 @@
+"""The page for people at `/ui`: its files, which are packed with the code, and what they show of the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from thresher.modalities.columns import CategoricalColumn
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.image import ImageEncoder
+from thresher.modalities.series import SeriesEncoder
+from thresher.modalities.tabular import TabularEncoder
+from thresher.modalities.text import TextEncoder
+from thresher.serving.core.bundle import CARD_FILE, VERDICT_FILE, Bundle
+from thresher.serving.core.example import sample_of
+from thresher.serving.page.index import describe, service_url
+
+FOLDER = Path(__file__).with_name("ui")
+START = "index.html"
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".json": "application/json",
+}
+SECURITY = {
+    # Nothing from elsewhere, nothing to elsewhere, nothing inline: whatever a card or a label says, it is text.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+async def show_page(request: Request) -> Response:
+    """Answer the page itself."""
+    return _answer(START, _read_files()[START])
+
+
+async def show_file(request: Request) -> Response:
+    """Answer one of the page's files, or an attachment of the champion.
+
+    Raises:
+        HTTPException: 404 there is none of that name.
+    """
+    name = request.path_params["name"]
+    attachments = request.app.state.predictor.bundle.attachments
+    own = {shown: attachments[shown] for shown in (CARD_FILE, VERDICT_FILE) if shown in attachments}
+    content = (_read_files() | own).get(name)
+    if content is None:
+        raise HTTPException(404, f"The page has no file '{name[:100]}'.")
+    return _answer(name, content)
+
+
+async def show_model(request: Request) -> Response:
+    """Answer what the page asks for: the champion, and what one input must be."""
+    bundle: Bundle = request.app.state.predictor.bundle
+    return JSONResponse(page_model(bundle, service_url(request)), headers=SECURITY)
+
+
+def page_model(bundle: Bundle, url: str) -> dict[str, Any]:
+    """Return `describe`'s account with what the form for an input is made of."""
+    encoder, info = bundle.encoder, bundle.info
+    return {
+        **describe(bundle, url),
+        "created": info.created.isoformat(),
+        "mlflow_run_id": info.mlflow_run_id,
+        "git_commit": info.git_commit,
+        "attachments": sorted(bundle.attachments),
+        "name": encoder.NAMES[0],
+        "expected": encoder.expected,
+        "sample": None if isinstance(encoder, ImageEncoder) else sample_of(bundle),
+        "input": {"kind": encoder.model_input.name, **_INPUT[type(encoder)](encoder)},
+    }
+
+
+def _answer(name: str, content: bytes) -> Response:
+    return Response(content, headers={**SECURITY, "Content-Type": CONTENT_TYPES[Path(name).suffix]})
+
+
+def _read_files() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.suffix in CONTENT_TYPES}
+
+
+def _image(encoder: ImageEncoder) -> dict[str, Any]:
+    return {name: getattr(encoder, name) for name in ("channels", "height", "width", "mean", "background")}
+
+
+def _text(encoder: TextEncoder) -> dict[str, Any]:
+    return {"max_length": encoder.max_length}
+
+
+def _row(encoder: TabularEncoder) -> dict[str, Any]:
+    columns = []
+    for column in encoder.columns:
+        said: dict[str, Any] = {"name": column.name, "typical": column.typical}
+        if isinstance(column, CategoricalColumn):
+            said["categories"] = [category for category in column.categories if category is not None]
+            said["may_be_missing"] = None in column.categories
+        else:
+            said["may_be_missing"] = column.has_missing
+        columns.append(said)
+    return {"columns": columns, "other_categories": encoder.unseen_categories == "other"}
+
+
+def _series(encoder: SeriesEncoder) -> dict[str, Any]:
+    names = ("channels", "channel_names", "max_length")
+    return {**{name: getattr(encoder, name) for name in names}, "may_be_missing": encoder.missing == "interpolate"}
+
+
+_INPUT: dict[type[Encoder], Callable[[Any], dict[str, Any]]] = {
+    ImageEncoder: _image,
+    TextEncoder: _text,
+    TabularEncoder: _row,
+    SeriesEncoder: _series,
+}
+
+UI_ROUTES = [
+    Route("/ui", show_page, methods=["GET"]),
+    Route("/ui/model.json", show_model, methods=["GET"]),
+    Route("/ui/{name}", show_file, methods=["GET"]),
+]

@@ -1,0 +1,56 @@
+"""What was freed goes back to the system."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from thresher.serving.core.memory import give_back, resident_bytes, trimmer
+
+BURST = """
+import asyncio, sys
+from thresher.serving.core.memory import give_back, resident_bytes
+
+async def work():
+    first = resident_bytes()
+    if sys.argv[1] == "give":
+        task = asyncio.create_task(give_back(0.05, 2**20))
+        await asyncio.sleep(0)
+    held = [b"x" * 60_000 for _ in range(3000)]  # smaller than what glibc takes from the system one by one
+    top = held[-1]  # keeps what is below it from going back by itself
+    print(resident_bytes() - first)
+    del held
+    for _ in range(200 if sys.argv[1] == "give" else 10):
+        await asyncio.sleep(0.05)
+        if resident_bytes() - first < 90_000_000:
+            break
+    print(resident_bytes() - first)
+
+asyncio.run(work())
+"""
+
+
+def test_a_burst_is_given_back() -> None:
+    def left(how: str) -> list[int]:
+        done = subprocess.run(
+            [sys.executable, "-c", BURST, how], capture_output=True, text=True, timeout=60, check=True
+        )
+        return [int(line) for line in done.stdout.split()]
+
+    held, after = left("give")
+    assert held > 170_000_000 and after < 90_000_000
+    kept = left("keep")[1]
+    assert kept > 90_000_000, "glibc gave it back by itself: this test shows nothing"
+
+
+def test_it_looks_at_this_process_and_ends_when_told() -> None:
+    assert resident_bytes() > 10_000_000 and trimmer() is not None
+
+    async def work() -> None:
+        task = asyncio.create_task(give_back(0.001, 0))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+
+    asyncio.run(work())
