@@ -19,10 +19,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 if TYPE_CHECKING:
     from thresher.compression.data import CalibrationData, CompressionData
+    from thresher.events import Event
     from thresher.modalities.inputs import ImageInput
     from thresher.modalities.samples import Samples
     from thresher.models.network import Network
-    from thresher.progress import Event
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def own_mlflow() -> Iterator[None]:
 
 @pytest.fixture
 def events() -> Iterator[list[Event]]:
-    from thresher import progress
+    from thresher.events import subscribe
 
     seen: list[Event] = []
-    end = progress.subscribe(seen.append)
+    end = subscribe(seen.append)
     yield seen
     end()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from thresher import progress
 from thresher.caching import file_hashes as content
 from thresher.caching.file_hashes import ContentHashes
 from thresher.errors import DataError
+from thresher.events import Event, Step
 
 
 def sha256(data: bytes) -> str:
@@ -208,13 +208,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, cache: Path, monkey
 
 
 def test_hashing_a_large_file_is_reported(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, events: list[progress.Event]
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, events: list[Event]
 ) -> None:
     monkeypatch.setattr(content, "LARGE_BYTES", 5)
     (tmp_path / "small").write_bytes(b"1234")
     (tmp_path / "large").write_bytes(b"123456")
     look(cache, tmp_path)
-    assert [event.text.partition(",")[0] for event in events if isinstance(event, progress.Step)] == ["reading large"]
+    assert [event.text.partition(",")[0] for event in events if isinstance(event, Step)] == ["reading large"]
 
 
 SAVE_OFTEN = """

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from thresher import progress
 from thresher.caching.lock import AlreadyRunningError, RecipeLock
 from thresher.errors import ThresherError
+from thresher.events import Event, Step
 
 HOLD = """
 import sys
@@ -84,7 +84,7 @@ def test_who_holds_it_may_not_be_known_yet(tmp_path: Path, hold: Hold, content: 
         RecipeLock(tmp_path, "small").acquire("fail")
 
 
-def test_a_second_run_waits_and_says_for_whom(tmp_path: Path, hold: Hold, events: list[progress.Event]) -> None:
+def test_a_second_run_waits_and_says_for_whom(tmp_path: Path, hold: Hold, events: list[Event]) -> None:
     process = hold("small")
     lock = RecipeLock(tmp_path, "small")
     waiting = threading.Thread(target=lock.acquire, args=["wait"])
@@ -98,7 +98,7 @@ def test_a_second_run_waits_and_says_for_whom(tmp_path: Path, hold: Hold, events
     assert not waiting.is_alive()
     assert process.stdout.readline() == "released\n"
     assert process.poll() is None, "it let go of the lock, and goes on"
-    (said,) = (event.text for event in events if isinstance(event, progress.Step))
+    (said,) = (event.text for event in events if isinstance(event, Step))
     assert said.startswith(f"waiting: small is being run by process {process.pid} on ")
 
 

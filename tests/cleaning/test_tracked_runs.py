@@ -16,7 +16,7 @@ from thresher.cleaning.items import Item, Kind
 from thresher.cleaning.outputs import OutputsItem
 from thresher.cleaning.runs import find_runs
 from thresher.cleaning.tracked import CleaningError, Tracked, read_tracked, tracked_recipes
-from thresher.progress import Trial
+from thresher.events import Trial
 from thresher.tracking.history import move_alias
 from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, RUN_ID, TRACKING_URI
 from thresher.tracking.trials import log_trial

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
@@ -17,10 +18,9 @@ from thresher.compression.file.optimize_graph import OptimizeGraph
 from thresher.compression.network.finetune import Finetune
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
-from thresher.failed import Failed
+from thresher.events import Step, subscribe
 from thresher.models.network import Network
 from thresher.pipelines.compress.nodes import compress_network, quantize_onnx
-from thresher.progress import Step, subscribe
 from thresher.search.assess import Assessor
 from thresher.training.checkpoints import Checkpoints
 
@@ -61,7 +61,7 @@ def test_what_is_no_network_fails_the_candidate(
     samples = (data.training_samples, data.validation_samples)
     failed: Any = compress_network(trained, encoder, *samples, TUNED, data.training, None, checkpoints)
     reason = f"finetune returned {said}, not a Network."
-    assert failed == Failed(candidate="tuned", step="compress_network", reason=reason)
+    assert failed == CandidateFailure(candidate="tuned", step="compress_network", reason=reason)
 
 
 def test_what_is_no_file_fails_the_candidate(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.datasets.candidate import (
     CandidateArray,
     CandidateDocument,
@@ -17,14 +18,13 @@ from thresher.datasets.candidate import (
     CandidateNetwork,
     CandidateOnnx,
 )
-from thresher.evaluation.challenge import Challenge
-from thresher.failed import Failed
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.modalities.inputs import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec
 
-FAILED = Failed(candidate="half", step="compress_network", reason="a layer would be empty")
+FAILED = CandidateFailure(candidate="half", step="compress_network", reason="a layer would be empty")
 GREY = ImageInput(channels=1, height=4, width=4, mean=(0.5,), std=(0.5,))
 
 
@@ -49,7 +49,7 @@ def test_a_failure_and_a_result_take_each_other_s_place(number: int, tmp_path: P
     dataset.save(FAILED)
     assert dataset.load() == FAILED
     dataset.save(value)
-    assert not isinstance(dataset.load(), Failed)
+    assert not isinstance(dataset.load(), CandidateFailure)
     dataset.save(FAILED)
     assert dataset.load() == FAILED
     assert [path.name for path in tmp_path.iterdir()] == ["result"]

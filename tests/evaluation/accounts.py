@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation import Measurement
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.report.account import Account, Predictions
+from thresher.evaluation.report.context import Account, Predictions
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
-from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models import ModelChoice
 from thresher.training import Training
@@ -33,7 +33,7 @@ def make_account(evaluation: Callable[..., Evaluation], task: str, wins: bool = 
     ]
     evaluations = {one.candidate: one for one in made}
     selection = Selection.model_validate({"require": {} if wins else {"macs": {"at_most": 1}}})
-    broken = Failed(candidate="broken", step="compress_network", reason=REASON)
+    broken = CandidateFailure(candidate="broken", step="compress_network", reason=REASON)
     settings: dict[str, Any] = {
         "verdict": judge("digits", {**evaluations, "broken": broken}, selection),
         "selection": selection,

@@ -11,16 +11,16 @@ from accounts import make_account
 
 from thresher.evaluation import Measurement, latency
 from thresher.evaluation.calls import CallTimes
-from thresher.evaluation.challenge import decide
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.latency import COLD_CACHES, QUIET, RESOLUTION, Latency, TimeCalls, Timed, measure_latency
-from thresher.evaluation.report.measured import timing_rows
+from thresher.evaluation.promotion_gate import decide
+from thresher.evaluation.report.latency_tables import timing_rows
 from thresher.evaluation.report.pareto import plot_verdict
 from thresher.evaluation.report.speed import plot_speed
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
+from thresher.events import Step, subscribe
 from thresher.modalities.inputs import ImageInput
-from thresher.progress import Step, subscribe
 
 IMAGE = ImageInput(channels=1, height=2, width=2, mean=(0.0,), std=(1.0,))
 INPUTS = np.zeros((4, 1, 2, 2), np.uint8)

@@ -12,8 +12,8 @@ from helpers.tiny_onnx import make_sum_onnx
 
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
-from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import Verdict, judge

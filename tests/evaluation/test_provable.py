@@ -9,7 +9,7 @@ import pytest
 
 from thresher.errors import ParityError
 from thresher.evaluation.exported import check_exported
-from thresher.evaluation.family import hold_alone, say_broken
+from thresher.evaluation.multiple_testing import hold_alone, say_broken
 from thresher.evaluation.provable import find_unprovable
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Selection

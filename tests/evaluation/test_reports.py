@@ -14,14 +14,14 @@ from accounts import NAMES, REASON, make_account
 from helpers.any_modality import make_samples
 from matplotlib.text import Text
 
-from thresher.evaluation.card import model_card
+from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.report.account import Account
+from thresher.evaluation.model_card import model_card
+from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_verdict, quality_bounds
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import markdown_table, verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict, judge
-from thresher.failed import Failed
 from thresher.modalities.fingerprint import fingerprint
 
 DROPPED = str.maketrans("", "", "[],")
@@ -66,7 +66,11 @@ def test_what_is_minimized_is_a_column_once(
     minimize: str, column: str, cells: list[str], evaluation: Callable[..., Evaluation]
 ) -> None:
     half = evaluation("half", 0.5, size_bytes=400, compressed_bytes=300)
-    results = {"float": evaluation(), "half": half, "broken": Failed(candidate="broken", step="", reason=REASON)}
+    results = {
+        "float": evaluation(),
+        "half": half,
+        "broken": CandidateFailure(candidate="broken", step="", reason=REASON),
+    }
     verdict = judge("digits", results, Selection(minimize=minimize))
     columns, rows = verdict_columns(verdict), verdict_rows(verdict)
     usual = 9

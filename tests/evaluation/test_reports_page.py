@@ -13,12 +13,12 @@ from accounts import NAMES, REASON, make_account, make_predictions
 from matplotlib.figure import Figure
 
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.report.account import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.confusion import confused_pairs, confusion_matrix, matrices
-from thresher.evaluation.report.inline import inline_svg
+from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.page import report_page
 from thresher.evaluation.report.sensitivity import by_sensitivity, plot_sensitivity
 from thresher.evaluation.report.speed import plot_speed
+from thresher.evaluation.report.svg import inline_svg
 from thresher.evaluation.report.values import MAX_POINTS, error_table, plot_values
 from thresher.evaluation.table import verdict_rows
 from thresher.reach.index import CodeIndex

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from accounts import REASON, make_account
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.table import markdown_text
-from thresher.failed import Failed
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.select.nodes import write_model_card, write_report
 
@@ -19,7 +19,7 @@ def test_card_and_report_are_written_beside_a_file_that_is_none(
     evaluation: Callable[..., Evaluation], float_onnx: bytes
 ) -> None:
     account = make_account(evaluation, "classification")
-    failed = Failed(candidate="broken", step="predict_test", reason=REASON)
+    failed = CandidateFailure(candidate="broken", step="predict_test", reason=REASON)
     results: dict[str, Any] = {f"{name}.evaluation": each for name, each in account.evaluations.items()}
     results |= {f"{name}.onnx": float_onnx for name in account.evaluations}
     results |= {"broken.evaluation": failed, "broken.predictions": failed, "broken.onnx": b"no protocol buffer"}

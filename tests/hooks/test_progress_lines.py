@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from kedro.pipeline import Pipeline, node
 
-from thresher.failed import Failed, inherited
+from thresher.candidate_failure import CandidateFailure, inherited
 from thresher.hooks.console import console
 from thresher.hooks.progress import ProgressHooks
 from thresher.serving.core.bundle import Bundle, ModelInfo
 
-EMPTY = Failed(candidate="empty", step="compress_network", reason="prune_channels would leave fc1 none of [16]")
+EMPTY = CandidateFailure(
+    candidate="empty", step="compress_network", reason="prune_channels would leave fc1 none of [16]"
+)
 AFTER = inherited("after_empty", EMPTY)
 LAST = inherited("last", AFTER)
 
@@ -66,7 +68,7 @@ def test_a_reason_stands_beside_the_node_that_failed_and_nowhere_else(
 def test_several_results_of_one_failed_search_are_one_failure(
     hooks: ProgressHooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = Failed(candidate="best", step="search_chain", reason="none of 5 chains keeps the budget")
+    failed = CandidateFailure(candidate="best", step="search_chain", reason="none of 5 chains keeps the budget")
     done = {"best.search_chain": (failed, failed, failed), "best.compress_network": (failed,)}
     assert lines_of(hooks, monkeypatch, done) == [
         "✗ best.search_chain  best failed: none of 5 chains keeps the budget",

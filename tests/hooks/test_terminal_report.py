@@ -17,11 +17,11 @@ from kedro.pipeline import Pipeline, node
 from thresher.caching.plan import Action, Plan, Planned
 from thresher.caching.records import Dependencies, Record
 from thresher.contracts.report import ContractReport
-from thresher.evaluation.challenge import Challenge
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.footprint import Footprint
 from thresher.evaluation.latency import Latency
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict

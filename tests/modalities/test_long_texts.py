@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thresher.events import Step, subscribe
 from thresher.modalities import text as text_module
 from thresher.modalities.encoder import UnencodableError
 from thresher.modalities.samples import Samples
 from thresher.modalities.text import TextEncoder, TextEncoding
 from thresher.modalities.tokenizer import LONGEST_WORD, train_tokenizer
-from thresher.progress import Step, subscribe
 
 KINDS: list[dict[str, Any]] = [{}, {"tokenizer": "bpe", "vocabulary_size": 300}]
 WORDS = ["good", "fine ", "who is?", "naïve", "e\u0301", "\u0301\u0323", "ẹ", "好的", "。", "  ", "\n\t", "\u00a0"]

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from registry_project import RegistryProject, make_bundle
 
 from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, SetAsideDataset
-from thresher.evaluation.challenge import Challenge
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.serving.core.bundle import hash_content
 from thresher.tracking.logs import log
 from thresher.tracking.run import TRACKING_URI

@@ -16,9 +16,9 @@ from helpers.tracking_server import TrackingServer, free_port
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from thresher.events import Trial
 from thresher.hooks.reuse import deliver_waiting
 from thresher.modalities.image import ImageEncoder
-from thresher.progress import Trial
 from thresher.tracking import entries, logs
 from thresher.tracking.patience import SPOOL
 from thresher.tracking.run import TRACKING_URI, TrackingError, end_run, run_id, start_run

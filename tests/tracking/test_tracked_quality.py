@@ -20,8 +20,8 @@ from thresher.evaluation.latency import Latency
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
+from thresher.events import TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.progress import TrainingStep
 from thresher.tracking import entries, logs, models, results
 from thresher.tracking.reused import link_runs
 from thresher.tracking.run import end_run, run_id, start_run

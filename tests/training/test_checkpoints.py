@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from thresher.events import Event, Step, TrainingEpoch, TrainingStep, subscribe
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
-from thresher.progress import Event, Step, TrainingEpoch, TrainingStep, subscribe
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.history import Epoch, TrainingHistory

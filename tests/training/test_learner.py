@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from thresher.errors import TrainingError
+from thresher.events import Event, Step
 from thresher.modalities.samples import Samples
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
-from thresher.progress import Event, Step
 from thresher.training import Training
 from thresher.training.averaging import move_average
 from thresher.training.batches import Batch, load_batches

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thresher.events import Event, TrainingStep
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
-from thresher.progress import Event, TrainingStep
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import Sgd

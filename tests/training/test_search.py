@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from thresher.errors import TrainingError
-from thresher.progress import Event, Trial
+from thresher.events import Event, Trial
 from thresher.training.history import Epoch
 from thresher.training.search import OnEpoch, SearchResult, search
 from thresher.training.space import Search

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from thresher.errors import TrainingError
+from thresher.events import Event, TrainingEpoch, TrainingStep
 from thresher.modalities.inputs import ImageInput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
-from thresher.progress import Event, TrainingEpoch, TrainingStep
 from thresher.training import Training
 from thresher.training.batches import Order, as_positions
 from thresher.training.devices import choose_device

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from thresher.errors import DataError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 SETTLED_S = 2
 """A file that was written within this time could be written again without its times telling."""
@@ -68,7 +68,7 @@ class ContentHashes:
         if known and known[0] == stat:
             return known[1]
         if status.st_size > LARGE_BYTES:
-            report(Step(f"reading {path.name}, {status.st_size / 1e9:.1f} GB, to see whether it changed"))
+            emit(Step(f"reading {path.name}, {status.st_size / 1e9:.1f} GB, to see whether it changed"))
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

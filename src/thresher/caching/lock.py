@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from thresher.caching.records import STATE_FOLDER
 from thresher.errors import ThresherError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 from thresher.run_options import IfRunning
 
 
@@ -40,7 +40,7 @@ class RecipeLock:
             if if_running == "fail":
                 fix = "Wait for its end, or leave out --if-running fail: then this run waits."
                 raise AlreadyRunningError(f"Recipe {self._recipe} is being run {self._who()}. {fix}") from None
-            report(Step(f"waiting: {self._recipe} is being run {self._who()}"))
+            emit(Step(f"waiting: {self._recipe} is being run {self._who()}"))
             self._lock.acquire()
         holder = {"process": os.getpid(), "host": platform.node(), "since": f"{datetime.now():%H:%M:%S}"}
         self._holder.write_text(json.dumps(holder), encoding="utf-8")

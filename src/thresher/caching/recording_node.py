@@ -16,8 +16,8 @@ from kedro.io import AbstractDataset
 from thresher.caching.file_hashes import ContentHashes
 from thresher.caching.fingerprints import fingerprint
 from thresher.caching.records import Dependencies, Ledger, Record
+from thresher.candidate_failure import CandidateFailure
 from thresher.contracts import ContractReport
-from thresher.failed import Failed
 from thresher.machine import describe_machine
 from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
 
@@ -103,6 +103,6 @@ def why_unfinished(result: Any) -> str:
     for value in result if isinstance(result, tuple) else (result,):
         if isinstance(value, ContractReport) and not value.success:
             return "the contract did not hold"
-        if isinstance(value, Failed) and value.may_pass:
+        if isinstance(value, CandidateFailure) and value.may_pass:
             return "it failed on what may pass"
     return ""

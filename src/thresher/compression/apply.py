@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from thresher.compression import Technique
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 Model = TypeVar("Model")
 Data = TypeVar("Data")
@@ -25,7 +25,7 @@ def apply_steps(
         CompressionError: a step cannot be taken, or its function returns something else than it was given.
     """
     for step in steps:
-        report(Step(step.kind))
+        emit(Step(step.kind))
         made = functions[type(step)](model, step, data)
         if not isinstance(made, type(model)):
             got = "None" if made is None else f"a {type(made).__name__}"
@@ -38,7 +38,7 @@ def apply_steps(
 def _say_larger(step: Technique, before: object, after: object) -> None:
     """Say of a step on a file that it made it larger: not everything that is called a compression is one."""
     if isinstance(before, bytes) and isinstance(after, bytes) and len(after) > len(before):
-        report(
+        emit(
             Step(
                 f"{step.kind} makes the file larger: {len(after):,} bytes of {len(before):,}, "
                 f"{len(after) / len(before) - 1:+.1%}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.datasets.local import ArrayDataset, DocumentDataset, NetworkDataset, OnnxDataset
 from thresher.datasets.reports import FigureDataset
-from thresher.failed import Failed
 from thresher.files import replacing_file
 
 MARK = b'{\n  "failed": true'
@@ -71,17 +71,17 @@ class CandidateFigure(FigureDataset):
 
 def is_kept(data: Any, path: Path) -> bool:
     """Write ``data`` to ``path`` where it is a failure, and return whether it is one."""
-    if not isinstance(data, Failed):
+    if not isinstance(data, CandidateFailure):
         return False
     with replacing_file(path) as beside:
         beside.write_text(data.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return True
 
 
-def read_failed(path: Path) -> Failed | None:
+def read_failed(path: Path) -> CandidateFailure | None:
     """Return the failure that is kept at ``path``, or None where a result is, or nothing."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
         begins = file.read(len(MARK))
-        return Failed.model_validate_json(begins + file.read()) if begins == MARK else None
+        return CandidateFailure.model_validate_json(begins + file.read()) if begins == MARK else None

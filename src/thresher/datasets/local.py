@@ -176,7 +176,7 @@ class DocumentDataset(LocalDataset[Config]):
         "exported_quality": ("thresher.evaluation.exported", "ExportedQuality"),
         "baseline": ("thresher.evaluation.baseline", "Baseline"),
         "verdict": ("thresher.evaluation.verdict", "Verdict"),
-        "challenge": ("thresher.evaluation.challenge", "Challenge"),
+        "challenge": ("thresher.evaluation.promotion_gate", "Challenge"),
     }
     """Module and class of each, imported when one is loaded."""
 

@@ -29,8 +29,8 @@ from thresher.evaluation.calls import (
 from thresher.evaluation.energy import EnergyMeter, EnergyUse, find_meter
 from thresher.evaluation.runtime import open_session
 from thresher.evaluation.statistics import Interval, median_interval
+from thresher.events import Step, emit
 from thresher.modalities.inputs import ModelInput
-from thresher.progress import Step, report
 
 WARMUP_CALLS = 20
 """Before the first round, from which the calls of a turn are counted."""
@@ -164,7 +164,7 @@ def _wait(timings: list[_Timing], number: int, config: Measurement) -> float:
     """Give other work the time to end, and say so once; return for how many seconds."""
     if number == config.rounds:
         lacking = ", ".join(str(timing.size) for timing in timings if timing.lacks_rounds)
-        report(Step(f"the machine is busy: other work interrupts the calls of batch {lacking}; trying again"))
+        emit(Step(f"the machine is busy: other work interrupts the calls of batch {lacking}; trying again"))
     if number < config.rounds:
         return 0.0
     time.sleep(PAUSE_SECONDS)
@@ -175,9 +175,9 @@ def _say_busy(latencies: tuple[Latency, ...]) -> None:
     """Say of a busy machine what it did to the figures."""
     worst = max(latencies, key=lambda latency: (bool(latency.unmeasured), latency.margin))
     if worst.unmeasured:
-        report(Step(f"batch {worst.batch_size} {worst.unmeasured}"))
+        emit(Step(f"batch {worst.batch_size} {worst.unmeasured}"))
     elif worst.is_busy:
-        report(
+        emit(
             Step(
                 f"the machine is busy: calls waited {worst.waited:.0%} of their time for a processor; what they had of "
                 f"one counts, and bounds are wider by {worst.margin:.1%}"

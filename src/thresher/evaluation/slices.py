@@ -9,8 +9,8 @@ import numpy as np
 
 from thresher.config import Config
 from thresher.errors import DataError, nearest
-from thresher.evaluation.family import keeps, say_broken
 from thresher.evaluation.metrics import CONFIDENCE
+from thresher.evaluation.multiple_testing import keeps, say_broken
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Slices
 from thresher.evaluation.statistics import Interval

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.config import Config
 from thresher.evaluation.baseline import Baseline
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.exported import ExportedQuality
-from thresher.evaluation.family import Held, hold_all, hold_alone, hold_each, say_broken
 from thresher.evaluation.metrics import (
     LOSS,
     find_metric,
@@ -19,10 +19,10 @@ from thresher.evaluation.metrics import (
     speed_words,
     speedup_beside,
 )
+from thresher.evaluation.multiple_testing import Held, hold_all, hold_alone, hold_each, say_broken
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.statistics import Interval
-from thresher.failed import Failed
 from thresher.models import FLOAT
 
 
@@ -77,7 +77,7 @@ class Verdict(Config):
 
 def judge(
     recipe: str,
-    results: dict[str, Evaluation | Failed],
+    results: dict[str, Evaluation | CandidateFailure],
     selection: Selection,
     slices: SliceComparison | None = None,
     baseline: Baseline | None = None,
@@ -111,8 +111,8 @@ def judge(
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
     winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
 
-    def judged(name: str, result: Evaluation | Failed) -> Judged:
-        if isinstance(result, Failed):
+    def judged(name: str, result: Evaluation | CandidateFailure) -> Judged:
+        if isinstance(result, CandidateFailure):
             return Judged(candidate=name, metrics={}, qualifies=False, reason=result.reason)
         reason = "; ".join(failures[name]) or _standing(name, winner, metrics, minimize)
         if not failures[name] and nothing_learned[name]:

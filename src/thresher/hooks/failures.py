@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from thresher.failed import Failed
+from thresher.candidate_failure import CandidateFailure
 
 FAILED, PASSED_ON = "[red]✗[/]", "[dim]–[/]"
 
@@ -15,7 +15,7 @@ class Failures:
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
 
-    def tell(self, failed: Failed) -> tuple[str, str]:
+    def tell(self, failed: CandidateFailure) -> tuple[str, str]:
         """Return the mark of a node that gave ``failed``, and what is left to say of it."""
         if self._told.get(failed.candidate) == failed.reason:
             return PASSED_ON, ""

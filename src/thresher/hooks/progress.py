@@ -10,9 +10,9 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from thresher import progress
 from thresher.caching.plan import Plan
-from thresher.failed import Failed
+from thresher.candidate_failure import CandidateFailure
+from thresher.events import Event, Notice, Step, TrainingStep, Trial, subscribe
 from thresher.hooks.console import console
 from thresher.hooks.failures import Failures
 from thresher.hooks.recipe import recipe_of
@@ -41,7 +41,7 @@ class ProgressHooks:
         self._bar.add_task("MLflow starts", recipe=recipe_of(pipeline), total=len(pipeline.nodes))
         self._bar.start()
         self._failures = Failures()
-        self._unsubscribe = progress.subscribe(self._show)
+        self._unsubscribe = subscribe(self._show)
 
     @hook_impl
     def after_plan_made(self, plan: Plan) -> None:
@@ -59,7 +59,7 @@ class ProgressHooks:
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
         seconds = time.perf_counter() - self._began.pop(node.name, time.perf_counter())
-        failed = next((value for value in outputs.values() if isinstance(value, Failed)), None)
+        failed = next((value for value in outputs.values() if isinstance(value, CandidateFailure)), None)
         if failed is not None:
             mark, text = self._failures.tell(failed)
         else:
@@ -77,14 +77,14 @@ class ProgressHooks:
         self._stop()
         print_result(pipeline, catalog)
 
-    def _show(self, event: progress.Event) -> None:
-        if isinstance(event, progress.Step):
+    def _show(self, event: Event) -> None:
+        if isinstance(event, Step):
             self._describe(event.text)
-        elif isinstance(event, progress.Trial):
+        elif isinstance(event, Trial):
             self._show_trial(event)
-        elif isinstance(event, progress.Notice):
+        elif isinstance(event, Notice):
             console.print(f"  {event.text}", highlight=False, markup=False, soft_wrap=True)
-        elif isinstance(event, progress.TrainingStep):
+        elif isinstance(event, TrainingStep):
             self._describe(f"{event.training}: step {event.step:,}/{event.total_steps:,}, loss {event.loss:.4f}")
         elif not console.is_terminal and (event.epoch == event.epochs or time.perf_counter() > self._next_line):
             # Where there is no bar, a line now and then shows that it goes on.
@@ -95,7 +95,7 @@ class ProgressHooks:
                 highlight=False,
             )
 
-    def _show_trial(self, trial: progress.Trial) -> None:
+    def _show_trial(self, trial: Trial) -> None:
         settings = ", ".join(
             f"{place.removeprefix('training.')} {_short(value)}" for place, value in trial.settings.items()
         )

@@ -17,12 +17,12 @@ from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
-from thresher import progress
 from thresher.caching.incremental_run import ReuseRun
 from thresher.caching.lock import RecipeLock, store_lock
 from thresher.caching.plan import Plan
 from thresher.caching.recording_node import Recorded
 from thresher.config_loader import RecipeConfigLoader, active_loader
+from thresher.events import Event, Step, subscribe
 from thresher.hooks.bounds import find_notes
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
@@ -132,11 +132,11 @@ def _loader() -> RecipeConfigLoader:
 def saying_steps() -> Iterator[None]:
     """Print what is reported in the block, line by line: there is no bar yet."""
 
-    def say(event: progress.Event) -> None:
-        if isinstance(event, progress.Step):
+    def say(event: Event) -> None:
+        if isinstance(event, Step):
             console.print(event.text, style="dim", highlight=False)
 
-    end = progress.subscribe(say)
+    end = subscribe(say)
     try:
         yield
     finally:

@@ -13,10 +13,10 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from thresher import progress
 from thresher.caching.format_plan import plan_text
 from thresher.caching.plan import Plan
 from thresher.caching.records import STATE_FOLDER, Record
+from thresher.events import subscribe
 from thresher.hooks.recipe import recipe_of
 from thresher.models import FLOAT
 from thresher.tracking import run
@@ -65,7 +65,7 @@ class TrackingHooks:
         logs.log_recipe(parameters)
         if self._plan is not None:
             logs.log_plan(plan_text(self._plan))
-        self._subscriptions = [progress.subscribe(observer) for observer in (logs.log_event, trials.log_trial)]
+        self._subscriptions = [subscribe(observer) for observer in (logs.log_event, trials.log_trial)]
 
     @hook_impl
     def after_node_run(

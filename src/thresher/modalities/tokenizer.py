@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from thresher.events import Step, emit
 from thresher.modalities.text import TextEncoding
-from thresher.progress import Step, report
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -49,7 +49,7 @@ def _with_short_words(texts: Sequence[str]) -> Iterator[str]:
             text = _LONG_GAP.sub(r"\1", _LONG_WORD.sub(r"\1 ", text))
         yield text
     if longest:
-        report(
+        emit(
             Step(
                 f"tokenizer: training text {where} holds {longest:,} characters without a blank; byte pairs are "
                 f"learned of pieces of {LONGEST_WORD:,}"

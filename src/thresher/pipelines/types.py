@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from thresher.evaluation.baseline import Baseline
-    from thresher.evaluation.challenge import Challenge
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.exported import ExportedQuality
-    from thresher.evaluation.report.account import Account
+    from thresher.evaluation.promotion_gate import Challenge
+    from thresher.evaluation.report.context import Account
     from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import Verdict
     from thresher.models.external.imported import Imported

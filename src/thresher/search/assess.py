@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
 from thresher.compression.apply import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
@@ -18,7 +19,6 @@ from thresher.evaluation.latency import Timed, measure_latency
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
-from thresher.failed import Failed, attempt
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.models.network import Network
@@ -84,7 +84,7 @@ class Assessor:
 
         made = attempt(self._data.candidate, "search", make, tries=1)
         seconds = time.perf_counter() - began
-        if isinstance(made, Failed):
+        if isinstance(made, CandidateFailure):
             return trial.assessed(reason=made.reason, seconds=seconds)
         return made.model_copy(update={"seconds": seconds})
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from thresher import progress
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
+from thresher.events import Trial, as_part_of_trial, emit
 from thresher.models.network import Network
 from thresher.search.assess import Assessor, Reference
 from thresher.search.finalists import choose, finetune_promising
@@ -125,7 +125,7 @@ def _finetune(
 ) -> Assessed:
     structure, last = build(trial.settings)
     between = (task.config.finetune,) if structure else ()
-    with progress.as_part_of_trial():
+    with as_part_of_trial():
         assessed = assessor.assess(number, trial.settings, (*structure, *between, *last), reference, finetuned=True)
     _report(assessed, task, number + 1)
     return assessed
@@ -133,8 +133,8 @@ def _finetune(
 
 def _report(assessed: Assessed, task: SearchTask, trials: int) -> None:
     figures = {name: value for name, value in (*assessed.costs.items(), ("loss", assessed.loss)) if value is not None}
-    progress.report(
-        progress.Trial(
+    emit(
+        Trial(
             number=assessed.number,
             trials=max(trials, assessed.number + 1),
             settings=assessed.settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from thresher.compression.network.prune_channels import PruneChannels
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 from thresher.search.assess import Assessor, Reference
 from thresher.search.sensitivity import Sensitivity
 
@@ -24,7 +24,7 @@ def measure_savings(
     savings = {}
     whole = _cost(assessor, reference, objective)
     for number, (group, curve) in enumerate(sensitivity.curves.items(), 1):
-        report(Step(f"saving of {group}, layer {number} of {len(sensitivity.curves)}"))
+        emit(Step(f"saving of {group}, layer {number} of {len(sensitivity.curves)}"))
         ratios = [point.ratio for point in curve if point.ratio]
         ratio = min(ratios, key=lambda each: abs(each - AT), default=0.0)
         savings[group] = 0.0

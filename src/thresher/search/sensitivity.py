@@ -10,8 +10,8 @@ from thresher.compression.data import CompressionData
 from thresher.compression.network.prune_channels import PruneChannels, remove_channels
 from thresher.config import Config
 from thresher.errors import CompressionError
+from thresher.events import Step, emit
 from thresher.modalities.samples import EncodedSamples
-from thresher.progress import Step, report
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
@@ -68,7 +68,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     whole = _judge(network, samples, 0.0)
     curves = {}
     for number, group in enumerate(groups, 1):
-        report(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
+        emit(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
         ratios = [ratio for ratio in RATIOS if 1 <= round(groups[group] * (1 - ratio)) < groups[group]]
         others = dict.fromkeys(groups, 0.0)
         pruned = [PruneChannels(ratio=ratio, ratios={**others, group: ratio}, round_to=1) for ratio in ratios]

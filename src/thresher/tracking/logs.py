@@ -9,14 +9,14 @@ import time
 from functools import singledispatch
 from typing import Any
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.contracts.report import ContractReport
-from thresher.evaluation.challenge import Challenge
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.verdict import Verdict
-from thresher.failed import Failed
+from thresher.events import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models.external.imported import Imported
-from thresher.progress import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.search.result import BudgetSearch
 from thresher.search.sensitivity import Sensitivity
 from thresher.tracking.entries import MAX_TAG, METRICS_A_CALL, NOTE, Artifact, Data, Metrics, Tags, shorten_note
@@ -144,7 +144,7 @@ def _(value: Sensitivity, name: str) -> None:
 
 
 @log.register
-def _(value: Failed, name: str) -> None:
+def _(value: CandidateFailure, name: str) -> None:
     text = f"{value.candidate} failed in {value.step}: {value.reason}\n{value.traceback}"
     _text(text, f"compression/{value.candidate}_failed.txt")
 

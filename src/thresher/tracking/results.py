@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
-from thresher.failed import Failed
 from thresher.models import FLOAT
 from thresher.tracking import logs
 from thresher.tracking.entries import Data, Metrics, Model
@@ -16,7 +16,7 @@ from thresher.tracking.spool import send
 
 def log_result(name: str, value: Any, catalog: Any) -> None:
     """Log ``value``, which a node gave the dataset ``name`` or an earlier run left there."""
-    if isinstance(value, Failed):
+    if isinstance(value, CandidateFailure):
         logs.log(value, name)
     elif name.endswith(".evaluation"):
         _log_evaluation(name, value, catalog)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from thresher.progress import Event, Trial
+from thresher.events import Event, Trial
 from thresher.tracking.entries import NestedRun
 from thresher.tracking.parameters import as_parameters
 from thresher.tracking.spool import send

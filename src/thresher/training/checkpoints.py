@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from thresher.errors import DataError
+from thresher.events import Step, emit
 from thresher.files import replacing_file
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
-from thresher.progress import Step, report
 from thresher.training import Training
 from thresher.training.distillation import Teaching
 from thresher.training.execution import ChosenExecution
@@ -52,7 +52,7 @@ class Checkpoints:
         try:
             return read_state(path)
         except DataError as error:
-            report(Step(f"{error} {name} starts anew"))
+            emit(Step(f"{error} {name} starts anew"))
         return None
 
     def save(self, name: str, key: str, state: Any, finished: bool = False) -> None:
@@ -69,7 +69,7 @@ class Checkpoints:
     def _say_others(self, name: str) -> None:
         others = self.folder.glob(f"{_as_file_name(name)}-*{SUFFIX}")
         if any(not _is_finished(other) for other in others):
-            report(Step(f"{name}: the checkpoint in {self.folder} is of other settings or data, and not used"))
+            emit(Step(f"{name}: the checkpoint in {self.folder} is of other settings or data, and not used"))
 
 
 def key_of(

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from thresher.errors import TrainingError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 Result = TypeVar("Result")
 MEMINFO = Path("/proc/meminfo")
@@ -41,7 +41,7 @@ def in_parts_that_fit(compute: Callable[[int], Result], size: int, what: str) ->
                 "training.activation_checkpointing: true."
             )
         size = size // 2
-        report(Step(f"{what}: out of memory, going on with {size} samples at a time"))
+        emit(Step(f"{what}: out of memory, going on with {size} samples at a time"))
 
 
 def _attempt(compute: Callable[[int], Result], size: int) -> Result | None:

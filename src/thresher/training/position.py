@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from thresher import progress
+from thresher.events import TrainingStep, emit
 from thresher.training.history import Epoch
 
 
@@ -46,10 +46,10 @@ class Position:
     def report_step(self, name: str, total_steps: int, learning_rate: float) -> None:
         """Report the mean loss since the last report."""
         loss = sum(self.recent_losses) / len(self.recent_losses)
-        step = progress.TrainingStep(name, self.step, total_steps, loss, learning_rate)
+        step = TrainingStep(name, self.step, total_steps, loss, learning_rate)
         self.recent_losses = []
         self.steps.append(dataclasses.asdict(step))
-        progress.report(step)
+        emit(step)
 
     def finish_epoch(self, validation_loss: float, validation_metric: float) -> Epoch:
         """Return the epoch that is done, and stand at the start of the next."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from thresher.progress import Step, TrainingEpoch, TrainingStep, report
+from thresher.events import Step, TrainingEpoch, TrainingStep, emit
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.history import Epoch
 from thresher.training.learner import Learner, random_states, set_random_states
@@ -70,7 +70,7 @@ def report_again(
     events += [(epoch["step"], Epoch.model_validate(epoch)) for epoch in position.epochs]
     for _, event in sorted(events, key=lambda pair: pair[0]):
         if isinstance(event, TrainingStep):
-            report(event)
+            emit(event)
         else:
             report_epoch(event, name, metric, num_epochs)
             if on_epoch is not None:
@@ -79,10 +79,10 @@ def report_again(
 
 def report_epoch(epoch: Epoch, name: str, metric: str, num_epochs: int) -> None:
     """Tell observers of an epoch."""
-    report(TrainingEpoch(training=name, metric=metric, epochs=num_epochs, **epoch.model_dump()))
+    emit(TrainingEpoch(training=name, metric=metric, epochs=num_epochs, **epoch.model_dump()))
 
 
 def say_where(position: Position, name: str, total_steps: int) -> None:
     """Say that a training does not begin at its start."""
     where = "is finished" if position.finished else f"continues at step {position.step:,} of {total_steps:,}"
-    report(Step(f"{name} {where}"))
+    emit(Step(f"{name} {where}"))

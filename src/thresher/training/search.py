@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thresher import progress
 from thresher.config import Config
 from thresher.errors import TrainingError
+from thresher.events import Trial, emit
 from thresher.training.space import Search, suggest
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def search(config: Search, key: str, seed: int, train: Train, folder: Path) -> t
     _forget_interrupted(study)
     began, done = time.monotonic(), _finished(study)
     for trial in done:
-        progress.report(progress.Trial(**trial.model_dump(), trials=config.trials))
+        emit(Trial(**trial.model_dump(), trials=config.trials))
     while len(done) < config.trials and not (done and _out_of_time(config, began)):
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(done), n_startup_trials=STARTUP_TRIALS)
         _do(study, config, train, len(done))
         done = _finished(study)
-        progress.report(progress.Trial(**done[-1].model_dump(), trials=config.trials))
+        emit(Trial(**done[-1].model_dump(), trials=config.trials))
     losses = [math.inf if trial.validation_loss is None else trial.validation_loss for trial in done]
     if not math.isfinite(min(losses, default=math.inf)):
         raise TrainingError(

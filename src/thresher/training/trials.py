@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from thresher.events import TRIAL
 from thresher.modalities.inputs import ModelInput
 from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice
 from thresher.models.network import Network, NetworkSpec
-from thresher.progress import TRIAL
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.execution import ChosenExecution

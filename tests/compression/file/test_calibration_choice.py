@@ -13,8 +13,8 @@ from thresher.compression.data import CalibrationData
 from thresher.compression.file.layer_sensitivity import measure_damage
 from thresher.compression.file.profiling import run_file
 from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
+from thresher.events import Step, subscribe
 from thresher.modalities.samples import Samples
-from thresher.progress import Step, subscribe
 
 FEW = {"calibration_samples": 8}
 """So few that it matters which."""

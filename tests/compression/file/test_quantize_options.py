@@ -18,8 +18,8 @@ from thresher.compression.file.optimize_graph import OptimizeGraph, optimize_gra
 from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
+from thresher.events import Event, Step
 from thresher.modalities.inputs import ImageInput
-from thresher.progress import Event, Step
 
 
 def read_tensors(onnx_file: bytes) -> dict[str, np.ndarray]:

@@ -22,11 +22,11 @@ from thresher.compression.network.prune_weights import PruneWeights, prune_weigh
 from thresher.compression.network.quantize_aware import QuantizeAware, quantize_aware
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
+from thresher.events import Event, Step
 from thresher.export import check_parity, export_onnx
 from thresher.models.network import Network
 from thresher.models.ranks import LowRank, as_matrix
 from thresher.models.storage import load_network, save_network
-from thresher.progress import Event, Step
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.loop import evaluate_network
 

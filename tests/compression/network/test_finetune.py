@@ -14,8 +14,8 @@ from thresher.compression.network.prune_channels import PruneChannels, prune_cha
 from thresher.compression.network.prune_weights import PruneWeights, prune_weights
 from thresher.config import Config
 from thresher.errors import TrainingError
+from thresher.events import Event, TrainingEpoch, TrainingStep
 from thresher.models.network import Network
-from thresher.progress import Event, TrainingEpoch, TrainingStep
 from thresher.training.loop import evaluate_network
 from thresher.training.optimizers import Sgd
 

@@ -13,9 +13,9 @@ from thresher.compression.network.finetune import Finetune
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.compression.network.pruning_groups import prunable_groups
 from thresher.errors import CompressionError
+from thresher.events import Step, subscribe
 from thresher.models.channel_plan import read_channel_plan
 from thresher.models.network import Network
-from thresher.progress import Step, subscribe
 from thresher.training.validation import evaluate_network
 
 CPU = torch.device("cpu")

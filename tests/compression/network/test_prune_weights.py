@@ -22,9 +22,9 @@ from thresher.compression.network.magnitude import least_of_each_block, sparsity
 from thresher.compression.network.prune_weights import PruneWeights, prune_weights
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
+from thresher.events import Event, Step, TrainingEpoch
 from thresher.export import export_onnx
 from thresher.models.network import Network
-from thresher.progress import Event, Step, TrainingEpoch
 
 MODULE = sys.modules[prune_weights.__module__]
 TWO_OF_FOUR = PruneWeights(pattern="2:4")

@@ -27,6 +27,7 @@ from thresher.compression.validate import find_chain_problems
 from thresher.errors import CompressionError, ParityError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
+from thresher.events import Event, Step
 from thresher.export import check_parity, export_onnx
 from thresher.modalities.inputs import ImageInput, TabularInput, TextInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
@@ -39,7 +40,6 @@ from thresher.models.network import Network, NetworkSpec
 from thresher.models.storage import load_network, save_network
 from thresher.models.textcnn import TextCnn
 from thresher.onnx_graph import optimize_with_onnxruntime
-from thresher.progress import Event, Step
 from thresher.training import Training
 from thresher.training.optimizers import Adam, Muon
 

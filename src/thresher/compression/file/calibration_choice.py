@@ -17,7 +17,7 @@ from thresher.compression.data import CalibrationData
 from thresher.compression.file.layer_sensitivity import measure_damage
 from thresher.compression.file.ort_quantizer import Calibration, Quantizer, open_quantizer
 from thresher.compression.file.profiling import run_file
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -84,7 +84,7 @@ def choose_calibration(
     best = look([Way(method, 0) for method in methods])
     best = look([Way(best.method, draw) for draw in range(1, draws)])
     words = _say(best, judged)
-    report(Step(f"quantize_static: {words}"))
+    emit(Step(f"quantize_static: {words}"))
     return best, words
 
 

@@ -13,7 +13,7 @@ from thresher.compression.file.ort_preprocess import nothing_to_quantize, silenc
 from thresher.compression.file.weight_packing import WEIGHT_INPUTS, raise_opset
 from thresher.config import Config
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -57,7 +57,7 @@ def half(onnx_file: bytes, config: Half, data: CalibrationData) -> bytes:
     kept = operators_out_of_range(model, data, with_activations=config.dtype == "fp16")
     if kept:
         words = ", ".join(f"{name} ({why})" for name, why in kept.items())
-        report(Step(f"{config.kind}: in float32 stay {words}: 16 bits hold 0.00006 to 65,504"))
+        emit(Step(f"{config.kind}: in float32 stay {words}: 16 bits hold 0.00006 to 65,504"))
     with silenced():
         converted = convert_float_to_float16(
             model,

@@ -22,8 +22,8 @@ from thresher.compression.file.weight_packing import Storage, store_weights
 from thresher.compression.layer_names import match_layers
 from thresher.compression.reduce_range import needs_reduced_range
 from thresher.config import Config
+from thresher.events import Step, emit
 from thresher.onnx_integers import write_calibration
-from thresher.progress import Step, report
 
 FloatConvolutions = Literal["none", "few_channels", "all"]
 
@@ -146,7 +146,7 @@ def _choose_format(
     times = compare_times(files, inputs, data)
     best = min(times, key=times.__getitem__)
     rest = ", ".join(f"{share / times[best]:.2f}x with {name}" for name, share in times.items() if name != best)
-    report(Step(f"{config.kind}: {best} is the fastest of what was timed here; {rest}"))
+    emit(Step(f"{config.kind}: {best} is the fastest of what was timed here; {rest}"))
     return choices[best]
 
 
@@ -189,5 +189,5 @@ def _most_harmful(
         config.max_damage,
         config.max_float_layers,
     )
-    report(Step(f"{config.kind}: in float stay {', '.join(sorted(kept)) or 'no layers'}; damage {remaining:.2g}"))
+    emit(Step(f"{config.kind}: in float stay {', '.join(sorted(kept)) or 'no layers'}; damage {remaining:.2g}"))
     return kept

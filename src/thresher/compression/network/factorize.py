@@ -11,7 +11,7 @@ from thresher.compression.data import CompressionData
 from thresher.compression.layer_names import match_values
 from thresher.config import Config
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +77,7 @@ def factorize(network: Network, config: Factorize, data: CompressionData) -> Net
             f"{data.candidate}: factorize splits no layer of this network ({kept}). Lower energy or rank_share, or put "
             "factorize before prune_weights."
         )
-    report(Step(_say_which(ranks, whole)))
+    emit(Step(_say_which(ranks, whole)))
     changed = {"ranks": network.spec.ranks | ranks, "channel_plan": read_channel_plan(smaller.body)}
     smaller.spec = network.spec.model_copy(update=changed)
     return smaller
@@ -93,7 +93,7 @@ def _split_layers(smaller: Network, config: Factorize, data: CompressionData) ->
     whole: dict[str, str] = {}
     for name, layer in layers.items():
         if sum(weight.numel() for weight in layer.parameters()) >= LARGE:
-            report(Step(f"{config.kind}: decomposing {name}, which may take a while"))
+            emit(Step(f"{config.kind}: decomposing {name}, which may take a while"))
         if name not in config.ranks and output in layer.modules():
             whole[name] = "it makes the outputs"
         elif asked.get(name) == 0:

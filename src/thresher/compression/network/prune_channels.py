@@ -14,7 +14,7 @@ from thresher.compression.network.finetune import Finetune, finetune
 from thresher.compression.network.importance import ImportanceKind, build_importance
 from thresher.config import Config
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,9 +94,7 @@ def remove_channels(network: Network, config: PruneChannels, data: CompressionDa
     config = config.model_copy(update={"ratios": _ratios(network, config, first, data)})
     smaller = _prune_in_steps(smaller, config, first, data)
     if config.round_to == "auto" and smaller.spec.channel_plan == _plan(network):
-        report(
-            Step(f"{config.kind}: multiples of 4 and 8 would keep every channel; any number of them is kept instead")
-        )
+        emit(Step(f"{config.kind}: multiples of 4 and 8 would keep every channel; any number of them is kept instead"))
         config = config.model_copy(update={"round_to": 1})
         smaller = _prune_in_steps(copy.deepcopy(network).eval(), config, first, data)
     if smaller.spec.channel_plan == _plan(network):
@@ -125,7 +123,7 @@ def _say_kept(network: Network, smaller: Network, config: PruneChannels) -> None
     kept = ", ".join(f"{group.num_channels} of {before[group.name]} of {group.name}" for group in groups)
     odd = [group.name for group in groups if group.convolves and group.num_channels % _aligned(before[group.name])]
     advice = f"; {', '.join(odd)} would be faster with multiples of 4 or 8, as round_to: auto keeps them" if odd else ""
-    report(Step(f"{config.kind} keeps {kept}{advice}"))
+    emit(Step(f"{config.kind} keeps {kept}{advice}"))
 
 
 def _aligned(num_channels: int) -> int:

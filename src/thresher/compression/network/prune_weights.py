@@ -11,7 +11,7 @@ from thresher.compression.data import CompressionData
 from thresher.compression.network.finetune import Finetune, finetune
 from thresher.config import Config
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     import torch
@@ -113,7 +113,7 @@ def _choose_layers(network: Network, config: PruneWeights, data: CompressionData
             f"of {config.block}; this network has {left}. Use another pattern, or sparsity."
         )
     if left:
-        report(Step(f"prune_weights: {config.pattern} leaves alone, by their number of inputs: {left}"))
+        emit(Step(f"prune_weights: {config.pattern} leaves alone, by their number of inputs: {left}"))
     return fitting
 
 

@@ -17,7 +17,7 @@ from thresher.compression.network.finetune import Distill, Finetune, finetune
 from thresher.compression.reduce_range import needs_reduced_range
 from thresher.config import Config
 from thresher.errors import CompressionError
-from thresher.progress import Step, report
+from thresher.events import Step, emit
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ def quantize_aware(network: Network, config: QuantizeAware, data: CompressionDat
     _calibrate(rounded, inputs)
     _let_ranges_move(rounded, _num_moving_batches(config, data))
     if data.training.activation_checkpointing:
-        report(Step(f"{config.kind}: without activation_checkpointing, which would show ranges every batch twice"))
+        emit(Step(f"{config.kind}: without activation_checkpointing, which would show ranges every batch twice"))
     training = data.training.model_copy(update={"activation_checkpointing": False})
     tuning = Finetune(epochs=config.epochs, lr=config.lr, distill=config.distill)
     trained = finetune(rounded, tuning, dataclasses.replace(data, training=training))
@@ -132,7 +132,7 @@ def _say_what_stays(network: Network, spec: Quantization, config: QuantizeAware)
         if name not in spec.layers and any(weight.ndim > 1 for weight in layer.parameters(recurse=False))
     ]
     rest = f"; in float stay {', '.join(left)}" if left else ""
-    report(Step(f"{config.kind}: {len(spec.layers)} layers in {spec.weight_bits} bits{rest}"))
+    emit(Step(f"{config.kind}: {len(spec.layers)} layers in {spec.weight_bits} bits{rest}"))
 
 
 def _let_ranges_move(network: Network, num_batches: int) -> None:

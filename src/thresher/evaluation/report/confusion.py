@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thresher.evaluation.report.account import Predictions
+from thresher.evaluation.report.context import Predictions
 
 MAX_CLASSES = 30
 """Of more, the matrix is too large to read, and the pairs that are confused most are named instead."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thresher.evaluation.metrics import LOSS, find_metric, format_value, speed_words
-from thresher.evaluation.report.account import Account
+from thresher.evaluation.report.context import Account
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Verdict
 from thresher.models import FLOAT

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thresher.evaluation.report import facts, measured
-from thresher.evaluation.report.account import Account, Predictions, Searched, Sensitivities
+from thresher.evaluation.report import latency_tables, metadata
 from thresher.evaluation.report.confusion import MAX_CLASSES, confused_pairs, matrices
+from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.figures import figure_rows, key_figures
-from thresher.evaluation.report.inline import inline_svg
 from thresher.evaluation.report.pareto import cost_metrics, plot_pareto
 from thresher.evaluation.report.sensitivity import METRICS, by_sensitivity, plot_sensitivity
 from thresher.evaluation.report.speed import plot_speed
+from thresher.evaluation.report.svg import inline_svg
 from thresher.evaluation.report.values import MAX_POINTS, error_table, plot_values
 from thresher.evaluation.table import verdict_columns, verdict_rows
 
@@ -65,11 +65,11 @@ def report_page(
     page = environment.get_template(TEMPLATE).render(
         style=(FOLDER / STYLE).read_text(encoding="utf-8").strip(),
         account=account,
-        facts=facts,
+        metadata=metadata,
         key_figures=key_figures(account),
         columns=verdict_columns(verdict),
         rows=verdict_rows(verdict),
-        requirements=facts.requirements(account),
+        requirements=metadata.requirements(account),
         plots={"pareto": _pareto(account), "speed": _speed(account), "answers": _values(account, predictions)},
         tables=tables,
         sensitivities=[_sensitivity(number, each) for number, each in enumerate(sensitivities)],
@@ -143,14 +143,20 @@ def _search(number: int, of: Searched) -> dict[str, Any]:
 
 
 def _tables(account: Account) -> Iterator[Table]:
-    caption = measured.timing_caption(account)
-    yield Table("timings", measured.TIMING_TITLE, caption, measured.TIMING_COLUMNS, measured.timing_rows(account))
-    columns, rows = measured.footprint_columns(account), measured.footprint_rows(account)
-    yield Table("footprint", measured.FOOTPRINT_TITLE, measured.FOOTPRINT_CAPTION, columns, rows)
-    if rows := facts.paired_rows(account):
-        yield Table("changed", "Answers that changed", facts.PAIRED_CAPTION, facts.paired_columns(), rows)
-    if rows := facts.slice_rows(account):
-        yield Table("slices", facts.SLICES_TITLE, facts.SLICES_CAPTION, facts.slice_columns(account), rows)
+    caption = latency_tables.timing_caption(account)
+    yield Table(
+        "timings",
+        latency_tables.TIMING_TITLE,
+        caption,
+        latency_tables.TIMING_COLUMNS,
+        latency_tables.timing_rows(account),
+    )
+    columns, rows = latency_tables.footprint_columns(account), latency_tables.footprint_rows(account)
+    yield Table("footprint", latency_tables.FOOTPRINT_TITLE, latency_tables.FOOTPRINT_CAPTION, columns, rows)
+    if rows := metadata.paired_rows(account):
+        yield Table("changed", "Answers that changed", metadata.PAIRED_CAPTION, metadata.paired_columns(), rows)
+    if rows := metadata.slice_rows(account):
+        yield Table("slices", metadata.SLICES_TITLE, metadata.SLICES_CAPTION, metadata.slice_columns(account), rows)
 
 
 def _sections(tables: Sequence[Table], has_sensitivity: bool, has_search: bool) -> list[tuple[str, str]]:

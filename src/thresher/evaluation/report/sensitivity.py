@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from thresher.evaluation.report.account import Curve
+from thresher.evaluation.report.context import Curve
 from thresher.evaluation.report.style import BOUND, FAILS, INK, LINE, MUTED, PANEL, QUALIFIES, WINNER, plot_settings
 
 if TYPE_CHECKING:

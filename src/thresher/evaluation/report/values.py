@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.evaluation.metrics import format_value
-from thresher.evaluation.report.account import Predictions
+from thresher.evaluation.report.context import Predictions
 from thresher.evaluation.report.style import MUTED, PANEL, QUALIFIES, plain_ticks, plot_settings
 
 if TYPE_CHECKING:

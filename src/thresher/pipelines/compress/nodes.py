@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 
+from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
-from thresher.failed import Failed, attempt
+from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Checkpoints, Network
-from thresher.progress import Step, report
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
@@ -31,15 +31,15 @@ def compress_network(
     execution: ChosenExecution,
     checkpoints: Checkpoints,
     *teachers: Network,
-) -> Network | Failed:
+) -> Network | CandidateFailure:
     """Return the network that the candidate's steps on it make of ``base``, or why they cannot.
 
     Args:
-        candidate: a `Failed` in its place where a search has found no steps. Kedro reads this annotation, and makes
-            what it names of a parameter: a union would be none.
+        candidate: a `CandidateFailure` in its place where a search has found no steps. Kedro reads this annotation,
+            and makes what it names of a parameter: a union would be none.
         teachers: the networks of ``candidate.teachers``, in that order.
     """
-    if isinstance(candidate, Failed):
+    if isinstance(candidate, CandidateFailure):
         return candidate
 
     def make() -> Network:
@@ -56,7 +56,7 @@ def compress_network(
 
 def export_network(
     network: Network, validation_samples: EncodedSamples, candidate: str | None = None
-) -> bytes | Failed:
+) -> bytes | CandidateFailure:
     """Return the network as an ONNX file whose answers are proven equal to torch's on real samples.
 
     Args:
@@ -77,13 +77,13 @@ def quantize_onnx(
     seed: int,
     threads: int = 1,
     batch_sizes: tuple[int, ...] = (1, 32),
-) -> bytes | Failed:
+) -> bytes | CandidateFailure:
     """Return what the candidate's steps on the ONNX file make of ``onnx_file``, or why they cannot.
 
     Args:
         threads, batch_sizes: of what is timed, where a step leaves something to that.
     """
-    if isinstance(candidate, Failed):
+    if isinstance(candidate, CandidateFailure):
         return candidate
 
     def make() -> bytes:
@@ -99,7 +99,7 @@ def _export(network: Network, validation_samples: EncodedSamples) -> bytes:
     from thresher.export import check_parity, export_onnx
 
     with PROCESS_STATE:
-        report(Step("export to ONNX, parity with torch"))
+        emit(Step("export to ONNX, parity with torch"))
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])
     return onnx_file

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
 from thresher.evaluation import Measurement
-from thresher.failed import Failed, attempt
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.compress.nodes import PROCESS_STATE
@@ -22,7 +22,7 @@ def measure_sensitivity(
     training_samples: EncodedSamples,
     validation_samples: EncodedSamples,
     training: Training,
-) -> Sensitivity | Failed:
+) -> Sensitivity | CandidateFailure:
     """Return how much of its quality a network loses with each layer's channels, one layer at a time."""
     from thresher.search import sensitivity
 
@@ -46,7 +46,7 @@ def search_chain(
     checkpoints: Checkpoints,
     evaluation: Measurement,
     *more: Any,
-) -> tuple[NamedCandidate | Failed, BudgetSearch | Failed, Figure | Failed]:
+) -> tuple[NamedCandidate | CandidateFailure, BudgetSearch | CandidateFailure, Figure | CandidateFailure]:
     """Return the candidate with the steps that a search finds, all that it judged, and the plot of it.
 
     Args:
@@ -67,4 +67,4 @@ def search_chain(
         return found, result, plot_budget_search(result)
 
     made = attempt(candidate.name, search_chain.__name__, make, base, *more)
-    return (made, made, made) if isinstance(made, Failed) else made
+    return (made, made, made) if isinstance(made, CandidateFailure) else made

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from thresher.contracts import ContractLines, ContractReport, check, tell
 from thresher.evaluation.selection import Selection
+from thresher.events import Notice, Step, emit
 from thresher.modalities import EncodingChoice
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
 from thresher.modalities.samples import Samples
 from thresher.pipelines.types import DataFrame
-from thresher.progress import Notice, Step, report
 
 DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
 
@@ -54,13 +54,13 @@ def check_contract(
     sample_table: DataFrame, fingerprint: DataFingerprint, contract: ContractLines, encoding: EncodingChoice
 ) -> tuple[ContractReport, dict[str, bytes]]:
     """Return the contract's report and its Data Docs, whether it holds or not: the next stage is what stops."""
-    report(Step("Great Expectations reads the sample table"))
+    emit(Step("Great Expectations reads the sample table"))
     with tempfile.TemporaryDirectory(prefix="thresher-") as name:
         folder = Path(name)
         names, notes = fingerprint.class_names, fingerprint.notes
         result = check(sample_table, contract.root, names, encoding.root, folder, notes)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for sentence in tell(result) if result.success else ():
-        report(Notice(sentence))
+        emit(Notice(sentence))
     # Where a person finds it; the folder it was made in is gone by then.
     return result.model_copy(update={"docs_path": DOCS_PLACE}), docs

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.evaluation import Measurement
-from thresher.failed import Failed, attempt
+from thresher.events import Step, emit
 from thresher.machine import describe_machine
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.pipelines.types import Contender, Evaluation, ExportedQuality, Imported, TrainingHistory
-from thresher.progress import Step, report
 
 
 def predict_test(
     onnx_file: bytes, test_samples: EncodedSamples, encoder: AnyEncoder, threads: int, candidate: str | None = None
-) -> np.ndarray | Failed:
+) -> np.ndarray | CandidateFailure:
     """Return what a model answers to the test split, float32 [N, K] or float64 [N, 1], from ONNX Runtime.
 
     Args:
@@ -64,7 +64,7 @@ def evaluate_candidate(
     encoder: AnyEncoder,
     evaluation: Measurement,
     candidate: str,
-) -> Evaluation | Failed:
+) -> Evaluation | CandidateFailure:
     """Return the candidate's figures beside the float model's, the two timed in turns, or why it has none."""
 
     def make() -> Evaluation:
@@ -99,5 +99,5 @@ def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, me
     from thresher.evaluation.evaluation import evaluate
 
     sizes = ", ".join(map(str, measurement.batch_sizes))
-    report(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
+    emit(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
     return evaluate(ours, reference, samples.labels, measurement, describe_machine())

@@ -12,6 +12,7 @@ from thresher import modalities
 from thresher.errors import InvalidInputError, NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import ALLOW, Selection
+from thresher.events import Notice, Step, emit
 from thresher.machine import describe_machine, git_commit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
@@ -19,7 +20,6 @@ from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.pipelines.package.example import choose_example
 from thresher.pipelines.types import Challenge, Contender, Verdict
-from thresher.progress import Notice, Step, report
 from thresher.serving.core.bundle import (
     CARD_FILE,
     EXAMPLE_FILE,
@@ -75,7 +75,7 @@ def _challenge(
     selection: Selection,
     winner: bytes,
 ) -> Challenge:
-    from thresher.evaluation.challenge import Challenge
+    from thresher.evaluation.promotion_gate import Challenge
 
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
@@ -89,7 +89,7 @@ def _challenge(
         _check_numbers(reigning)
     except InvalidInputError as error:
         return Challenge(replaces=True, reason=str(error), champion_version=version)
-    report(Step(f"{verdict.winner} against the champion, version {version}"))
+    emit(Step(f"{verdict.winner} against the champion, version {version}"))
     ours = modalities.encode(encoder, test).inputs
     contenders = (
         _contender(str(verdict.winner), winner, encoder, ours, evaluation.threads),
@@ -216,11 +216,11 @@ def build_champion_bento(
     """
     from thresher.packaging.bento import pack
 
-    report(Step("bentoml build"))
+    emit(Step("bentoml build"))
     if shadow is None:
         return pack(champion)
     found, notice = choose_challenger(champion, challenger, shadow)
-    report(Notice(notice))
+    emit(Notice(notice))
     return pack(champion, found)
 
 
@@ -299,9 +299,9 @@ def _compare(
     selection: Selection,
     version: str,
 ) -> Challenge:
-    from thresher.evaluation.challenge import decide
     from thresher.evaluation.cost import measure_cost
     from thresher.evaluation.evaluation import evaluate
+    from thresher.evaluation.promotion_gate import decide
 
     result = evaluate(*contenders, labels, measurement, describe_machine())
     champion = contenders[1]

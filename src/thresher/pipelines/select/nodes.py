@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from thresher.candidate_failure import CandidateFailure
 from thresher.compression.candidate import NamedCandidate
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
-from thresher.failed import Failed
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
@@ -64,7 +64,7 @@ def judge_candidates(
     selection: Selection,
     baseline: Baseline,
     exported_quality: ExportedQuality,
-    *results: Evaluation | Failed | SliceComparison,
+    *results: Evaluation | CandidateFailure | SliceComparison,
 ) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
@@ -108,7 +108,7 @@ def write_model_card(
         results: `CANDIDATE.chain`, `.evaluation` and `.onnx` of all candidates, of float without a chain; `slices`
             where the recipe asks for them.
     """
-    from thresher.evaluation.card import model_card
+    from thresher.evaluation.model_card import model_card
 
     return model_card(
         _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
@@ -133,7 +133,7 @@ def write_report(
         results: those of `write_model_card`; also `CANDIDATE.predictions` of all candidates, `CANDIDATE.sensitivity`
             where one was measured, and `CANDIDATE.search` of those whose chain was searched for.
     """
-    from thresher.evaluation.report.account import Predictions
+    from thresher.evaluation.report.context import Predictions
     from thresher.evaluation.report.page import report_page
 
     account = _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
@@ -161,7 +161,7 @@ def _account(
 ) -> Account:
     from thresher.compression.calibration import read_trace
     from thresher.compression.describe import chain_words
-    from thresher.evaluation.report.account import Account
+    from thresher.evaluation.report.context import Account
 
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
@@ -186,24 +186,24 @@ def _account(
 
 def _each(kind: str, results: dict[str, Any]) -> dict[str, Any]:
     """Return candidate -> result of those called `CANDIDATE.kind`, but for those that failed."""
-    return {name: result for name, result in _named(kind, results).items() if not isinstance(result, Failed)}
+    return {name: result for name, result in _named(kind, results).items() if not isinstance(result, CandidateFailure)}
 
 
 def _named(kind: str, results: dict[str, Any]) -> dict[str, Any]:
     return {key.rpartition(".")[0]: result for key, result in results.items() if key.endswith(f".{kind}")}
 
 
-def _curves(base: str, measured: Sensitivity | Failed) -> Any:
-    from thresher.evaluation.report.account import Sensitivities
+def _curves(base: str, measured: Sensitivity | CandidateFailure) -> Any:
+    from thresher.evaluation.report.context import Sensitivities
 
-    if isinstance(measured, Failed):
+    if isinstance(measured, CandidateFailure):
         return Sensitivities(base, "accuracy", 0, {}, measured.reason)
     curves = {group: [(point.ratio, point.metric) for point in points] for group, points in measured.curves.items()}
     return Sensitivities(base, measured.metric, measured.num_samples, curves)
 
 
 def _searched(search: BudgetSearch) -> Any:
-    from thresher.evaluation.report.account import Searched
+    from thresher.evaluation.report.context import Searched
     from thresher.search.plots import plot_budget_search
 
     kept = "keeps the budget" if search.keeps_budget else "comes nearest to the budget, which none keeps"

@@ -7,6 +7,7 @@ import numpy as np
 from thresher import modalities
 from thresher.contracts import ContractReport, require
 from thresher.errors import DataError
+from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder, EncodingChoice
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import check_learnable, output_of
@@ -15,7 +16,6 @@ from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
 from thresher.models.external.config import Checkpoint, GraphModel, ModelFile
 from thresher.pipelines.types import Checkpoints, Figure, Imported, Network, RangeTest, SearchResult, TrainingHistory
-from thresher.progress import Step, report
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
@@ -67,7 +67,7 @@ def choose_execution(
     """Return how this machine trains the recipe's model fastest, by a short timed trial."""
     from thresher.training import trial
 
-    report(Step("a timed trial of memory formats and threads"))
+    emit(Step("a timed trial of memory formats and threads"))
     return trial.choose_execution(_network(encoder, training_samples, model, training), training_samples, training)
 
 
@@ -82,7 +82,7 @@ def find_learning_rate(
     from thresher.training import range_test
     from thresher.training.plots import plot_range_test
 
-    report(Step("learning-rate range test"))
+    emit(Step("learning-rate range test"))
     network = _network(encoder, training_samples, model, training)
     result = range_test.find_learning_rate(network, training_samples, training, execution)
     optimizer = training.optimizer.model_copy(update={"lr": result.learning_rate})

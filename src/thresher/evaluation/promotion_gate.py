@@ -7,8 +7,8 @@ import numpy as np
 from thresher.config import Config
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.family import keeps
 from thresher.evaluation.metrics import LOSS, find_metric, format_value
+from thresher.evaluation.multiple_testing import keeps
 from thresher.evaluation.quality import Quality
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.statistics import Interval, median_interval

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.family import keeps
 from thresher.evaluation.metrics import LOSS, format_value
-from thresher.evaluation.report.account import Account
+from thresher.evaluation.multiple_testing import keeps
+from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from thresher.evaluation.challenge import Challenge, decide
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.promotion_gate import Challenge, decide
 from thresher.evaluation.selection import Selection
 
 Evaluate = Callable[..., Evaluation]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.report import facts, measured
-from thresher.evaluation.report.account import Account
+from thresher.evaluation.report import latency_tables, metadata
+from thresher.evaluation.report.context import Account
 from thresher.evaluation.table import markdown_table, markdown_text, verdict_markdown
 
 CARD = """# {name}
@@ -51,24 +51,25 @@ def model_card(account: Account) -> str:
     return CARD.format(
         name=account.verdict.recipe,
         description=account.description or "(the recipe gives no description)",
-        outcome=facts.outcome(account),
+        outcome=metadata.outcome(account),
         table=verdict_markdown(account.verdict),
-        conditions=facts.conditions(account),
-        requirements=_list("The recipe requires:", facts.requirements(account)) or "The recipe requires nothing else.",
-        data=markdown_table(("split", "samples", "SHA-256"), facts.data_rows(account)),
+        conditions=metadata.conditions(account),
+        requirements=_list("The recipe requires:", metadata.requirements(account))
+        or "The recipe requires nothing else.",
+        data=markdown_table(("split", "samples", "SHA-256"), metadata.data_rows(account)),
         inputs=markdown_text(account.fingerprint.inputs),
-        labels=markdown_text(facts.label_words(account)),
-        training=facts.training_words(account),
+        labels=markdown_text(metadata.label_words(account)),
+        training=metadata.training_words(account),
         chains=_chains(account),
         judged=_judged(account),
-        machine=_list("", [f"{key}: {value}" for key, value in facts.machine_rows(account)]),
-        limits=_list("", facts.limits(account)),
+        machine=_list("", [f"{key}: {value}" for key, value in metadata.machine_rows(account)]),
+        limits=_list("", metadata.limits(account)),
     )
 
 
 def _chains(account: Account) -> str:
     """Return what was done to the float model: the winner's steps first, then those of the others."""
-    lines = facts.chain_lines(account)
+    lines = metadata.chain_lines(account)
     order = sorted(lines, key=lambda name: name != account.winner)
     said = [f"{name}{' (wins)' * (name == account.winner)}: {'; '.join(lines[name])}" for name in order]
     return _list("Steps from the float model, in their order:", said) or NO_STEPS
@@ -76,17 +77,17 @@ def _chains(account: Account) -> str:
 
 def _judged(account: Account) -> str:
     """Return the sections on what the table of the verdict has no room for."""
-    timings = markdown_table(measured.TIMING_COLUMNS, measured.timing_rows(account))
-    footprints = markdown_table(measured.footprint_columns(account), measured.footprint_rows(account))
+    timings = markdown_table(latency_tables.TIMING_COLUMNS, latency_tables.timing_rows(account))
+    footprints = markdown_table(latency_tables.footprint_columns(account), latency_tables.footprint_rows(account))
     parts = [
-        *(f"## {measured.TIMING_TITLE}", measured.timing_caption(account), timings),
-        *(f"## {measured.FOOTPRINT_TITLE}", measured.FOOTPRINT_CAPTION, footprints),
+        *(f"## {latency_tables.TIMING_TITLE}", latency_tables.timing_caption(account), timings),
+        *(f"## {latency_tables.FOOTPRINT_TITLE}", latency_tables.FOOTPRINT_CAPTION, footprints),
     ]
-    if rows := facts.paired_rows(account):
-        parts += [PAIRED, facts.PAIRED_CAPTION, markdown_table(facts.paired_columns(), rows)]
-    if rows := facts.slice_rows(account):
-        slices = markdown_table(facts.slice_columns(account), rows)
-        parts += [f"## {facts.SLICES_TITLE}", f"{facts.SLICES_CAPTION}.", slices]
+    if rows := metadata.paired_rows(account):
+        parts += [PAIRED, metadata.PAIRED_CAPTION, markdown_table(metadata.paired_columns(), rows)]
+    if rows := metadata.slice_rows(account):
+        slices = markdown_table(metadata.slice_columns(account), rows)
+        parts += [f"## {metadata.SLICES_TITLE}", f"{metadata.SLICES_CAPTION}.", slices]
     return "".join(f"{part}\n\n" for part in parts)
 
 

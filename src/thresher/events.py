@@ -84,7 +84,7 @@ def subscribe(observer: Observer) -> Callable[[], None]:
     return lambda: _observers.remove(observer)
 
 
-def report(event: Event) -> None:
+def emit(event: Event) -> None:
     """Tell every observer of ``event``."""
     if _in_trial.get() and isinstance(event, TrainingStep | TrainingEpoch):
         event = replace(event, training=f"{TRIAL}of {event.training}")

@@ -13,7 +13,7 @@ from thresher.errors import ThresherError
 Made = TypeVar("Made")
 
 
-class Failed(Config):
+class CandidateFailure(Config):
     """Why there is no result."""
 
     failed: Literal[True] = True
@@ -32,7 +32,9 @@ class Failed(Config):
         return bool(self.traceback)
 
 
-def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs: Any, tries: int = 2) -> Made | Failed:
+def attempt(
+    candidate: str | None, step: str, make: Callable[[], Made], *inputs: Any, tries: int = 2
+) -> Made | CandidateFailure:
     """Return what ``make`` gives, or why it gives nothing.
 
     What a candidate is made of may be failed itself: then nothing is tried. Any exception is the candidate's own
@@ -48,15 +50,17 @@ def attempt(candidate: str | None, step: str, make: Callable[[], Made], *inputs:
     if candidate is None:
         return make()
     for given in inputs:
-        if isinstance(given, Failed):
+        if isinstance(given, CandidateFailure):
             return inherited(candidate, given)
     try:
         return make()
     except ThresherError as error:
-        return Failed(candidate=candidate, step=step, reason=_without_name(candidate, str(error)))
+        return CandidateFailure(candidate=candidate, step=step, reason=_without_name(candidate, str(error)))
     except Exception as error:
         if tries == 1:
-            return Failed(candidate=candidate, step=step, reason=_describe(error), traceback=traceback.format_exc())
+            return CandidateFailure(
+                candidate=candidate, step=step, reason=_describe(error), traceback=traceback.format_exc()
+            )
         logging.getLogger(__name__).warning("%s: %s: %s. Trying once more.", candidate, step, _describe(error))
     return attempt(candidate, step, make, *inputs, tries=tries - 1)
 
@@ -66,7 +70,7 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
-def inherited(candidate: str, failed: Failed) -> Failed:
+def inherited(candidate: str, failed: CandidateFailure) -> CandidateFailure:
     """Return the failure of ``candidate``, which needs a result that is ``failed``."""
     if failed.candidate == candidate:
         return failed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.metrics import format_value
-from thresher.evaluation.report.account import Account
+from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.statistics import Interval
 from thresher.models import FLOAT
