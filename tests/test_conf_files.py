@@ -105,7 +105,8 @@ def test_an_empty_file_is_an_empty_mapping(folder: Path) -> None:
     for key in ("catalog", "parameters", "mlflow"):
         (folder / f"conf/base/{key}.yml").write_text("# nothing yet\n")
     loader = load(folder)
-    assert (loader["catalog"], loader["mlflow"], list(loader.recipes)) == ({}, {}, ["one"])
+    own = [name for name in loader["catalog"] if not name.startswith("{")]
+    assert (own, loader["mlflow"], list(loader.recipes)) == (["bentofile"], {}, ["one"])
 
 
 def test_a_missing_catalog_says_where_it_belongs(folder: Path) -> None:
@@ -127,8 +128,18 @@ def test_a_missing_catalog_says_where_it_belongs(folder: Path) -> None:
 def test_a_broken_entry_harms_no_other(folder: Path, entry: str, reason: str) -> None:
     (folder / "conf/base/catalog.yml").write_text(CATALOG + entry)
     loader = load(folder)
-    assert sorted(loader["catalog"]) == ["digits.test", "digits.train"]
+    assert {"digits.test", "digits.train"} <= set(loader["catalog"]) and "broken" not in loader["catalog"]
     assert reason in loader.unresolved["broken"]
+
+
+def test_what_runs_make_is_in_every_catalog_and_a_project_s_own_entry_replaces_one(folder: Path) -> None:
+    own = {"type": "thresher.datasets.reports.TextDataset", "filepath": "elsewhere/{recipe}.json"}
+    assert load(folder)["catalog"]["{recipe}.verdict"]["document"] == "verdict"
+    with (folder / "conf/base/catalog.yml").open("a") as file:
+        file.write(f'"{{recipe}}.verdict": {own}\n')
+    catalog = load(folder)["catalog"]
+    assert catalog["{recipe}.verdict"] == own  # as a whole
+    assert catalog["{recipe}.report"]["filepath"] == "data/08_reporting/{recipe}/report.html"
 
 
 def test_places_follow_merged_keys_and_environments(folder: Path) -> None:

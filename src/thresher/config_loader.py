@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
@@ -140,7 +142,8 @@ class RecipeConfigLoader(OmegaConfigLoader):
             return dict(super().__getitem__(key))
         self.files(key).require()
         try:
-            return dict(super().__getitem__(key))
+            read = dict(super().__getitem__(key))
+            return {**_own_catalog(), **read} if key == "catalog" else read
         except MissingConfigException as error:
             if key not in NEEDED:
                 raise
@@ -268,6 +271,12 @@ class RecipeConfigLoader(OmegaConfigLoader):
             fix = "Write RECIPE.section.key=value. " + nearest(str(unknown[0]), names - {EVERY_RECIPE})
             problems = [Problem(self._where((name,)), f"there is no recipe '{name}'", fix) for name in unknown]
             raise RecipeError(str(unknown[0]), problems)
+
+
+@cache
+def _own_catalog() -> dict[str, Any]:
+    """Return the entries of what runs make, which no project has to name; an entry of a project's own replaces one."""
+    return dict(yaml.safe_load((files("thresher") / "pipelines" / "catalog.yml").read_text(encoding="utf-8")))
 
 
 def _holds(values: Any, place: Place) -> bool:
