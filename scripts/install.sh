@@ -40,7 +40,7 @@ if ! "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
 fi
 
 say "Installing Thresher and its dependencies"
-install -c constraints.txt -e '.[dev]'
+install -c constraints.txt -e '.[dev,docs]'
 
 # Read at every start of this environment's Python, so that `mlflow ui` or `bentoml serve` do not phone home either.
 site=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

@@ -15,6 +15,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SOURCE = PROJECT / "src" / "thresher"
+TESTS = PROJECT / "tests"
 METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 NOT_IMPORTED = {
@@ -39,6 +40,7 @@ def _normal(name: str) -> str:
 
 
 DECLARED = {_name(requirement): requirement for requirement in METADATA["dependencies"]}
+FOR_DEVELOPERS = {_name(one) for extra in ("dev", "docs") for one in METADATA["optional-dependencies"][extra]}
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -77,23 +79,30 @@ def _files(name: str) -> frozenset[Path]:
 
 
 @cache
-def _imported() -> dict[str, set[str]]:
-    """Return distribution -> the modules of ours that import it."""
+def _imported(folder: Path) -> dict[str, set[str]]:
+    """Return distribution -> the modules in ``folder`` that import it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in SOURCE.rglob("*.py"):
+    own = {path.stem for root in (TESTS, PROJECT / "benchmarks", PROJECT / "scripts") for path in root.rglob("*.py")}
+    passed_over = {*sys.stdlib_module_names, "thresher", "helpers", "peers"} | (own if folder == TESTS else set())
+    for path in folder.rglob("*.py"):
         for module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
-            if module.partition(".")[0] not in {*sys.stdlib_module_names, "thresher"}:
-                found[_distribution(module)].add(str(path.relative_to(SOURCE)))
+            if module.partition(".")[0] not in passed_over:
+                found[_distribution(module)].add(str(path.relative_to(folder)))
     return found
 
 
 def test_every_import_is_declared() -> None:
-    undeclared = {name: sorted(files) for name, files in _imported().items() if name not in DECLARED}
+    undeclared = {name: sorted(files) for name, files in _imported(SOURCE).items() if name not in DECLARED}
     assert not undeclared, f"imported, but not among the dependencies of pyproject.toml: {undeclared}"
 
 
+def test_every_import_of_the_tests_is_declared() -> None:
+    undeclared = _imported(TESTS).keys() - DECLARED.keys() - FOR_DEVELOPERS
+    assert not undeclared, f"imported by the tests, but in no extra of pyproject.toml: {sorted(undeclared)}"
+
+
 def test_every_dependency_is_imported() -> None:
-    needless = DECLARED.keys() - _imported().keys() - NOT_IMPORTED.keys()
+    needless = DECLARED.keys() - _imported(SOURCE).keys() - NOT_IMPORTED.keys()
     assert not needless, f"declared, but imported nowhere in src: {sorted(needless)}. Remove them from pyproject.toml."
 
 

@@ -313,7 +313,8 @@ def test_a_keras_model_is_taken_as_keras_exports_it(
 ) -> None:
     if "KERAS_BACKEND" not in os.environ:
         monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras", reason="the test extra is not installed")
+    import keras
+
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
