@@ -22,7 +22,7 @@ from certificates import Authority
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live_service import LiveService
-from test_fast_http import binary, connect, http, read_replies, wait_until
+from test_fast_path import binary, connect, http, read_replies, wait_until
 
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.http.body import MAX_BODY_BYTES
