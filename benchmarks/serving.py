@@ -94,11 +94,11 @@ def make_bento(model: str, folder: Path) -> Path:
     """Build a Bento of an untrained network in a BentoML home beside ``folder`` and return its ONNX file."""
     os.environ["BENTOML_HOME"] = str(folder.parent / "bentoml")  # the same for all models: BentoML keeps the first
     from thresher.export import export_onnx
-    from thresher.modalities.image import ImageEncoder
+    from thresher.modalities.image.encoder import ImageEncoder
     from thresher.modalities.outputs import ClassOutput
     from thresher.models.lenet import LeNet
     from thresher.models.network import Network, NetworkSpec
-    from thresher.models.resnet import Resnet
+    from thresher.models.resnet.config import Resnet
     from thresher.packaging.bento import build_bento, store_bundle
     from thresher.serving.core.bundle import MODEL_FILE, ModelInfo, write_bundle
 

@@ -20,7 +20,7 @@ from thresher.evaluation.latency import (
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.statistics import Interval, exactly, median_interval
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import EncodedSamples
 
 CONFIDENCE = 0.95

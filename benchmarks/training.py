@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from thresher.datasets.raw_idx import read_idx
 from thresher.machine import describe_machine
-from thresher.modalities.inputs import ImageInput
+from thresher.modalities.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network, NetworkSpec
@@ -94,7 +94,7 @@ def load(arguments: argparse.Namespace) -> Samples:
 def network_of(arguments: argparse.Namespace) -> Network:
     """Return the untrained network, the same one at every call."""
     if arguments.model == "resnet20":
-        from thresher.models.resnet import Resnet
+        from thresher.models.resnet.config import Resnet
 
         model: Any = Resnet(depth=20)
     else:

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, tell
 from thresher.modalities.description import describe
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
-from thresher.modalities.tabular import TabularEncoding
+from thresher.modalities.tabular.encoder import TabularEncoding
+from thresher.modalities.tabular.table import Table
 
 pytestmark = pytest.mark.slow
 BETWEEN, IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
@@ -398,7 +398,7 @@ def test_a_column_with_one_value_in_train_and_others_in_test_is_said(later: floa
 def test_near_duplicates_and_labels_that_differ_are_said() -> None:
     from thresher.contracts.plan import add_leak_column
     from thresher.contracts.suspicion import find_warnings
-    from thresher.modalities.text import TextEncoding
+    from thresher.modalities.text.encoder import TextEncoding
 
     train = Samples(objects(["Caf\u00e9 au lait", "b c", "d", "d"]), np.array([0, 1, 0, 1]), ("no", "yes"))
     test = Samples(

@@ -11,7 +11,7 @@ from thresher.contracts import Contract, ContractReport, ExpectationResult, chec
 from thresher.contracts.expectation import Expectation
 from thresher.modalities import EncodingChoice
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 from thresher.pipelines.contract.nodes import describe_samples
 
 pytestmark = pytest.mark.slow

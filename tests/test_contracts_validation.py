@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, require
 from thresher.errors import ContractError
 from thresher.modalities.description import describe
-from thresher.modalities.image import ImageEncoding
+from thresher.modalities.image.encoder import ImageEncoding
 from thresher.modalities.samples import Samples
 
 pytestmark = pytest.mark.slow

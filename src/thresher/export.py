@@ -17,7 +17,7 @@ from thresher.errors import ParityError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.fake_quantization import activation_ranges, prepare_export
 from thresher.models.network import Network
-from thresher.models.sequence import RecurrentNetwork
+from thresher.models.recurrent.network import RecurrentNetwork
 
 PARITY_TOLERANCE = 1e-4
 """Of any answer: probabilities, or values in standard deviations."""

@@ -160,7 +160,7 @@ def test_a_bento_depends_on_every_file_and_version_that_it_packs(
     bento = found.pop("build_champion_bento")
     shown = {path.relative_to(project).as_posix() for path in (project / "src/thresher/serving/page/ui").iterdir()}
     assert len(shown) > 2 and shown <= set(bento.files)
-    assert {"src/thresher/serving/service.py", "src/thresher/modalities/image.py"} <= set(bento.files)
+    assert {"src/thresher/serving/service.py", "src/thresher/modalities/image/encoder.py"} <= set(bento.files)
     assert "src/thresher/packaging/bento.py" not in bento.files
     assert find_pins().items() <= bento.versions.items() and len(find_pins()) > 40
     for name in ("python-multipart", "uvicorn", "onnxruntime", "pillow"):

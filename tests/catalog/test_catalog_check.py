@@ -23,10 +23,10 @@ from thresher.contracts.check import LEAK_COLUMN
 from thresher.datasets import raw
 from thresher.errors import RecipeError, ThresherError
 from thresher.modalities.description import describe
-from thresher.modalities.image import ImageEncoding
+from thresher.modalities.image.encoder import ImageEncoding
 from thresher.modalities.samples import Samples
-from thresher.modalities.series import SeriesEncoding
-from thresher.modalities.text import TextEncoding
+from thresher.modalities.series.encoder import SeriesEncoding
+from thresher.modalities.text.encoder import TextEncoding
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Kedro calls OmegaConf by an old name
 

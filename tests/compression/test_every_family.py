@@ -21,14 +21,14 @@ from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.inputs import TabularInput, TextInput
+from thresher.modalities.model_input import TabularInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models import HAVE_NO_CHANNELS
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.storage import load_network, save_network
-from thresher.models.textcnn import TextCnn
+from thresher.models.textcnn.config import TextCnn
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import Adam

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from thresher.datasets.champion import ChampionDataset
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.tracking.models import find_champion, provide_candidate
 from thresher.tracking.run import TRACKING_URI, end_run, run_id, start_run

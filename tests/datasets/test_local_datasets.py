@@ -23,7 +23,7 @@ from thresher.datasets.local import (
 )
 from thresher.errors import DataError
 from thresher.files import replacing_file, replacing_folder
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.modalities.samples import Samples
 
 ENCODER = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=2, width=3, class_names=("a", "ü"))
@@ -135,7 +135,7 @@ def test_network_round_trip_without_pickle(tmp_path: Path, monkeypatch: pytest.M
 
     import torch
 
-    from thresher.modalities.inputs import ImageInput
+    from thresher.modalities.model_input import ImageInput
     from thresher.modalities.outputs import ClassOutput
     from thresher.models.lenet import LeNet
     from thresher.models.network import Network, NetworkSpec

@@ -18,10 +18,10 @@ from pyarrow import parquet
 
 from thresher.datasets.raw import LabeledLines, NpzImages, TableFile, TextTable
 from thresher.errors import DataError
-from thresher.modalities.agreement import require_agreement
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
-from thresher.modalities.tabular import TabularEncoder, TabularEncoding
+from thresher.modalities.split_compatibility import require_agreement
+from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
+from thresher.modalities.tabular.table import Table
 
 KIND = "Tables and texts"
 BIG = 1582218195625938945

@@ -13,9 +13,9 @@ from kedro.framework.context.context import _convert_paths_to_absolute_posix
 from kedro.io import DataCatalog
 
 from thresher.modalities import EncodingChoice, encode, fit_encoder
-from thresher.modalities.agreement import require_agreement
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import mark_held_out
+from thresher.modalities.split_compatibility import require_agreement
 
 PROJECT = Path(__file__).parents[2]
 CATALOG: dict[str, Any] = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))

@@ -13,10 +13,10 @@ from pyarrow import parquet
 
 from thresher.datasets.raw import ImageFolder, ParquetImages, ParquetSeries, TableFile, TextTable
 from thresher.errors import DataError
-from thresher.modalities.agreement import require_agreement
 from thresher.modalities.fingerprint import fingerprint
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import mark_held_out
+from thresher.modalities.split_compatibility import require_agreement
 from thresher.pipelines.train.nodes import hold_out
 
 ENTRY: dict[str, Any] = {"test_share": 0.2, "seed": 1}

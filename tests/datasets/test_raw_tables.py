@@ -16,7 +16,7 @@ from thresher.datasets.raw import BundledTable, TableFile
 from thresher.datasets.raw_base import RawSamples
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 CENSUS = """|1x3 Cross validator
 39, State-gov, Bachelors, <=50K.

@@ -130,7 +130,7 @@ def _config(modality: str) -> Any:
 
 
 def _with_columns(table: Any, names: dict[str, str]) -> Samples:
-    from thresher.modalities.table import Table
+    from thresher.modalities.tabular.table import Table
 
     renamed = Table({names.get(name, name): column for name, column in table.columns.items()})
     samples = make_samples("tabular")

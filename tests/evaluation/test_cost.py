@@ -13,12 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
-from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TextInput
+from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
-from thresher.models.recurrent import Gru
-from thresher.models.transformer import Transformer
+from thresher.models.recurrent.config import Gru
+from thresher.models.transformer.config import Transformer
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from thresher.evaluation import Measurement, footprint
 from thresher.evaluation.footprint import LOAD_ROUNDS, Footprint, longest_batch, measure_footprint, measure_memory
 from thresher.evaluation.latency import Timed
 from thresher.evaluation.runtime import open_session, run_for_memory
-from thresher.modalities.inputs import ModelInput, TextInput
+from thresher.modalities.model_input import ModelInput, TextInput
 
 WIDE = 3600
 QUICK = Measurement(batch_sizes=(1, 4))

@@ -18,8 +18,8 @@ from thresher.evaluation.evaluation import Contender, evaluate
 from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMUP_CALLS, Timed, measure_latency
 from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.image import ImageEncoder, ImageEncoding
-from thresher.modalities.inputs import ImageInput
+from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
+from thresher.modalities.model_input import ImageInput
 from thresher.serving.core import session as serving
 from thresher.serving.core.bundle import Bundle, ModelInfo
 

@@ -14,12 +14,13 @@ def index() -> CodeIndex:
 
 @pytest.mark.parametrize("function", ["evaluate.nodes.predict_test", "package.nodes.challenge_champion"])
 @pytest.mark.parametrize(("kind", "encoder", "taken"), [
-    ("image", "image.ImageEncoder", "inputs.ImageInput"), ("text", "text.TextEncoder", "inputs.TextInput"),
+    ("image", "image.encoder.ImageEncoder", "model_input.ImageInput"),
+    ("text", "text.encoder.TextEncoder", "model_input.TextInput"),
 ])  # fmt: skip
 def test_an_edited_encoder_is_noticed(function: str, kind: str, encoder: str, taken: str, index: CodeIndex) -> None:
     reached = index.reach([f"thresher.pipelines.{function}"], frozenset({kind, "classification"})).definitions
     assert {f"thresher.modalities.{encoder}", f"thresher.modalities.{taken}"} <= reached.keys()
-    assert "thresher.modalities.tabular.TabularEncoder" not in reached
+    assert "thresher.modalities.tabular.encoder.TabularEncoder" not in reached
 
 
 def test_an_edit_of_the_program_that_measures_memory_is_noticed(index: CodeIndex) -> None:

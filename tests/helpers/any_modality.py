@@ -10,7 +10,7 @@ from thresher import modalities
 from thresher.modalities import EncodingChoice
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Inputs, Samples
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 MODALITIES = ("image", "text", "tabular", "series")
 TASKS = ("classification", "regression")

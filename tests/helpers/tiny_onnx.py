@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 
 
 def make_sum_onnx(model_input: ModelInput, num_classes: int = 0, scale: float = 1e-3) -> bytes:

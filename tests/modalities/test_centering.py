@@ -10,9 +10,9 @@ from thresher.modalities import encode
 from thresher.modalities.centering import LARGEST_NUMBER, center
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import Samples
-from thresher.modalities.series import SeriesEncoder, SeriesEncoding
-from thresher.modalities.table import Table
-from thresher.modalities.tabular import TabularEncoder, TabularEncoding
+from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding
+from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
+from thresher.modalities.tabular.table import Table
 
 STEPS = np.arange(101.0)
 PLACES = np.array([f"table.csv:{row}" for row in range(2, 5)], object)

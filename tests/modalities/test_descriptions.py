@@ -9,10 +9,10 @@ import pytest
 
 from thresher.modalities.description import describe
 from thresher.modalities.samples import Samples
-from thresher.modalities.series import SeriesEncoding
-from thresher.modalities.table import Table
-from thresher.modalities.tabular import TabularEncoding
-from thresher.modalities.text import TextEncoding
+from thresher.modalities.series.encoder import SeriesEncoding
+from thresher.modalities.tabular.encoder import TabularEncoding
+from thresher.modalities.tabular.table import Table
+from thresher.modalities.text.encoder import TextEncoding
 
 
 def objects(*values: object) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_texts() -> None:
 
 
 def test_the_count_of_words_is_that_of_the_word_tokenizer() -> None:
-    from thresher.modalities.text import TextEncoder
+    from thresher.modalities.text.encoder import TextEncoder
 
     texts = objects("Who's there -- 3.5 feet?!", "na\u00efve caf\u00e9 (x)", "one")
     samples = regression(texts, 3)

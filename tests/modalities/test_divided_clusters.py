@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from thresher.modalities.samples import Samples, hash_each
 from thresher.modalities.split import find_clusters, find_repeated, mark_held_out, mark_last, mark_stratified
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 shares = st.floats(0.05, 0.95)
 seeds = st.integers(0, 2**63 - 1)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
 from thresher.models import Model
 from thresher.models.cnn import Cnn
-from thresher.models.cnn1d import Cnn1d
+from thresher.models.cnn1d.config import Cnn1d
 from thresher.models.lenet import LeNet
 from thresher.models.linear import Linear
 from thresher.models.mlp import Mlp
-from thresher.models.recurrent import Gru, Lstm
-from thresher.models.resnet import Resnet
-from thresher.models.textcnn import TextCnn
-from thresher.models.transformer import Transformer
+from thresher.models.recurrent.config import Gru, Lstm
+from thresher.models.resnet.config import Resnet
+from thresher.models.textcnn.config import TextCnn
+from thresher.models.transformer.config import Transformer
 
 IMAGE = ImageInput(channels=3, height=16, width=16, mean=(70.0, 80.0, 90.0), std=(50.0, 60.0, 70.0))
 TEXT = TextInput(vocabulary_size=60, max_length=20)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from thresher.modalities.inputs import ImageInput
+from thresher.modalities.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models import Model
 from thresher.models.network import Network, NetworkSpec

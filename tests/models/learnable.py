@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from any_family import draw
 
-from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
 from thresher.modalities.samples import Samples
 
 CLASS_NAMES = tuple("abcd")

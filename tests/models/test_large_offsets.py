@@ -22,10 +22,10 @@ from thresher.modalities import ENCODER, encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.modalities.series import SeriesEncoding
-from thresher.modalities.tabular import TabularEncoding
+from thresher.modalities.series.encoder import SeriesEncoding
+from thresher.modalities.tabular.encoder import TabularEncoding
 from thresher.models import Model
-from thresher.models.cnn1d import Cnn1d
+from thresher.models.cnn1d.config import Cnn1d
 from thresher.models.mlp import Mlp
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from thresher.__main__ import main
 from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.tracking.run import end_run, start_run
 from thresher.tracking.settings import TrackingSettings

@@ -12,8 +12,8 @@ import pytest
 from thresher.compression.candidate import NamedCandidate
 from thresher.evaluation import Measurement
 from thresher.export import export_onnx
-from thresher.models.recurrent import Gru
-from thresher.models.transformer import Transformer
+from thresher.models.recurrent.config import Gru
+from thresher.models.transformer.config import Transformer
 from thresher.search.chain_search import SearchTask, search_chain
 from thresher.search.sensitivity import measure_sensitivity
 from thresher.training.checkpoints import Checkpoints

@@ -10,7 +10,7 @@ import pytest
 from helpers.from_apt import provide
 from tiny_service import CLASS_NAMES, Caller, make_info, make_onnx
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
 
 if TYPE_CHECKING:

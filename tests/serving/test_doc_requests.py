@@ -17,7 +17,7 @@ from helpers.digits_bundle import build_digits_bento, digits_encoder
 from helpers.doc_blocks import blocks
 from tiny_bento import free_ports, serve
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.pipelines.package.example import choose_example
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 

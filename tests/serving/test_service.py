@@ -17,7 +17,7 @@ from PIL import Image
 from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.packaging.bento import PROJECT, PackagingError, build_bento
 from thresher.serving.core.bundle import Bundle, write_bundle
 

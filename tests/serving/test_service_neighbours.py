@@ -19,7 +19,7 @@ from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_grpc import PREFIX
 from tiny_service import make_info
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.packaging.bento import PROJECT
 from thresher.serving import health_check
 from thresher.serving.core.bundle import Bundle, write_bundle

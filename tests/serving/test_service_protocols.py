@@ -24,7 +24,7 @@ import tritonclient.http as triton_http
 from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_service import make_info
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT

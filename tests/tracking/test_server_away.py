@@ -18,7 +18,7 @@ from mlflow.entities import Run
 
 from thresher.events import Trial
 from thresher.hooks.reuse import deliver_waiting
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.tracking import entries, logs
 from thresher.tracking.patience import SPOOL
 from thresher.tracking.run import TRACKING_URI, TrackingError, end_run, run_id, start_run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TextInput
+from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.models.cnn import Cnn

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from thresher.catalog.entries import say_near
 from thresher.errors import DataError
 from thresher.models import ModelChoice
-from thresher.models.external.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
+from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
 from thresher.recipe.parts import Found
 
 PATH = ("model", "path")
@@ -45,12 +45,12 @@ def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> 
     beside = path.with_name(f"{path.name}.data")
     file = ModelFile(path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
     if isinstance(model, OnnxModel):
-        from thresher.models.external.answers import choose_output
-        from thresher.models.external.reading import read_graph
+        from thresher.models.imported.outputs import choose_output
+        from thresher.models.imported.read_onnx import read_graph
 
         choose_output(read_graph(file), model, file.name)
     elif isinstance(model, Checkpoint):
-        from thresher.models.external.architecture import PROBES, check_checkpoint
+        from thresher.models.imported.architecture import PROBES, check_checkpoint
 
         if modality in PROBES:
             check_checkpoint(file, model, str(modality), str(values.get("task")))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import EncodedSamples
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
 from thresher.contracts.schemas import class_names as gx_class_names
 from thresher.contracts.suspicion import is_own
-from thresher.modalities.image import ImageEncoding
-from thresher.modalities.series import SeriesEncoding
-from thresher.modalities.tabular import TabularEncoding
-from thresher.modalities.text import TextEncoding
+from thresher.modalities.image.encoder import ImageEncoding
+from thresher.modalities.series.encoder import SeriesEncoding
+from thresher.modalities.tabular.encoder import TabularEncoding
+from thresher.modalities.text.encoder import TextEncoding
 
 if TYPE_CHECKING:
     import pandas as pd

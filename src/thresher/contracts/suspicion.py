@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thresher.contracts.check import LEAK_COLUMN, TRAIN
-from thresher.modalities.tabular import SAMPLE_COLUMNS, TabularEncoding
+from thresher.modalities.tabular.encoder import SAMPLE_COLUMNS, TabularEncoding
 
 if TYPE_CHECKING:
     import pandas as pd

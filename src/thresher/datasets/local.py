@@ -161,7 +161,7 @@ class DocumentDataset(LocalDataset[Config]):
         "encoder": ("thresher.modalities", "AnyEncoder"),
         "contract_report": ("thresher.contracts.report", "ContractReport"),
         "fingerprint": ("thresher.modalities.fingerprint", "DataFingerprint"),
-        "imported": ("thresher.models.external.imported", "Imported"),
+        "imported": ("thresher.models.imported.findings", "Imported"),
         "execution": ("thresher.training.execution", "ChosenExecution"),
         "training": ("thresher.training", "Training"),
         "model": ("thresher.models", "ModelChoice"),

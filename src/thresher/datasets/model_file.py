@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 
 from thresher.datasets.raw_base import read_bytes
-from thresher.models.external.config import ModelFile
+from thresher.models.imported.config import ModelFile
 
 FIX = "correct model.path in the recipe, which is relative to the project's folder, or put the file there."
 

@@ -35,8 +35,8 @@ from thresher.datasets.notices import warn
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.raw_labels import looks_missing
 from thresher.errors import DataError, tell_some
-from thresher.modalities.days import UNIT, UNIT_OF_TIMES
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.days import UNIT, UNIT_OF_TIMES
+from thresher.modalities.tabular.table import Table
 
 NOT_FINITE = "mend or remove the row, or list what it says under 'missing' in the catalog."
 NO_NUMBER = "mend the row, list what it says under 'missing' in the catalog, or name the column under 'categorical'."

@@ -18,7 +18,7 @@ from thresher.datasets.raw_rows import join_labels, parquet_labels, take_column
 from thresher.datasets.raw_split import SplitOptions
 from thresher.datasets.reader_options import Column, File, FileOptions, Files, Size, Text
 from thresher.errors import DataError, nearest
-from thresher.modalities.picture import MODES
+from thresher.modalities.image.decode import MODES
 from thresher.modalities.samples import Samples
 
 BATCH_ROWS = 256

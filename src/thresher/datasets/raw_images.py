@@ -8,7 +8,7 @@ import numpy as np
 
 from thresher.datasets.raw_pictures import PictureStack
 from thresher.errors import DataError
-from thresher.modalities.picture import Colour
+from thresher.modalities.image.decode import Colour
 from thresher.modalities.samples import Samples
 
 SUFFIXES = frozenset(

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from thresher.datasets.raw_base import Mistakes
 from thresher.datasets.reader_options import ReaderOptions, RefusedError, Says, Size
-from thresher.modalities.picture import MODES, Colour, PictureError, check_background, decode_picture
+from thresher.modalities.image.decode import MODES, Colour, PictureError, check_background, decode_picture
 
 MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
 FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."

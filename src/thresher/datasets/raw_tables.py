@@ -18,7 +18,7 @@ from thresher.datasets.raw_rows import NumberOptions, RowOptions, take_column
 from thresher.datasets.raw_split import Split, SplitOptions
 from thresher.datasets.reader_options import Column, Columns, RefusedError, Says, Share
 from thresher.modalities.samples import Samples
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 
 def _known_format(form: str) -> str:

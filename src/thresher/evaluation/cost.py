@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import GraphProto, ModelProto, NodeProto
 
 from thresher.config import Config
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]

@@ -30,7 +30,7 @@ from thresher.evaluation.energy import EnergyMeter, EnergyUse, find_meter
 from thresher.evaluation.runtime import open_session
 from thresher.evaluation.statistics import Interval, median_interval
 from thresher.events import Step, emit
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 
 WARMUP_CALLS = 20
 """Before the first round, from which the calls of a turn are counted."""

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from thresher.modalities.inputs import ModelInput
+    from thresher.modalities.model_input import ModelInput
 
 PREDICTION_BATCH = 256
 MODEL_FILE, INPUTS_FILE = "model.onnx", "inputs.npy"

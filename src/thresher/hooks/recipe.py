@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline
 
 from thresher.config_loader import use_loader
 from thresher.datasets.model_file import ModelFileDataset
-from thresher.models.external.config import ExternalModel
+from thresher.models.imported.config import ExternalModel
 from thresher.pipelines.stage import model_file
 
 

@@ -9,12 +9,12 @@ from pydantic import Field, RootModel, TypeAdapter
 
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.image import ImageEncoder, ImageEncoding, describe_images
+from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding, describe_images
 from thresher.modalities.outputs import check_values
 from thresher.modalities.samples import EncodedSamples, Samples
-from thresher.modalities.series import SeriesEncoder, SeriesEncoding, describe_series
-from thresher.modalities.tabular import TabularEncoder, TabularEncoding, describe_rows
-from thresher.modalities.text import TextEncoder, TextEncoding, describe_texts
+from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding, describe_series
+from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding, describe_rows
+from thresher.modalities.text.encoder import TextEncoder, TextEncoding, describe_texts
 
 if TYPE_CHECKING:
     import pandas as pd

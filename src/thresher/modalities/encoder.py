@@ -8,7 +8,7 @@ import numpy as np
 
 from thresher.config import Config
 from thresher.errors import InvalidInputError
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import Inputs, Samples
 
 

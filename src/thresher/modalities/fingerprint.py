@@ -6,7 +6,7 @@ import numpy as np
 
 from thresher.config import Config
 from thresher.modalities.samples import Inputs, Samples
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 
 class DataFingerprint(Config):

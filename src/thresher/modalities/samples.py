@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 Inputs = np.ndarray | Table
 """One raw sample a row: images uint8 [N, C, H, W]; texts [N] of str and series [N] of float64 [T, C], both in an array

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from thresher.modalities.samples import Inputs
-from thresher.modalities.table import Table
+from thresher.modalities.tabular.table import Table
 
 
 def write_json(inputs: Inputs, index: int) -> Any:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, RootModel
 
-from thresher.modalities.inputs import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
 from thresher.models.cnn import Cnn, build_cnn
-from thresher.models.cnn1d import Cnn1d, build_cnn1d
-from thresher.models.external.config import Checkpoint, ExportedModel, OnnxModel
+from thresher.models.cnn1d.config import Cnn1d, build_cnn1d
+from thresher.models.imported.config import Checkpoint, ExportedModel, OnnxModel
 from thresher.models.lenet import LeNet, build_lenet
 from thresher.models.linear import Linear, build_linear
 from thresher.models.mlp import Mlp, build_mlp
-from thresher.models.recurrent import Gru, Lstm, build_recurrent
-from thresher.models.resnet import Resnet, build_resnet
-from thresher.models.textcnn import TextCnn, build_textcnn
-from thresher.models.transformer import Transformer, build_transformer
+from thresher.models.recurrent.config import Gru, Lstm, build_recurrent
+from thresher.models.resnet.config import Resnet, build_resnet
+from thresher.models.textcnn.config import TextCnn, build_textcnn
+from thresher.models.transformer.config import Transformer, build_transformer
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from thresher.config import Config
-from thresher.modalities.inputs import ImageInput, TabularInput
+from thresher.modalities.model_input import ImageInput, TabularInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,7 @@ def build_linear(config: Linear, given: ImageInput | TabularInput, width: int) -
     """Return the body that maps images [B, C, H, W], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
     from torch import nn
 
-    from thresher.models.rows import RowLinear
+    from thresher.models.tabular import RowLinear
 
     if isinstance(given, ImageInput):
         channels, height, across = given.longest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from thresher.config import Config
-from thresher.modalities.inputs import ImageInput, TabularInput
+from thresher.modalities.model_input import ImageInput, TabularInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def build_mlp(config: Mlp, given: ImageInput | TabularInput, width: int) -> nn.M
     """Return the body that maps images [B, C, H, W], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
     from torch import nn
 
-    from thresher.models.rows import RowEmbedding, RowNetwork
+    from thresher.models.tabular import RowEmbedding, RowNetwork
 
     if isinstance(given, ImageInput):
         channels, height, across = given.longest

@@ -7,13 +7,13 @@ from pydantic import Field
 from torch import nn
 
 from thresher.config import Config
-from thresher.modalities.inputs import AnyInput
+from thresher.modalities.model_input import AnyInput
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.models import BUILD, Model
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
-from thresher.models.preparation import PREPARE
-from thresher.models.ranks import Ranks, apply_ranks
+from thresher.models.input_transform import PREPARE
+from thresher.models.low_rank import Ranks, apply_ranks
 
 
 class NetworkSpec(Config):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thresher.evaluation.report.context import Account
     from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import Verdict
-    from thresher.models.external.imported import Imported
+    from thresher.models.imported.findings import Imported
     from thresher.models.network import Network
     from thresher.search.result import BudgetSearch
     from thresher.search.sensitivity import Sensitivity

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from thresher.compression import NetworkTechnique
-from thresher.models.external.config import ExportedModel, GraphModel
+from thresher.models.imported.config import ExportedModel, GraphModel
 from thresher.recipe.parts import Found, Parts
 
 SCALED = ("image", "series")

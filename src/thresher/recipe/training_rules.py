@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from thresher.compression import PruneChannels
 from thresher.errors import nearest
 from thresher.models import HAVE_NO_CHANNELS, TAKES, ModelChoice
-from thresher.models.external.config import Checkpoint, ExternalModel
+from thresher.models.imported.config import Checkpoint, ExternalModel
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.parts import Found, Parts
 from thresher.training import Training

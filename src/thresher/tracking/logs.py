@@ -16,7 +16,7 @@ from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.verdict import Verdict
 from thresher.events import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
-from thresher.models.external.imported import Imported
+from thresher.models.imported.findings import Imported
 from thresher.search.result import BudgetSearch
 from thresher.search.sensitivity import Sensitivity
 from thresher.tracking.entries import MAX_TAG, METRICS_A_CALL, NOTE, Artifact, Data, Metrics, Tags, shorten_note

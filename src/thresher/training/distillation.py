@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from thresher.errors import TrainingError
 from thresher.modalities.outputs import ValueOutput
+from thresher.models.low_rank import LowRank
 from thresher.models.network import Network
-from thresher.models.ranks import LowRank
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thresher.events import TRIAL
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice

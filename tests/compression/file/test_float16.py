@@ -16,11 +16,11 @@ from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import predict
 from thresher.events import Step, subscribe
 from thresher.export import export_onnx
-from thresher.modalities.inputs import ImageInput, SeriesInput
+from thresher.modalities.model_input import ImageInput, SeriesInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network, NetworkSpec
-from thresher.models.recurrent import Lstm
+from thresher.models.recurrent.config import Lstm
 
 
 def test_weights_are_half_as_large_and_answers_the_same(

@@ -19,7 +19,7 @@ from thresher.compression.reduce_range import needs_reduced_range
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.inputs import ImageInput, TextInput
+from thresher.modalities.model_input import ImageInput, TextInput
 from thresher.modalities.samples import Samples
 
 

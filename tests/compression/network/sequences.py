@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from thresher.compression.data import CompressionData
-from thresher.modalities.inputs import SeriesInput, TextInput
+from thresher.modalities.model_input import SeriesInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.network import Network, NetworkSpec
-from thresher.models.recurrent import Gru, Lstm
-from thresher.models.transformer import Transformer
+from thresher.models.recurrent.config import Gru, Lstm
+from thresher.models.transformer.config import Transformer
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import Adam

@@ -24,8 +24,8 @@ from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.events import Event, Step
 from thresher.export import check_parity, export_onnx
+from thresher.models.low_rank import LowRank, as_matrix
 from thresher.models.network import Network
-from thresher.models.ranks import LowRank, as_matrix
 from thresher.models.storage import load_network, save_network
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.loop import evaluate_network

@@ -18,7 +18,7 @@ from thresher.evaluation.cost import measure_cost
 from thresher.export import check_parity, export_onnx
 from thresher.models.network import Network
 from thresher.models.storage import load_network, save_network
-from thresher.models.transformer import Transformer
+from thresher.models.transformer.config import Transformer
 
 MODEL = Transformer(dimension=24, num_heads=6, num_layers=2, feed_forward=20)
 WIDTH = 4

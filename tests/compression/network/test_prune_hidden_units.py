@@ -17,7 +17,7 @@ from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.export import check_parity, export_onnx
 from thresher.models.network import Network
-from thresher.models.recurrent import Gru, Lstm
+from thresher.models.recurrent.config import Gru, Lstm
 from thresher.models.storage import load_network, save_network
 
 LSTM = Lstm(dimension=12, hidden=8, num_layers=2)

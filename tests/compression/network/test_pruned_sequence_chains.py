@@ -20,9 +20,9 @@ from thresher.compression.network.quantize_aware import QuantizeAware, quantize_
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
 from thresher.models.network import Network
-from thresher.models.recurrent import Gru, Lstm
+from thresher.models.recurrent.config import Gru, Lstm
 from thresher.models.storage import load_network, save_network
-from thresher.models.transformer import Transformer
+from thresher.models.transformer.config import Transformer
 
 MODELS: dict[str, Sequential] = {
     "gru": Gru(hidden=16),

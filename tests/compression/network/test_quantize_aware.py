@@ -29,7 +29,7 @@ from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
 from thresher.events import Event, Step
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.inputs import ImageInput, TabularInput, TextInput
+from thresher.modalities.model_input import ImageInput, TabularInput, TextInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
 from thresher.models import Model
@@ -38,7 +38,7 @@ from thresher.models.lenet import LeNet
 from thresher.models.mlp import Mlp
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.storage import load_network, save_network
-from thresher.models.textcnn import TextCnn
+from thresher.models.textcnn.config import TextCnn
 from thresher.onnx_graph import optimize_with_onnxruntime
 from thresher.training import Training
 from thresher.training.optimizers import Adam, Muon

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.any_modality import make_encoder
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, BundleError, has_content, hash_content, read_bundle, write_bundle
 from thresher.serving.core.session import open_session
 

@@ -15,12 +15,12 @@ from helpers.any_modality import MODALITIES, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
 from tiny_service import CLASS_NAMES, Caller, make_info
 
-from thresher.modalities.columns import CategoricalColumn, NumericColumn
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.series import SeriesEncoder
-from thresher.modalities.tabular import TabularEncoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.tabular.columns import CategoricalColumn, NumericColumn
+from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.explain.occlusion import CELLS_A_PATCH, MAX_COPIES, occlude
 

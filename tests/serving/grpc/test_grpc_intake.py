@@ -41,7 +41,7 @@ gc.disable()  # nothing large is to wait for it
 sys.path[:0] = sys.argv[1:]
 from tiny_grpc import Running
 from tiny_service import make_info, make_onnx, CLASS_NAMES
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget
 from thresher.serving.core.memory import give_back

@@ -16,7 +16,7 @@ from test_http_bodies import document, predictions
 from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_service import make_info
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import HTTP_PORT

@@ -21,7 +21,7 @@ from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_grpc import PREFIX, raw_request, triton
 from tiny_service import make_info
 
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import PROFILE_FILE, Bundle, write_bundle
 from thresher.serving.monitoring.challenger import Challenger, write_challenger

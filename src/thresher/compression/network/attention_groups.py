@@ -13,8 +13,8 @@ from thresher.compression.network.sliced_groups import (
     last_of,
     outputs_of,
 )
-from thresher.models.attention import Block, TransformerEncoder
 from thresher.models.network import Network
+from thresher.models.transformer.network import Block, TransformerEncoder
 
 
 def find_attention_groups(network: Network) -> list[SlicedGroup]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from thresher.models.ranks import SPLITTABLE, LowRank, as_matrix, split_layer
+from thresher.models.low_rank import SPLITTABLE, LowRank, as_matrix, split_layer
 
 ROUNDING = 1e-10
 """Share of the energy that a float32 weight does not hold."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from thresher.compression.network.decomposition import Decomposition
+    from thresher.models.low_rank import LowRank
     from thresher.models.network import Network
-    from thresher.models.ranks import LowRank
 
 DEFAULT_ENERGY = 0.9
 LARGE = 1_000_000

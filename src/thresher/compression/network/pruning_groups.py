@@ -8,9 +8,9 @@ from thresher.compression.network.attention_groups import find_attention_groups
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.recurrent_groups import find_recurrent_groups
 from thresher.compression.network.traced_groups import find_traced_groups
-from thresher.models.attention import TransformerEncoder
 from thresher.models.network import Network
-from thresher.models.sequence import RecurrentNetwork
+from thresher.models.recurrent.network import RecurrentNetwork
+from thresher.models.transformer.network import TransformerEncoder
 
 FIND: dict[type, Callable[[Network], Sequence[ChannelGroup]]] = {
     RecurrentNetwork: find_recurrent_groups,

@@ -10,7 +10,7 @@ from torch import nn
 from thresher.compression.network.sliced_groups import Slice, SlicedGroup, find_rank_groups, in_order, inputs_of
 from thresher.models.channel_plan import NUM_GATES
 from thresher.models.network import Network
-from thresher.models.sequence import RecurrentNetwork
+from thresher.models.recurrent.network import RecurrentNetwork
 
 BY_GATE = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 """Tensors of which the rows are the units of one gate, then those of the next."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.importance import Measure
-from thresher.models.ranks import LowRank
+from thresher.models.low_rank import LowRank
 
 
 @dataclass(frozen=True)

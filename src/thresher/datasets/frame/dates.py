@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.modalities.days import UNIT, UNIT_OF_TIMES, days_since_epoch, read_iso
+from thresher.modalities.tabular.days import UNIT, UNIT_OF_TIMES, days_since_epoch, read_iso
 
 ISO, DIGITS = "iso", "%Y%m%d"
 MIDNIGHT = datetime(1900, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from thresher.datasets.frame.frame import Frame
 from thresher.datasets.frame.names import check_names
 from thresher.datasets.raw_base import Mistakes, number_places
 from thresher.errors import DataError
-from thresher.modalities.columns import category_text
+from thresher.modalities.tabular.columns import category_text
 
 EXACT = 2**53
 """Up to here a float64 holds every whole number."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.modalities.columns import category_text
+from thresher.modalities.tabular.columns import category_text
 
 EXACT = 2**53
 """Up to here float64 holds every whole number."""

@@ -8,7 +8,7 @@ from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT
-from thresher.models.external.config import ExternalModel
+from thresher.models.imported.config import ExternalModel
 
 FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
 LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}

@@ -7,7 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from thresher.compression import PruneChannels
 from thresher.compression.candidate import Candidate
 from thresher.models import FLOAT
-from thresher.models.external.config import GraphModel
+from thresher.models.imported.config import GraphModel
 from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
 from thresher.pipelines.stage import TIMED, stage_node

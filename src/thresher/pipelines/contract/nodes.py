@@ -29,8 +29,8 @@ def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) ->
     """
     import pandas as pd
 
-    from thresher.modalities.agreement import require_agreement, with_types_of
     from thresher.modalities.description import describe
+    from thresher.modalities.split_compatibility import require_agreement, with_types_of
 
     require_agreement(train, test)
     splits = (("train", train), ("test", with_types_of(train, test)))

@@ -48,7 +48,7 @@ def check_exported(
     """
     from thresher.evaluation import exported
     from thresher.evaluation.runtime import open_session, predict
-    from thresher.models.external.imported import Imported
+    from thresher.models.imported.findings import Imported
 
     reported = told.value if isinstance(told, Imported) else told.kept.validation_metric
     outputs = predict(open_session(onnx_file, threads), validation_samples.inputs, encoder.model_input)

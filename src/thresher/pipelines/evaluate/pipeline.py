@@ -8,7 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
-from thresher.models.external.config import ExternalModel
+from thresher.models.imported.config import ExternalModel
 from thresher.pipelines.evaluate.nodes import (
     check_exported,
     evaluate_candidate,

@@ -14,7 +14,7 @@ from thresher.modalities.outputs import check_learnable, output_of
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
-from thresher.models.external.config import Checkpoint, GraphModel, ModelFile
+from thresher.models.imported.config import Checkpoint, GraphModel, ModelFile
 from thresher.pipelines.types import Checkpoints, Figure, Imported, Network, RangeTest, SearchResult, TrainingHistory
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
@@ -139,7 +139,7 @@ def import_model(
     model: ModelChoice,
 ) -> tuple[bytes, Imported]:
     """Return the float model's ONNX file, made of a graph that was trained elsewhere, and how it was understood."""
-    from thresher.models.external.graphs import import_graph
+    from thresher.models.imported.graph import import_graph
 
     assert isinstance(model.root, GraphModel)
     return import_graph(model_file, model.root, encoder, (training_samples, validation_samples))
@@ -153,7 +153,7 @@ def import_network(
     model: ModelChoice,
 ) -> tuple[Network, Imported]:
     """Return the float network with weights that were trained elsewhere, and how good it is."""
-    from thresher.models.external.checkpoint import import_checkpoint
+    from thresher.models.imported.checkpoint import import_checkpoint
 
     assert isinstance(model.root, Checkpoint)
     return import_checkpoint(model_file, model.root, encoder, (training_samples, validation_samples))

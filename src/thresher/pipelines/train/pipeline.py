@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from thresher.models.external.config import ExternalModel, GraphModel
+from thresher.models.imported.config import ExternalModel, GraphModel
 from thresher.pipelines.stage import TIMED, model_file, stage_node
 from thresher.pipelines.train.nodes import (
     choose_execution,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.inputs import ModelInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import ENCODER_FILE, MODEL_FILE, Bundle, BundleError
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from thresher.modalities.columns import CategoricalColumn, NumericColumn
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.series import SeriesEncoder
-from thresher.modalities.tabular import TabularEncoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.tabular.columns import CategoricalColumn, NumericColumn
+from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.text.encoder import TextEncoder
 
 MAX_COPIES = 256
 CELLS_A_PATCH = 3

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from thresher.errors import InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.batcher import OverloadedError
 from thresher.serving.core.decoding import JSON, MULTIPART, content_type, decode_files, decode_json, read_form
 from thresher.serving.core.predictor import EXPLAIN, Predictor, outcome_of

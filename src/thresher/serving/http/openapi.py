@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from thresher.modalities.columns import CategoricalColumn
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.series import SeriesEncoder
-from thresher.modalities.tabular import TabularEncoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.tabular.columns import CategoricalColumn
+from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.datatypes import NAMES
 from thresher.serving.core.decoding import JSON, MULTIPART

@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from thresher.config import Config
-from thresher.modalities.columns import NumericColumn
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.series import SeriesEncoder
-from thresher.modalities.tabular import TabularEncoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.tabular.columns import NumericColumn
+from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.text.encoder import TextEncoder
 
 NUM_BINS = 10
 MOST_SAMPLES = 20_000

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
+from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.decoding import content_types
 from thresher.serving.core.example import read_example, sample_of

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from thresher.modalities.columns import CategoricalColumn
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image import ImageEncoder
-from thresher.modalities.series import SeriesEncoder
-from thresher.modalities.tabular import TabularEncoder
-from thresher.modalities.text import TextEncoder
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.tabular.columns import CategoricalColumn
+from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import CARD_FILE, VERDICT_FILE, Bundle
 from thresher.serving.core.example import sample_of
 from thresher.serving.page.index import describe, service_url

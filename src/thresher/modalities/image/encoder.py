@@ -1,0 +1,216 @@
+"""Images: the one encoder from raw input to tensor, and the description that a contract reads."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import InvalidInputError
+from thresher.modalities.encoder import Encoder, UnencodableError
+from thresher.modalities.image.decode import Colour, PictureError, decode_picture
+from thresher.modalities.model_input import ImageInput
+from thresher.modalities.samples import Inputs, Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_AXES = 4  # [N, H, W, C]
+
+
+class ImageEncoding(Config):
+    """How images become tensors: as they are; all images of a catalog entry have one size."""
+
+    kind: Literal["image"] = "image"
+
+
+class ImageEncoder(Encoder):
+    """Raw images to uint8 of shape [N, C, H, W]. Scaling and softmax live inside the ONNX graph."""
+
+    NAMES: ClassVar[tuple[str, str]] = ("image", "images")
+    REQUIREMENTS: ClassVar[tuple[str, ...]] = ("pillow",)
+
+    kind: Literal["image"] = "image"
+    channels: Literal[1, 3]
+    """1 for grey, 3 for RGB."""
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    mean: tuple[float, ...]
+    """Of each channel over the training split, in 0..255."""
+    std: tuple[float, ...]
+    background: Colour | None = None
+    """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""
+
+    @classmethod
+    def fit(cls, samples: Samples, config: ImageEncoding) -> ImageEncoder:
+        """Return the encoder for images of the shape and classes of ``samples``."""
+        pixels = samples.inputs
+        assert isinstance(pixels, np.ndarray)
+        _, channels, height, width = pixels.shape
+        return cls(
+            channels=channels,
+            height=height,
+            width=width,
+            mean=tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64)),
+            # A channel without any variation is left at its scale.
+            std=tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0)),
+            class_names=samples.class_names,
+            background=samples.background,
+        )
+
+    @property
+    def model_input(self) -> ImageInput:
+        return ImageInput(channels=self.channels, height=self.height, width=self.width, mean=self.mean, std=self.std)
+
+    @property
+    def file_types(self) -> tuple[str, ...]:
+        return ("image/png", "image/jpeg")
+
+    def example(self) -> Any:
+        return np.zeros((self.height, self.width, self.channels), np.uint8).squeeze().tolist()
+
+    def encode(self, inputs: Inputs) -> np.ndarray:
+        """Return images uint8 [N, C, H, W] as they are, once it is clear that they are such.
+
+        Raises:
+            UnencodableError: images of another shape.
+        """
+        assert isinstance(inputs, np.ndarray)
+        if inputs.shape[1:] != self.model_input.longest:
+            raise UnencodableError(0, f"images of shape {list(inputs.shape[1:])}. Expected {self.expected}.")
+        return inputs
+
+    def encode_json(self, value: Any) -> np.ndarray:
+        """Return one image in nested lists as uint8 [1, C, H, W]; raises as `encode_array` does."""
+        grey = self._grey(value)
+        if grey is not None:
+            return grey
+        images = self.encode_array(value)
+        if len(images) != 1:
+            raise InvalidInputError(f"{len(images)} images given for one. Expected {self.expected}.")
+        return images
+
+    def _grey(self, value: Any) -> np.ndarray | None:
+        """Return a flawless grey image in rows of whole numbers; None for anything else.
+
+        It is what most requests in JSON are, and takes a quarter of the time that finding the flaw of another does.
+        """
+        if self.channels != 1 or type(value) is not list or len(value) != self.height:
+            return None
+        if set(map(type, value)) != {list} or set(map(len, value)) != {self.width}:
+            return None
+        if set(map(type, chain.from_iterable(value))) != {int}:
+            return None
+        try:
+            pixels = b"".join(map(bytes, value))
+        except ValueError:  # not from 0 to 255
+            return None
+        return np.frombuffer(pixels, np.uint8).reshape(1, 1, self.height, self.width)
+
+    @property
+    def expected(self) -> str:
+        """What one image must be, in words."""
+        shape = f"{self.height}x{self.width}" + (f"x{self.channels}" if self.channels > 1 else "")
+        return f"an image as {shape} whole numbers (rows of pixels) from 0 to 255"
+
+    def encode_array(self, pixels: Any) -> np.ndarray:
+        """Return one image or a batch as uint8 [N, C, H, W].
+
+        Args:
+            pixels: nested lists or an array of whole numbers from 0 to 255, of shape [H, W] or [H, W, C] for
+                one image, with a leading axis for a batch. A grey image may leave out its channel axis.
+
+        Raises:
+            InvalidInputError: a wrong shape, type or range, with what was expected.
+        """
+        if isinstance(pixels, list):
+            _check_leaves(pixels, MAX_AXES, self.expected)
+        try:
+            array = np.asarray(pixels)
+        except ValueError as error:
+            raise InvalidInputError(f"Rows of unequal length. Expected {self.expected}.") from error
+        batch = self._with_all_axes(array)
+        if batch.dtype == np.uint8:
+            return np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        if batch.dtype.kind not in "iuf":
+            raise InvalidInputError(f"Pixels must be numbers, got {_kind(array)}. Expected {self.expected}.")
+        if not np.isfinite(batch).all() or batch.min() < 0 or batch.max() > 255 or (batch != np.floor(batch)).any():
+            raise InvalidInputError(
+                f"Pixels from {batch.min()} to {batch.max()} given. Expected {self.expected}; "
+                "values between 0 and 1 must be multiplied by 255 and rounded."
+            )
+        return np.ascontiguousarray(batch.transpose(0, 3, 1, 2).astype(np.uint8))
+
+    def encode_file(self, content: bytes) -> np.ndarray:
+        """Return one PNG or JPEG file as uint8 [1, C, H, W], decoded as the training data was.
+
+        Raises:
+            InvalidInputError: not a readable PNG or JPEG, an image of another size, or a transparent one where the
+                training data has no background.
+        """
+        size = (self.height, self.width)
+        try:
+            pixels = decode_picture(
+                content, self.channels, self.background, max_pixels=self.height * self.width, exact=size
+            )
+        except PictureError as error:
+            raise InvalidInputError(f"{error.what[0].upper()}{error.what[1:]}. Expected {self.expected}.") from error
+        return self.encode_array(pixels)
+
+    def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
+        """Return ``array`` as [N, H, W, C]."""
+        image, grey, given = (self.height, self.width, self.channels), (self.height, self.width), array.shape
+        if self.channels == 1 and array.shape in (grey, (len(array) if array.ndim else 0, *grey)):
+            array = array[..., None]
+        if array.shape == image:
+            array = array[None]
+        if array.ndim == 4 and array.shape[1:] == image and len(array):
+            return array
+        raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
+
+
+def describe_images(samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
+    """Return one row a sample with what a contract can say of an image.
+
+    Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
+    """
+    import pandas as pd
+
+    images = samples.inputs
+    assert isinstance(images, np.ndarray)
+    pixels = images.reshape(len(samples), -1)
+    return pd.DataFrame(
+        {
+            "height": images.shape[2],
+            "width": images.shape[3],
+            "channels": images.shape[1],
+            "dtype": images.dtype.name,
+            "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
+            "pixel_std": pixels.std(axis=1, dtype=np.float64),
+            "pixel_min": pixels.min(axis=1),
+            "pixel_max": pixels.max(axis=1),
+        },
+        index=range(len(samples)),
+    )
+
+
+def _check_leaves(pixels: list[Any], axes: int, expected: str) -> None:
+    """Refuse what numpy would turn into numbers (true) or into far more memory than was sent (text)."""
+    kinds = set(map(type, pixels))
+    if list in kinds and axes == 1:
+        raise InvalidInputError(f"Lists nested more than {MAX_AXES} deep. Expected {expected}.")
+    for inner in pixels if list in kinds else ():
+        if isinstance(inner, list):
+            _check_leaves(inner, axes - 1, expected)
+    if wrong := sorted(_NOT_NUMBERS[kind] for kind in kinds & _NOT_NUMBERS.keys()):
+        raise InvalidInputError(f"Pixels must be numbers, got {', '.join(wrong)}. Expected {expected}.")
+
+
+_NOT_NUMBERS: dict[type, str] = {bool: "true/false", str: "text", type(None): "null", dict: "an object"}
+
+
+def _kind(array: np.ndarray) -> str:
+    return {"U": "text", "O": "mixed or missing values", "b": "true/false"}.get(array.dtype.kind, str(array.dtype))

@@ -1,0 +1,1 @@
+"""Series: one or many channels over time."""

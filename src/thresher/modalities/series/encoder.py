@@ -1,0 +1,203 @@
+"""Series: one or many channels of any length, and the description that a contract reads."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.errors import DataError, InvalidInputError
+from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
+from thresher.modalities.encoder import Encoder, UnencodableError, is_number
+from thresher.modalities.model_input import SeriesInput
+from thresher.modalities.samples import Inputs, Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_NAMED = 12
+"""Channels that are named in a sentence."""
+ROOM = 2
+"""How often the longest training series fits into the default max_length."""
+
+
+class SeriesEncoding(Config):
+    """How series become tensors: as they are, with missing values filled in; normalized inside the ONNX graph."""
+
+    kind: Literal["series"] = "series"
+    max_length: int | None = Field(None, ge=1)
+    """Steps at most; a longer series is refused and never cut. None: twice the longest training series, since the
+    models take any length and test data may well be a bit longer than what training saw."""
+    missing: Literal["interpolate", "refuse"] = "interpolate"
+    """interpolate: linearly within the channel, at its ends the nearest value; a channel without any value is refused.
+    The sample table's column num_missing says how many there are."""
+
+
+class SeriesEncoder(Encoder):
+    """Series to float64 [N, T, C], NaN after the end of each."""
+
+    NAMES: ClassVar[tuple[str, str]] = ("series", "many_series")
+
+    kind: Literal["series"] = "series"
+    channels: int = Field(ge=1)
+    max_length: int = Field(ge=1)
+    typical_length: int = Field(ge=1)
+    """The median over the training split."""
+    missing: Literal["interpolate", "refuse"]
+    mean: tuple[float, ...]
+    """Of each channel over the training split."""
+    std: tuple[float, ...]
+    channel_names: tuple[str, ...] = ()
+    """In their order; empty where the data does not name its channels."""
+
+    @classmethod
+    def fit(cls, samples: Samples, config: SeriesEncoding) -> SeriesEncoder:
+        """Return the encoder for series with the channels of ``samples``.
+
+        Raises:
+            DataError: a training series is longer than max_length, a channel has no value at all, or numbers that
+                are too large or differ by too little to compute with.
+        """
+        lengths = np.array(list(map(len, samples.inputs)))
+        longest = int(lengths.max())
+        if config.max_length is not None and longest > config.max_length:
+            raise DataError(
+                f"{samples.place(int(lengths.argmax()))}: {longest:,} steps, but data.encoding.max_length is "
+                f"{config.max_length:,}. Fix: at least {longest:,}, or shorten the series."
+            )
+        steps = np.concatenate(list(samples.inputs)).astype(np.float64)
+        if (large := too_large(steps)).any():
+            step, channel = (int(place[0]) for place in large.nonzero())
+            place = samples.place(int(np.searchsorted(np.cumsum(lengths), step, side="right")))
+            raise DataError(
+                f"{place}: channel {channel} holds {steps[step, channel]:g}. Allowed: finite numbers up to "
+                f"{LARGEST_NUMBER:g}. Fix: mend it, or take another unit for the channel."
+            )
+        given = ~np.isnan(steps)
+        if not given.any(axis=0).all():
+            raise DataError(f"Channel {int(given.any(axis=0).argmin())} has no value in any series. Fix: remove it.")
+        mean, std = zip(*(_center(number, channel) for number, channel in enumerate(steps.T)), strict=True)
+        return cls(
+            channels=steps.shape[1],
+            max_length=config.max_length or ROOM * longest,
+            typical_length=max(int(np.median(lengths)), 1),
+            missing=config.missing,
+            mean=mean,
+            std=std,
+            class_names=samples.class_names,
+            channel_names=samples.channel_names,
+        )
+
+    @property
+    def model_input(self) -> SeriesInput:
+        return self._input
+
+    @cached_property
+    def _input(self) -> SeriesInput:
+        return SeriesInput(channels=self.channels, max_length=self.max_length, mean=self.mean, std=self.std)
+
+    @property
+    def expected(self) -> str:
+        named = f" ({', '.join(self.channel_names)})" if 0 < len(self.channel_names) <= MAX_NAMED else ""
+        step = "a number" if self.channels == 1 else f"a list of {self.channels} numbers, one a channel{named}"
+        missing = ", null where missing" if self.missing == "interpolate" else ""
+        return f"a list of 1 to {self.max_length:,} steps, each {step}{missing}"
+
+    def example(self) -> Any:
+        """Return the mean of each channel at every step, of the median length."""
+        step: Any = self.mean[0] if self.channels == 1 else list(self.mean)
+        return [step] * self.typical_length
+
+    def encode(self, inputs: Inputs) -> np.ndarray:
+        """Return series (dtype object, each [T, C]) as float64 [N, T, C], NaN after the end of each.
+
+        Raises:
+            UnencodableError: no step, too many, another number of channels, a value that is infinite or missing and
+                cannot be filled in.
+        """
+        if not len(inputs):
+            return np.zeros((0, 1, self.channels))
+        assert isinstance(inputs, np.ndarray)
+        whole = []
+        for index, series in enumerate(inputs):
+            problem = self._problem(series)
+            if problem:
+                raise UnencodableError(index, f"{problem} Expected {self.expected}.")
+            whole.append(_interpolated(series) if np.isnan(series).any() else series)
+        lengths = np.array(list(map(len, whole)))
+        padded = np.full((len(inputs), lengths.max(), self.channels), np.nan)
+        padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(whole)
+        return padded
+
+    def encode_json(self, value: Any) -> np.ndarray:
+        """Return one series, a list of steps, as float64 [1, T, C]; one channel needs no list for each step."""
+        if not isinstance(value, list) or not value:
+            raise InvalidInputError(f"Not a list of steps. Expected {self.expected}.")
+        steps = value if isinstance(value[0], list) else [[number] for number in value]
+        for step, numbers in enumerate(steps):
+            if not isinstance(numbers, list) or len(numbers) != self.channels:
+                got = f"{len(numbers)} numbers" if isinstance(numbers, list) else "a number without its list"
+                raise InvalidInputError(f"Step {step}: {got}. Expected {self.expected}.")
+            if not all(number is None or is_number(number) for number in numbers):
+                raise InvalidInputError(f"Step {step}: not a number. Expected {self.expected}.")
+        series = np.empty(1, dtype=object)
+        try:
+            series[0] = np.array(steps, dtype=np.float64)
+        except OverflowError as error:  # a whole number of more than 308 digits
+            raise InvalidInputError(f"A number that is too large. Expected {self.expected}.") from error
+        return self.encode(series)
+
+    def _problem(self, series: np.ndarray) -> str:
+        if series.ndim != 2 or series.shape[1] != self.channels:
+            return f"Series of shape {list(series.shape)}, not steps x {self.channels} channels."
+        if not 0 < len(series) <= self.max_length:
+            fix = ". Fix: data.encoding.max_length" if len(series) else ""
+            return f"Series of {len(series):,} steps, but 1 to {self.max_length:,} are allowed{fix}."
+        large = self._input.too_large(series)
+        if large.any():
+            return f"An infinite or too large number at step {int(large.any(axis=1).argmax())}."
+        missing = np.isnan(series)
+        if missing.any() and self.missing == "refuse":
+            return f"A missing value at step {int(missing.any(axis=1).argmax())}; data.encoding.missing is refuse."
+        return f"Channel {int(missing.all(axis=0).argmax())} has no value." if missing.all(axis=0).any() else ""
+
+
+def describe_series(samples: Samples, encoding: SeriesEncoding) -> pd.DataFrame:
+    """Return one row a sample with what a contract can say of a series.
+
+    Columns: length (steps), num_channels, num_missing (values), and mean, std, min, max over those that are there.
+    """
+    import pandas as pd
+
+    figures = [_figures(series) for series in samples.inputs]
+    names = ("length", "num_channels", "num_missing", "mean", "std", "min", "max")
+    columns = zip(*figures, strict=True) if figures else ((),) * len(names)
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(samples)))
+
+
+def _center(number: int, channel: np.ndarray) -> tuple[float, float]:
+    try:
+        return center(channel[~np.isnan(channel)])
+    except ValueError as error:
+        raise DataError(f"The values of channel {number} {error}. Fix: another unit for it.") from error
+
+
+def _figures(series: np.ndarray) -> tuple[float, ...]:
+    length, num_channels = series.shape
+    given = series[~np.isnan(series)].astype(np.float64)
+    shape = (length, num_channels, series.size - given.size)
+    if not given.size:
+        return (*shape, np.nan, np.nan, np.nan, np.nan)
+    return (*shape, given.mean(), given.std(), given.min(), given.max())
+
+
+def _interpolated(series: np.ndarray) -> np.ndarray:
+    """Return a copy of ``series`` [T, C] with linear interpolation where it is NaN; no channel is NaN throughout."""
+    filled, steps = series.copy(), np.arange(len(series))
+    for channel in range(series.shape[1]):
+        missing = np.isnan(series[:, channel])
+        filled[missing, channel] = np.interp(steps[missing], steps[~missing], series[~missing, channel])
+    return filled

@@ -1,0 +1,261 @@
+"""Texts: a tokenizer trained on the training split alone, and the description that a contract reads."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from thresher.config import Config
+from thresher.errors import DataError, InvalidInputError
+from thresher.modalities.encoder import Encoder, UnencodableError
+from thresher.modalities.model_input import TextInput
+from thresher.modalities.samples import Inputs, Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tokenizers import Tokenizer
+
+PADDING, NUM_RESERVED = 0, 2
+"""Token 0 is padding, 1 is unknown."""
+MIN_BPE_VOCABULARY = 256 + NUM_RESERVED + 1
+"""Every byte, the reserved tokens and one merge."""
+WORD = re.compile(r"\w+|[^\w\s]+")
+EXAMPLE_WORDS = 6
+BLANKS = " \t\r\n"
+CHARACTERS_A_TOKEN = 32
+"""Of a text that is longer than its tokens need at so many, no more than a part is tokenized."""
+MAX_CHARACTERS, MAX_CHARACTERS_A_TOKEN = 1_000_000, 1000
+"""Beyond the larger of the two nothing of a text is looked at, though no max_length tokens were found."""
+SETTLED_WORDS = 3
+"""Before the end of a part, from which on what follows it cannot change the words."""
+BLANK = "\u0120"
+"""How a byte-level tokenizer writes a blank."""
+
+
+class TextEncoding(Config):
+    """How texts become tokens: a tokenizer that is trained on the training split, by the `tokenizers` library."""
+
+    kind: Literal["text"] = "text"
+    tokenizer: Literal["word", "bpe"] = "word"
+    """word: runs of letters and digits, and of punctuation; what training did not see is the unknown token.
+    bpe: byte-pair encoding over bytes (Sennrich et al. 2016; Radford et al. 2019), for which nothing is unknown."""
+    vocabulary_size: int = Field(10_000, ge=3)
+    """Tokens at most, the padding and the unknown one among them. bpe needs at least 259."""
+    lowercase: bool = True
+    """Whether capital letters are taken as small ones."""
+    max_length: int = Field(256, ge=1)
+    """Tokens of a text that are used. A longer one is cut; the sample table's column is_cut says which."""
+    min_frequency: int = Field(1, ge=1)
+    """Occurrences in the training split that make a word, or a merge of bpe, a token."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.tokenizer == "bpe" and self.vocabulary_size < MIN_BPE_VOCABULARY:
+            raise ValueError(
+                f"vocabulary_size {self.vocabulary_size} is too small for tokenizer bpe: it begins with the 256 bytes. "
+                f"Fix: at least {MIN_BPE_VOCABULARY}."
+            )
+        return self
+
+
+class TextEncoder(Encoder):
+    """Texts to tokens, int64 [N, T], 0 after the end of each text."""
+
+    NAMES: ClassVar[tuple[str, str]] = ("text", "texts")
+    REQUIREMENTS: ClassVar[tuple[str, ...]] = ("tokenizers",)
+
+    kind: Literal["text"] = "text"
+    tokenizer: str
+    """The tokenizer as the JSON document of the `tokenizers` library; it cuts texts to max_length."""
+    vocabulary_size: int
+    max_length: int
+
+    @classmethod
+    def fit(cls, samples: Samples, config: TextEncoding) -> TextEncoder:
+        """Return the encoder with a tokenizer trained on ``samples``; the same texts give the same tokenizer.
+
+        Raises:
+            DataError: no text has a token.
+        """
+        from thresher.modalities.text.tokenizer import train_tokenizer
+
+        tokenizer = train_tokenizer(samples.inputs, config)
+        if tokenizer.get_vocab_size() <= NUM_RESERVED:
+            rarer = f"data.encoding.min_frequency below {config.min_frequency}, or " * (config.min_frequency > 1)
+            raise DataError(f"The training texts hold no word that is frequent enough. Fix: {rarer}texts with words.")
+        return cls(
+            tokenizer=tokenizer.to_str(),
+            vocabulary_size=tokenizer.get_vocab_size(),
+            max_length=config.max_length,
+            class_names=samples.class_names,
+        )
+
+    @property
+    def model_input(self) -> TextInput:
+        return TextInput(vocabulary_size=self.vocabulary_size, max_length=self.max_length)
+
+    @property
+    def expected(self) -> str:
+        return f"a text with at least one word; of a longer one the first {self.max_length:,} tokens are used"
+
+    @property
+    def file_types(self) -> tuple[str, ...]:
+        return ("text/plain",)
+
+    def example(self) -> Any:
+        """Return the first words of the vocabulary, which are the most frequent; its first tokens if it has none."""
+        vocabulary = self._tokenizer.get_vocab()
+        tokens = sorted(vocabulary, key=vocabulary.__getitem__)[NUM_RESERVED:]
+        # A token of bpe that begins a word begins with a blank, which it writes as this letter.
+        begin_words = any(token.startswith(BLANK) and len(token) > 1 for token in tokens)
+        words = [token.removeprefix(BLANK) for token in tokens if token.startswith(BLANK) or not begin_words]
+        letters = [word for word in words if word.isalpha() and word.isascii() and len(word) > 1]
+        return " ".join((letters or words)[:EXAMPLE_WORDS])
+
+    def encode(self, inputs: Inputs) -> np.ndarray:
+        """Return texts (dtype object, [N]) as int64 [N, T], T being the most tokens of a text.
+
+        Raises:
+            UnencodableError: a text without a token.
+        """
+        assert isinstance(inputs, np.ndarray)
+        if not len(inputs):
+            return np.zeros((0, 1), np.int64)
+        try:
+            encoded = self._tokenizer.encode_batch_fast([text[self._used_part(text)] for text in inputs])
+        except (TypeError, UnicodeEncodeError) as error:
+            raise UnencodableError(
+                _find_unreadable(inputs), f"Not a text of Unicode. Expected {self.expected}."
+            ) from error
+        tokens = np.array([text.ids for text in encoded], dtype=np.int64).reshape(len(inputs), -1)
+        used = (tokens != PADDING).any(axis=1)
+        if not used.all():
+            raise UnencodableError(int(used.argmin()), f"Empty text. Expected {self.expected}.")
+        return tokens
+
+    def encode_json(self, value: Any) -> np.ndarray:
+        if not isinstance(value, str):
+            raise InvalidInputError(f"Not a text: {_kind(value)}. Expected {self.expected}.")
+        return self.encode(np.array([value], dtype=object))
+
+    def encode_file(self, content: bytes) -> np.ndarray:
+        """Return the UTF-8 text in ``content`` as int64 [1, T].
+
+        Raises:
+            InvalidInputError: other bytes than UTF-8, a NUL, or no word.
+        """
+        if 0 in content:
+            raise InvalidInputError(
+                f"A NUL at byte {content.index(0)}, as UTF-16 has. Expected {self.expected}, in UTF-8."
+            )
+        try:
+            return self.encode_json(content.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"Not UTF-8 at byte {error.start}. Expected {self.expected}.") from error
+
+    def words(self, text: str) -> list[tuple[slice, slice]]:
+        """Return where each word that is used stands in ``text``, and where its tokens do in what `encode` makes.
+
+        A word is what the tokenizer cuts a text into first: a run of letters and digits, or of punctuation.
+        """
+        used = self._used_part(text)
+        encoded, tokens = self._tokenizer.encode(text[used]), dict[int, list[int]]()
+        for token, word in enumerate(encoded.word_ids):
+            if word is not None:
+                tokens.setdefault(word, []).append(token)
+        words = []
+        for own in tokens.values():
+            start, end = used.start + encoded.offsets[own[0]][0], used.start + encoded.offsets[own[-1]][1]
+            start += end - start - len(text[start:end].lstrip())  # a token of bpe begins with the blank before it
+            if start < end:
+                words.append((slice(start, end), slice(own[0], own[-1] + 1)))
+        return words
+
+    def _used_part(self, text: str) -> slice:
+        """Return what of ``text`` its tokens are made of, and a little more, so that no long text is tokenized whole.
+
+        The tokens are those of the whole text: words are cut from left to right, and what stands some words before the
+        end of a part does not depend on what follows. Where a token has more than 1,000 characters on average, the
+        first million characters count.
+
+        Raises:
+            UnicodeEncodeError: a part of ``text`` is none of Unicode.
+            TypeError: no text.
+        """
+        if not isinstance(text, str):
+            raise TypeError
+        size = self.max_length * CHARACTERS_A_TOKEN
+        if len(text) <= size:
+            return slice(0, len(text))
+        text.encode()
+        start = len(text) - len(text.lstrip(BLANKS))
+        most = min(len(text) - start, max(MAX_CHARACTERS, self.max_length * MAX_CHARACTERS_A_TOKEN))
+        while size < most and not self._is_settled(text[start : start + size]):
+            size *= 4
+        return slice(start, start + min(size, most))
+
+    def _is_settled(self, part: str) -> bool:
+        """Return whether the first tokens of ``part`` are those of any text that begins with it."""
+        words = self._whole_tokenizer.encode(part).word_ids
+        kept, last = (words[self.max_length - 1], words[-1]) if len(words) > self.max_length else (None, None)
+        return kept is not None and last is not None and last - kept >= SETTLED_WORDS
+
+    @cached_property
+    def _whole_tokenizer(self) -> Tokenizer:
+        """The tokenizer that cuts nothing off."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.tokenizer)
+
+
+def describe_texts(samples: Samples, encoding: TextEncoding) -> pd.DataFrame:
+    """Return one row a sample with what a contract can say of a text.
+
+    Columns: num_characters, num_words (runs of letters and digits, and of punctuation), num_lines, share_ascii (of the
+    characters), is_empty (no word), is_cut (longer than the encoding's max_length: certainly for the tokenizer word;
+    bpe makes more tokens than words, so that it may cut some more).
+    """
+    import pandas as pd
+
+    texts: list[str] = list(samples.inputs)
+    num_words = np.array([len(WORD.findall(text)) for text in texts], dtype=np.int64)
+    num_characters = np.array(list(map(len, texts)), dtype=np.int64)
+    num_ascii = np.array([len(text) if text.isascii() else sum(map(str.isascii, text)) for text in texts], np.int64)
+    return pd.DataFrame(
+        {
+            "num_characters": num_characters,
+            "num_words": num_words,
+            "num_lines": np.array([len(text.splitlines()) for text in texts], dtype=np.int64),
+            "share_ascii": num_ascii / np.maximum(num_characters, 1),
+            "is_empty": num_words == 0,
+            "is_cut": num_words > encoding.max_length,
+        },
+        index=range(len(samples)),
+    )
+
+
+def _find_unreadable(inputs: np.ndarray) -> int:
+    for index, text in enumerate(inputs):
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError):  # half of a surrogate pair, which JSON can write
+            return index
+    raise AssertionError("the tokenizer refuses what is a text")
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true/false", int: "a number", float: "a number", type(None): "null", dict: "an object"}
+    return kinds.get(type(value), "a list")

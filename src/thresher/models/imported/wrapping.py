@@ -1,0 +1,192 @@
+"""A graph from outside with Thresher's own input and output around it: everything else works on it unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import ModelProto, compose, helper, numpy_helper
+
+from thresher.errors import DataError, nearest
+from thresher.modalities.encoder import Encoder
+from thresher.modalities.model_input import ImageInput
+from thresher.modalities.outputs import output_of
+from thresher.modalities.samples import EncodedSamples
+from thresher.models.imported.adapter import build_adapter
+from thresher.models.imported.batch import describe, free_batch, names_of
+from thresher.models.imported.config import GraphModel, ModelFile
+from thresher.models.imported.findings import Imported, doubt_channels, doubt_order, score
+from thresher.models.imported.onnx_session import alike, run, saying_where
+from thresher.models.imported.outputs import Answers, build_tail, choose_output, say, understand
+from thresher.models.imported.read_onnx import opset_of
+from thresher.onnx_graph import optimize_portably
+
+SAMPLES = 64
+"""Real ones that show what the graph answers."""
+SCORED = 64
+TRIED = 512
+"""Samples on which it is tried whether the graph wants blue first."""
+"""Samples in one call while it is scored."""
+EXPORT_FIX = "check the model with `onnxruntime` alone, and export it again."
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What stands one after the other."""
+
+    adapter: ModelProto
+    core: ModelProto
+    value: onnx.ValueInfoProto
+    output: onnx.ValueInfoProto
+    answers: Answers
+
+
+def wrap_graph(
+    model: ModelProto,
+    config: GraphModel,
+    encoder: Encoder,
+    samples: tuple[EncodedSamples, EncodedSamples],
+    source: ModelFile,
+) -> tuple[bytes, Imported]:
+    """Return ``model`` as a float ONNX file of Thresher's own form, and how it was understood.
+
+    Args:
+        samples: training and validation samples. The graph's form is read off the first, its quality off the second.
+        source: the file that the model comes from.
+
+    Raises:
+        DataError: what keeps it from taking these samples or answering them, with the fix.
+    """
+    (training, validation), file = samples, source.name
+    bound = _bind_constants(model, config, file)
+    inputs = encoder.model_input.trim(training.inputs[:SAMPLES])
+    with saying_where(file, EXPORT_FIX):
+        parts = _understand(bound, config, encoder, inputs, file)
+    output = output_of(training)
+    whole = _join(parts, output.name).SerializeToString()
+    name = encoder.model_input.name
+    with saying_where(file, EXPORT_FIX):
+        whole, notes = _optimize(whole, name, output.name, inputs)
+        outputs = _predict(whole, name, output.name, encoder, validation)
+        colours = _doubt_channels(whole, (name, output.name), encoder, validation, outputs)
+    metric, value, baseline = score(outputs, validation)
+    doubts = tuple(filter(None, (doubt_order(outputs, validation, "model.class_names", parts.answers.order), colours)))
+    found = Imported(
+        file=config.path,
+        sha256=hashlib.sha256(source.content + (source.beside or b"")).hexdigest(),
+        takes=f"takes {describe(parts.value)}",
+        answers=say(parts.output, parts.answers),
+        opset=opset_of(parts.core),
+        metric=metric,
+        value=value,
+        baseline=baseline,
+        num_samples=len(validation),
+        notes=(*notes, *doubts),
+    )
+    if not found.is_informative:
+        doubt = (
+            f"It is no better than {_ignorant(metric)} ({baseline:.4f}): check scale, mean, std, layout, class_names"
+        )
+        found = found.model_copy(update={"notes": (*found.notes, doubt)})
+    return whole, found
+
+
+def _understand(model: ModelProto, config: GraphModel, encoder: Encoder, inputs: np.ndarray, file: str) -> _Parts:
+    value, output = _choose_input(model, config, file), choose_output(model, config, file)
+    adapter = build_adapter(encoder, config, value, file)
+    fed = run(adapter.SerializeToString(), encoder.model_input.name, inputs, adapter.graph.output[0].name, len(inputs))
+    core = free_batch(model, value.name, output.name, fed, file)
+    outputs = run(core.SerializeToString(), value.name, fed, output.name, len(fed))
+    return _Parts(adapter, core, value, output, understand(outputs, encoder.class_names, config, file))
+
+
+def _choose_input(model: ModelProto, config: GraphModel, file: str) -> onnx.ValueInfoProto:
+    inputs = {value.name: value for value in model.graph.input}
+    if config.input_name is not None and config.input_name not in inputs:
+        what = f"there is no input '{config.input_name}'"
+        raise DataError(f"{file}: model.input_name: {what}. {nearest(config.input_name, inputs)}")
+    if len(inputs) != 1:
+        raise DataError(
+            f"{file}: takes {len(inputs)} inputs: {names_of(inputs.values())}. Thresher gives it one tensor. Fix: give "
+            "the others a value in model.constants, or export the model with one input."
+        )
+    return next(iter(inputs.values()))
+
+
+def _bind_constants(model: ModelProto, config: GraphModel, file: str) -> ModelProto:
+    """Return ``model`` with the values of `constants` stored in it."""
+    inputs = {value.name: value for value in model.graph.input}
+    bound = ModelProto()
+    bound.CopyFrom(model)
+    for name, number in config.constants.items():
+        if name not in inputs or name == config.input_name:
+            raise DataError(f"{file}: model.constants: there is no other input '{name}'. {nearest(name, inputs)}")
+        kind = inputs[name].type.tensor_type
+        shape = [max(1, int(axis.dim_value)) for axis in kind.shape.dim]
+        values = np.full(shape, number, helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        bound.graph.initializer.append(numpy_helper.from_array(values, name))
+    kept = [value for name, value in inputs.items() if name not in config.constants]
+    del bound.graph.input[:]
+    bound.graph.input.extend(kept)
+    return bound
+
+
+def _join(parts: _Parts, output: str) -> ModelProto:
+    """Return the three graphs as one; the names of its operators are those of the file."""
+    core = compose.add_prefix(parts.core, "model.", rename_nodes=False, rename_functions=False)
+    at, to = f"model.{parts.value.name}", f"model.{parts.output.name}"
+    adapter_nodes = list(parts.adapter.graph.node)
+    adapter_nodes[-1].output[0] = at
+    renamed = onnx.ValueInfoProto()
+    renamed.CopyFrom(parts.output)
+    renamed.name = to
+    tail = build_tail(renamed, parts.answers, output).graph
+    graph = helper.make_graph(
+        [*adapter_nodes, *core.graph.node, *tail.node],
+        "thresher",
+        list(parts.adapter.graph.input),
+        list(tail.output),
+        [*parts.adapter.graph.initializer, *core.graph.initializer, *tail.initializer],
+    )
+    opsets = list(core.opset_import)
+    if not any(entry.domain in ("", "ai.onnx") for entry in opsets):
+        opsets.append(helper.make_opsetid("", 17))
+    return helper.make_model(graph, opset_imports=opsets, functions=core.functions, ir_version=core.ir_version)
+
+
+def _optimize(content: bytes, name: str, output: str, inputs: np.ndarray) -> tuple[bytes, tuple[str, ...]]:
+    """Return the file with constants folded, as every float model is, where that leaves its answers as they are."""
+    expected = run(content, name, inputs, output, len(inputs))
+    try:
+        smaller = optimize_portably(content)
+        if alike(expected, run(smaller, name, inputs, output, len(inputs))):
+            return smaller, ()
+        why = "changes its answers"
+    except Exception as error:  # onnxslim and ONNX Runtime raise whatever they stumble on
+        why = f"fails: {str(error).strip().partition(os.linesep)[0]}"
+    return content, (f"It is not folded and cleaned as other float models are, since that {why}",)
+
+
+def _predict(content: bytes, name: str, output: str, encoder: Encoder, samples: EncodedSamples) -> np.ndarray:
+    starts = range(0, len(samples), SCORED)
+    batches = [encoder.model_input.trim(samples.inputs[start : start + SCORED]) for start in starts]
+    return np.concatenate([run(content, name, batch, output, len(batch)) for batch in batches])
+
+
+def _doubt_channels(
+    content: bytes, names: tuple[str, str], encoder: Encoder, samples: EncodedSamples, outputs: np.ndarray
+) -> str:
+    """Return whether the graph answers better where red and blue are exchanged, on as many samples as are tried."""
+    given = encoder.model_input
+    if not isinstance(given, ImageInput) or given.channels != 3 or not samples.class_names:
+        return ""
+    some = samples.take(np.arange(min(len(samples), TRIED)))
+    exchanged = some.with_inputs(np.ascontiguousarray(some.inputs[:, ::-1]))
+    return doubt_channels(outputs[: len(some)], _predict(content, *names, encoder, exchanged), some)
+
+
+def _ignorant(metric: str) -> str:
+    return "the most frequent class" if metric == "accuracy" else "the mean of the labels"

@@ -1,0 +1,62 @@
+"""Residual networks for small images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from thresher.config import Config
+from thresher.modalities.model_input import ImageInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+STAGES = 3
+
+
+class Resnet(Config):
+    """A 3x3 convolution, three stages of residual blocks of two 3x3 convolutions each, and a mean over the image.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition", 2015, section 4.2. Where the width changes, the
+    shortcut is a 1x1 convolution (their option B): unlike zero padding it can lose channels to pruning.
+    """
+
+    kind: Literal["resnet"] = "resnet"
+    depth: int = Field(default=20, ge=8, le=1202)
+    """Layers with weights, 6n+2 for n blocks a stage: 20, 32, 44, 56, 110."""
+    width: int = Field(default=16, ge=1, le=4096)
+    """Channels of the first stage; each of the next two has twice as many."""
+
+    @field_validator("depth")
+    @classmethod
+    def _has_whole_blocks(cls, depth: int) -> int:
+        if (depth - 2) % (2 * STAGES):
+            below = (depth - 2) // 6 * 6 + 2
+            raise ValueError(f"a depth is 6n+2, got {depth}; the nearest are {below} and {below + 6}")
+        return depth
+
+
+def build_resnet(config: Resnet, image: ImageInput, width: int) -> nn.Module:
+    """Return the body that maps float [B, C, H, W] to [B, ``width``]; convolutions by He et al.'s initialization."""
+    from torch import nn
+
+    from thresher.models.resnet.network import ResidualBlock
+
+    blocks = (config.depth - 2) // (2 * STAGES)
+    layers: list[nn.Module] = [
+        nn.Conv2d(image.channels, config.width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(config.width),
+        nn.ReLU(),
+    ]
+    channels = config.width
+    for stage in range(STAGES):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            layers.append(ResidualBlock(channels, config.width * 2**stage, stride))
+            channels = config.width * 2**stage
+    body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, width))
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return body

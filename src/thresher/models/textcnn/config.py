@@ -1,0 +1,37 @@
+"""Convolutions over words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from thresher.config import Config
+from thresher.modalities.model_input import TextInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TextCnn(Config):
+    """Filters over a few neighbouring words, their largest answers over the text, dropout, one linear layer.
+
+    Source: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014, the variant CNN-rand, without
+    its bound on the norm of the output weights.
+    """
+
+    kind: Literal["textcnn"] = "textcnn"
+    dimension: int = Field(default=128, ge=1, le=65536)
+    """Of a token's vector."""
+    filter_widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(3, 4, 5), min_length=1, max_length=8)
+    """Tokens that a filter looks at."""
+    num_filters: int = Field(default=100, ge=1, le=65536)
+    """Of each width."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+def build_textcnn(config: TextCnn, text: TextInput, width: int) -> nn.Module:
+    """Return the body that maps tokens [B, T] and lengths [B] to [B, ``width``]."""
+    from thresher.models.textcnn.network import TextFilters
+
+    return TextFilters(config, text, width)

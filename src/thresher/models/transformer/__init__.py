@@ -1,0 +1,1 @@
+"""The encoder of a Transformer, for texts."""
