@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from thresher.datasets.raw import TableFile
+from thresher.readers import TableFile
 
 NUM_NUMBERS, NUM_WORDS = 16, 3
 """Columns of numbers and of words; one more is the label."""

@@ -22,17 +22,17 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from thresher.datasets.raw_idx import read_idx
 from thresher.machine import describe_machine
 from thresher.modalities.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network, NetworkSpec
+from thresher.readers.idx import read_idx
 from thresher.training import Training
+from thresher.training.autotune import choose_execution
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.execution import ChosenExecution
 from thresher.training.loop import train
-from thresher.training.trial import choose_execution
 
 MEAN, STD, CLASSES = 72.9, 90.0, 10
 SAMPLES = {("lenet", "cpu"): 20_000, ("resnet20", "cpu"): 640, ("lenet", "cuda"): 60_000, ("resnet20", "cuda"): 60_000}

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from kedro.io import DatasetError
 
 from thresher.cli import kedro_run as cli
-from thresher.datasets.raw import IdxImages
 from thresher.errors import ContractError, DataError, ThresherError, find_mendable
+from thresher.readers import IdxImages
 
 
 def test_cause_is_found_through_kedro_s_own_error(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ candidates:
 """
 CATALOG = """\
 digits.train: &digits
-  type: thresher.datasets.raw.BundledDigits
+  type: thresher.readers.BundledDigits
   split: train
 digits.test:
   <<: *digits

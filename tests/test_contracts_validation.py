@@ -226,7 +226,7 @@ def test_seventy_thousand_rows_take_seconds_even_when_every_one_is_wrong() -> No
     "THRESHER_TEST_DATA" not in os.environ, reason="THRESHER_TEST_DATA names no folder with fashion_mnist/ in it"
 )
 def test_fashion_mnist_keeps_its_contract(tmp_path: Path) -> None:
-    from thresher.datasets.raw import IdxImages
+    from thresher.readers import IdxImages
 
     path = str(Path(os.environ["THRESHER_TEST_DATA"]) / "fashion_mnist")
     names = [str(number) for number in range(10)]

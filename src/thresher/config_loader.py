@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -30,6 +31,11 @@ warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is depreca
 
 EVERY_RECIPE, RUN = RESERVED_NAMES
 """Keys in conf/<env>/parameters.yml: what is merged into each recipe, and the run's own options."""
+
+FORMER_READERS, READERS = "thresher.datasets.raw.", "thresher.readers."
+"""What types of readers began with in catalogs of before, which go on working, and what they begin with."""
+
+logger = logging.getLogger(__name__)
 
 
 def find_project() -> Path:
@@ -161,6 +167,9 @@ class RecipeConfigLoader(OmegaConfigLoader):
             if reason := _why_no_entry(merged, name):
                 self.unresolved[str(name)] = reason
                 del merged[name]
+            elif (former := str(merged[name].get("type", ""))).startswith(FORMER_READERS):
+                merged[name].type = READERS + former.removeprefix(FORMER_READERS)
+                logger.warning("%s: the type %s is called %s now. Rename it.", name, former, merged[name].type)
         return super()._resolve_catalog_config([merged])
 
     @property

@@ -164,7 +164,7 @@ def test_what_descends_from_raw_data_depends_on_it(
     find: Find, digits_recipe: dict[str, Any], found: dict[str, Dependencies]
 ) -> None:
     assert all(set(dependencies.raw) == {"digits.train", "digits.test"} for dependencies in found.values())
-    train = {"type": "thresher.datasets.raw.BundledDigits", "split": "train", "seed": 7}
+    train = {"type": "thresher.readers.BundledDigits", "split": "train", "seed": 7}
     changed = find(digits_recipe, **{"digits.train": train})
     for name, dependencies in changed.items():
         assert dependencies.raw["digits.train"] != found[name].raw["digits.train"], name
@@ -172,7 +172,7 @@ def test_what_descends_from_raw_data_depends_on_it(
 
 
 def test_raw_data_that_is_not_there_is_known_to_be_absent(find: Find, digits_recipe: dict[str, Any]) -> None:
-    elsewhere = {"type": "thresher.datasets.raw.ImageFolder", "path": "/nowhere"}
+    elsewhere = {"type": "thresher.readers.ImageFolder", "path": "/nowhere"}
     assert find(digits_recipe, **{"digits.train": elsewhere})["train_float"].raw["digits.train"] == ABSENT
 
 

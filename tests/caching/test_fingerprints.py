@@ -14,8 +14,8 @@ from thresher.caching.file_hashes import ContentHashes
 from thresher.caching.fingerprints import ABSENT, CatalogContents, fingerprint, place
 from thresher.datasets.champion import ChampionDataset
 from thresher.datasets.local import DocumentDataset, NetworkDataset, OnnxDataset
-from thresher.datasets.raw import BundledDigits, IdxImages, ImageFolder, LabeledLines
 from thresher.datasets.reports import FigureDataset
+from thresher.readers import BundledDigits, IdxImages, ImageFolder, LabeledLines
 
 IDX = {"images": "images.gz", "labels": "labels.gz", "class_names": ["a", "b"]}
 

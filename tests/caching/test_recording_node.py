@@ -16,8 +16,8 @@ from thresher.caching.recording_node import Recorded, Recording, why_unfinished
 from thresher.caching.records import Dependencies, Ledger, Record
 from thresher.contracts import ContractReport
 from thresher.datasets.local import OnnxDataset
-from thresher.datasets.raw import BundledDigits
 from thresher.machine import describe_machine
+from thresher.readers import BundledDigits
 from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
 
 DEPENDENCIES = Dependencies(code={"a.f": "1"}, parameters={"lr": 0.1}, versions={}, machine={}, raw={})

@@ -23,7 +23,7 @@ from thresher.reach.index import CodeIndex
 
 DATASET = """
 from kedro.io import AbstractDataset
-from thresher.datasets.raw_base import read_bytes
+from thresher.readers.base import read_bytes
 from mine.scale import FACTOR
 import pandas
 
@@ -75,7 +75,7 @@ def test_an_edit_of_the_users_own_code_counts(mine: Path, file: str, before: str
     place = mine / file
     place.write_text(place.read_text().replace(before, after, 1) if before else after)
     assert read_own_code("mine.ds").files != found.files
-    assert "pandas" in found.packages and "thresher.datasets.raw_base.read_bytes" in found.ours
+    assert "pandas" in found.packages and "thresher.readers.base.read_bytes" in found.ours
 
 
 def test_the_users_own_modules_are_told_from_installed_ones(mine: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_code_that_the_users_dataset_uses_counts_for_what_reads_it(
     (tmp_path / "data").write_text("1")
     entry = {"type": "mine.ds.Mine", "path": str(tmp_path / "data")}
     found = digits({}, **{"digits.train": entry})["fingerprint_data"]
-    assert {"mine/ds.py", "mine/scale.py", "beside.py", "thresher.datasets.raw_base.read_bytes"} <= set(found.code)
+    assert {"mine/ds.py", "mine/scale.py", "beside.py", "thresher.readers.base.read_bytes"} <= set(found.code)
     assert found.versions["pandas"] == version("pandas") and found.versions["pyarrow"] == version("pyarrow")
     changed = found.model_copy(update={"code": {**found.code, "mine/ds.py": "another"}})
     assert changed_dependency(found, changed) == "mine/ds.py changed"

@@ -14,13 +14,12 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from safetensors.numpy import save_file
 
+from thresher import readers
 from thresher.__main__ import thresher
 from thresher.catalog.check import CheckedRecipe, check_project, require_sound_data
 from thresher.catalog.columns import OF_ALL, OF_MODALITY
-from thresher.catalog.data import MODALITIES
 from thresher.config_loader import make_loader
 from thresher.contracts.check import LEAK_COLUMN
-from thresher.datasets import raw
 from thresher.errors import RecipeError, ThresherError
 from thresher.modalities.description import describe
 from thresher.modalities.image.encoder import ImageEncoding
@@ -41,7 +40,7 @@ training: {epochs: 1}
 """
 CATALOG = """\
 cats.train: &cats
-  type: thresher.datasets.raw.TableFile
+  type: thresher.readers.TableFile
   path: data
   file: cats.csv
   label: kind
@@ -115,13 +114,13 @@ def test_another_delimiter_is_told_where_columns_are_missing(folder: Path) -> No
         ("label: kind", "label: kinds", 5, "label: the file has no column 'kinds'\n    Did you mean 'kind'?"),
         ("seed: 1", "group: color", 8, "cats.train.group: the file has no column 'color'\n    Did you mean 'colour'?"),
         ("seed: 1", "drop: [color]", 8, "cats.train.drop: the file has no column 'color'\n    Did you mean 'colour'?"),
-        ("raw.TableFile", "raw.TabelFile", 2, "raw.TabelFile'\n    Did you mean 'thresher.datasets.raw.TableFile'?"),
-        ("thresher.datasets.raw.TableFile", "TableFile", 2, "Did you mean 'thresher.datasets.raw.TableFile'?"),
-        ("datasets.raw.TableFile", "datset.raw.TableFile", 2, "Did you mean 'thresher.datasets.raw.TableFile'?"),
-        ("thresher.datasets.raw.TableFile", "thresher.datasets.local.ArrayDataset", 2, "does not give samples"),
-        ("thresher.datasets.raw.TableFile", "pandas.CSVDataset", 2, "'pandas.CSVDataset' does not give samples"),
-        ("thresher.datasets.raw.TableFile", "pathlib.Path", 2, "'pathlib.Path' is no dataset"),
-        ("thresher.datasets.raw.TableFile", "mine.Nothing", 2, "there is no class 'mine.Nothing'"),
+        ("readers.TableFile", "readers.TabelFile", 2, "TabelFile'\n    Did you mean 'thresher.readers.TableFile'?"),
+        ("thresher.readers.TableFile", "TableFile", 2, "Did you mean 'thresher.readers.TableFile'?"),
+        ("readers.TableFile", "reader.TableFile", 2, "Did you mean 'thresher.readers.TableFile'?"),
+        ("thresher.readers.TableFile", "thresher.datasets.local.ArrayDataset", 2, "does not give samples"),
+        ("thresher.readers.TableFile", "pandas.CSVDataset", 2, "'pandas.CSVDataset' does not give samples"),
+        ("thresher.readers.TableFile", "pathlib.Path", 2, "'pathlib.Path' is no dataset"),
+        ("thresher.readers.TableFile", "mine.Nothing", 2, "there is no class 'mine.Nothing'"),
         ("seed: 1", "fetch: adlut", 8, "'adlut' is no known data set\n    Did you mean 'adult'?"),
     ],
 )  # fmt: skip
@@ -141,7 +140,7 @@ def test_each_mistake_of_an_entry_is_told_once_with_its_line(
 
 def test_case_22_text_where_a_list_belongs(folder: Path) -> None:
     (folder / "conf/base/catalog.yml").write_text(
-        "f22.train: &f22 {type: thresher.datasets.raw.TableFile, path: data, file: cats.csv, "
+        "f22.train: &f22 {type: thresher.readers.TableFile, path: data, file: cats.csv, "
         'label: "y", missing: NA, split: train, test_share: 0.3, seed: 1}\n'
         "f22.test: {<<: *f22, split: test}\n"
     )
@@ -166,7 +165,7 @@ def test_recipe_and_catalog_are_checked_in_one_round(folder: Path) -> None:
 
 
 def test_an_environment_counts_before_base(folder: Path) -> None:
-    (folder / "conf/gpu/catalog.yml").write_text("cats.train: {type: thresher.datasets.raw.TableFile, file: x.csv}\n")
+    (folder / "conf/gpu/catalog.yml").write_text("cats.train: {type: thresher.readers.TableFile, file: x.csv}\n")
     assert "conf/gpu/catalog.yml:1 cats.train.label: it is missing" in check(folder, "gpu")
     (folder / "conf/local/catalog.yml").write_text("cats.test: [1]\n")
     assert "conf/local/catalog.yml:1 cats.test: is a list, where a mapping with a 'type' is expected" in check(folder)
@@ -184,8 +183,8 @@ def test_broken_entries_that_no_recipe_names_harm_none(folder: Path) -> None:
 
 def test_a_factory_pattern_is_an_entry(folder: Path) -> None:
     (folder / "conf/base/catalog.yml").write_text(
-        '"{name}.train": {type: thresher.datasets.raw.ImageFolder, path: "data/{name}", sise: [2, 2]}\n'
-        '"{name}.test": {type: thresher.datasets.raw.ImageFolder, path: "data/{name}"}\n'
+        '"{name}.train": {type: thresher.readers.ImageFolder, path: "data/{name}", sise: [2, 2]}\n'
+        '"{name}.test": {type: thresher.readers.ImageFolder, path: "data/{name}"}\n'
     )
     told = check(folder)
     assert "catalog.yml:1 {name}.train.sise: there is no such argument\n    Did you mean 'size'?" in told
@@ -214,10 +213,10 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
         ("class Own: ...\n", "'mine_{n}.ds.Own' is no dataset"),
         (f"{OWN}  def __init__(self, *, name): ...\n", "mine_{n}.ds.Own refuses its arguments: TypeError"),
         (f"{OWN}  def __init__(self, **given): ...\n", "sound"),
-        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile): ...\n", "sound"),
-        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile):\n"
+        ("from thresher.readers import TableFile\nclass Own(TableFile): ...\n", "sound"),
+        ("from thresher.readers import TableFile\nclass Own(TableFile):\n"
          "  def __init__(self, *, seed, **others): super().__init__(**others)\n", "sound"),
-        ("from thresher.datasets.raw import TableFile\nclass Own(TableFile):\n"
+        ("from thresher.readers import TableFile\nclass Own(TableFile):\n"
          "  def __init__(self, *, seed, **others): super().__init__(**others, header='no')\n", "header: 'no' given"),
     ],
 )  # fmt: skip
@@ -227,7 +226,7 @@ def test_a_class_of_the_users_own_is_imported_and_fails_in_words(
     number = abs(hash(code))
     (folder / f"src/mine_{number}").mkdir(parents=True)
     (folder / f"src/mine_{number}/ds.py").write_text(code)
-    catalog(folder, "thresher.datasets.raw.TableFile", f"mine_{number}.ds.Own")
+    catalog(folder, "thresher.readers.TableFile", f"mine_{number}.ds.Own")
     catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
     assert says.format(n=number) in check(folder)
 
@@ -303,8 +302,15 @@ def test_columns_of_parquet_are_read_of_its_schema(folder: Path) -> None:
     assert "no column 'wieght'\n    Did you mean 'weight'?" in check(folder)
 
 
+def test_the_former_name_of_a_reader_is_read_as_the_new_one(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
+    catalog(folder, "thresher.readers.TableFile", "thresher.readers.TableFile")
+    assert check(folder) == "sound"
+    assert "cats.train: the type thresher.readers.TableFile is called thresher.readers.TableFile" in caplog.text
+
+
 def test_every_reader_has_a_modality() -> None:
-    assert {kind.__name__ for kind in MODALITIES} == set(raw.__all__)
+    assert {getattr(readers, name).modality for name in readers.READERS} == {"image", "text", "tabular", "series"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from thresher.__main__ import thresher
-from thresher.catalog.readers_page import COMMON, catalog_schema, readers, readers_page
+from thresher.catalog.readers_page import COMMON, all_readers, catalog_schema, readers_page
 
 
 def test_the_page_is_the_one_that_is_printed(project: Path) -> None:
@@ -29,7 +29,7 @@ def test_the_schema_is_the_one_that_is_printed(project: Path) -> None:
 
 def test_every_argument_of_every_reader_has_a_row() -> None:
     sections = {part.partition("\n")[0]: part for part in readers_page().split("\n## ")}
-    for reader in readers():
+    for reader in all_readers():
         for name in reader.options_type.model_fields:
             assert f"\n| `{name}` | " in sections["Arguments of all readers" if name in COMMON else reader.__name__]
 
@@ -47,6 +47,6 @@ def test_every_argument_of_every_reader_has_a_row() -> None:
 )
 def test_editors_check_entries_by_the_schema(project: Path, changes: dict[str, Any], sound: bool) -> None:
     catalog = yaml.safe_load((project / "conf/base/catalog.yml").read_text(encoding="utf-8"))
-    catalog["own"] = {"type": "thresher.datasets.raw.TableFile", "file": "t.csv", "label": "y", **changes}
+    catalog["own"] = {"type": "thresher.readers.TableFile", "file": "t.csv", "label": "y", **changes}
     validator = jsonschema.Draft202012Validator(catalog_schema())
     assert validator.is_valid(catalog) is sound

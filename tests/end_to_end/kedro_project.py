@@ -27,8 +27,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from warm_start import WarmStart
 
-from thresher.datasets.raw import BundledDigits
 from thresher.modalities.samples import Samples
+from thresher.readers import BundledDigits
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("conf", "pipelines", "pyproject.toml", "bentofile.yaml")
@@ -330,7 +330,7 @@ def write_own_digits(project: Project) -> Path:
         (folder / f"{split}-images").write_bytes(idx(samples.inputs[:, 0]))
         (folder / f"{split}-labels").write_bytes(idx(samples.labels.astype(np.uint8)))
         entries[f"own.{split}"] = {
-            "type": "thresher.datasets.raw.IdxImages",
+            "type": "thresher.readers.IdxImages",
             "path": "data/01_raw/own",
             "images": f"{split}-images",
             "labels": f"{split}-labels",

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kedro_project import EXECUTABLES, SMALL, TINY, Done, NewProject, Project, free_port
 
-from thresher.datasets.raw import BundledDigits
+from thresher.readers import BundledDigits
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 

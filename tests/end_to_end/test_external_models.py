@@ -15,7 +15,7 @@ import torch
 from kedro_project import EXECUTABLES, SMALL, NewProject, Project, free_port
 from torch import nn
 
-from thresher.datasets.raw import BundledDigits
+from thresher.readers import BundledDigits
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 

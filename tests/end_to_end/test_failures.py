@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from kedro_project import SMALL, Done, NewProject, Project, idx
 
-from thresher.datasets.raw import BundledDigits
+from thresher.readers import BundledDigits
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 # A data set as a project can have of its own: anything that loads Samples.
 UNLABELLED = '''
 from kedro.io import AbstractDataset
-from thresher.datasets.raw import BundledDigits
+from thresher.readers import BundledDigits
 from thresher.modalities.samples import Samples
 
 class UnlabelledDigits(AbstractDataset):
@@ -60,7 +60,7 @@ def broken_contract(project: Project) -> Done:
     write_leaking_test_set(project.folder / "data" / "01_raw" / "bad")
     (project.folder / "src" / "unlabelled.py").write_text(UNLABELLED)
     leaking = {
-        "type": "thresher.datasets.raw.IdxImages",
+        "type": "thresher.readers.IdxImages",
         "path": "data/01_raw/bad",
         "images": "images.gz",
         "labels": "labels.gz",

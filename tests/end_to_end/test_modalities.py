@@ -150,7 +150,7 @@ def write_strokes(project: Project) -> None:
             lines.append(":".join([*(",".join(map(str, channel)) for channel in one.T), str(label)]))
         (folder / f"{name}.ts").write_text("\n".join(lines) + "\n")
         entries[f"strokes.{name}"] = {
-            "type": "thresher.datasets.raw.TsSeries",
+            "type": "thresher.readers.TsSeries",
             "path": "data/01_raw/strokes",
             "file": f"{name}.ts",
         }
@@ -179,7 +179,7 @@ def test_a_text_is_classified_as_by_the_evaluated_file(text: Job) -> None:
 
 def test_a_row_gets_a_value_in_the_label_s_own_unit(rows: Job) -> None:
     expected = rows.expected("row", rows.encoded_test())
-    from thresher.datasets.raw import BundledTable
+    from thresher.readers import BundledTable
 
     samples = BundledTable(name="diabetes", split="test").load()
     table = [dict(zip(samples.inputs.columns, row, strict=True))

@@ -20,7 +20,7 @@ TRAINING_NODES = [node.name for node in PIPELINE.only_nodes_with_tags("contract"
 GATED = '''
 import time
 from pathlib import Path
-from thresher.datasets.raw import BundledDigits
+from thresher.readers import BundledDigits
 
 class GatedDigits(BundledDigits):
     """Digits that are given out once the gate is open."""

@@ -90,7 +90,7 @@ def changed_elsewhere(project: Project, package: Path, changed_by_two: Done) -> 
     """Code that every candidate is judged by; and some that no selected node reaches."""
     path = package / "evaluation" / "runtime.py"
     edit(path, ("    order = np.argsort", "    inputs = np.asarray(inputs)\n    order = np.argsort"))
-    for other in ("serving/service.py", "compression/file/quantize_dynamic.py", "datasets/raw_idx.py"):
+    for other in ("serving/service.py", "compression/file/quantize_dynamic.py", "readers/idx.py"):
         with (package / other).open("a") as file:
             file.write("\n\nUNUSED = 1\n")
     return project.run(*SELECTION).succeeded()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from thresher.evaluation import energy
-from thresher.recipe.parts import read_parts
+from thresher.recipe.partial import read_partial
 from thresher.recipe.rules import find_problems
 
 
 def problems_of(task: Any, **selection: Any) -> list[tuple[str, str, str]]:
-    found = find_problems(read_parts({"task": task, "evaluation": {}, "selection": selection}))
+    found = find_problems(read_partial({"task": task, "evaluation": {}, "selection": selection}))
     return [(".".join(map(str, place)), what, fix) for place, what, fix in found if place[0] == "selection"]
 
 

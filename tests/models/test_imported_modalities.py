@@ -14,7 +14,6 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from thresher import modalities
-from thresher.datasets.raw import BundledTable
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import EncodedSamples, Samples
@@ -22,6 +21,7 @@ from thresher.modalities.tabular.encoder import TabularEncoding
 from thresher.modalities.tabular.table import Table
 from thresher.models.imported.config import ExportedModel, GraphModel, ModelFile, OnnxModel
 from thresher.models.imported.graph import import_graph
+from thresher.readers import BundledTable
 
 RANDOM = np.random.default_rng(7)
 

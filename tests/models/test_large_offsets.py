@@ -15,7 +15,6 @@ from thresher.compression.data import CalibrationData
 from thresher.compression.file.float16 import Half, half
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
-from thresher.datasets.raw import ParquetSeries, TableFile
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
 from thresher.modalities import ENCODER, encode
@@ -28,6 +27,7 @@ from thresher.models import Model
 from thresher.models.cnn1d.config import Cnn1d
 from thresher.models.mlp import Mlp
 from thresher.models.network import Network, NetworkSpec
+from thresher.readers import ParquetSeries, TableFile
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import Adam

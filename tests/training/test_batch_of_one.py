@@ -18,11 +18,11 @@ from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.models import ModelChoice
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training
+from thresher.training.autotune import choose_execution
 from thresher.training.batches import Order, sizes_of_parts
 from thresher.training.execution import default_execution
 from thresher.training.loop import train
 from thresher.training.range_test import find_learning_rate
-from thresher.training.trial import choose_execution
 
 TINY = ImageInput(channels=1, height=2, width=2, mean=(110.0,), std=(67.0,))
 RESNET = {"kind": "resnet", "depth": 8, "width": 4}

@@ -16,8 +16,8 @@ from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.history import Epoch, TrainingHistory
-from thresher.training.learner import Learner
 from thresher.training.loop import train
+from thresher.training.trainer import Trainer
 
 Halves = Callable[[int], Samples]
 EVERY_STEP = {"epochs": 4, "batch_size": 8, "checkpoint_seconds": 1e-9}
@@ -43,9 +43,9 @@ class Killed(BaseException):
 
 def interrupted(network: Network, samples: Samples, judge: Samples, config: Training, folder: Path, step: int) -> None:
     """Train until ``step`` steps are done in this process, and end it there."""
-    learn, done = Learner.learn, 0
+    learn, done = Trainer.learn, 0
 
-    def learn_or_die(self: Learner, batch: Any) -> torch.Tensor:
+    def learn_or_die(self: Trainer, batch: Any) -> torch.Tensor:
         nonlocal done
         if done == step:
             raise Killed
@@ -53,7 +53,7 @@ def interrupted(network: Network, samples: Samples, judge: Samples, config: Trai
         return learn(self, batch)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Learner, "learn", learn_or_die)
+        patch.setattr(Trainer, "learn", learn_or_die)
         train(network, samples, judge, config, "float", None, Checkpoints(folder))
 
 
@@ -101,7 +101,7 @@ def test_a_finished_training_is_not_repeated_until_its_folder_is_cleared(
     config, checkpoints = Training.model_validate(EVERY_STEP), Checkpoints(tmp_path / "checkpoints")
     first, history = train(network, halves(30), halves(8), config, "float", None, checkpoints)
     with monkeypatch.context() as patch:
-        patch.setattr(Learner, "learn", lambda *_: pytest.fail("it learned again"))
+        patch.setattr(Trainer, "learn", lambda *_: pytest.fail("it learned again"))
         again, same = train(network, halves(30), halves(8), config, "float", None, checkpoints)
     assert_same(first, again)
     assert same == history
@@ -187,7 +187,7 @@ def test_a_seldom_checkpoint_is_written_at_the_end_of_long_epochs_alone(
     train(network, halves(30), halves(8), config, "float", None, Checkpoints(tmp_path / "short"))
     assert written == [16]
     written.clear()
-    monkeypatch.setattr("thresher.training.saving.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("thresher.training.checkpointer.LEAST_SECONDS", 0.0)
     train(network, halves(30), halves(8), config, "float", None, Checkpoints(tmp_path / "long"))
     assert written == [4, 8, 12, 16]
 
@@ -199,9 +199,9 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(
 
     config = Training.model_validate({**EVERY_STEP, "optimizer": {"kind": "sgd", "lr": 0.1}})
     end = subscribe(lambda event: None)
-    learn, steps = Learner.learn, 0
+    learn, steps = Trainer.learn, 0
 
-    def explode(self: Learner, batch: Any) -> torch.Tensor:
+    def explode(self: Trainer, batch: Any) -> torch.Tensor:
         nonlocal steps
         steps += 1
         loss = learn(self, batch)
@@ -211,12 +211,12 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(
         return loss
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError) as caught:
-        patch.setattr(Learner, "learn", explode)
+        patch.setattr(Trainer, "learn", explode)
         train(network, halves(30), halves(8), config, "float", None, Checkpoints(tmp_path))
     end()
     (path,) = tmp_path.glob("*.safetensors")
     assert "the loss is nan at step 7, whose batch is sample" in str(caught.value)
     assert f"Last good checkpoint: {path}." in str(caught.value)
-    from thresher.training.packing import read_state
+    from thresher.training.state_io import read_state
 
     assert read_state(path)["position"]["step"] == 5

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from thresher import modalities
-from thresher.datasets.raw import BundledTable
 from thresher.modalities.outputs import output_of
 from thresher.modalities.split import mark_held_out
 from thresher.models.network import Network, NetworkSpec
+from thresher.readers import BundledTable
 from thresher.recipe.reading import read_recipe
 from thresher.training.loop import train
 

@@ -11,7 +11,7 @@ from typing import Any
 from kedro.io import AbstractDataset, CatalogProtocol
 
 from thresher.caching.file_hashes import ContentHashes
-from thresher.datasets.raw_base import RawSamples
+from thresher.readers.base import RawSamples
 
 ABSENT = ""
 """The fingerprint where nothing is there."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from thresher.datasets import raw
-from thresher.datasets.raw_base import RawSamples
+from thresher import readers
 from thresher.errors import ThresherError
+from thresher.readers.base import RawSamples
 
-READERS = tuple(f"{raw.__name__}.{name}" for name in raw.__all__)
+READERS = tuple(f"{readers.__name__}.{name}" for name in readers.READERS)
 PREFIXES = ("", "kedro.io.", "kedro_datasets.")
 """What Kedro puts before a type, one after the other, until there is such a class."""
 OWN = "or a class of your own below src/ (docs/own_data.md)"
@@ -94,7 +94,7 @@ def _import_failed(module: str, error: Exception) -> TypeRefusedError:
 
 def _readers_like(name: str) -> str:
     last = name.rpartition(".")[2]
-    near = get_close_matches(last.lower(), [reader.lower() for reader in raw.__all__], n=1, cutoff=0.6)
+    near = get_close_matches(last.lower(), [reader.lower() for reader in readers.READERS], n=1, cutoff=0.6)
     meant = next((full for full in READERS if near and full.lower().endswith(f".{near[0]}")), None)
     hint = f"Did you mean '{meant}'? " if meant else ""
-    return f"{hint}Allowed: {raw.__name__}.NAME with NAME of {', '.join(raw.__all__)}; {OWN}."
+    return f"{hint}Allowed: {readers.__name__}.NAME with NAME of {', '.join(readers.READERS)}; {OWN}."

@@ -9,9 +9,9 @@ from thresher.catalog.entries import Entry
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.contracts.conditions import comparisons
 from thresher.contracts.refusal import columns_named
-from thresher.datasets.raw_header import find_columns
-from thresher.datasets.raw_rows import RowOptions
 from thresher.modalities.tabular.encoder import SAMPLE_COLUMNS, name_in_sample_table
+from thresher.readers.header import find_columns
+from thresher.readers.row_options import RowOptions
 from thresher.recipe.source import Place
 
 OF_ALL = frozenset({*SAMPLE_COLUMNS, LEAK_COLUMN}) - {"class_name", "num_missing"}

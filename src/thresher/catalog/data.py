@@ -8,33 +8,15 @@ from typing import Any
 
 from thresher.catalog.columns import file_columns, named_columns, sample_columns
 from thresher.catalog.entries import Catalog, Entry
-from thresher.datasets import raw
-from thresher.datasets.raw_base import RawSamples
-from thresher.datasets.raw_header import find_other_delimiter
-from thresher.datasets.raw_labels import LabelOptions
-from thresher.datasets.raw_rows import RowOptions
-from thresher.datasets.raw_split import SplitOptions
 from thresher.errors import Problem, nearest
-from thresher.recipe.parts import Found
+from thresher.readers.header import find_other_delimiter
+from thresher.readers.labels import LabelOptions
+from thresher.readers.row_options import RowOptions
+from thresher.readers.split import SplitOptions
+from thresher.recipe.partial import Found
 from thresher.recipe.reading import RecipeSource, locate_all
 
 SPLITS = ("train", "test")
-MODALITIES: dict[type[RawSamples[Any]], str] = {
-    raw.BundledDigits: "image",
-    raw.IdxImages: "image",
-    raw.ImageFolder: "image",
-    raw.ImageSheets: "image",
-    raw.NpzImages: "image",
-    raw.ParquetImages: "image",
-    raw.LabeledLines: "text",
-    raw.TextTable: "text",
-    raw.BundledTable: "tabular",
-    raw.TableFile: "tabular",
-    raw.ParquetSeries: "series",
-    raw.TsSeries: "series",
-}
-OF_CLASSES = (raw.BundledDigits, raw.IdxImages, raw.ImageFolder, raw.ImageSheets)
-"""Readers that know no regression."""
 
 
 @dataclass
@@ -154,7 +136,7 @@ def _find_missing_arguments(entry: Entry, catalog: Catalog) -> list[Problem]:
 
 
 def _modality(entry: Entry) -> str:
-    return next((name for kind, name in MODALITIES.items() if entry.reader and issubclass(entry.reader, kind)), "")
+    return entry.reader.modality if entry.reader else ""
 
 
 def _kind(entry: Entry) -> str:
@@ -165,6 +147,6 @@ def _is_regression(entry: Entry) -> bool | None:
     """Return whether an entry's labels are numbers, None where its arguments do not say."""
     if isinstance(entry.options, LabelOptions):
         return entry.options.regression
-    if entry.options is not None and entry.reader is raw.BundledTable:
+    if entry.options is not None and _kind(entry) == "BundledTable":
         return bool(getattr(entry.options, "name", "") == "diabetes")
-    return False if entry.reader is not None and issubclass(entry.reader, OF_CLASSES) else None
+    return None if entry.reader is None else False

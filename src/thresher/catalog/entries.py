@@ -12,11 +12,11 @@ from kedro.io.catalog_config_resolver import DEFAULT_RUNTIME_PATTERN, CatalogCon
 
 from thresher.catalog.classes import TypeRefusedError, find_class, has_typed_arguments, make_dataset
 from thresher.config_loader import RecipeConfigLoader
-from thresher.datasets.raw_base import RawSamples
-from thresher.datasets.reader_options import ReaderOptions
-from thresher.datasets.reader_problems import find_problems
 from thresher.errors import Problem, nearest
 from thresher.fetch import KNOWN_SETS
+from thresher.readers.base import RawSamples
+from thresher.readers.option_errors import find_problems
+from thresher.readers.options import ReaderOptions
 
 MAX_SIBLINGS = 1000
 """Files beside one that is not there, among which the nearest name is looked for."""

@@ -12,7 +12,7 @@ from thresher.catalog.entries import say_near
 from thresher.errors import DataError
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
-from thresher.recipe.parts import Found
+from thresher.recipe.partial import Found
 
 PATH = ("model", "path")
 

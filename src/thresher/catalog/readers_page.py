@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from thresher.datasets import raw
-from thresher.datasets.raw_base import RawSamples
-from thresher.datasets.reader_options import ReaderOptions
-from thresher.datasets.reader_problems import allowed_of
+from thresher import readers
+from thresher.readers.base import RawSamples
+from thresher.readers.option_errors import allowed_of
+from thresher.readers.options import ReaderOptions
 
 HEAD = """\
 # Readers
@@ -18,7 +18,7 @@ HEAD = """\
 <!-- made by `thresher readers > docs/readers.md` -->
 
 Every argument of every reader, as an entry of the catalog gives it ([Add your own data](own_data.md) shows whole
-entries). The `type` is `thresher.datasets.raw.` and the reader's name. `thresher check` holds each entry against this
+entries). The `type` is `thresher.readers.` and the reader's name. `thresher check` holds each entry against this
 page: types are strict, so that `'no'` is not false and `NA` is no list. An editor that knows JSON schemas checks and
 completes entries by [catalog.schema.json](catalog.schema.json).
 
@@ -28,15 +28,15 @@ completes entries by [catalog.schema.json](catalog.schema.json).
 COMMON = tuple(ReaderOptions.model_fields)
 
 
-def readers() -> list[type[RawSamples[Any]]]:
+def all_readers() -> list[type[RawSamples[Any]]]:
     """Return the readers in the order of their names."""
-    return [getattr(raw, name) for name in sorted(raw.__all__)]
+    return [getattr(readers, name) for name in sorted(readers.READERS)]
 
 
 def readers_page() -> str:
     """Return the page, Markdown."""
     parts = [HEAD + _table(ReaderOptions, list(COMMON))]
-    for reader in readers():
+    for reader in all_readers():
         own = [name for name in _ordered(reader.options_type) if name not in COMMON or _is_needed(reader, name)]
         about = " ".join((inspect.getdoc(reader) or "").split())
         parts.append(f"## {reader.__name__}\n\n{about}\n\n{_table(reader.options_type, own)}")
@@ -46,14 +46,14 @@ def readers_page() -> str:
 def catalog_schema() -> dict[str, Any]:
     """Return the JSON schema of a catalog: entries of Thresher's readers are checked, others are left alone."""
     rules, definitions = [], {}
-    for reader in readers():
+    for reader in all_readers():
         schema = reader.options_type.model_json_schema()
         name = f"{reader.__module__}.{reader.__name__}"
-        kind = {"const": f"{raw.__name__}.{reader.__name__}", "description": inspect.getdoc(reader)}
+        kind = {"const": f"{readers.__name__}.{reader.__name__}", "description": inspect.getdoc(reader)}
         schema["properties"] = {"type": kind, **schema["properties"]}
         definitions[reader.__name__] = schema
         named = {
-            "properties": {"type": {"enum": sorted({name, f"{raw.__name__}.{reader.__name__}"})}},
+            "properties": {"type": {"enum": sorted({name, f"{readers.__name__}.{reader.__name__}"})}},
             "required": ["type"],
         }
         rules.append({"if": named, "then": {"$ref": f"#/$defs/{reader.__name__}"}})

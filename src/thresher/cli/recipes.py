@@ -108,6 +108,6 @@ def clean(
     Without a limit it shows and changes nothing. With one it shows what it would free, and asks. What a registered
     champion descends from is never freed. A RECIPE is a name; without any, all are meant.
     """
-    from thresher.cleaning.command import clean as clean_recipes
+    from thresher.retention.command import clean as clean_recipes
 
     clean_recipes(recipes, older_than, keep_at_most, env, yes)

@@ -166,7 +166,7 @@ class DocumentDataset(LocalDataset[Config]):
         "training": ("thresher.training", "Training"),
         "model": ("thresher.models", "ModelChoice"),
         "range_test": ("thresher.training.range_test", "RangeTest"),
-        "search_result": ("thresher.training.search", "SearchResult"),
+        "search_result": ("thresher.training.hpo", "SearchResult"),
         "training_history": ("thresher.training.history", "TrainingHistory"),
         "sensitivity": ("thresher.search.sensitivity", "Sensitivity"),
         "candidate": ("thresher.compression.candidate", "NamedCandidate"),

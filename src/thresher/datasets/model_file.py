@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from thresher.datasets.raw_base import read_bytes
 from thresher.models.imported.config import ModelFile
+from thresher.readers.base import read_bytes
 
 FIX = "correct model.path in the recipe, which is relative to the project's folder, or put the file there."
 

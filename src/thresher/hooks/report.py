@@ -81,7 +81,7 @@ def _say_champion_stays(challenge: Any) -> str:
 
 
 def _say_search(result: Any) -> str:
-    from thresher.training.search_table import winner_words
+    from thresher.training.hpo_table import winner_words
 
     return f"best of {len(result.trials)} trials: {winner_words(result)}"
 

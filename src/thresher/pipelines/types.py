@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from thresher.search.sensitivity import Sensitivity
     from thresher.training.checkpoints import Checkpoints
     from thresher.training.history import TrainingHistory
+    from thresher.training.hpo import SearchResult
     from thresher.training.range_test import RangeTest
-    from thresher.training.search import SearchResult
 else:
     Account = Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = (
         TrainingHistory

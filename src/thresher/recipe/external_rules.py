@@ -7,13 +7,13 @@ from typing import get_args
 
 from thresher.compression import NetworkTechnique
 from thresher.models.imported.config import ExportedModel, GraphModel
-from thresher.recipe.parts import Found, Parts
+from thresher.recipe.partial import Found, PartialRecipe
 
 SCALED = ("image", "series")
 AS_CHECKPOINT = "Load it as kind: checkpoint if it is one of Thresher's architectures, or use steps on the ONNX file."
 
 
-def find_external_problems(parts: Parts) -> Iterable[Found]:
+def find_external_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
     yield from _training_problems(parts)
     if isinstance(parts.model, GraphModel):
@@ -22,7 +22,7 @@ def find_external_problems(parts: Parts) -> Iterable[Found]:
         yield from _modality_problems(parts, parts.model)
 
 
-def _training_problems(parts: Parts) -> Iterable[Found]:
+def _training_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Nothing is searched for a training that does not take place."""
     if parts.training is None:
         return
@@ -32,7 +32,7 @@ def _training_problems(parts: Parts) -> Iterable[Found]:
             yield ("training", name), what, "Leave it out; finetune takes the rest of this section."
 
 
-def _technique_problems(parts: Parts) -> Iterable[Found]:
+def _technique_problems(parts: PartialRecipe) -> Iterable[Found]:
     on_network = get_args(NetworkTechnique)
     what = f"a model of kind {parts.model.kind} is a graph, which cannot be trained or pruned"
     for name, candidate in parts.candidates.items():
@@ -43,7 +43,7 @@ def _technique_problems(parts: Parts) -> Iterable[Found]:
                 yield ("candidates", name, "steps", index), f"{step.kind}: {what}", AS_CHECKPOINT
 
 
-def _task_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
+def _task_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
     regression = parts.task == "regression"
     if model.output != "auto" and regression != (model.output == "value"):
         allowed = "auto or value" if regression else "auto, logits or probabilities"
@@ -52,7 +52,7 @@ def _task_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
         yield ("model", "class_names"), "a regression has no classes", "Leave it out."
 
 
-def _modality_problems(parts: Parts, model: GraphModel) -> Iterable[Found]:
+def _modality_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
     if parts.modality is None:
         return
     given = model.model_dump()

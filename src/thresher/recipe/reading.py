@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from thresher.errors import DataError, Problem, RecipeError, nearest
 from thresher.recipe import Recipe, is_valid_name
-from thresher.recipe.parts import read_parts
+from thresher.recipe.partial import read_partial
 from thresher.recipe.problems import explain_all
 from thresher.recipe.rules import find_problems
 from thresher.recipe.source import Place, find_line, read_yaml, short_path
@@ -71,7 +71,7 @@ def check_recipe(
         recipe = Recipe.model_validate(given)
     except ValidationError as error:
         found = explain_all(error.errors(include_url=False), Recipe)
-    found += find_problems(read_parts(given))
+    found += find_problems(read_partial(given))
     if found or recipe is None:
         raise RecipeError(source.name, locate_all(source, found, where))
     return recipe

@@ -9,11 +9,11 @@ from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
 from thresher.evaluation.metrics import ENERGY_METRICS, LOSS, QUALITY_METRICS, available_metrics
 from thresher.models import FLOAT
-from thresher.recipe.parts import Found, Parts
+from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.training_rules import find_training_problems
 
 
-def find_problems(parts: Parts) -> Iterable[Found]:
+def find_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
     yield from _candidate_problems(parts)
     yield from find_training_problems(parts)
@@ -21,7 +21,7 @@ def find_problems(parts: Parts) -> Iterable[Found]:
         yield from _selection_problems(parts, parts.batch_sizes)
 
 
-def _candidate_problems(parts: Parts) -> Iterable[Found]:
+def _candidate_problems(parts: PartialRecipe) -> Iterable[Found]:
     for name, candidate in parts.candidates.items():
         others = {FLOAT, *parts.names} - {name}
         place = ("candidates", name, "from")
@@ -36,7 +36,7 @@ def _candidate_problems(parts: Parts) -> Iterable[Found]:
         yield ("candidates", *below), what, advice
 
 
-def _teacher_problems(name: str, parts: Parts) -> Iterable[Found]:
+def _teacher_problems(name: str, parts: PartialRecipe) -> Iterable[Found]:
     able = {FLOAT, *(other for other, candidate in parts.candidates.items() if candidate.changes_network)} - {name}
     for teacher in parts.candidates[name].teachers:
         if teacher not in able:
@@ -45,7 +45,7 @@ def _teacher_problems(name: str, parts: Parts) -> Iterable[Found]:
             yield ("candidates", name), f"distill from: {what}", nearest(teacher, able)
 
 
-def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[Found]:
+def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> Iterable[Found]:
     task = parts.task if parts.task in QUALITY_METRICS else "classification"
     metrics = available_metrics(batch_sizes, task)
     if not find_meter().zones:
@@ -64,7 +64,7 @@ def _selection_problems(parts: Parts, batch_sizes: tuple[int, ...]) -> Iterable[
     yield from _slice_problems(parts, task)
 
 
-def _slice_problems(parts: Parts, task: str) -> Iterable[Found]:
+def _slice_problems(parts: PartialRecipe, task: str) -> Iterable[Found]:
     if parts.slices is not None and parts.slices.loss != LOSS[task]:
         place = ("selection", "slices", parts.slices.loss)
         yield place, f"'{parts.slices.loss}' {_not_measured(parts.slices.loss, task)}", f"Use {LOSS[task]}."

@@ -13,13 +13,13 @@ from thresher.errors import nearest
 from thresher.models import HAVE_NO_CHANNELS, TAKES, ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel
 from thresher.recipe.external_rules import find_external_problems
-from thresher.recipe.parts import Found, Parts
+from thresher.recipe.partial import Found, PartialRecipe
 from thresher.training import Training
+from thresher.training.hpo_space import apply, corners
 from thresher.training.optimizers import Lbfgs
-from thresher.training.space import apply, corners
 
 
-def find_training_problems(parts: Parts) -> Iterable[Found]:
+def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
     if isinstance(parts.model, ExternalModel):
         yield from find_external_problems(parts)
@@ -33,7 +33,7 @@ def find_training_problems(parts: Parts) -> Iterable[Found]:
         yield from _search_problems(parts, parts.training)
 
 
-def _model_problems(parts: Parts) -> Iterable[Found]:
+def _model_problems(parts: PartialRecipe) -> Iterable[Found]:
     if parts.model is None or parts.modality is None:
         return
     takes = _kinds(TAKES[type(parts.model)])
@@ -43,7 +43,7 @@ def _model_problems(parts: Parts) -> Iterable[Found]:
         yield ("model", "kind"), what, nearest(parts.model.kind, able)
 
 
-def _pruning_problems(parts: Parts) -> Iterable[Found]:
+def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:
     if not isinstance(parts.model, HAVE_NO_CHANNELS):
         return
     what, fix = f"a {parts.model.kind} has no channels that can be pruned", "Use prune_weights or quantize_dynamic."
@@ -60,7 +60,7 @@ def _kinds(classes: Iterable[Any]) -> list[str]:
     return [each.model_fields["kind"].default for each in classes]
 
 
-def _data_problems(parts: Parts, training: Training) -> Iterable[Found]:
+def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     if training.augmentation and parts.modality not in (None, "image"):
         yield ("training", "augmentation"), f"there is none for {parts.modality}", "Leave it out: it is for images."
     if parts.task == "regression":
@@ -77,7 +77,7 @@ def _data_problems(parts: Parts, training: Training) -> Iterable[Found]:
         yield ("training", "batch_size"), what, "Use batch_size: full."
 
 
-def _search_problems(parts: Parts, training: Training) -> Iterable[Found]:
+def _search_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     if training.search is None:
         return
     if training.learning_rate == "auto":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from thresher.cleaning.showing import make_console
 from thresher.config_loader import find_project
-from thresher.registry.registered import RegistryError, read_registered
+from thresher.registry.versions import RegistryError, read_registered
+from thresher.retention.format import make_console
 from thresher.tracking.history import MAX_REASON, PROMOTE, ROLLBACK
 
 
@@ -30,8 +30,8 @@ def history(recipe: str, environment: str | None) -> None:
     """Print who was champion of ``recipe`` when, by which move and why."""
     folder = find_project()
     # Outside of a project, Kedro's session speaks of its logging as soon as it is imported.
+    from thresher.registry.format import show_history
     from thresher.registry.project import open_recipes
-    from thresher.registry.showing import show_history
 
     with open_recipes(folder, environment) as project:
         show_history(make_console(), read_registered(recipe, project.names))
@@ -65,9 +65,9 @@ def sync(environment: str | None) -> None:
 def _move(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool) -> None:
     reason = check_reason(reason)
     folder = find_project()
-    from thresher.registry.moving import move_champion
+    from thresher.registry.format import show_moved
     from thresher.registry.project import open_recipes
-    from thresher.registry.showing import show_moved
+    from thresher.registry.promotion import move_champion
 
     with open_recipes(folder, environment) as project:
         read_registered(recipe, project.names)  # no lock is made for a recipe that is not there

@@ -14,7 +14,7 @@ from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import RecipeError
 from thresher.recipe import Recipe
-from thresher.registry.registered import RegistryError
+from thresher.registry.versions import RegistryError
 from thresher.tracking.server import require_server
 from thresher.tracking.store import is_whole, mend_store
 

@@ -12,12 +12,12 @@ from kedro.utils import find_kedro_project
 
 from thresher.datasets.reports import bento_store
 from thresher.errors import nearest
-from thresher.registry.registered import RegistryError, read_registered
+from thresher.registry.versions import RegistryError, read_registered
 
 if TYPE_CHECKING:
     from bentoml import Bento
 
-    from thresher.registry.registered import Registered
+    from thresher.registry.versions import Registered
 
 CUDA_LABEL = "cuda"
 """Of a Bento that was built for a GPU's image."""

@@ -23,9 +23,9 @@ from thresher.tracking.entries import MAX_TAG, METRICS_A_CALL, NOTE, Artifact, D
 from thresher.tracking.models import WINNER_CONTENT
 from thresher.tracking.spool import send
 from thresher.training.execution import ChosenExecution
+from thresher.training.hpo import SearchResult
+from thresher.training.hpo_table import search_markdown, winner_words
 from thresher.training.range_test import RangeTest
-from thresher.training.search import SearchResult
-from thresher.training.search_table import search_markdown, winner_words
 
 CURVES = ("loss", "learning_rate", "epoch_loss", "validation_loss", "validation_accuracy", "validation_rmse")
 """Metrics of a training while it goes on: the first two by optimizer steps, the others by epochs; of the last two,

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from thresher.config import Config
 from thresher.training.augmentation import Augmentation
 from thresher.training.execution import Execution
+from thresher.training.hpo_space import Search
 from thresher.training.optimizers import Adam, Lbfgs, Optimizer
 from thresher.training.schedules import Constant, Schedule
-from thresher.training.space import Search
 
 BatchSize = Annotated[int, Field(ge=1)] | Literal["full"]
 

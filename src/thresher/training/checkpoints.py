@@ -43,7 +43,7 @@ class Checkpoints:
 
     def load(self, name: str, key: str) -> Any:
         """Return the state that was saved under this key, None where there is none that can be read."""
-        from thresher.training.packing import read_state
+        from thresher.training.state_io import read_state
 
         path = self.path(name, key)
         if not path.exists():
@@ -57,7 +57,7 @@ class Checkpoints:
 
     def save(self, name: str, key: str, state: Any, finished: bool = False) -> None:
         """Keep ``state`` in place of what was saved under this key before; a crash leaves the old one."""
-        from thresher.training.packing import write_state
+        from thresher.training.state_io import write_state
 
         with replacing_file(self.path(name, key)) as path:
             write_state(state, path, {"name": name, "key": key, FINISHED: str(finished)})
@@ -105,7 +105,7 @@ def _as_file_name(name: str) -> str:
 
 def _is_finished(path: Path) -> bool:
     """Return whether ``path`` is of a training that is done, such as the one before in a chain."""
-    from thresher.training.packing import read_metadata
+    from thresher.training.state_io import read_metadata
 
     return read_metadata(path).get(FINISHED) == str(True)
 

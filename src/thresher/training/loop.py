@@ -12,16 +12,16 @@ from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.augmentation import augment
 from thresher.training.batches import Order, load_batches
+from thresher.training.checkpointer import Saver, report_again, report_epoch, say_where
 from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.devices import choose_device
 from thresher.training.distillation import Teaching
+from thresher.training.divergence import DivergenceMonitor
 from thresher.training.execution import ChosenExecution, default_execution
-from thresher.training.guard import Guard
 from thresher.training.history import Epoch, TrainingHistory
-from thresher.training.learner import Learner
-from thresher.training.position import Position
-from thresher.training.saving import Saver, report_again, report_epoch, say_where
 from thresher.training.schedules import rate_factor
+from thresher.training.train_state import TrainState
+from thresher.training.trainer import Trainer
 from thresher.training.validation import EVALUATION_BATCH, METRIC, evaluate_network, judge
 
 __all__ = ["Epoch", "TrainingHistory", "evaluate_network", "train"]
@@ -84,11 +84,11 @@ def _train(
     order = Order(len(training), config.batch_size, config.epochs, config.seed)
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
     judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
-    learner = Learner(network, config, execution, training.labels, device, order.size, teaching)
+    learner = Trainer(network, config, execution, training.labels, device, order.size, teaching)
     key = key_of(network, training, validation, config, execution, name, teaching) if checkpoints is not None else ""
     saver = Saver(checkpoints, name, key, config.checkpoint_seconds)
     at = saver.restore(learner, device)
-    guard = Guard(name, training, at, device, saver.last)
+    guard = DivergenceMonitor(name, training, at, device, saver.last)
     evaluation_batch = EVALUATION_BATCH
     if at.step:
         report_again(at, name, metric, config.epochs, on_epoch)
@@ -126,7 +126,7 @@ def _train(
     return learner.result(), history
 
 
-def _stops_early(at: Position, config: Training) -> bool:
+def _stops_early(at: TrainState, config: Training) -> bool:
     return config.early_stopping is not None and len(at.epochs) - at.best_epoch >= config.early_stopping
 
 

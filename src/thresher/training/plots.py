@@ -39,7 +39,7 @@ def plot_search(study: optuna.Study) -> Figure:
     from matplotlib.figure import Figure
     from optuna.trial import TrialState
 
-    from thresher.training.search import WORST
+    from thresher.training.hpo import WORST
 
     shown = optuna.create_study()
     shown.add_trials([trial for trial in study.get_trials(states=(TrialState.COMPLETE,)) if trial.value != WORST])

@@ -67,12 +67,12 @@ def _losses(
     from thresher.training.augmentation import augment
     from thresher.training.batches import Order, load_batches
     from thresher.training.devices import choose_device
-    from thresher.training.learner import Learner
+    from thresher.training.trainer import Trainer
 
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
     order = Order(len(samples), config.batch_size, 1, config.seed)
-    learner = Learner(network, config, execution, samples.labels, device, order.size)
+    learner = Trainer(network, config, execution, samples.labels, device, order.size)
     learner.network.train()
     batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
     endless = chain.from_iterable(batches.give(order.of_epoch(epoch)) for epoch in count(1))

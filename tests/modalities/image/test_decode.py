@@ -14,12 +14,12 @@ import pytest
 from kedro.io import DatasetError
 from PIL import Image, ImageOps
 
-from thresher.datasets.raw import ImageFolder, NpzImages, ParquetImages
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.image.decode import PictureError, check_background, decode_picture
 from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
 from thresher.modalities.samples import Samples
 from thresher.modalities.split_compatibility import require_agreement
+from thresher.readers import ImageFolder, NpzImages, ParquetImages
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
 

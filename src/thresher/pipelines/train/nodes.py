@@ -65,7 +65,7 @@ def choose_execution(
     training_samples: EncodedSamples, encoder: AnyEncoder, model: ModelChoice, training: Training
 ) -> ChosenExecution:
     """Return how this machine trains the recipe's model fastest, by a short timed trial."""
-    from thresher.training import trial
+    from thresher.training import autotune as trial
 
     emit(Step("a timed trial of memory formats and threads"))
     return trial.choose_execution(_network(encoder, training_samples, model, training), training_samples, training)
@@ -100,8 +100,8 @@ def search_training(
     checkpoints: Checkpoints,
 ) -> tuple[ModelChoice, Training, SearchResult, Figure]:
     """Return the model and the training of the best trial, all trials, and their plot."""
+    from thresher.training.hpo_trials import SearchTask, search_settings
     from thresher.training.plots import plot_search
-    from thresher.training.trials import SearchTask, search_settings
 
     output = output_of(training_samples)
     samples = (training_samples, validation_samples)

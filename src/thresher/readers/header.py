@@ -1,0 +1,80 @@
+"""The columns of a file of rows, where its first line or its schema says them."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from thresher.errors import DataError
+from thresher.readers.frame.delimited import other_delimiter
+from thresher.readers.frame.files import format_of
+from thresher.readers.row_options import RowOptions
+
+OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+"""Suffix -> what opens such a file; another one is opened as it is."""
+LONGEST = 1 << 20
+"""Characters of a first line that is looked at."""
+
+
+def find_columns(options: RowOptions) -> list[str] | None:
+    """Return the names of the columns in the file; None where that cannot be known without reading all of it."""
+    (path,) = options.find_files()
+    try:
+        kind = format_of(path)
+        if kind == "parquet":
+            return options.columns or _parquet_columns(path)
+        if kind in ("json", "json lines"):
+            return None
+        if not options.header or options.columns is not None:
+            return options.columns
+        return _first_row(path, options, _delimiter(kind, options))
+    except (OSError, EOFError, ValueError, csv.Error, DataError):  # the reader says what is wrong with the file
+        return None
+
+
+def find_other_delimiter(options: RowOptions, columns: list[str]) -> str:
+    """Return what to write where the line of the names ``columns`` seems to be divided otherwise, or ""."""
+    (path,) = options.find_files()
+    kind = format_of(path)
+    if kind not in ("csv", "tsv"):
+        return ""
+    delimiter = _delimiter(kind, options)
+    return other_delimiter(delimiter.join(columns), delimiter)
+
+
+def _delimiter(kind: str, options: RowOptions) -> str:
+    return options.delimiter or ("\t" if kind == "tsv" else ",")
+
+
+def _first_row(path: Path, options: RowOptions, delimiter: str) -> list[str] | None:
+    suffix = path.suffix.lower()
+    if suffix == ".zst":
+        return None
+    with OPEN.get(suffix, open)(path, "rt", encoding=options.encoding, newline="") as file:
+        line = _first_line(file, options.skip_lines_starting_with)
+    quote = None if options.quote == "none" else options.quote
+    if quote and line.count(quote) % 2:  # a name that goes on in the next line
+        return None
+    form: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": options.strip}
+    form |= {"quotechar": quote} if quote else {"quotechar": None, "quoting": csv.QUOTE_NONE}
+    names = next(csv.reader([line], **form), [])
+    named = [name.strip() if options.strip else name for name in names]
+    return [name or f"column {number}" for number, name in enumerate(named, start=1)] or None
+
+
+def _first_line(file: TextIO, comment: str | None) -> str:
+    while line := file.readline(LONGEST):
+        text = line.removeprefix("\ufeff")
+        if text.strip("\r\n") and not (comment and text.startswith(comment)):
+            return text
+    return ""
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    from pyarrow import parquet
+
+    return list(parquet.read_schema(path).names)

@@ -1,0 +1,92 @@
+"""Reads a folder of images, one folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from thresher.errors import DataError
+from thresher.modalities.image.decode import Colour
+from thresher.modalities.samples import Samples
+from thresher.readers.base import RawSamples
+from thresher.readers.image_arrays import PictureFileOptions, PictureStack
+from thresher.readers.options import Folder
+from thresher.readers.split import SplitOptions
+
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .apng .webp .bmp .gif .tif .tiff .heic .heif .avif .jxl .jp2 .svg .ico".split()  # noqa: SIM905
+)
+"""Of all files that a person takes for pictures: none of them may be left out without a word."""
+
+
+def read_image_folder(
+    path: Path, size: tuple[int, int] | None, channels: int, background: Colour | None = None
+) -> Samples:
+    """Return the PNG and JPEG files below ``path``; classes are its folders, in the order of their names.
+
+    Hidden files and folders (``.name``, and Thumbs.db and desktop.ini of Windows) are skipped. Samples are in the order
+    of class and file name.
+
+    Args:
+        size: height and width to resize every image to; None demands one size of all.
+        channels: 1 for grey, 3 for RGB.
+        background: what transparent pixels are laid upon; None refuses them.
+
+    Raises:
+        DataError: nothing there, an empty class, a file that is no readable image, images of several sizes.
+    """
+    files = _list_files(path)
+    class_names = tuple(files)
+    stack = PictureStack(sum(map(len, files.values())), channels, size, background)
+    for file in (file for name in class_names for file in files[name]):
+        stack.add(file, file)
+    labels = np.repeat(np.arange(len(files)), [len(files[name]) for name in class_names])
+    places = [str(file.relative_to(path)) for name in class_names for file in files[name]]
+    where = np.array(places, dtype=object)
+    return Samples(stack.images, labels.astype(np.int64), class_names, where, background=background)
+
+
+def _list_files(path: Path) -> dict[str, list[Path]]:
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder. Fix: correct the path in the catalog; it holds one folder a class.")
+    folders = [entry for entry in _visible(path) if entry.is_dir()]
+    loose = [entry for entry in _visible(path) if entry.is_file() and entry.suffix.lower() in SUFFIXES]
+    if loose:
+        raise DataError(f"{loose[0]}: an image outside of any class. Fix: move it into the folder of its class.")
+    if not folders:
+        raise DataError(f"{path}: holds no folders. Fix: one folder a class, each with its PNG or JPEG files.")
+    files = {folder.name: _visible(folder) for folder in folders}
+    for folder in folders:
+        if not files[folder.name]:
+            raise DataError(f"{folder}: a class without images. Fix: add PNG or JPEG files, or remove the folder.")
+    return files
+
+
+OF_FILE_MANAGERS = {"thumbs.db", "desktop.ini"}
+"""What Windows leaves in a folder that somebody has looked at, and does not show."""
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what people see in ``folder``, by name."""
+    shown = (path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in OF_FILE_MANAGERS)
+    return sorted(shown, key=lambda path: path.name)
+
+
+class ImageFolderOptions(PictureFileOptions, SplitOptions):
+    """Of `ImageFolder`."""
+
+    path: Folder
+    """The folder that holds one folder a class."""
+
+
+class ImageFolder(RawSamples[ImageFolderOptions]):
+    """PNG and JPEG files in one folder a class; either a whole split, or to be divided into train and test."""
+
+    options_type = ImageFolderOptions
+    modality = "image"
+
+    def _read(self) -> Samples:
+        """Return the images as uint8 [N, C, H, W]; raises DataError for what ``read_image_folder`` refuses."""
+        (path,), options = self.paths, self.options
+        return read_image_folder(path, options.height_and_width, options.channels, options.colour)

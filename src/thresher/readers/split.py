@@ -1,0 +1,76 @@
+"""The split of one set of raw samples into train and test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from thresher.errors import DataError
+from thresher.modalities.samples import Samples
+from thresher.modalities.split import find_repeated, mark_held_out
+from thresher.readers.options import ReaderOptions, RefusedError, Seed, Share
+
+Split = Literal["train", "test"]
+
+
+class SplitOptions(ReaderOptions):
+    """Which part of the samples an entry gives, where one file holds both."""
+
+    split: Split | None = None
+    """The part, together with `test_share`; without both it is all."""
+    test_share: Share | None = Field(default=None, validate_default=True)
+    """The share that goes to test: of each class alike, or the last by `order`. Copies of a sample stay together."""
+    seed: Seed = 0
+    """Of the split; the same in the entries of train and test."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of samples with the content and the label of an earlier one. keep: all copies of a sample are in
+    train, or all in test. drop: they are left out, which the contract's report says."""
+
+    @field_validator("test_share")
+    @classmethod
+    def _stands_with_split(cls, share: float | None, info: ValidationInfo) -> float | None:
+        if "split" in info.data and share is None and info.data["split"] is not None:
+            raise RefusedError("missing beside 'split'", "Fix: a number between 0 and 1, such as 0.2.")
+        if "split" in info.data and share is not None and info.data["split"] is None:
+            raise RefusedError(f"{share} given without 'split'", "Fix: write 'split: train' or 'split: test'.")
+        return share
+
+
+def _drop_repeated(samples: Samples) -> Samples:
+    repeated = find_repeated(samples)
+    if not repeated.any():
+        return samples
+    note = f"{repeated.sum():,} of {len(samples):,} samples left out, which repeat an earlier one (duplicates: drop)."
+    return replace(samples.take(~repeated), notes=(*samples.notes, note))
+
+
+def _say_whole(samples: Samples) -> str:
+    """Return why a split would leave one of its parts without samples."""
+    if samples.order is not None:
+        together, fix = "all are of one time by 'order', or copies of an earlier one", "another column as 'order'"
+    elif samples.groups is not None:
+        together, fix = "all hang together by 'group' and as copies of each other", "another column as 'group'"
+    else:
+        together, fix = "each class has one sample, or copies of one", "more samples that differ"
+    told = f"{len(samples):,} sample{'s' if len(samples) != 1 else ''} cannot be divided into train and test"
+    return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
+
+
+def take_split(samples: Samples, options: SplitOptions) -> Samples:
+    """Return the part of ``samples`` that ``options`` ask for, in their original order.
+
+    By class, as `mark_held_out` says; the two parts never overlap.
+
+    Raises:
+        DataError: the samples cannot be divided, since all belong together.
+    """
+    if options.duplicates == "drop":
+        samples = _drop_repeated(samples)
+    if options.split is None or options.test_share is None:
+        return samples
+    in_test = mark_held_out(samples, options.test_share, options.seed)
+    if in_test.all() or not in_test.any():
+        raise DataError(_say_whole(samples))
+    return samples.take(in_test if options.split == "test" else ~in_test)

@@ -1,0 +1,142 @@
+"""Reads .ts, the text format of the UCR and UEA archives of time series.
+
+https://www.aeon-toolkit.org/en/latest/api_reference/file_specifications/ts.html: comments begin with #, a header of
+lines with @, then after @data one sample a line: channels divided by colons, values by commas, the label last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thresher.errors import DataError
+from thresher.readers.base import Mistakes
+from thresher.readers.frame.files import read_lines
+from thresher.readers.frame.values import changes
+
+FIX_LINE = "mend or remove the line."
+MISSING = "?"
+
+
+@dataclass(frozen=True)
+class TsFile:
+    """What a .ts file holds.
+
+    Attributes:
+        series: dtype object, each float64 [T, C], NaN where a value is missing.
+        labels: what the file says of each, dtype object, None where missing.
+        class_names: of @classLabel; empty for a regression, which @targetLabel is.
+        places: such as `JapaneseVowels_TEST.ts:17`.
+    """
+
+    series: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    places: np.ndarray
+
+
+def read_ts(path: Path, fix: str) -> TsFile:
+    """Return the series in the file at ``path``.
+
+    Raises:
+        DataError: no such file, a header without classes or targets, timestamps, a series of length 0, channels of
+            unequal length or number, what is no number; with the first lines.
+    """
+    lines = read_lines(path, "utf-8", fix)
+    header, first = _read_header(path, lines, fix)
+    class_names = _class_names(path, header)
+    series, labels, places, mistakes = [], [], [], Mistakes()
+    num_channels = 0
+    for number, line in enumerate(lines[first:], start=first + 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        *channels, label = line.strip().split(":")
+        num_channels = num_channels or len(channels)
+        try:
+            series.append(_read_series(channels, num_channels))
+        except ValueError as error:
+            mistakes.add(f"{path}:{number}", str(error), FIX_LINE)
+            continue
+        labels.append(None if label.strip() in ("", MISSING) else label.strip())
+        places.append(f"{path.name}:{number}")
+    mistakes.refuse()
+    if not series:
+        raise DataError(f"{path}: holds no series. Fix: {fix}")
+    return TsFile(as_objects(series), np.array(labels, dtype=object), class_names, np.array(places, dtype=object))
+
+
+def as_objects(series: Iterable[np.ndarray]) -> np.ndarray:
+    """Return arrays, of one shape or of many, as one array of dtype object [N]."""
+    listed = list(series)
+    objects = np.empty(len(listed), dtype=object)
+    for index, one in enumerate(listed):
+        objects[index] = one
+    return objects
+
+
+def _read_header(path: Path, lines: list[str], fix: str) -> tuple[dict[str, list[str]], int]:
+    """Return the values of each key of the header, keys in small letters, and the index of the first line of data."""
+    header: dict[str, list[str]] = {}
+    for index, line in enumerate(lines):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if not words[0].startswith("@"):
+            raise DataError(
+                f"{path}:{index + 1}: '{line[:40]}' before @data. Fix: a header of lines that begin with @."
+            )
+        if words[0].lower() == "@data":
+            return header, index + 1
+        header[words[0][1:].lower()] = words[1:]
+    raise DataError(f"{path}: no line @data. Fix: {fix}")
+
+
+def _class_names(path: Path, header: dict[str, list[str]]) -> tuple[str, ...]:
+    if header.get("timestamps", ["false"])[:1] == ["true"]:
+        raise DataError(
+            f"{path}: @timestamps true, but series with times of their own are not read. "
+            "Fix: bring them to equal steps, and write @timestamps false."
+        )
+    flag, *names = header.get("classlabel", ["false"])
+    if flag.lower() == "true" and names:
+        return tuple(names)
+    if header.get("targetlabel", ["false"])[:1] == ["true"]:
+        return ()
+    raise DataError(f"{path}: neither classes nor targets. Fix: '@classLabel true NAME NAME' or '@targetLabel true'.")
+
+
+def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
+    """Return one series float64 [T, C]; raises ValueError, with the reason, for what is none."""
+    if not channels:
+        raise ValueError("no colon between the series and its label")
+    if len(channels) != num_channels:
+        raise ValueError(f"{len(channels)} channels, but {num_channels} in the lines before")
+    values = [channel.split(",") if channel.strip() else [] for channel in channels]
+    lengths = {len(steps) for steps in values}
+    if 0 in lengths:
+        raise ValueError("a series of length 0")
+    if len(lengths) > 1:
+        raise ValueError(f"channels of unequal length ({', '.join(map(str, sorted(lengths)))} steps)")
+    if "(" in channels[0]:
+        raise ValueError("values with timestamps, which are not read")
+    try:
+        numbers = np.array([[_number(step) for step in steps] for steps in values], dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f"what is no number ({error})") from error
+    series = np.ascontiguousarray(numbers.T)
+    if np.isinf(series).any():
+        raise ValueError("an infinite or too large number")
+    return series
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # which Python takes for a separator of thousands
+        raise ValueError(f"could not convert string to float: {text!r}")
+    if text.strip() == MISSING:
+        return np.nan
+    if changes(text):
+        raise ValueError(f"no 64-bit float is exactly {text.strip()[:60]}")
+    return float(text)

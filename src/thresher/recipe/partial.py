@@ -1,0 +1,75 @@
+"""What can be read of a recipe, broken or not, section by section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from thresher.compression.candidate import Candidate
+from thresher.evaluation import Measurement
+from thresher.evaluation.selection import Requirement, Selection, Slices
+from thresher.models import ModelChoice
+from thresher.recipe.source import Place
+from thresher.training import Training
+
+Found = tuple[Place, str, str]
+"""Place, what is wrong, what is allowed."""
+Section = TypeVar("Section", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class PartialRecipe:
+    """What the rules need of a recipe; a part that could not be read is left out, and its rules with it."""
+
+    names: frozenset[str]
+    """Of all candidates, the unreadable ones too."""
+    candidates: dict[str, Candidate]
+    minimize: str = Selection().minimize
+    require: dict[str, Requirement] = field(default_factory=dict)
+    slices: Slices | None = None
+    batch_sizes: tuple[int, ...] | None = None
+    task: str | None = None
+    modality: str | None = None
+    model: Any = None
+    training: Training | None = None
+
+
+def read_partial(values: dict[str, Any]) -> PartialRecipe:
+    """Return all that can be read of ``values``, the raw recipe."""
+    raw = {name: _mapping(values.get(name)) for name in ("candidates", "evaluation", "selection")}
+    measurement = _try(Measurement, raw["evaluation"])
+    minimize = raw["selection"].get("minimize", Selection().minimize)
+    return PartialRecipe(
+        names=frozenset(map(str, raw["candidates"])),
+        candidates=_readable(Candidate, raw["candidates"]),
+        minimize=minimize if isinstance(minimize, str) else Selection().minimize,
+        require=_readable(Requirement, _mapping(raw["selection"].get("require"))),
+        slices=_try(Slices, raw["selection"].get("slices")),
+        batch_sizes=measurement.batch_sizes if measurement else None,
+        task=_text(values.get("task")),
+        modality=_text(_mapping(values.get("data")).get("modality")),
+        model=getattr(_try(ModelChoice, values.get("model")), "root", None),
+        training=_try(Training, _mapping(values.get("training"))),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _readable(section: type[Section], raw: dict[Any, Any]) -> dict[str, Section]:
+    read = {str(name): _try(section, value) for name, value in raw.items()}
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _try(section: type[Section], raw: Any) -> Section | None:
+    try:
+        return section.model_validate(raw)
+    except ValidationError:
+        return None
