@@ -15,7 +15,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement, footprint
-from thresher.evaluation.footprint import LOAD_ROUNDS, Footprint, longest_batch, measure_footprint, measure_memory
+from thresher.evaluation.calls import CallTimes, has_fine_clock
+from thresher.evaluation.footprint import (
+    LOAD_ROUNDS,
+    Footprint,
+    load_seconds,
+    longest_batch,
+    measure_footprint,
+    measure_memory,
+)
 from thresher.evaluation.latency import Timed
 from thresher.evaluation.runtime import open_session, run_for_memory
 from thresher.modalities.model_input import ModelInput, TextInput
@@ -136,3 +144,18 @@ def test_the_process_that_is_measured_holds_nothing_of_ours() -> None:
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "onnxruntime"} <= set(modules)
     assert not {"thresher", "torch", "pydantic"} & set(modules)
+
+
+def opened(wall: float, computed: float) -> CallTimes:
+    return CallTimes(np.array([wall]), np.array([computed]), np.array([False]))
+
+
+@pytest.mark.skipif(not has_fine_clock(), reason="a thread's clock is too coarse here")
+@pytest.mark.parametrize(("waited", "seconds"), [(0.0, 3.0), (3.0, 3.0)])
+def test_a_wait_for_a_processor_is_no_part_of_loading(waited: float, seconds: float) -> None:
+    alone, waiting = [opened(1.0, 1.0)] * 2, [opened(seconds + waited, seconds)] * 2
+    assert load_seconds((waiting, alone)).tolist() == [[seconds, 1.0]] * 2
+
+
+def test_on_an_idle_machine_loading_takes_what_the_clock_on_the_wall_says() -> None:
+    assert load_seconds(([opened(2.0, 1.999)], [opened(1.0, 0.999)])).tolist() == [[2.0, 1.0]]
