@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from thresher.serving.app import create_app
 from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.limits import MAX_BODY_SECONDS
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.http.asgi_front import Front
-from thresher.serving.http.body import MAX_BODY_SECONDS
 from thresher.serving.http.fast_listener import FastListener
 from thresher.serving.http.fast_path import HotRoutes
+from thresher.serving.monitoring.metrics import Metrics
 from thresher.serving.tls import Tls
 
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ class LiveService:
         tls: Tls | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self.predictor = Predictor(bundle, CollectorRegistry())
+        self.predictor = Predictor(bundle, Metrics(bundle, CollectorRegistry()))
         self.loop = loop or asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()

@@ -17,6 +17,7 @@ from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.grpc.server import RpcServer, start_rpc_server
+from thresher.serving.monitoring.metrics import Metrics
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 PREFIX = "/inference.GRPCInferenceService/"
@@ -43,7 +44,7 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     async def _start(self, bundle: Bundle, budget: ByteBudget | None) -> tuple[Predictor, RpcServer]:
-        predictor = Predictor(bundle, self.registry, budget=budget)
+        predictor = Predictor(bundle, Metrics(bundle, self.registry), budget=budget)
         return predictor, await start_rpc_server(predictor, "127.0.0.1", 0)
 
     def infer(self, samples: np.ndarray) -> np.ndarray:

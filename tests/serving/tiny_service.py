@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from thresher.serving.app import create_app
 from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.serving.core.predictor import Predictor
+from thresher.serving.monitoring.metrics import Metrics
 
 CLASS_NAMES = ("circle", "square", "triangle")
 
@@ -62,7 +63,7 @@ class Caller:
     def __init__(self, bundle: Bundle) -> None:
         self.app = create_app()
         self.registry = CollectorRegistry()
-        self.predictor = self.app.state.predictor = Predictor(bundle, self.registry)
+        self.predictor = self.app.state.predictor = Predictor(bundle, Metrics(bundle, self.registry))
         self.runner = asyncio.Runner()
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://service")
 

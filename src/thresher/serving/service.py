@@ -28,7 +28,7 @@ from thresher.serving.http.openapi import describe_routes
 from thresher.serving.http.uvicorn_protocol import guard_all_servers
 from thresher.serving.image import container_image
 from thresher.serving.monitoring.logs import configure_logs, log_event
-from thresher.serving.monitoring.metrics import own_metrics_folder
+from thresher.serving.monitoring.metrics import Metrics, own_metrics_folder
 from thresher.serving.monitoring.shadow import open_shadow
 from thresher.serving.monitoring.tracing import start_tracing, stop_tracing, wants_traces
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
@@ -89,7 +89,8 @@ class Champion:
     def __init__(self) -> None:
         threads = session_threads(info.threads, workers)
         bundle, budget = read_bundle(Path(self.model.path)), ByteBudget(most_bytes)
-        self.predictor = app.state.predictor = Predictor(bundle, threads=threads, budget=budget)
+        self.metrics = Metrics(bundle)
+        self.predictor = app.state.predictor = Predictor(bundle, self.metrics, threads, budget)
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
 
@@ -102,7 +103,7 @@ class Champion:
         if wants_traces():
             start_tracing(info)
         front.hot = HotRoutes(self.predictor)
-        self.predictor.metrics.start()
+        self.metrics.start()
         try:
             self.listeners = await listen_beside(front, self.predictor)
         except PortError as error:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thresher.serving.core.batcher import Batcher, DeadlineError, OverloadedError
+from thresher.serving.core.batcher import Batcher
+from thresher.serving.core.errors import DeadlineError, OverloadedError
 
 
 class Model:

@@ -7,10 +7,9 @@ from threading import Thread
 
 import psutil
 import pytest
-from starlette.exceptions import HTTPException
 
-from thresher.serving.core.batcher import OverloadedError
 from thresher.serving.core.byte_budget import IN_FLIGHT, MAX_BYTES, MIB, ByteBudget, available_bytes, budget_bytes
+from thresher.serving.core.errors import OverloadedError, TooLargeError
 from thresher.serving.http.response import error_reply
 
 MACHINE = psutil.virtual_memory().total
@@ -47,9 +46,9 @@ def test_refusals_say_whether_it_is_worth_trying_again() -> None:
         reply = error_reply(full.value)
         assert reply.status == 503 and (b"retry-after", b"1") in reply.headers
         assert b"The requests in flight hold 6.0 MiB, of at most 8.0 MiB." in reply.body
-        with pytest.raises(HTTPException) as never:
+        with pytest.raises(TooLargeError) as never:
             budget.take(8 * MIB + 1)
-        assert never.value.status_code == 413 and "8.0 MiB for all requests in flight" in never.value.detail
+        assert error_reply(never.value).status == 413 and "8.0 MiB for all requests in flight" in str(never.value)
 
 
 def test_threads_count_together() -> None:

@@ -25,11 +25,12 @@ from tiny_grpc import Running, raw_request, triton, typed_request
 from tiny_service import CLASS_NAMES, make_info
 from tritonclient.utils import InferenceServerException
 
-from thresher.serving.core.batcher import DeadlineError, OverloadedError
+from thresher.serving.core import decode_thread
 from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.errors import DeadlineError, OverloadedError
+from thresher.serving.core.limits import MAX_BODY_BYTES
 from thresher.serving.grpc.messages import METHODS, SERVICE
 from thresher.serving.grpc.server import start_rpc_server
-from thresher.serving.http import body
 from thresher.serving.sockets import PortError
 
 IMAGES = np.random.default_rng(2).integers(0, 256, (20, 1, 8, 6), np.uint8)
@@ -166,17 +167,17 @@ def test_typed_labels_and_bytes(running: Running) -> None:
 
 
 def test_a_large_message_is_decoded_beside_the_loop(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "LARGE_BODY_BYTES", 1)
+    monkeypatch.setattr(decode_thread, "LARGE_BODY_BYTES", 1)
     assert np.array_equal(raw_output(running.call("ModelInfer", raw_request(IMAGES))), running.infer(IMAGES))
     assert running.refusal("ModelInfer", b"\xff").code() is StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.oddity("Service", "A large request waits for others to be decoded", "DEADLINE_EXCEEDED, never decoded")
 def test_decoding_is_to_begin_within_the_time(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "LARGE_BODY_BYTES", 1)
+    monkeypatch.setattr(decode_thread, "LARGE_BODY_BYTES", 1)
     monkeypatch.setattr(running.predictor, "timeout", 0.2)
     go = Event()
-    before = asyncio.run_coroutine_threadsafe(body.decode_beside(go.wait, 9), running.loop)
+    before = asyncio.run_coroutine_threadsafe(decode_thread.decode_beside(go.wait, 9), running.loop)
     call = running.method("ModelInfer").future(raw_request(IMAGES))  # without a deadline of its own: the recipe's
     error = call.exception(20)
     go.set()
@@ -286,7 +287,7 @@ def test_numbers_that_are_none() -> None:
 
 def test_a_message_over_the_limit(running: Running) -> None:
     for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
-        error = running.refusal("ModelInfer", bytes(body.MAX_BODY_BYTES + 1), compression=compression)
+        error = running.refusal("ModelInfer", bytes(MAX_BODY_BYTES + 1), compression=compression)
         assert error.code() is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in error.details()
     assert running.call("ServerLive", b"").live
 
@@ -328,9 +329,9 @@ def test_the_deadline_is_the_shortest_of_the_client_s_the_request_s_and_the_reci
     given: list[float] = []
     infer = running.predictor.infer
 
-    async def spy(samples: np.ndarray, protocol: str, timeout: float) -> np.ndarray:
+    async def spy(samples: np.ndarray, protocol: str, timeout: float, *rest: Any) -> np.ndarray:
         given.append(timeout)
-        return await infer(samples, protocol, timeout)
+        return await infer(samples, protocol, timeout, *rest)
 
     monkeypatch.setattr(running.predictor, "infer", spy)
     request = raw_request(IMAGES)
@@ -441,7 +442,7 @@ def test_metrics_count_the_protocol(running: Running) -> None:
     before = {outcome: num_requests(running, outcome) for outcome in ("ok", "invalid", "deadline")}
     running.call("ModelInfer", raw_request(IMAGES))
     running.refusal("ModelInfer", b"\xff")
-    running.refusal("ModelInfer", bytes(body.MAX_BODY_BYTES + 1))  # never taken in
+    running.refusal("ModelInfer", bytes(MAX_BODY_BYTES + 1))  # never taken in
     server = running.run(start_rpc_server(running.predictor, "127.0.0.1", 0, 0.1))
     client = RawHttp2(server.port)
     client.answer(client.begin(f"/{SERVICE}/ModelInfer", GRPC))

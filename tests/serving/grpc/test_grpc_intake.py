@@ -20,9 +20,9 @@ from raw_http2 import GRPC, RawHttp2
 from tiny_grpc import PREFIX, Running, raw_request, triton
 
 from thresher.errors import InvalidInputError
-from thresher.serving.core.batcher import OverloadedError
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import MIB, ByteBudget
+from thresher.serving.core.errors import OverloadedError
 from thresher.serving.grpc import intake
 from thresher.serving.grpc.inflate import inflate
 from thresher.serving.grpc.intake import WINDOW_BYTES, Intake

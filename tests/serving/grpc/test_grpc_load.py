@@ -14,7 +14,7 @@ from grpc.aio import AioRpcError
 from tiny_grpc import PREFIX, Running, raw_request, triton
 
 from thresher.serving.core.bundle import Bundle
-from thresher.serving.http.body import MAX_BODY_BYTES
+from thresher.serving.core.limits import MAX_BODY_BYTES
 
 INFER = PREFIX + "ModelInfer"
 IMAGES = np.random.default_rng(8).integers(0, 256, (500, 1, 8, 6), np.uint8)

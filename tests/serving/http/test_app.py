@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from tiny_service import CLASS_NAMES, Caller, make_info
 
+from thresher.serving.core import decode_thread
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.http import body as body_module
 
@@ -62,7 +63,7 @@ def test_json_images(call: Caller, expected: np.ndarray) -> None:
 def test_large_body_is_decoded_beside_the_loop(
     call: Caller, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body_module, "LARGE_BODY_BYTES", 1)
+    monkeypatch.setattr(decode_thread, "LARGE_BODY_BYTES", 1)
     check(call("POST", "/predict", json={"images": IMAGES.tolist()}), expected)
     assert call.post('{"images": 3}').status_code == 422
 
@@ -222,10 +223,10 @@ def test_large_body_is_refused_declared_or_not(call: Caller, monkeypatch: pytest
 
 def test_a_body_whose_turn_to_be_decoded_comes_too_late_is_told(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large bodies are decoded one after another: what waited longer than a request may is not even begun."""
-    body = json.dumps({"images": IMAGES.tolist()}).ljust(body_module.LARGE_BODY_BYTES)
+    body = json.dumps({"images": IMAGES.tolist()}).ljust(decode_thread.LARGE_BODY_BYTES)
     for waited, status in ((0.5, 200), (2.0, 504)):
         clock = itertools.count(step=waited * call.predictor.timeout)
-        monkeypatch.setattr(body_module, "perf_counter", lambda clock=clock: next(clock))
+        monkeypatch.setattr(decode_thread, "perf_counter", lambda clock=clock: next(clock))
         response = call.runner.run(call.client.post("/predict", content=body, headers=JSON))
         assert response.status_code == status
         assert ("before the body could be decoded" in response.text) == (status == 504)

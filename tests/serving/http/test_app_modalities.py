@@ -22,6 +22,7 @@ from thresher.modalities.encoder import Encoder
 from thresher.serving.core import decoding
 from thresher.serving.core.bundle import Bundle, BundleError
 from thresher.serving.core.session import open_session
+from thresher.serving.http.content_types import content_types
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 LEAVES = st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=8)
@@ -156,7 +157,7 @@ def test_content_types_are_those_that_the_encoder_reads(by_modality: tuple[str, 
         if not known:
             assert "Allowed: application/json" in response.json()["error"]
             assert call("GET", "/").json()["predict"]["content_types"] == list(
-                decoding.content_types(encoder_of(call))
+                content_types(encoder_of(call))
             )  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def test_more_than_memory_should_hold_is_refused_before_it_is_padded(
 ) -> None:
     _, call = by_modality
     many, encoder = encoder_of(call).NAMES[1], encoder_of(call)
-    monkeypatch.setattr(decoding, "MAX_REQUEST_BYTES", 4 * encoder.model_input.sample_bytes)
+    monkeypatch.setattr(decoding, "MAX_SAMPLES_BYTES", 4 * encoder.model_input.sample_bytes)
     assert call("POST", "/predict", json={many: [encoder.example()] * 4}).status_code == 200
     response = call("POST", "/predict", json={many: [encoder.example()] * 5})
     assert (response.status_code, response.json()["error"]) == (413, f"5 {many} given. Send at most 4 at a time.")

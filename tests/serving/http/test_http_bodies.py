@@ -25,7 +25,7 @@ from live_service import LiveService
 from test_fast_path import binary, connect, http, read_replies, wait_until
 
 from thresher.serving.core.bundle import Bundle
-from thresher.serving.http.body import MAX_BODY_BYTES
+from thresher.serving.core.limits import MAX_BODY_BYTES
 from thresher.serving.http.uvicorn_protocol import SINGLE_HEADERS
 from thresher.serving.tls import Tls
 

@@ -24,7 +24,7 @@ from tiny_grpc import Running, raw_request
 from tiny_service import make_info
 
 from thresher.serving.core.bundle import Bundle
-from thresher.serving.http.fast_path import INFER
+from thresher.serving.http.operations import Infer
 from thresher.serving.monitoring import tracing
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -90,7 +90,7 @@ def png() -> bytes:
     [
         ("/predict", {"json": BLANK}, "POST /predict"),
         ("/predict", {"content": png(), "headers": {"content-type": "image/png"}}, "POST /predict"),
-        ("/v2/models/shapes/versions/7/infer", {"json": {"inputs": [TENSOR]}}, INFER),
+        ("/v2/models/shapes/versions/7/infer", {"json": {"inputs": [TENSOR]}}, Infer.span),
     ],
     ids=["hot", "through the app", "v2"],
 )

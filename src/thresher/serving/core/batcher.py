@@ -12,20 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from thresher.serving.core.errors import DeadlineError, OverloadedError
+
 logger = logging.getLogger(__name__)
 
 Done = Callable[["np.ndarray | Exception"], None]
 """Gets the outputs [N, ...] of a request, or why there are none; called once, on the event loop."""
 MEMORY = 0.9
 """Of the measured time a sample takes, how much the former measurements count beside the newest."""
-
-
-class OverloadedError(Exception):
-    """More samples wait than the batcher takes in, or longer than the request may take."""
-
-
-class DeadlineError(Exception):
-    """A request whose time was up before its turn came."""
 
 
 class Run(NamedTuple):

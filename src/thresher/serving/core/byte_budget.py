@@ -9,10 +9,9 @@ from pathlib import Path
 from threading import Lock
 
 import psutil
-from starlette.exceptions import HTTPException
 
-from thresher.serving.core.batcher import OverloadedError
 from thresher.serving.core.cpu import CGROUP, read_count
+from thresher.serving.core.errors import OverloadedError, TooLargeError
 
 IN_FLIGHT = "THRESHER_IN_FLIGHT_MIB"
 """The variable that sets the budget of each worker process, in MiB."""
@@ -65,7 +64,7 @@ class ByteBudget:
 
         Raises:
             OverloadedError: as many are not left now.
-            HTTPException: 413, there will never be as many.
+            TooLargeError: there will never be as many.
         """
         if not self.reserve(num_bytes):
             raise self.refusal(num_bytes)
@@ -80,12 +79,12 @@ class ByteBudget:
             self.release(num_bytes)
 
     def refusal(self, num_bytes: int) -> Exception:
-        """Return why ``num_bytes`` more are not to be had: 413 where they never will be, else overload."""
+        """Return why a request cannot have the ``num_bytes`` that it needs in all: never, or not now."""
         if num_bytes > self.limit:
             text = (
                 f"The request needs {_mib(num_bytes)} of memory; this service has {_mib(self.limit)} for all requests"
             )
-            return HTTPException(413, f"{text} in flight. Send less at a time.", headers={"Connection": "close"})
+            return TooLargeError(f"{text} in flight. Send less at a time.")
         return OverloadedError(f"The requests in flight hold {_mib(self.used)}, of at most {_mib(self.limit)}.")
 
 

@@ -11,6 +11,8 @@ REQUEST = ("binary_data_output", "timeout")
 INPUT = ("binary_data_size",)
 OUTPUT = ("binary_data",)
 """The parameters that are offered."""
+MAX_DIGITS = 20
+"""Of a length or a time."""
 STATELESS = "The model keeps nothing from one request to the next."
 SHARED_MEMORY = "Shared memory is not offered: send the tensor in the request, and read it from the answer."
 INSTEAD = {
@@ -57,3 +59,20 @@ def flag(parameters: dict[str, Any], name: str, otherwise: bool) -> bool:
     if not isinstance(value, bool):
         raise InvalidInputError(f"Parameter '{name}' must be true or false.")
     return value
+
+
+def read_timeout(microseconds: Any) -> float | None:
+    """Return the parameter `timeout` in seconds; None where the request has none.
+
+    Raises:
+        InvalidInputError: it is no positive whole number.
+    """
+    if microseconds is None:
+        return None
+    try:
+        number = int(microseconds) if len(str(microseconds)) <= MAX_DIGITS else 0
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number <= 0 or isinstance(microseconds, (bool, float)):
+        raise InvalidInputError("Parameter 'timeout' must be a positive whole number of microseconds.")
+    return number / 1e6

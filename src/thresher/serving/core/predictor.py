@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
 from thresher.serving.core.autotune import measure_pace
-from thresher.serving.core.batcher import Batcher, DeadlineError, Done, OverloadedError, Ticket, into
+from thresher.serving.core.batcher import Batcher, Done, Ticket, into
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
+from thresher.serving.core.errors import OverloadedError, outcome_of
+from thresher.serving.core.observers import Observer, Shadow, Trace
 from thresher.serving.core.session import open_session
-from thresher.serving.core.tensors import ModelTensors, UnknownModelError
-from thresher.serving.http.disconnect import HungUpError
-from thresher.serving.http.v2_codec import InferCodec
-from thresher.serving.monitoring import tracing
-from thresher.serving.monitoring.metrics import Metrics
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from thresher.serving.monitoring.shadow import Shadow
+from thresher.serving.core.tensors import ModelTensors
 
 EXPLAIN = "explain"
 """The protocol of copies that an explanation is made of."""
@@ -38,7 +29,7 @@ class Predictor:
     """Answers requests with the model of one bundle; all protocols share its batcher and its metrics.
 
     Args:
-        registry: where the metrics go; without one, prometheus_client's own, which takes one Predictor a process.
+        metrics: told of every request, batch and answer.
         threads: of the session, where they are not to be those of the evaluation.
         budget: for the bytes of all requests in flight; without one, that of a single worker process.
 
@@ -49,15 +40,14 @@ class Predictor:
     def __init__(
         self,
         bundle: Bundle,
-        registry: CollectorRegistry | None = None,
+        metrics: Observer,
         threads: int | None = None,
         budget: ByteBudget | None = None,
     ) -> None:
         self.bundle, self.tensors = bundle, ModelTensors(bundle)
-        self.codec = InferCodec(self.tensors)
         self.budget = budget or ByteBudget(budget_bytes())
         self.session = open_session(bundle, threads)
-        self.metrics = Metrics(bundle, registry)
+        self.metrics = metrics
         self.timeout: float = bundle.info.timeout_ms / 1000
         """Seconds that a request may wait where it does not say how many."""
         self.shadow: Shadow | None = None
@@ -87,13 +77,15 @@ class Predictor:
         protocol: str,
         done: Done,
         timeout: float | None = None,
-        trace: tracing.Trace | None = None,
+        trace: Trace | None = None,
+        leased: int = 0,
     ) -> Ticket | None:
         """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
 
         Args:
             protocol: what the request came by, for the metrics.
             timeout: seconds until its turn must have come; without one, the recipe's.
+            leased: bytes that the request holds of the budget already, until it is answered.
 
         Returns: the place in the queue, for `cancel`; None where ``done`` was called already.
         """
@@ -115,7 +107,7 @@ class Predictor:
         if trace is not None:
             trace.queued(start)
         if not self.budget.reserve(held):
-            refusal, held = self.budget.refusal(held), 0
+            refusal, held = self.budget.refusal(leased + held), 0
             finish(refusal)
             return None
         try:
@@ -134,35 +126,32 @@ class Predictor:
             if not ticket.is_copy:
                 self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
 
-    async def infer(self, samples: np.ndarray, protocol: str = "rest", timeout: float | None = None) -> np.ndarray:
-        """Return the probabilities [N, K] or values [N, 1], of ``samples`` [N, ...].
+    async def infer(
+        self,
+        samples: np.ndarray,
+        protocol: str = "rest",
+        timeout: float | None = None,
+        trace: Trace | None = None,
+        leased: int = 0,
+    ) -> np.ndarray:
+        """Return the probabilities [N, K] or values [N, 1], of ``samples`` [N, ...]; for the rest see `begin`.
 
         Cancelling this frees the place in the queue at once.
 
         Raises:
             OverloadedError: too many samples wait already, or too many bytes are in flight.
-            HTTPException: 413, the samples take more bytes than there ever are.
+            TooLargeError: the request and its samples take more bytes than there ever are.
             DeadlineError: the turn did not come within ``timeout`` seconds.
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        ticket = self.begin(samples, protocol, into(answer), timeout, tracing.current())
+        ticket = self.begin(samples, protocol, into(answer), timeout, trace, leased)
         try:
             return await answer
         except asyncio.CancelledError:
             if ticket:
                 self.cancel(ticket, protocol)
             raise
-
-    async def predict(self, samples: np.ndarray, timeout: float | None = None) -> list[dict[str, Any]]:
-        """Return one prediction a sample of ``samples``, as the typed REST says it; see `infer`."""
-        return self.say(await self.infer(samples, "rest", timeout))
-
-    def say(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Return ``outputs`` as the typed REST says them, one dictionary a sample."""
-        names = self.bundle.encoder.class_names
-        # float32 or float64 to a Python float is exact: the answer holds the very number that the model gave.
-        return _say_classes(outputs, names) if names else [{"value": value} for value in outputs[:, 0].tolist()]
 
     def close(self) -> None:
         """Take no more samples."""
@@ -203,27 +192,5 @@ class Predictor:
         )
 
 
-def outcome_of(error: Exception) -> str:
-    """Return what the metrics call a request that ended with ``error``."""
-    if isinstance(error, OverloadedError):
-        return "overloaded"
-    if isinstance(error, DeadlineError):
-        return "deadline"
-    if isinstance(error, HungUpError):
-        return "cancelled"
-    return "invalid" if isinstance(error, (InvalidInputError, UnknownModelError, HTTPException)) else "error"
-
-
 def _all_finite(outputs: np.ndarray) -> bool:
     return bool(np.isfinite(outputs).all())
-
-
-def _say_classes(probabilities: np.ndarray, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": names[index],
-            "class_index": index,
-            "probabilities": dict(zip(names, row, strict=True)),
-        }
-        for index, row in zip(probabilities.argmax(axis=1).tolist(), probabilities.tolist(), strict=True)
-    ]

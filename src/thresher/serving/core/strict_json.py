@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 import orjson
-from starlette.exceptions import HTTPException
+
+from thresher.serving.core.errors import MalformedError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -28,13 +29,13 @@ def parse_json(body: bytes | bytearray | memoryview) -> Any:
     """Return the JSON document in ``body``.
 
     Raises:
-        HTTPException: 400 it is malformed, not in UTF-8, nested too deep, holds NaN, infinity or a lone surrogate, or
+        MalformedError: it is malformed, not in UTF-8, nested too deep, holds NaN, infinity or a lone surrogate, or
             names a key twice in one object.
     """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise HTTPException(400, f"Malformed JSON: {_explain(error, bytes(body))}.") from error
+        raise MalformedError(f"Malformed JSON: {_explain(error, bytes(body))}.") from error
     _refuse_duplicates(document, body)
     return document
 
@@ -91,5 +92,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise HTTPException(400, f"Malformed JSON: key '{twice[:MAX_NAME]}' is given twice.")
+        raise MalformedError(f"Malformed JSON: key '{twice[:MAX_NAME]}' is given twice.")
     return found

@@ -14,14 +14,11 @@ from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.datatypes import BYTES, NAMES
 from thresher.serving.core.decoding import check_count, decode_file, decode_one
+from thresher.serving.core.errors import UnknownModelError
 
 PLATFORM = "onnx_onnxv1"
 """What Triton calls an ONNX model under ONNX Runtime."""
 LABEL, CLASS_INDEX = "label", "class_index"
-
-
-class UnknownModelError(Exception):
-    """A model or a version that is not served here."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class ModelTensors:
 
         Raises:
             InvalidInputError: a wrong name, datatype, shape or value, with what was expected.
-            HTTPException: 413 too many samples.
+            TooLargeError: too many samples.
         """
         self.check_input(name, datatype, shape)
         return self.encode(name, datatype, read(shape))

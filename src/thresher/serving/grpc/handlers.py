@@ -15,13 +15,13 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import aio as reflection
 
 from thresher.errors import InvalidInputError
+from thresher.serving.core.request_id import REQUEST_ID, request_id
 from thresher.serving.grpc.health import HealthService
 from thresher.serving.grpc.intake import Intake
 from thresher.serving.grpc.messages import POOL, SERVICE
 from thresher.serving.grpc.service import INFER, PROTOCOL, InferenceService, Method
 from thresher.serving.grpc.status import Refusal, refuse
 from thresher.serving.grpc.tensor_codec import parse
-from thresher.serving.http.response import REQUEST_ID, request_id
 from thresher.serving.monitoring import tracing
 from thresher.serving.monitoring.logs import log_request, wants_access_log
 

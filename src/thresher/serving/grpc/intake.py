@@ -16,11 +16,11 @@ from typing import Any
 from grpc import StatusCode
 from grpc.aio import EOF, ServicerContext
 
-from thresher.serving.core.batcher import DeadlineError, OverloadedError
 from thresher.serving.core.byte_budget import ByteBudget
+from thresher.serving.core.errors import DeadlineError, OverloadedError
+from thresher.serving.core.limits import MAX_BODY_BYTES
 from thresher.serving.grpc.inflate import inflate
 from thresher.serving.grpc.status import CallError
-from thresher.serving.http.body import MAX_BODY_BYTES
 
 WINDOW_BYTES = 64 * 2**10
 """What the core takes in of a message that nobody has asked for."""

@@ -8,13 +8,13 @@ import grpc
 from grpc.aio import Server
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
+from thresher.serving.core.limits import MAX_BODY_SECONDS
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.grpc.handlers import generic_handlers
 from thresher.serving.grpc.health import HealthService
 from thresher.serving.grpc.intake import Intake, options
 from thresher.serving.grpc.messages import SERVICE
 from thresher.serving.grpc.service import InferenceService
-from thresher.serving.http.body import MAX_BODY_SECONDS
 from thresher.serving.sockets import PortError
 from thresher.serving.tls import Tls
 

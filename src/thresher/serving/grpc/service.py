@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
-from thresher.serving.core.batcher import DeadlineError
+from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.errors import DeadlineError
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.core.tensors import model_metadata, server_metadata
 from thresher.serving.grpc.messages import REQUESTS, RESPONSES, SERVICE
 from thresher.serving.grpc.tensor_codec import Asked, parse, read_request, write_answer
-from thresher.serving.http.body import decode_beside
+from thresher.serving.monitoring import tracing
 
 PROTOCOL = "grpc"
 INFER = f"{SERVICE}/ModelInfer".encode()
@@ -82,7 +83,7 @@ class InferenceService:
         timeout = asked.timeout or predictor.timeout
         if seconds is not None:
             timeout = min(timeout, seconds - (perf_counter() - start))
-        outputs = await predictor.infer(asked.samples, PROTOCOL, timeout)
+        outputs = await predictor.infer(asked.samples, PROTOCOL, timeout, tracing.current())
         return write_answer(asked, self._tensors, outputs)
 
     async def _read(self, content: bytes, seconds: float) -> Asked:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from grpc import StatusCode
-from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
-from thresher.serving.core.batcher import DeadlineError, OverloadedError
-from thresher.serving.core.tensors import UnknownModelError
-from thresher.serving.http.response import FAILED, REQUEST_ID, RETRY_AFTER_SECONDS
+from thresher.serving.core.errors import (
+    FAILED,
+    RETRY_AFTER_SECONDS,
+    DeadlineError,
+    OverloadedError,
+    RequestError,
+    UnknownModelError,
+)
+from thresher.serving.core.request_id import REQUEST_ID
 from thresher.serving.monitoring.logs import log_failed
 
-MOST_DETAIL_BYTES = 2000
+MAX_DETAIL_BYTES = 2000
 """gRPC sends them in a header, up to three times as long, and clients take no more than 8 KB of headers."""
 STATUS = {
     InvalidInputError: StatusCode.INVALID_ARGUMENT,
-    HTTPException: StatusCode.INVALID_ARGUMENT,
     UnknownModelError: StatusCode.NOT_FOUND,
+    RequestError: StatusCode.INVALID_ARGUMENT,
     OverloadedError: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineError: StatusCode.DEADLINE_EXCEEDED,
 }
-"""An HTTPException of the decoders is a 400 or a 413: another request would do, which OUT_OF_RANGE does not say."""
+"""Of the first kind that an error is of."""
 
 REFUSED = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
 """Statuses that are not the caller's fault."""
@@ -56,7 +61,7 @@ def refuse(error: Exception, request_id: str, seconds: float | None = None) -> R
     What nobody foresaw goes into the log, not to the caller.
     """
     status = _status(error)
-    text = str(error.detail if isinstance(error, HTTPException) else error)
+    text = str(error)
     metadata: tuple[tuple[str, str], ...] = ((REQUEST_ID.decode(), request_id),)
     if status is StatusCode.INTERNAL:
         log_failed(request_id, "grpc", status.name, seconds, error)
@@ -77,4 +82,4 @@ def _status(error: Exception) -> StatusCode:
 
 def _shorten(text: str) -> str:
     # A text from JSON can hold half a surrogate pair, which no header can.
-    return text.encode("utf-8", "replace")[:MOST_DETAIL_BYTES].decode("utf-8", "ignore")
+    return text.encode("utf-8", "replace")[:MAX_DETAIL_BYTES].decode("utf-8", "ignore")

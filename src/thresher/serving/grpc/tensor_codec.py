@@ -11,10 +11,9 @@ from google.protobuf.message import DecodeError
 
 from thresher.errors import InvalidInputError
 from thresher.serving.core.datatypes import BYTES, DATATYPES, from_items, from_raw, to_raw
-from thresher.serving.core.parameters import INPUT, OUTPUT, REQUEST, check_parameters
+from thresher.serving.core.parameters import INPUT, OUTPUT, REQUEST, check_parameters, read_timeout
 from thresher.serving.core.tensors import ModelTensors
 from thresher.serving.grpc.messages import REQUESTS, RESPONSES
-from thresher.serving.http.v2_codec import read_timeout
 
 CONTENTS = {
     "BOOL": "bool_contents",
@@ -61,7 +60,7 @@ def read_samples(request: Any, tensors: ModelTensors) -> np.ndarray:
 
     Raises:
         InvalidInputError: not one input, or not as its name, datatype and shape say.
-        HTTPException: 4xx, such as too many samples.
+        TooLargeError: too many samples.
     """
     if len(request.inputs) != 1:
         raise InvalidInputError(f"{len(request.inputs)} inputs given. Expected one of {_names(tensors)}.")
@@ -120,7 +119,7 @@ def read_request(content: bytes, tensors: ModelTensors) -> Asked:
     """Return what is asked for by the ModelInferRequest in ``content``.
 
     Raises:
-        InvalidInputError, UnknownModelError, HTTPException: it is none that can be answered.
+        InvalidInputError, RequestError: it is none that can be answered.
     """
     request = parse(InferRequest, content)
     tensors.check_model(request.model_name, request.model_version)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thresher.serving.http.body import MAX_BODY_SECONDS
-from thresher.serving.http.fast_path import INFER, Answer, HotRoutes, Pending, with_id
+from thresher.serving.core.limits import MAX_BODY_SECONDS
+from thresher.serving.core.request_id import REQUEST_ID, request_id
+from thresher.serving.http.fast_path import Answer, HotRoutes, Pending
 from thresher.serving.http.json_errors import JsonErrors
 from thresher.serving.http.lease import lease_of
-from thresher.serving.http.response import REQUEST_ID, Reply, error_reply, header, request_id
+from thresher.serving.http.operations import Infer
+from thresher.serving.http.response import HttpError, Reply, error_reply, header
 from thresher.serving.monitoring import tracing
 from thresher.serving.monitoring.logs import log_failed
 
@@ -46,13 +47,13 @@ class Front:
             if scope["path"].isprintable():
                 await self._pass(scope, receive, answers)
             else:  # BentoML would write it into its log, where a line break begins what looks like another line
-                await answers.reply(error_reply(HTTPException(404, "There is no such path.")))
+                await answers.reply(error_reply(HttpError(404, "There is no such path.")))
         except Exception as error:
             # Whoever is above would log the error's own text, in which may stand what was sent.
             name = request_id(header(scope["headers"], REQUEST_ID))
             log_failed(name.decode(), "http", 500, None, error)
             if not answers.has_started:
-                await answers.reply(with_id(error_reply(error), name))
+                await answers.reply(error_reply(error).with_id(name))
         finally:
             lease_of(scope).close()
 
@@ -75,7 +76,7 @@ def _span_name(path: str) -> str:
     """Return what a trace calls a request to predict that is not hot; empty for one that asks for something else."""
     if path in ("/predict", "/explain"):
         return f"POST {path}"
-    return INFER if path.startswith("/v2/models/") and path.endswith("/infer") else ""
+    return Infer.span if path.startswith("/v2/models/") and path.endswith("/infer") else ""
 
 
 async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
-from typing import TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from thresher.serving.core.batcher import DeadlineError
+from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.errors import MalformedError
+from thresher.serving.core.limits import MAX_BODY_BYTES
 from thresher.serving.http.lease import Lease, lease_of
+from thresher.serving.http.response import HttpError
 
-MAX_BODY_BYTES = 32 * 2**20
-MAX_BODY_SECONDS = 30.0
-LARGE_BODY_BYTES = 128 * 2**10
 PIECE_BYTES = 2**20
 SLICE_BYTES = 2**16
 MAX_MEMBERS = 4096
@@ -25,30 +19,6 @@ MAX_MEMBERS = 4096
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """Content encodings and how zlib is told of them."""
 ALLOWED_ENCODINGS = "gzip, deflate, identity"
-
-Decoded = TypeVar("Decoded")
-
-# Large bodies are decoded one after another beside the event loop: health checks stay quick, and the many
-# Python objects of a large JSON document exist once, not once a request.
-_large_bodies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoding")
-
-
-async def decode_beside(decode: Callable[[], Decoded], num_bytes: int, seconds: float | None = None) -> Decoded:
-    """Return what ``decode`` does, beside the event loop where the body of ``num_bytes`` is large.
-
-    Raises:
-        DeadlineError: so many bodies came before it that its turn did not come within ``seconds``.
-    """
-    if num_bytes < LARGE_BODY_BYTES:
-        return decode()
-    begin = perf_counter()
-
-    def decode_in_time() -> Decoded:
-        if seconds is not None and perf_counter() - begin > seconds:
-            raise DeadlineError(f"The time was up after {seconds:g} s, before the body could be decoded.")
-        return decode()
-
-    return await asyncio.get_running_loop().run_in_executor(_large_bodies, decode_in_time)
 
 
 async def read_body(request: Request, seconds: float | None = None) -> bytes:
@@ -58,20 +28,20 @@ async def read_body(request: Request, seconds: float | None = None) -> bytes:
         seconds: that a compressed body may wait for its turn.
 
     Raises:
-        HTTPException: 413 too large, 400 broken off or damaged, 415 compressed in an unknown way.
+        HttpError: 413 too large, 400 broken off or damaged, 415 compressed in an unknown way.
         DeadlineError: see `decode_beside`.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
     if encoding != "identity" and encoding not in ENCODINGS:
         text = f"Content-Encoding '{encoding[:100]}' given. Allowed: {ALLOWED_ENCODINGS}."
-        raise HTTPException(415, text, headers={"Accept-Encoding": ALLOWED_ENCODINGS})
+        raise HttpError(415, text, headers={"Accept-Encoding": ALLOWED_ENCODINGS})
     declared = request.headers.get("content-length", "0")
     if declared.isdigit():
         check_length(int(declared))
     try:
         body = await _collect(request)
     except ClientDisconnect as error:
-        raise HTTPException(400, "The body broke off.") from error
+        raise MalformedError("The body broke off.") from error
     if encoding == "identity":
         return body
     lease = lease_of(request.scope)
@@ -82,17 +52,17 @@ def check_length(num_bytes: int) -> None:
     """Check that a body may be of ``num_bytes``.
 
     Raises:
-        HTTPException: 413 it may not.
+        HttpError: 413 it may not.
     """
     if num_bytes > MAX_BODY_BYTES:
         # The rest of the body stays unread, so this connection can carry no other request.
         text = f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send less at a time."
-        raise HTTPException(413, text, headers={"Connection": "close"})
+        raise HttpError(413, text, headers={"Connection": "close"})
 
 
-def too_slow(seconds: float) -> HTTPException:
+def too_slow(seconds: float) -> HttpError:
     """Return the refusal of a request that is not there after ``seconds``."""
-    return HTTPException(408, f"The request took more than {seconds:g} s to arrive.")
+    return HttpError(408, f"The request took more than {seconds:g} s to arrive.")
 
 
 async def _collect(request: Request) -> bytes:
@@ -107,7 +77,7 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
     """Return ``body`` uncompressed; of gzip, all its members.
 
     Raises:
-        HTTPException: 400 damaged or cut short, 413 too large uncompressed.
+        HttpError: 400 damaged or cut short, 413 too large uncompressed.
         OverloadedError: other requests hold too many bytes.
     """
     window = ENCODINGS[encoding]
@@ -117,7 +87,7 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
     try:
         while start < len(body) or not whole:
             if num_members == MAX_MEMBERS:
-                raise HTTPException(400, f"The body has more than {MAX_MEMBERS:,} members of gzip. Compress it as one.")
+                raise MalformedError(f"The body has more than {MAX_MEMBERS:,} members of gzip. Compress it as one.")
             num_members += 1
             unpacker = zlib.decompressobj(window)
             while not unpacker.eof:
@@ -125,7 +95,7 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
                 given = packed[start : start + SLICE_BYTES]
                 piece = unpacker.decompress(given, PIECE_BYTES)
                 if not piece and not given:
-                    raise HTTPException(400, f"The body ends in the middle of its {encoding}.")
+                    raise MalformedError(f"The body ends in the middle of its {encoding}.")
                 lease.grow(len(piece))
                 whole += piece
                 check_length(len(whole))
@@ -133,9 +103,9 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
             if encoding == "deflate" or _is_padding(body, start):  # gzip may be padded with zeros
                 break
     except zlib.error as error:
-        raise HTTPException(400, f"The body is no {encoding}, as its Content-Encoding says.") from error
+        raise MalformedError(f"The body is no {encoding}, as its Content-Encoding says.") from error
     if not _is_padding(body, start):
-        raise HTTPException(400, f"{len(body) - start:,} bytes follow the end of the {encoding}.")
+        raise MalformedError(f"{len(body) - start:,} bytes follow the end of the {encoding}.")
     return bytes(whole)
 
 

@@ -6,30 +6,24 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from thresher.serving.core.errors import DisconnectedError
+
 Result = TypeVar("Result")
-
-
-class HungUpError(HTTPException):
-    """The client hung up; nobody reads the answer."""
-
-    def __init__(self) -> None:
-        super().__init__(400, "The client hung up.")
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of ``work``, or cancel it when the client hangs up: its place is someone else's.
 
     Raises:
-        HungUpError: the client did.
+        DisconnectedError: the client did.
     """
     answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
     try:
         await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise HungUpError
+            raise DisconnectedError("The client hung up.")
         return answer.result()
     finally:
         answer.cancel()

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 
 from thresher.serving.core.batcher import Ticket
-from thresher.serving.core.decoding import JSON, decode_json
 from thresher.serving.core.predictor import Predictor
-from thresher.serving.http.response import (
-    JSON_TYPE,
-    REQUEST_ID,
-    Headers,
-    Reply,
-    error_reply,
-    header,
-    request_id,
-    to_json,
-)
+from thresher.serving.core.request_id import REQUEST_ID, request_id
+from thresher.serving.http.operations import Infer, Operation, Predict, refusal
+from thresher.serving.http.response import Headers, Reply, header
 from thresher.serving.http.v2_codec import HEADER_LENGTH
 from thresher.serving.monitoring import tracing
-from thresher.serving.monitoring.logs import log_failed, log_request, wants_access_log
+from thresher.serving.monitoring.logs import log_request, wants_access_log
 
-MOST_JSON_BYTES = 128 * 2**10
+MAX_JSON_BYTES = 128 * 2**10
 """Larger documents are decoded beside the event loop, which the ASGI app does."""
-MOST_BINARY_BYTES = 4 * 2**20
-INFER = "POST /v2/models/{model_name}/infer"
-"""What a trace calls a request to infer; the other route of the protocol is the same request."""
+MAX_BINARY_BYTES = 4 * 2**20
 
 Respond = Callable[[Reply], None]
 
@@ -64,14 +55,17 @@ class HotRoutes:
         self.predictor = predictor
         self._logs_all = wants_access_log()
         name, version = predictor.tensors.name, predictor.tensors.version
-        paths = {f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/{version}/infer"}
-        self._routes: dict[str, Answer] = dict.fromkeys(paths, self._infer)
-        self._routes["/predict"] = self._predict
+        infer: Operation = Infer(predictor)
+        self._operations = {
+            "/predict": Predict(predictor),
+            f"/v2/models/{name}/infer": infer,
+            f"/v2/models/{name}/versions/{version}/infer": infer,
+        }
 
     def find(self, method: str, path: str, headers: Headers) -> Answer | None:
         """Return what answers the request; None where the ASGI app does."""
-        answer = self._routes.get(path)
-        if answer is None or method != "POST":
+        operation = self._operations.get(path)
+        if operation is None or method != "POST":
             return None
         length, kind, binary = b"", b"", False
         for key, value in headers:
@@ -83,52 +77,16 @@ class HotRoutes:
                 binary = True
             elif key == b"content-encoding" or key == b"expect":
                 return None
-        if not length.isdigit() or len(length) > 8:
+        if not length.isdigit() or len(length) > 8 or not operation.reads(kind):
             return None
-        if path == "/predict" and kind != JSON.encode():
-            return None
-        return answer if int(length) <= (MOST_BINARY_BYTES if binary else MOST_JSON_BYTES) else None
+        most = MAX_BINARY_BYTES if binary else MAX_JSON_BYTES
+        return partial(self._answer, operation) if int(length) <= most else None
 
-    def _predict(self, headers: Headers, body: bytes | bytearray, respond: Respond) -> Pending:
-        predictor = self.predictor
-        name = request_id(header(headers, REQUEST_ID))
-
-        def say(outputs: np.ndarray) -> Reply:
-            return Reply(200, predict_document(predictor, outputs, name), (JSON_TYPE, (REQUEST_ID, name)))
-
-        def read() -> tuple[np.ndarray, float | None, Callable[[np.ndarray], Reply]]:
-            return decode_json(bytes(body), predictor.bundle.encoder), None, say
-
-        trace = tracing.start("POST /predict", headers, name.decode())
-        return self._run("rest", name, read, respond, 422, trace)
-
-    def _infer(self, headers: Headers, body: bytes | bytearray, respond: Respond) -> Pending:
-        codec = self.predictor.codec
-        name = request_id(header(headers, REQUEST_ID))
-
-        def read() -> tuple[np.ndarray, float | None, Callable[[np.ndarray], Reply]]:
-            request = codec.read(body, header(headers, HEADER_LENGTH))
-
-            def say(outputs: np.ndarray) -> Reply:
-                return with_id(codec.write(request, outputs), name)
-
-            return request.samples, request.head.timeout, say
-
-        trace = tracing.start(INFER, headers, name.decode())
-        return self._run("v2_rest", name, read, respond, 400, trace)
-
-    def _run(
-        self,
-        protocol: str,
-        name: bytes,
-        read: Callable[[], tuple[np.ndarray, float | None, Callable[[np.ndarray], Reply]]],
-        respond: Respond,
-        invalid: int,
-        trace: tracing.Trace | None,
-    ) -> Pending:
-        predictor = self.predictor
+    def _answer(self, operation: Operation, headers: Headers, body: bytes | bytearray, respond: Respond) -> Pending:
+        predictor, protocol = self.predictor, operation.protocol
+        name, start = request_id(header(headers, REQUEST_ID)), perf_counter()
+        trace = tracing.start(operation.span, headers, name.decode())
         pending = Pending(predictor, None, protocol, trace)
-        start = perf_counter()
 
         def finish(reply: Reply) -> None:
             if trace is not None:
@@ -138,11 +96,11 @@ class HotRoutes:
                 log_request(name.decode(), protocol, reply.status, perf_counter() - start)
 
         def fail(error: Exception) -> None:
-            finish(with_id(failed(error, name, protocol, invalid, perf_counter() - start), name))
+            finish(refusal(error, name, protocol, operation.invalid, perf_counter() - start))
 
         try:
             predictor.check_room()
-            samples, timeout, say = read()
+            asked = operation.read(headers, body, name)
         except Exception as error:
             predictor.count_refused(protocol, error)
             fail(error)
@@ -152,33 +110,7 @@ class HotRoutes:
             if isinstance(result, Exception):
                 fail(result)
             else:
-                finish(say(result))
+                finish(asked.write(result))
 
-        pending.ticket = predictor.begin(samples, protocol, done, timeout, trace)
+        pending.ticket = predictor.begin(asked.samples, protocol, done, asked.timeout, trace, len(body))
         return pending
-
-
-def predict_document(predictor: Predictor, outputs: np.ndarray, name: bytes) -> bytes:
-    """Return the typed REST's answer as JSON."""
-    info = predictor.bundle.info
-    return to_json(
-        {
-            "predictions": predictor.say(outputs),
-            "model": info.recipe,
-            "model_version": info.model_version,
-            "request_id": name.decode(),
-        }
-    )
-
-
-def failed(error: Exception, name: bytes, protocol: str, invalid: int, seconds: float | None = None) -> Reply:
-    """Return the answer to a request that failed with ``error``, which is logged where the client is not at fault."""
-    reply = error_reply(error, invalid)
-    if reply.status >= 500:
-        log_failed(name.decode(), protocol, reply.status, seconds, error if reply.status == 500 else None)
-    return reply
-
-
-def with_id(reply: Reply, name: bytes) -> Reply:
-    """Return ``reply`` with the request's id."""
-    return Reply(reply.status, reply.body, (*reply.headers, (REQUEST_ID, name)))

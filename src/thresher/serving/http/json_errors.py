@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.types import Message, Send
 
-from thresher.serving.http.response import HINT, Reply, error_reply, header
+from thresher.serving.http.response import HINT, HttpError, Reply, error_reply, header
 
 MAX_TEXT_BYTES = 1000
 OWN_HEADERS = (b"content-type", b"content-length")
@@ -37,7 +36,7 @@ class JsonErrors:
         if not message.get("more_body"):
             held, self._held = self._held, None
             kept = [(name, value) for name, value in held.get("headers", ()) if name not in OWN_HEADERS]
-            reply = error_reply(HTTPException(held["status"], _words(held["status"], self._text)))
+            reply = error_reply(HttpError(held["status"], _words(held["status"], self._text)))
             await self.reply(Reply(reply.status, reply.body, (*reply.headers, *kept)))
 
     async def reply(self, reply: Reply) -> None:

@@ -26,7 +26,7 @@ class Lease:
         """Hold ``num_bytes`` more.
 
         Raises:
-            HTTPException: 413, more than there will ever be.
+            TooLargeError: more than there will ever be.
             OverloadedError: other requests hold too many.
         """
         with self._lock:

@@ -13,8 +13,8 @@ from thresher.modalities.tabular.encoder import TabularEncoder
 from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.datatypes import NAMES
-from thresher.serving.core.decoding import JSON, MULTIPART
 from thresher.serving.core.example import sample_of
+from thresher.serving.http.content_types import JSON, MULTIPART
 from thresher.serving.http.explain_routes import TARGET
 
 VERSION = "3.1.0"

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
-from os import urandom
 from typing import Any
 
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from thresher.errors import InvalidInputError
-from thresher.serving.core.batcher import DeadlineError, OverloadedError
-from thresher.serving.core.tensors import UnknownModelError
+from thresher.serving.core.errors import (
+    FAILED,
+    RETRY_AFTER_SECONDS,
+    DeadlineError,
+    DisconnectedError,
+    MalformedError,
+    OverloadedError,
+    RequestError,
+    TooLargeError,
+    UnknownModelError,
+)
+from thresher.serving.core.request_id import REQUEST_ID
 
-REQUEST_ID = b"x-request-id"
-MOST_ID_BYTES = 128
 MAX_TEXT = 2000
 """Characters of an error's text, in which some of what was sent may be repeated."""
-RETRY_AFTER_SECONDS = 1
 HINT = "Send a POST to /predict or /v2/models/NAME/infer; GET / shows an example."
-FAILED = "The service failed; its log says why."
 
 Headers = list[tuple[bytes, bytes]]
 JSON_TYPE = (b"content-type", b"application/json")
+STATUS: dict[type[RequestError], int] = {
+    MalformedError: 400,
+    DisconnectedError: 400,
+    UnknownModelError: 404,
+    TooLargeError: 413,
+    RequestError: 400,
+}
+"""Of the first kind that an error is of."""
 
-_prefix, _numbers = urandom(4).hex(), count()
+
+class HttpError(RequestError):
+    """A request that HTTP has a status of its own for."""
+
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status, self.headers = status, headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,10 @@ class Reply:
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYPE,)
+
+    def with_id(self, name: bytes) -> Reply:
+        """Return the same with the request's id."""
+        return Reply(self.status, self.body, (*self.headers, (REQUEST_ID, name)))
 
     def to_response(self) -> Response:
         """Return the same as Starlette says it."""
@@ -53,25 +74,18 @@ def header(headers: Headers, name: bytes) -> bytes:
     return b""
 
 
-def request_id(given: bytes) -> bytes:
-    """Return the request's id: the client's own, where it is one that can stand in a header and a log, or a new one."""
-    if given and len(given) <= MOST_ID_BYTES and given.isascii() and given.decode().isprintable():
-        return given
-    return b"%s-%x" % (_prefix.encode(), next(_numbers))
-
-
 def error_reply(error: Exception, invalid: int = 422) -> Reply:
     """Return the answer to a request that failed with ``error``.
 
     Args:
         invalid: the status for an input that the model does not take.
     """
-    if isinstance(error, HTTPException):
-        return _say(error.status_code, error.detail, error.headers)
+    if isinstance(error, HttpError):
+        return _say(error.status, str(error), error.headers)
+    if isinstance(error, RequestError):
+        return _say(next(status for kind, status in STATUS.items() if isinstance(error, kind)), str(error))
     if isinstance(error, InvalidInputError):
         return _say(invalid, str(error))
-    if isinstance(error, UnknownModelError):
-        return _say(404, str(error))
     if isinstance(error, OverloadedError):
         text = f"Overloaded: {error} Try again in {RETRY_AFTER_SECONDS} s."
         return _say(503, text, {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -9,7 +9,6 @@ from typing import Any, NoReturn, Protocol, cast
 
 import httptools
 import uvicorn.config
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -20,7 +19,7 @@ from thresher.serving.http.fast_path import Answer, HotRoutes
 from thresher.serving.http.fast_path_cycle import HotCycle
 from thresher.serving.http.lease import EXTENSION, LEASE, Lease, lease_of
 from thresher.serving.http.lingering import LingeringTransport
-from thresher.serving.http.response import Reply, error_reply
+from thresher.serving.http.response import HttpError, Reply, error_reply
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Of a request's target and headers; of anything else that is neither head nor body, such as trailers, too."""
@@ -363,7 +362,7 @@ def guard_all_servers() -> None:
 
 
 def _refusal(status: int, text: str) -> Reply:
-    return error_reply(HTTPException(status, text))
+    return error_reply(HttpError(status, text))
 
 
 def _no_http() -> Reply:

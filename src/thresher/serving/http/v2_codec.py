@@ -8,11 +8,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from starlette.exceptions import HTTPException
 
 from thresher.errors import InvalidInputError
 from thresher.serving.core.datatypes import BYTES, DATATYPES, from_raw, from_values, to_raw
-from thresher.serving.core.parameters import INPUT, OUTPUT, REQUEST, check_keys, check_parameters, flag
+from thresher.serving.core.errors import MalformedError
+from thresher.serving.core.parameters import (
+    INPUT,
+    MAX_DIGITS,
+    OUTPUT,
+    REQUEST,
+    check_keys,
+    check_parameters,
+    flag,
+    read_timeout,
+)
 from thresher.serving.core.strict_json import parse_json
 from thresher.serving.core.tensors import ModelTensors
 from thresher.serving.http.response import JSON_TYPE, Reply, to_json
@@ -23,8 +32,6 @@ MOST_DIMENSIONS = 8
 KEYS = ("id", "inputs", "outputs", "parameters", "model_name", "model_version")
 INPUT_KEYS = ("name", "datatype", "shape", "data", "parameters")
 OUTPUT_KEYS = ("name", "parameters")
-MAX_DIGITS = 20
-"""Of a length or a time."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
 """How many heads a worker remembers, and up to which length."""
 
@@ -73,7 +80,8 @@ class InferCodec:
             header_length: the header Inference-Header-Content-Length, which binary tensors need; empty without it.
 
         Raises:
-            HTTPException: 400 malformed JSON or a wrong structure; 413 too many samples.
+            MalformedError: malformed JSON or a wrong structure.
+            TooLargeError: too many samples.
             InvalidInputError: a wrong tensor, with what was expected.
         """
         length = _header_length(header_length, len(body))
@@ -158,23 +166,6 @@ class InferCodec:
         return self._tensors.encode(name, head.datatype, array)
 
 
-def read_timeout(microseconds: Any) -> float | None:
-    """Return the parameter `timeout` in seconds; None where the request has none.
-
-    Raises:
-        InvalidInputError: it is no positive whole number.
-    """
-    if microseconds is None:
-        return None
-    try:
-        number = int(microseconds) if len(str(microseconds)) <= MAX_DIGITS else 0
-    except (TypeError, ValueError, OverflowError):
-        number = 0
-    if number <= 0 or isinstance(microseconds, (bool, float)):
-        raise InvalidInputError("Parameter 'timeout' must be a positive whole number of microseconds.")
-    return number / 1e6
-
-
 def _read_input(document: dict[str, Any], tensors: ModelTensors) -> tuple[str, str, tuple[int, ...], int | None, Any]:
     """Return name, datatype, shape, the number of bytes behind the JSON, and the values in it."""
     name, datatype, shape = document.get("name"), document.get("datatype"), document.get("shape")
@@ -234,7 +225,7 @@ def _header_length(given: bytes, body_length: int) -> int:
     # Python refuses to read very many digits, leading zeros too.
     if not given.isdigit() or len(given) > MAX_DIGITS or int(given) > body_length:
         text = f"Inference-Header-Content-Length is no length of a JSON within the body of {body_length:,} bytes."
-        raise HTTPException(400, text)
+        raise MalformedError(text)
     return int(given)
 
 

@@ -18,8 +18,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from thresher.serving.core.batcher import DeadlineError, Run
+from thresher.serving.core.batcher import Run
 from thresher.serving.core.bundle import ModelInfo
+from thresher.serving.core.errors import DeadlineError
 from thresher.serving.monitoring.logs import log_event, log_warning
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
-from thresher.serving.core.decoding import content_types
 from thresher.serving.core.example import read_example, sample_of
+from thresher.serving.http.content_types import content_types
 
 HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from thresher.modalities.tabular.encoder import TabularEncoder
 from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import CARD_FILE, VERDICT_FILE, Bundle
 from thresher.serving.core.example import sample_of
+from thresher.serving.http.response import HttpError
 from thresher.serving.page.index import describe, service_url
 
 FOLDER = Path(__file__).with_name("ui")
@@ -51,14 +51,14 @@ async def show_file(request: Request) -> Response:
     """Answer one of the page's files, or an attachment of the champion.
 
     Raises:
-        HTTPException: 404 there is none of that name.
+        HttpError: 404 there is none of that name.
     """
     name = request.path_params["name"]
     attachments = request.app.state.predictor.bundle.attachments
     own = {shown: attachments[shown] for shown in (CARD_FILE, VERDICT_FILE) if shown in attachments}
     content = (_read_files() | own).get(name)
     if content is None:
-        raise HTTPException(404, f"The page has no file '{name[:100]}'.")
+        raise HttpError(404, f"The page has no file '{name[:100]}'.")
     return _answer(name, content)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import bentoml
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from thresher.serving.http.response import HttpError
 from thresher.serving.page.routes import CONTENT_TYPES, FOLDER, SECURITY
 
 SWAGGER = Path(bentoml.__file__).with_name("_internal") / "server" / "static_content"
@@ -30,14 +30,14 @@ async def show_docs_file(request: Request) -> Response:
     """Answer one of the page's files.
 
     Raises:
-        HTTPException: 404 there is none of that name.
+        HttpError: 404 there is none of that name.
     """
     name = request.path_params["name"]
     if name in SWAGGER_FILES:
         return FileResponse(SWAGGER / name, headers=HEADERS)
     if name in OWN_FILES:
         return FileResponse(FOLDER / name, headers={**HEADERS, "Content-Type": CONTENT_TYPES[Path(name).suffix]})
-    raise HTTPException(404, f"The page has no file '{name[:100]}'.")
+    raise HttpError(404, f"The page has no file '{name[:100]}'.")
 
 
 DOCS_ROUTES = [
