@@ -19,7 +19,7 @@ from thresher.caching.records import Dependencies, Record
 from thresher.pipelines.stage import TIMED
 
 RAW = ("raw0", "raw1")
-MOST_NODES = 6
+MAX_NODES = 6
 IN_MEMORY = "memory"
 UNSTEADY = ("seconds", TIMED)
 """Tags of nodes that give something else at every run: untagged in the package, as a training's history, or timed."""
@@ -111,7 +111,7 @@ class World(ReuseRun):
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     shapes: dict[int, Shape] = {}
-    for number in range(draw(st.integers(1, MOST_NODES))):
+    for number in range(draw(st.integers(1, MAX_NODES))):
         shapes[number] = draw(a_shape(shapes))
     return World(shapes)
 

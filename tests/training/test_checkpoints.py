@@ -187,7 +187,7 @@ def test_a_seldom_checkpoint_is_written_at_the_end_of_long_epochs_alone(
     train(network, halves(30), halves(8), config, "float", None, Checkpoints(tmp_path / "short"))
     assert written == [16]
     written.clear()
-    monkeypatch.setattr("thresher.training.checkpointer.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("thresher.training.checkpointer.MIN_SECONDS", 0.0)
     train(network, halves(30), halves(8), config, "float", None, Checkpoints(tmp_path / "long"))
     assert written == [4, 8, 12, 16]
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from thresher.modalities.model_input import TabularInput
 
-MOST_DIMENSIONS = 50
+MAX_DIMENSIONS = 50
 
 
 class RowEmbedding(nn.Module):
@@ -19,7 +19,7 @@ class RowEmbedding(nn.Module):
 
     def __init__(self, row: TabularInput) -> None:
         super().__init__()
-        sizes = [min(MOST_DIMENSIONS, (count + 1) // 2) for count in row.cardinalities]
+        sizes = [min(MAX_DIMENSIONS, (count + 1) // 2) for count in row.cardinalities]
         self.embeddings = nn.ModuleList(
             nn.Embedding(count, size, padding_idx=0) for count, size in zip(row.cardinalities, sizes, strict=True)
         )

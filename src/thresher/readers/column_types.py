@@ -24,7 +24,7 @@ from thresher.readers.frame.dates import (
 )
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.look_alikes import INSIST, look_alike, say_formats
-from thresher.readers.frame.numbers import MOSTLY, PLAIN, NumberFormat, format_in, suggest_format
+from thresher.readers.frame.numbers import MIN_SHARE_READ, PLAIN, NumberFormat, format_in, suggest_format
 from thresher.readers.frame.values import (
     NOTHING,
     Missing,
@@ -177,7 +177,7 @@ class _Reading:
         num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
         # Codes for none among numbers are no categories, however many they are.
         are_codes = num_wrong < num_given and all(looks_missing(text) for text in wrong)
-        may_be_text = not num_given or (num_wrong > (1 - MOSTLY) * num_given and not are_codes)
+        may_be_text = not num_given or (num_wrong > (1 - MIN_SHARE_READ) * num_given and not are_codes)
         if name not in types.numeric and may_be_text:
             self._refuse_look_alike(name, texts, counts)
             return texts

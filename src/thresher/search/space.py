@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 MAX_SHARE = 0.9
 MAX_SHIFT = 0.2
 """How far a layer's own ratio may lie from what its sensitivity asks for."""
-LEAST_RATIO = 0.02
+MIN_RATIO = 0.02
 """Less than this is not worth a step."""
-LEAST_ENERGY, MOST_ENERGY = 0.5, 0.99
+MIN_ENERGY, MAX_ENERGY = 0.5, 0.99
 """Of the singular values, which layers of low rank keep; above the second they stay whole."""
 SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
 NOTHING = "none"
@@ -28,7 +28,7 @@ BY_SENSITIVITY, BY_SAVING, UNIFORM = "sensitivity", "saving", "uniform"
 ALLOCATIONS = (BY_SENSITIVITY, BY_SAVING, UNIFORM)
 FIRST_SHARES = {BY_SENSITIVITY: (0.25, 0.5, 0.75), UNIFORM: (0.25, 0.5, 0.75), BY_SAVING: (0.15, 0.3, 0.5)}
 """Of all channels, which a search begins with. By saving most of them come from few groups."""
-LEAST_WEIGHT = 0.01
+MIN_WEIGHT = 0.01
 """Of the group that saves most: one that saves nothing at all by itself may still go where it costs nothing."""
 Savings = Mapping[str, float]
 """Group -> what pruning it saves of the objective, in any unit that is the same for all."""
@@ -49,7 +49,7 @@ def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> d
         settings[IMPORTANCE] = trial.suggest_categorical(IMPORTANCE, list(config.importance))
         settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
     if config.factorizes:
-        settings[ENERGY] = trial.suggest_float(ENERGY, LEAST_ENERGY, 1.0)
+        settings[ENERGY] = trial.suggest_float(ENERGY, MIN_ENERGY, 1.0)
     settings[LAST_STEP] = trial.suggest_categorical(LAST_STEP, last_steps(config))
     return settings
 
@@ -81,17 +81,17 @@ def build_steps(
     structure: list[dict[str, Any]] = []
     if sensitivity is not None:
         ratios = allocate(settings, sensitivity, savings)
-        if max(ratios.values()) >= LEAST_RATIO:
+        if max(ratios.values()) >= MIN_RATIO:
             structure.append(
                 {
                     "kind": "prune_channels",
-                    "ratio": round(min(0.95, max(LEAST_RATIO, float(np.mean(list(ratios.values()))))), 3),
-                    "ratios": {group: ratio if ratio >= LEAST_RATIO else 0.0 for group, ratio in ratios.items()},
+                    "ratio": round(min(0.95, max(MIN_RATIO, float(np.mean(list(ratios.values()))))), 3),
+                    "ratios": {group: ratio if ratio >= MIN_RATIO else 0.0 for group, ratio in ratios.items()},
                     "importance": settings[IMPORTANCE],
                     "round_to": config.round_to,
                 }
             )
-    if settings.get(ENERGY, 1.0) <= MOST_ENERGY:
+    if settings.get(ENERGY, 1.0) <= MAX_ENERGY:
         structure.append({"kind": "factorize", "energy": round(settings[ENERGY], 3)})
     last = [] if settings[LAST_STEP] == NOTHING else [{"kind": settings[LAST_STEP]}]
     return [_STEPS.validate_python(tuple(part)) for part in (structure, last)]
@@ -105,7 +105,7 @@ def halfway(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None
     if one.get(LAST_STEP) != other.get(LAST_STEP):
         return None
     numbers = {name: value for name, value in one.items() if isinstance(value, float) and name in other}
-    if all(abs(value - other[name]) < LEAST_RATIO for name, value in numbers.items()):
+    if all(abs(value - other[name]) < MIN_RATIO for name, value in numbers.items()):
         return None
     return {**one, **{name: (value + other[name]) / 2 for name, value in numbers.items()}}
 
@@ -130,8 +130,8 @@ def allocate(settings: dict[str, Any], sensitivity: Sensitivity, savings: Saving
 def _equally_sensitive(share: float, sensitivity: Sensitivity, weights: Savings) -> dict[str, float]:
     """Return ratios with the mean ``share`` at which every group alone would lose in proportion to its weight."""
     most = max(weights.values())
-    parts = {group: max(weight / most, LEAST_WEIGHT) if most > 0 else 1.0 for group, weight in weights.items()}
-    low, high = 1e-6, 100.0 / LEAST_WEIGHT
+    parts = {group: max(weight / most, MIN_WEIGHT) if most > 0 else 1.0 for group, weight in weights.items()}
+    low, high = 1e-6, 100.0 / MIN_WEIGHT
     for _ in range(60):  # halves the interval in orders of magnitude until nothing of it is left
         middle = float(np.sqrt(low * high))
         ratios = {group: sensitivity.ratio_at(group, middle * parts[group]) for group in sensitivity.curves}

@@ -23,11 +23,11 @@ from thresher.training.trainer import Trainer
 
 SECONDS = 0.6
 """Of measuring for each question, once every way has been tried twice."""
-LEAST_ROUNDS = 2
-LEAST_SECONDS_A_TURN = 0.02
-MOST_SAMPLES = 512
+MIN_ROUNDS = 2
+MIN_SECONDS_A_TURN = 0.02
+MAX_SAMPLES = 512
 """In a batch of the trial."""
-LEAST_GAIN = 1.05
+MIN_GAIN = 1.05
 """By which another way must be faster than what is the rule: less is noise."""
 STEPS_WORTH_COMPILING = 5000
 """A minute of compiling must come back."""
@@ -105,7 +105,7 @@ def _measure(
     """Return ``ways`` with their rates, measured in turns."""
     tried = [way for way in (_prepare(way, network, training, config, device) for way in ways) if way is not None]
     began, rounds = time.perf_counter(), 0
-    while rounds < LEAST_ROUNDS or time.perf_counter() - began < SECONDS:
+    while rounds < MIN_ROUNDS or time.perf_counter() - began < SECONDS:
         for way in tried if rounds % 2 == 0 else tried[::-1]:
             way.rates.append(_turn(way, device))
         rounds += 1
@@ -117,7 +117,7 @@ def _prepare(
 ) -> _Way | None:
     """Return a way that has taken its first step, None where torch cannot compile here."""
     torch.manual_seed(config.seed)
-    size = min(Order(len(training), config.batch_size, 1, config.seed).size, MOST_SAMPLES)
+    size = min(Order(len(training), config.batch_size, 1, config.seed).size, MAX_SAMPLES)
     learner = Trainer(network, config, execution, training.labels, device, size)
     learner.network.train()
     few = type(training)(training.inputs[:size], training.labels[:size], training.class_names)
@@ -142,7 +142,7 @@ def _turn(way: _Way, device: torch.device) -> float:
     """Return how many samples a second ``way`` does now."""
     torch.set_num_threads(way.execution.threads)
     count, began, seconds = 0, time.perf_counter(), 0.0
-    while seconds < LEAST_SECONDS_A_TURN:
+    while seconds < MIN_SECONDS_A_TURN:
         count += way.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -155,4 +155,4 @@ def _fastest(ways: list[_Way], trials: list[Measured]) -> ChosenExecution:
     for way in ways:
         trials.append(Measured(**way.execution.model_dump(exclude={"trials"}), samples_per_second=way.rate))
     rule, best = ways[0], max(ways, key=lambda way: way.rate)
-    return best.execution if best.rate > LEAST_GAIN * rule.rate else rule.execution
+    return best.execution if best.rate > MIN_GAIN * rule.rate else rule.execution

@@ -15,7 +15,7 @@ from thresher.training.history import Epoch
 from thresher.training.train_state import TrainState
 from thresher.training.trainer import Trainer, random_states, set_random_states
 
-LEAST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 """Between two checkpoints of epochs that are shorter: writing them all would take longer than the epochs."""
 
 
@@ -45,7 +45,7 @@ class Saver:
 
     def is_due_after_epoch(self, position: TrainState) -> bool:
         """Return whether a finished epoch is to be kept now; the last one always is."""
-        least = min(self._seconds, LEAST_SECONDS)
+        least = min(self._seconds, MIN_SECONDS)
         return self._checkpoints is not None and (position.finished or time.monotonic() - self._saved >= least)
 
     def save(self, learner: Trainer, position: TrainState, device: torch.device) -> None:

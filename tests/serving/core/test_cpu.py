@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from thresher.serving.core.cpu import MOST_WORKERS, WORKERS, available_cores, num_workers, session_threads
+from thresher.serving.core.cpu import MAX_WORKERS, WORKERS, available_cores, num_workers, session_threads
 
 HERE = len(os.sched_getaffinity(0))
 
@@ -46,7 +46,7 @@ def test_the_machine_that_serves_has_the_last_word(monkeypatch: pytest.MonkeyPat
     assert num_workers(3, 1) == 5
     monkeypatch.setenv(WORKERS, "")
     assert num_workers(3, 1) == 3
-    assert num_workers(None, 1) <= MOST_WORKERS
+    assert num_workers(None, 1) <= MAX_WORKERS
     for wrong in ("0", "-1", "many", "1.5"):
         monkeypatch.setenv(WORKERS, wrong)
         with pytest.raises(ValueError, match=r"THRESHER_WORKERS is '.*'. Set it to a whole number"):

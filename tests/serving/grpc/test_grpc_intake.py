@@ -103,7 +103,7 @@ def test_unfinished_messages_of_many_connections_stay_within_the_bound() -> None
     with served() as (port, process):
         infer(port, 20)
         before = process.memory_info().rss
-        most = ByteBudget(BUDGET).limit // intake.LEAST_PLACES
+        most = ByteBudget(BUDGET).limit // intake.MIN_PLACES
         clients = [RawHttp2(port) for _ in range(4)]
         sent = flood(clients, 40, most)
         grown = process.memory_info().rss - before
@@ -129,7 +129,7 @@ def test_one_connection_takes_half_of_the_places_at_most(bundle: Bundle, monkeyp
     running = Running(bundle, budget=ByteBudget(BUDGET))
     client = RawHttp2(running.server.port)
     try:
-        sent = flood([client], 60, BUDGET // intake.LEAST_PLACES)
+        sent = flood([client], 60, BUDGET // intake.MIN_PLACES)
         assert sent < BUDGET / 2 + 62 * 2 * WINDOW_BYTES
         running.call("ModelInfer", raw_request(IMAGES))
     finally:
@@ -156,7 +156,7 @@ def test_a_message_larger_than_a_share_of_the_budget(bundle: Bundle) -> None:
 @pytest.mark.oddity("Service", "40 large gRPC messages that are none", "INVALID_ARGUMENT, and none is kept in memory")
 def test_refused_messages_are_not_kept_until_garbage_is_collected() -> None:
     with served() as (port, process), grpc.insecure_channel(f"127.0.0.1:{port}", SEND_ALL) as channel:
-        before, num_bytes = process.memory_info().rss, BUDGET // intake.LEAST_PLACES
+        before, num_bytes = process.memory_info().rss, BUDGET // intake.MIN_PLACES
         for _ in range(40):
             with pytest.raises(grpc.RpcError, match=r"no inference\.ModelInferRequest"):
                 channel.unary_unary(INFER)(bytes(num_bytes), timeout=20)

@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, version_converter
 from thresher.errors import DataError
 from thresher.models.imported.config import ModelFile
 
-LEAST_OPSET = 13
+MIN_OPSET = 13
 """Since when quantization per channel can be written."""
 TARGET_OPSET = 17
 """What an older file is brought to."""
@@ -41,7 +41,7 @@ def read_graph(file: ModelFile) -> ModelProto:
 def upgraded(model: ModelProto) -> list[ModelProto]:
     """Return ways to write ``model`` in an opset of at least 13, the likeliest first; none is checked."""
     opset = opset_of(model)
-    if opset >= LEAST_OPSET:
+    if opset >= MIN_OPSET:
         return [model]
     ways = []
     with suppress(Exception):  # it raises what its C++ does, such as for operators of other domains

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from thresher.readers.frame.dates import is_like_a_date, suggest_dates
 from thresher.readers.frame.numbers import (
-    MOSTLY,
+    MIN_SHARE_READ,
     NumberFormat,
     is_like_a_number,
     say_format,
@@ -57,7 +57,7 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
         return None
     odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)
     # What reads fewer leaves the column as it is.
-    cures = [form for form in formats_of_numbers if _share(filter(form.read, counts), counts) >= MOSTLY]
+    cures = [form for form in formats_of_numbers if _share(filter(form.read, counts), counts) >= MIN_SHARE_READ]
     return LookAlike("numbers", odd[0], f"say {say_formats(cures, odd)}{insist}")
 
 
@@ -74,7 +74,7 @@ def _share(chosen: Iterable[str], counts: Mapping[str, int]) -> float:
 
 def _are_too_many(chosen: Mapping[str, int], counts: Mapping[str, int], is_readable: bool) -> bool:
     share = _share(chosen, counts)
-    return (is_readable and share >= MOSTLY) or (len(chosen) > MANY and share >= SOME)
+    return (is_readable and share >= MIN_SHARE_READ) or (len(chosen) > MANY and share >= SOME)
 
 
 def _numbers_of(counts: Mapping[str, int]) -> dict[str, int]:

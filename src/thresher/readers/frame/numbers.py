@@ -74,7 +74,7 @@ class NumberFormat:
 
 
 PLAIN = NumberFormat()
-MOSTLY = 0.9
+MIN_SHARE_READ = 0.9
 """Of the values of a column: where more can be read as numbers, it is a column of these."""
 
 
@@ -83,7 +83,7 @@ def format_in(texts: Collection[str], declared: NumberFormat) -> NumberFormat:
 
     One file may hold columns that people have written, and others that programs have.
     """
-    if declared.is_plain or _share(texts, declared) >= MOSTLY or _share(texts, PLAIN) < MOSTLY:
+    if declared.is_plain or _share(texts, declared) >= MIN_SHARE_READ or _share(texts, PLAIN) < MIN_SHARE_READ:
         return declared
     return PLAIN
 

@@ -21,7 +21,7 @@ SHARE = 16
 decoded, and the processes and the model need most of what a small container has."""
 MAX_BYTES = 256 * MIB
 """Where the memory is larger than anybody needs."""
-LEAST_BYTES = MIB
+MIN_BYTES = MIB
 OWN_GROUP = Path("/proc/self/cgroup")
 LIMITS = ("memory.max", "memory.limit_in_bytes")
 """Of a control group of version 2, and of version 1."""
@@ -98,7 +98,7 @@ def budget_bytes(workers: int = 1, cgroup: Path = CGROUP, own_group: Path = OWN_
     """
     if given := read_count(IN_FLIGHT, "MiB"):
         return given * MIB
-    return max(LEAST_BYTES, min(MAX_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
+    return max(MIN_BYTES, min(MAX_BYTES, available_bytes(cgroup, own_group) // SHARE // workers))
 
 
 def available_bytes(cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:

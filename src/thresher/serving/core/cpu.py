@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 """Where the number is left to the service: each has its own copy of the model."""
 WORKERS = "THRESHER_WORKERS"
 CGROUP = Path("/sys/fs/cgroup")
@@ -29,7 +29,7 @@ def num_workers(asked: int | None, threads: int) -> int:
     Raises:
         ValueError: the variable holds something else than a number of workers.
     """
-    return read_count(WORKERS, "workers") or asked or max(1, min(MOST_WORKERS, available_cores() // threads))
+    return read_count(WORKERS, "workers") or asked or max(1, min(MAX_WORKERS, available_cores() // threads))
 
 
 def read_count(variable: str, unit: str) -> int | None:

@@ -24,9 +24,9 @@ from thresher.serving.grpc.status import CallError
 
 WINDOW_BYTES = 64 * 2**10
 """What the core takes in of a message that nobody has asked for."""
-LEAST_PLACES = 4
+MIN_PLACES = 4
 """For messages on their way at a time; where the budget has fewer of the largest, messages must be smaller."""
-LEAST_CALLS, MAX_CALLS = 64, 2048
+MIN_CALLS, MAX_CALLS = 64, 2048
 """Of all connections, whatever the budget."""
 GRACE_SECONDS = 3.0
 """How long a message may be on its way while calls wait for its place."""
@@ -64,9 +64,9 @@ class Intake:
 
     def __init__(self, budget: ByteBudget, patience: float) -> None:
         """Read messages that arrive within ``patience`` seconds, all together at most as large as ``budget`` is."""
-        self.most_bytes = min(MAX_BODY_BYTES, budget.limit // LEAST_PLACES)
+        self.most_bytes = min(MAX_BODY_BYTES, budget.limit // MIN_PLACES)
         """Of one message."""
-        self.most_calls = max(LEAST_CALLS, min(MAX_CALLS, budget.limit // WINDOW_BYTES))
+        self.most_calls = max(MIN_CALLS, min(MAX_CALLS, budget.limit // WINDOW_BYTES))
         """That may run at a time, whether their messages are there or not."""
         self._num_places = budget.limit // self.most_bytes
         self._share = self._num_places // 2

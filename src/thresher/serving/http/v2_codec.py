@@ -28,11 +28,11 @@ from thresher.serving.http.response import JSON_TYPE, Reply, to_json
 
 HEADER_LENGTH = b"inference-header-content-length"
 BINARY_TYPE = (b"content-type", b"application/octet-stream")
-MOST_DIMENSIONS = 8
+MAX_DIMENSIONS = 8
 KEYS = ("id", "inputs", "outputs", "parameters", "model_name", "model_version")
 INPUT_KEYS = ("name", "datatype", "shape", "data", "parameters")
 OUTPUT_KEYS = ("name", "parameters")
-MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
+MAX_KNOWN, MAX_KNOWN_BYTES = 256, 1024
 """How many heads a worker remembers, and up to which length."""
 
 
@@ -70,8 +70,8 @@ class InferCodec:
 
     def __init__(self, tensors: ModelTensors) -> None:
         self._tensors = tensors
-        self._known_head = lru_cache(MOST_KNOWN)(self._read_head)
-        self._known_answer = lru_cache(MOST_KNOWN)(self._binary_head)
+        self._known_head = lru_cache(MAX_KNOWN)(self._read_head)
+        self._known_answer = lru_cache(MAX_KNOWN)(self._binary_head)
 
     def read(self, body: bytes | bytearray, header_length: bytes) -> InferRequest:
         """Return what the ``body`` of a request asks for.
@@ -85,7 +85,7 @@ class InferCodec:
             InvalidInputError: a wrong tensor, with what was expected.
         """
         length = _header_length(header_length, len(body))
-        if header_length and length <= MOST_KNOWN_BYTES:
+        if header_length and length <= MAX_KNOWN_BYTES:
             head = self._known_head(bytes(body[:length]))
         else:
             head = self._read_head(bytes(memoryview(body)[:length]))
@@ -194,12 +194,10 @@ def check_shape(name: str, shape: Any) -> None:
     """
     if (
         not isinstance(shape, list)
-        or not 0 < len(shape) <= MOST_DIMENSIONS
+        or not 0 < len(shape) <= MAX_DIMENSIONS
         or not all(type(size) is int and 0 <= size < 2**31 for size in shape)
     ):
-        raise InvalidInputError(
-            f"Input '{name[:100]}': 'shape' must be a list of 1 to {MOST_DIMENSIONS} whole numbers."
-        )
+        raise InvalidInputError(f"Input '{name[:100]}': 'shape' must be a list of 1 to {MAX_DIMENSIONS} whole numbers.")
 
 
 def _read_outputs(asked: Any, binary: bool, tensors: ModelTensors) -> tuple[tuple[str, bool], ...]:

@@ -15,7 +15,7 @@ LOGGER = "thresher"
 FIELDS = ("request_id", "protocol", "status", "milliseconds", "port", "recipe", "model_version", "num_left_out")
 """What a line may have besides time, level and event. A payload is none of them."""
 
-MOST_FAILED_A_SECOND = 10
+MAX_FAILED_A_SECOND = 10
 """That a worker logs: writing a line costs more than refusing a request does."""
 
 _logger = logging.getLogger(f"{LOGGER}.serving")
@@ -74,7 +74,7 @@ def log_failed(
 ) -> None:
     """Log a request that was refused or, with ``error``, one that broke the service, with where it did.
 
-    Of each kind no more than MOST_FAILED_A_SECOND are logged; the next line says how many were left out.
+    Of each kind no more than MAX_FAILED_A_SECOND are logged; the next line says how many were left out.
     """
     level = logging.ERROR if error else logging.WARNING
     num_left_out = _limits[level].take()
@@ -97,7 +97,7 @@ class Limit:
         second = int(monotonic())
         if second != self._second:
             self._second, self._num_taken = second, 0
-        if self._num_taken >= MOST_FAILED_A_SECOND:
+        if self._num_taken >= MAX_FAILED_A_SECOND:
             self._num_left_out += 1
             return None
         self._num_taken += 1

@@ -17,7 +17,7 @@ from thresher.modalities.tabular.encoder import TabularEncoder
 from thresher.modalities.text.encoder import TextEncoder
 
 NUM_BINS = 10
-MOST_SAMPLES = 20_000
+MAX_SAMPLES = 20_000
 """Of the training split, evenly spaced, that a profile is made of."""
 UNKNOWN_TOKEN = 1
 SMOOTHING = 0.5
@@ -49,7 +49,7 @@ class Profile(Config):
 
 def make_profile(encoder: Encoder, inputs: np.ndarray, labels: np.ndarray) -> Profile:
     """Return the profile of encoded ``inputs`` [N, ...] and their ``labels`` [N], the training split's."""
-    chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), MOST_SAMPLES)).astype(np.int64)
+    chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), MAX_SAMPLES)).astype(np.int64)
     samples, known = np.asarray(inputs[chosen]), np.asarray(labels[chosen])
     codes = _categorical(encoder)
     found = read_features(encoder, samples).items()
