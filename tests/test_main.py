@@ -38,6 +38,7 @@ def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "pipelines").mkdir()
     shutil.copytree(project / "conf/base", tmp_path / "conf/base")
     shutil.copy(project / "pipelines" / "digits.yml", tmp_path / "pipelines")
+    shutil.copy(project / "pyproject.toml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "pipelines"
 
@@ -76,16 +77,17 @@ def test_a_recipe_is_found_by_name_and_by_file(recipes: Path, name: str) -> None
     assert (result.exit_code, result.output) == (0, "digits: sound, 7 candidates\n")
 
 
+def test_a_subfolder_belongs_to_its_project(recipes: Path) -> None:
+    (recipes.parent / "data/01_raw").mkdir(parents=True)
+    for name in ("digits", "../../pipelines/digits.yml"):
+        done = run("-m", "thresher", "check", name, folder=recipes.parent / "data/01_raw")
+        assert (done.returncode, done.stdout) == (0, "digits: sound, 7 candidates\n")
+
+
 def test_a_typo_in_the_name_is_answered_with_the_nearest(recipes: Path) -> None:
     done = run("-m", "thresher", "check", "digit", folder=recipes.parent)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "There is no recipe 'digit' in pipelines/. Did you mean 'digits'? Allowed: digits.\n"
-
-
-def test_in_the_wrong_folder_it_says_where_to_go(tmp_path: Path) -> None:
-    done = run("-m", "thresher", "check", folder=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == f"{tmp_path} is not inside a Thresher project. Go to the folder with pyproject.toml.\n"
 
 
 def test_the_published_schema_is_the_one_that_is_printed(project: Path) -> None:
@@ -107,12 +109,12 @@ def test_the_version_is_the_packages_own() -> None:
     assert __version__ in CliRunner().invoke(thresher, ["--version"]).output
 
 
-@pytest.mark.parametrize("command", [["plan", "digits"], ["clean"]])
+@pytest.mark.parametrize("command", [["plan", "digits"], ["clean"], ["check"], ["fetch", "adult"], ["sync"]])
 def test_outside_of_a_project_is_said_in_one_line(command: list[str], tmp_path: Path) -> None:
     done = run("-m", "thresher", *command, folder=tmp_path)
     assert done.returncode == 1
     assert (done.stdout + done.stderr).splitlines() == [
-        f"{tmp_path} is not inside a Thresher project. Go to the folder with pyproject.toml."
+        f"{tmp_path} is not inside a Thresher project. Make one: thresher new FOLDER"
     ]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
-from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
@@ -38,19 +37,6 @@ FORMER_READERS, READERS = "thresher.datasets.raw.", "thresher.readers."
 logger = logging.getLogger(__name__)
 
 
-def find_project() -> Path:
-    """Return the folder of the project that the working directory is in.
-
-    Raises:
-        ConfigurationError: it is in none.
-    """
-    project = find_kedro_project(Path.cwd())
-    if project is None:
-        what = f"{Path.cwd()} is not inside a Thresher project"
-        raise ConfigurationError(f"{what}. Go to the folder with pyproject.toml.")
-    return Path(project)
-
-
 def make_loader(project: Path, env: str | None = None) -> RecipeConfigLoader:
     """Return a loader for commands that have no session of their own.
 
@@ -59,7 +45,7 @@ def make_loader(project: Path, env: str | None = None) -> RecipeConfigLoader:
     """
     conf = project / "conf"
     if not conf.is_dir():
-        raise ConfigurationError(f"{conf}: no such folder. Go to the folder of a Thresher project.")
+        raise ConfigurationError(f"{conf}: no such folder. thresher new FOLDER makes a project that is whole.")
     return RecipeConfigLoader(str(conf), env, **LOADER_ARGUMENTS)
 
 

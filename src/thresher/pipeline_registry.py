@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
-from thresher.config_loader import active_loader, find_project, make_loader
+from thresher.config_loader import active_loader, make_loader
 from thresher.errors import RecipeError, ThresherError, nearest
+from thresher.project.folder import find_project
 
 DEFAULT = "__default__"
 

@@ -10,7 +10,7 @@ from thresher.catalog.data import DataCheck, check_data
 from thresher.catalog.entries import Catalog
 from thresher.catalog.models import find_model_problems
 from thresher.conf_files import BrokenConfError, ConfigurationError
-from thresher.config_loader import RecipeConfigLoader, find_project
+from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import Problem, RecipeError, ThresherError
 from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files, locate_all
 from thresher.recipe.source import read_places
@@ -35,11 +35,6 @@ class CheckedRecipe:
     knows_data: bool = True
 
 
-def project_folder() -> Path:
-    """Return the project that the working directory is in; raises a ConfigurationError where there is none."""
-    return Path.cwd() if (Path.cwd() / FOLDER).is_dir() else find_project()
-
-
 def check_project(loader: RecipeConfigLoader, names: Sequence[str]) -> Iterator[CheckedRecipe | ThresherError]:
     """Yield what is wrong in conf/ first, then each recipe: those of ``names``, or all.
 
@@ -50,7 +45,7 @@ def check_project(loader: RecipeConfigLoader, names: Sequence[str]) -> Iterator[
     problems, catalog = _conf_problems(loader), None
     paths = [find_recipe(name, project) for name in names] or list(find_recipe_files(project).values())
     if not paths and not problems:
-        raise ConfigurationError(f"{project / FOLDER} holds no recipe (*.yml). Go to the project's folder.")
+        raise ConfigurationError(f"{project / FOLDER} holds no recipe (*.yml). Fix: write one (docs/own_data.md).")
     try:
         catalog = Catalog(loader)
     except ThresherError as error:

@@ -9,10 +9,10 @@ from typing import Any, NoReturn, get_args
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.startup import bootstrap_project
 
-from thresher.config_loader import RUN, find_project
+from thresher.config_loader import RUN
 from thresher.log_filter import say_once
+from thresher.project.folder import enter_project, find_project
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
 from thresher.trouble import say_trouble
@@ -40,6 +40,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     if len(options.get("pipelines") or ()) > 1:
         names = " and ".join(options["pipelines"])
         _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
+    find_project()  # for its conf/logging.yml, where the working directory is a subfolder
     _handle_termination()
     say_once()
     try:
@@ -66,7 +67,7 @@ def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], name
     from thresher.session import ReuseSession
 
     project = find_project()
-    bootstrap_project(project)
+    enter_project(project)
     options = _with_run_options(params, fresh=fresh)
     with ReuseSession.create(project, env=env, runtime_params=options) as session:
         assert isinstance(session, ReuseSession)

@@ -22,11 +22,12 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
 
     A RECIPE is a name or a file; without any, all of pipelines/ are checked.
     """
-    from thresher.catalog.check import CheckedRecipe, check_project, project_folder
+    from thresher.catalog.check import CheckedRecipe, check_project
     from thresher.config_loader import make_loader
+    from thresher.project.folder import find_project
 
     broken = 0
-    for checked in check_project(make_loader(project_folder(), env), recipes):
+    for checked in check_project(make_loader(find_project(), env), recipes):
         error = checked.error if isinstance(checked, CheckedRecipe) else checked
         if error is not None:
             broken += 1
@@ -43,7 +44,7 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def plan(arguments: tuple[str, ...]) -> None:
     """Print what a run of a recipe would do, and why; run nothing."""
-    from thresher.config_loader import find_project
+    from thresher.project.folder import find_project
 
     if not {"-h", "--help"} & set(arguments):
         find_project()  # outside of one, Kedro's commands speak of their logging as soon as they are imported
@@ -90,8 +91,9 @@ def fetch(name: str, source: Path | None, mirror: str | None) -> None:
     from rich.console import Console
 
     from thresher.fetch import fetch as fetch_data_set
+    from thresher.project.folder import find_project
 
-    fetch_data_set(name, source, Path.cwd(), Console(), mirror=mirror)
+    fetch_data_set(name, source, find_project(), Console(), mirror=mirror)
 
 
 @click.command()

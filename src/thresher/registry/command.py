@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thresher.config_loader import find_project
+from thresher.project.folder import find_project
 from thresher.registry.versions import RegistryError, read_registered
 from thresher.retention.format import make_console
 from thresher.tracking.history import MAX_REASON, PROMOTE, ROLLBACK

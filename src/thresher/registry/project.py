@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 
 from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import RecipeError
+from thresher.project.folder import enter_project
 from thresher.recipe import Recipe
 from thresher.registry.versions import RegistryError
 from thresher.tracking.server import require_server
@@ -54,7 +54,7 @@ class RecipeProject:
 @contextmanager
 def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProject]:
     """Give the project in ``folder``; what is asked of MLflow in the block goes to the one of ``environment``."""
-    bootstrap_project(folder)
+    enter_project(folder)
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)
         loader = session.load_context().config_loader

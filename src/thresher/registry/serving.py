@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from kedro.utils import find_kedro_project
 
 from thresher.datasets.reports import bento_store
 from thresher.errors import nearest
+from thresher.project.folder import ProjectError, find_project
 from thresher.registry.versions import RegistryError, read_registered
 
 if TYPE_CHECKING:
@@ -74,13 +73,14 @@ def serve(recipe: str, environment: str | None, options: tuple[str, ...]) -> NoR
 
 def _read_champion(recipe: str, environment: str | None) -> Registered | None:
     """Return what is registered of ``recipe``, None where there is no project, no registry or no champion in it."""
-    folder = find_kedro_project(Path.cwd())
-    if folder is None:
+    try:
+        folder = find_project()
+    except ProjectError:
         return None
     from thresher.registry.project import open_recipes  # not outside of a project: Kedro would speak of its logging
     from thresher.tracking.store import registry_is_empty
 
-    with open_recipes(Path(folder), environment) as project:
+    with open_recipes(folder, environment) as project:
         if registry_is_empty():
             return None
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.filesize import decimal
 
-from thresher.config_loader import find_project
+from thresher.project.folder import find_project
 from thresher.retention.artifacts import CleaningError, Item
 from thresher.retention.format import make_console, show_choice, show_overview
 from thresher.retention.parse_limits import read_age, read_size

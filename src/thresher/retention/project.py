@@ -9,11 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 
 from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
 from thresher.caching.records import STATE_FOLDER
 from thresher.errors import nearest
+from thresher.project.folder import enter_project
 from thresher.recipe.reading import find_recipe_files
 from thresher.retention.artifacts import CleaningError, Item
 from thresher.retention.bentos import find_bentos
@@ -84,7 +84,7 @@ class Project:
 @contextmanager
 def open_project(folder: Path, environment: str | None) -> Iterator[Project]:
     """Give the project in ``folder`` as ``environment`` describes it."""
-    bootstrap_project(folder)
+    enter_project(folder)
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)
         context = session.load_context()

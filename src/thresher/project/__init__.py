@@ -1,0 +1,1 @@
+"""A user's project: where it is, and how one is made."""
