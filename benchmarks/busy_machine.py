@@ -23,7 +23,7 @@ from thresher.evaluation import Measurement
 from thresher.evaluation.latency import Latency, Timed, measure_latency
 from thresher.export import export_onnx
 from thresher.machine import describe_machine
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models import ModelChoice

@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 if TYPE_CHECKING:
     from thresher.compression.data import CalibrationData, CompressionData
     from thresher.events import Event
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.samples import Samples
     from thresher.models.network import Network
 
@@ -56,7 +56,7 @@ def digits() -> Digits:
 @pytest.fixture(scope="session")
 def grey() -> ImageInput:
     """What the encoder of the digits makes."""
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
 
     return ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
 

@@ -10,7 +10,7 @@ import torch
 from thresher.errors import ParityError
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.models.network import Network
 
 

@@ -21,7 +21,7 @@ from thresher.evaluation.statistics import Interval
 if TYPE_CHECKING:
     from conftest import Digits
 
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
 
 SIZES = (1, 32)
 

@@ -18,7 +18,7 @@ from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.models.network import Network
 
 NETWORK_TECHNIQUE, FILE_TECHNIQUE, TEST = "prune_threshold", "round_weights", "test_prune_threshold"

@@ -21,9 +21,10 @@ from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.model_input import TabularInput, TextInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models import HAVE_NO_CHANNELS
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec

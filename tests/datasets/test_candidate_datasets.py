@@ -19,7 +19,7 @@ from thresher.datasets.candidate import (
     CandidateOnnx,
 )
 from thresher.evaluation.promotion_gate import Challenge
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec

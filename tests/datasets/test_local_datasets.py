@@ -135,7 +135,7 @@ def test_network_round_trip_without_pickle(tmp_path: Path, monkeypatch: pytest.M
 
     import torch
 
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.outputs import ClassOutput
     from thresher.models.lenet import LeNet
     from thresher.models.network import Network, NetworkSpec

@@ -61,7 +61,7 @@ def images() -> Images:
 @pytest.fixture(scope="module")
 def network(images: Images) -> nn.Module:
     """A network that somebody trained without Thresher; it has the shape of its `cnn`."""
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
     from thresher.models.cnn import Cnn, build_cnn
 
     torch.manual_seed(1)

@@ -20,7 +20,7 @@ from thresher.evaluation.report.speed import plot_speed
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.verdict import judge
 from thresher.events import Step, subscribe
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 IMAGE = ImageInput(channels=1, height=2, width=2, mean=(0.0,), std=(1.0,))
 INPUTS = np.zeros((4, 1, 2, 2), np.uint8)

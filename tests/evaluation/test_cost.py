@@ -13,8 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from thresher.evaluation.cost import measure_cost
 from thresher.export import export_onnx
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.recurrent.config import Gru

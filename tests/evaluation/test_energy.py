@@ -12,7 +12,7 @@ import pytest
 from thresher.evaluation import Measurement
 from thresher.evaluation.energy import EnergyMeter, find_meter
 from thresher.evaluation.latency import WARMUP_CALLS, Timed, measure_latency
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 IMAGE = ImageInput(channels=1, height=8, width=8, mean=(78.0,), std=(96.0,))
 QUICK = Measurement(rounds=10, seconds=0.01, batch_sizes=(2,))

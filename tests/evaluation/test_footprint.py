@@ -26,7 +26,8 @@ from thresher.evaluation.footprint import (
 )
 from thresher.evaluation.latency import Timed
 from thresher.evaluation.runtime import open_session, run_for_memory
-from thresher.modalities.model_input import ModelInput, TextInput
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.text.model_input import TextInput
 
 WIDE = 3600
 QUICK = Measurement(batch_sizes=(1, 4))

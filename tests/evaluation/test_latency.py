@@ -19,7 +19,7 @@ from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMU
 from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.serving.core import session as serving
 from thresher.serving.core.bundle import Bundle, ModelInfo
 

@@ -14,8 +14,8 @@ def index() -> CodeIndex:
 
 @pytest.mark.parametrize("function", ["evaluate.nodes.predict_test", "package.nodes.challenge_champion"])
 @pytest.mark.parametrize(("kind", "encoder", "taken"), [
-    ("image", "image.encoder.ImageEncoder", "model_input.ImageInput"),
-    ("text", "text.encoder.TextEncoder", "model_input.TextInput"),
+    ("image", "image.encoder.ImageEncoder", "image.model_input.ImageInput"),
+    ("text", "text.encoder.TextEncoder", "text.model_input.TextInput"),
 ])  # fmt: skip
 def test_an_edited_encoder_is_noticed(function: str, kind: str, encoder: str, taken: str, index: CodeIndex) -> None:
     reached = index.reach([f"thresher.pipelines.{function}"], frozenset({kind, "classification"})).definitions

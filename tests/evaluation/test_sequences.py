@@ -11,7 +11,9 @@ from helpers.tiny_onnx import make_sum_onnx
 from thresher.evaluation import Measurement, runtime
 from thresher.evaluation.latency import Timed, measure_latency
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.model_input import ModelInput, SeriesInput, TextInput
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 
 TEXT = TextInput(vocabulary_size=50, max_length=40)
 SERIES = SeriesInput(channels=2, max_length=40, mean=(0.0, 0.0), std=(1.0, 1.0))

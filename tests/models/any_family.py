@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models import Model
 from thresher.models.cnn import Cnn
 from thresher.models.cnn1d.config import Cnn1d

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models import Model
 from thresher.models.network import Network, NetworkSpec

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from any_family import draw
 
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import Samples
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 
 CLASS_NAMES = tuple("abcd")
 

@@ -10,8 +10,8 @@ import torch
 
 from thresher.evaluation.runtime import open_session
 from thresher.export import export_onnx
-from thresher.modalities.model_input import SeriesInput
 from thresher.modalities.outputs import ClassOutput
+from thresher.modalities.series.model_input import SeriesInput
 from thresher.models import ModelChoice
 from thresher.models.network import Network, NetworkSpec
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from thresher.errors import ThresherError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.models.cnn import Cnn, build_cnn
 from thresher.models.network import Network
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from thresher.errors import ThresherError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.models.lenet import LeNet, build_lenet
 from thresher.models.network import Network
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
 from thresher.models.cnn import Cnn

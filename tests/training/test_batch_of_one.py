@@ -12,7 +12,7 @@ from thresher.compression.data import CompressionData
 from thresher.compression.network.finetune import Finetune, finetune
 from thresher.compression.network.quantize_aware import QuantizeAware, quantize_aware
 from thresher.errors import TrainingError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.models import ModelChoice

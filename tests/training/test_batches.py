@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.cnn import Cnn
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from thresher.errors import TrainingError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
 from thresher.models import Model

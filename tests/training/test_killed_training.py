@@ -40,7 +40,7 @@ def make_samples(folder: Path) -> Samples:
 def make_network() -> object:
     import torch
 
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.outputs import ClassOutput
     from thresher.models.cnn import Cnn
     from thresher.models.network import Network, NetworkSpec

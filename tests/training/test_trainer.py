@@ -32,7 +32,7 @@ STILL = {"optimizer": {"kind": "sgd", "lr": 0.1}, "epochs": 1}
 @pytest.fixture
 def lenet() -> Network:
     """A network without batch norms: its gradients of parts add up."""
-    from thresher.modalities.model_input import ImageInput
+    from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.outputs import ClassOutput
 
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ import torch
 
 from thresher.errors import TrainingError
 from thresher.events import Event, TrainingEpoch, TrainingStep
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.training import Training

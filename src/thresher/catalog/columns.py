@@ -9,7 +9,7 @@ from thresher.catalog.entries import Entry
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.contracts.conditions import comparisons
 from thresher.contracts.refusal import columns_named
-from thresher.modalities.tabular.encoder import SAMPLE_COLUMNS, name_in_sample_table
+from thresher.modalities.tabular.description import SAMPLE_COLUMNS, name_in_sample_table
 from thresher.readers.header import find_columns
 from thresher.readers.row_options import RowOptions
 from thresher.recipe.source import Place

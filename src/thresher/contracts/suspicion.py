@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thresher.contracts.check import LEAK_COLUMN, TRAIN
-from thresher.modalities.tabular.encoder import SAMPLE_COLUMNS, TabularEncoding
+from thresher.modalities.tabular.description import SAMPLE_COLUMNS
+from thresher.modalities.tabular.encoder import TabularEncoding
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,18 +9,29 @@ from pydantic import Field, RootModel, TypeAdapter
 
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding, describe_images
+from thresher.modalities.image import description as image
+from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import check_values
 from thresher.modalities.samples import EncodedSamples, Samples
-from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding, describe_series
-from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding, describe_rows
-from thresher.modalities.text.encoder import TextEncoder, TextEncoding, describe_texts
+from thresher.modalities.series import description as series
+from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.tabular import description as tabular
+from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text import description as text
+from thresher.modalities.text.encoder import TextEncoder, TextEncoding
+from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AnyEncoding = Annotated[ImageEncoding | TextEncoding | TabularEncoding | SeriesEncoding, Field(discriminator="kind")]
 AnyEncoder = Annotated[ImageEncoder | TextEncoder | TabularEncoder | SeriesEncoder, Field(discriminator="kind")]
+
+
+AnyInput = Annotated[ImageInput | TextInput | TabularInput | SeriesInput, Field(discriminator="kind")]
 
 
 class EncodingChoice(RootModel[AnyEncoding]):
@@ -36,10 +47,10 @@ ENCODER: dict[type, type[Encoder]] = {
 """Config type -> the encoder that it fits."""
 
 DESCRIBE: dict[type, Callable[[Samples, Any], pd.DataFrame]] = {
-    ImageEncoding: describe_images,
-    TextEncoding: describe_texts,
-    TabularEncoding: describe_rows,
-    SeriesEncoding: describe_series,
+    ImageEncoding: image.describe,
+    TextEncoding: text.describe,
+    TabularEncoding: tabular.describe,
+    SeriesEncoding: series.describe,
 }
 """Config type -> function from raw samples and that config to the modality's own columns of the sample table."""
 

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, RootModel
 
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.cnn import Cnn, build_cnn
 from thresher.models.cnn1d.config import Cnn1d, build_cnn1d
 from thresher.models.imported.config import Checkpoint, ExportedModel, OnnxModel

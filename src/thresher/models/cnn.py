@@ -9,7 +9,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import ThresherError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 if TYPE_CHECKING:
     from torch import nn

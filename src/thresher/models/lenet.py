@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from thresher.config import Config
 from thresher.errors import ThresherError
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from thresher.config import Config
-from thresher.modalities.model_input import ImageInput, TabularInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.tabular.model_input import TabularInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from thresher.config import Config
-from thresher.modalities.model_input import ImageInput, TabularInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.tabular.model_input import TabularInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from thresher.modalities.model_input import TabularInput
+from thresher.modalities.tabular.model_input import TabularInput
 
 MAX_DIMENSIONS = 50
 

@@ -16,9 +16,10 @@ from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import predict
 from thresher.events import Step, subscribe
 from thresher.export import export_onnx
-from thresher.modalities.model_input import ImageInput, SeriesInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
+from thresher.modalities.series.model_input import SeriesInput
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.recurrent.config import Lstm
 

@@ -14,7 +14,7 @@ from thresher.compression.file.quantize_weights import QuantizeWeights, quantize
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import predict
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.onnx_graph import optimize_portably
 
 

@@ -19,8 +19,9 @@ from thresher.compression.reduce_range import needs_reduced_range
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
-from thresher.modalities.model_input import ImageInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.samples import Samples
+from thresher.modalities.text.model_input import TextInput
 
 
 def read_tensors(onnx_file: bytes) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from thresher.compression.file.quantize_static import QuantizeStatic, quantize_s
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.events import Event, Step
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 
 def read_tensors(onnx_file: bytes) -> dict[str, np.ndarray]:

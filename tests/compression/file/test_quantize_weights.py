@@ -17,7 +17,7 @@ from thresher.compression.file.weight_packing import Storage, store_weights
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import predict
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 
 def make_product(weight: np.ndarray, operator: str = "MatMul", **attributes: int) -> onnx.ModelProto:

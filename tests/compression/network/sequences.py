@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from thresher.compression.data import CompressionData
-from thresher.modalities.model_input import SeriesInput, TextInput
 from thresher.modalities.outputs import ClassOutput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.recurrent.config import Gru, Lstm
 from thresher.models.transformer.config import Transformer

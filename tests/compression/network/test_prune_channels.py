@@ -10,7 +10,7 @@ from thresher.compression.network.prune_channels import PruneChannels, prune_cha
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec

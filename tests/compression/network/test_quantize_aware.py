@@ -29,9 +29,11 @@ from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
 from thresher.events import Event, Step
 from thresher.export import check_parity, export_onnx
-from thresher.modalities.model_input import ImageInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models import Model
 from thresher.models.fake_quantization import activation_ranges, rounding_of
 from thresher.models.lenet import LeNet

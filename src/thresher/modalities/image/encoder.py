@@ -1,9 +1,9 @@
-"""Images: the one encoder from raw input to tensor, and the description that a contract reads."""
+"""Images: the one encoder from raw input to tensor."""
 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,11 +12,8 @@ from thresher.config import Config
 from thresher.errors import InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.image.decode import Colour, PictureError, decode_picture
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.samples import Inputs, Samples
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_AXES = 4  # [N, H, W, C]
 
@@ -170,31 +167,6 @@ class ImageEncoder(Encoder):
         if array.ndim == 4 and array.shape[1:] == image and len(array):
             return array
         raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
-
-
-def describe_images(samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
-    """Return one row a sample with what a contract can say of an image.
-
-    Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
-    """
-    import pandas as pd
-
-    images = samples.inputs
-    assert isinstance(images, np.ndarray)
-    pixels = images.reshape(len(samples), -1)
-    return pd.DataFrame(
-        {
-            "height": images.shape[2],
-            "width": images.shape[3],
-            "channels": images.shape[1],
-            "dtype": images.dtype.name,
-            "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
-            "pixel_std": pixels.std(axis=1, dtype=np.float64),
-            "pixel_min": pixels.min(axis=1),
-            "pixel_max": pixels.max(axis=1),
-        },
-        index=range(len(samples)),
-    )
 
 
 def _check_leaves(pixels: list[Any], axes: int, expected: str) -> None:

@@ -1,9 +1,9 @@
-"""Series: one or many channels of any length, and the description that a contract reads."""
+"""Series: one or many channels of any length."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,11 +12,8 @@ from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
 from thresher.modalities.encoder import Encoder, UnencodableError, is_number
-from thresher.modalities.model_input import SeriesInput
 from thresher.modalities.samples import Inputs, Samples
-
-if TYPE_CHECKING:
-    import pandas as pd
+from thresher.modalities.series.model_input import SeriesInput
 
 MAX_NAMED = 12
 """Channels that are named in a sentence."""
@@ -165,33 +162,11 @@ class SeriesEncoder(Encoder):
         return f"Channel {int(missing.all(axis=0).argmax())} has no value." if missing.all(axis=0).any() else ""
 
 
-def describe_series(samples: Samples, encoding: SeriesEncoding) -> pd.DataFrame:
-    """Return one row a sample with what a contract can say of a series.
-
-    Columns: length (steps), num_channels, num_missing (values), and mean, std, min, max over those that are there.
-    """
-    import pandas as pd
-
-    figures = [_figures(series) for series in samples.inputs]
-    names = ("length", "num_channels", "num_missing", "mean", "std", "min", "max")
-    columns = zip(*figures, strict=True) if figures else ((),) * len(names)
-    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(samples)))
-
-
 def _center(number: int, channel: np.ndarray) -> tuple[float, float]:
     try:
         return center(channel[~np.isnan(channel)])
     except ValueError as error:
         raise DataError(f"The values of channel {number} {error}. Fix: another unit for it.") from error
-
-
-def _figures(series: np.ndarray) -> tuple[float, ...]:
-    length, num_channels = series.shape
-    given = series[~np.isnan(series)].astype(np.float64)
-    shape = (length, num_channels, series.size - given.size)
-    if not given.size:
-        return (*shape, np.nan, np.nan, np.nan, np.nan)
-    return (*shape, given.mean(), given.std(), given.min(), given.max())
 
 
 def _interpolated(series: np.ndarray) -> np.ndarray:

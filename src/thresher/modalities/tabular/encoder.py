@@ -1,27 +1,19 @@
-"""Rows of a table: numbers standardized, categories as codes, missing values said; and their description."""
+"""Rows of a table: numbers standardized, categories as codes, missing values said."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.model_input import TabularInput
 from thresher.modalities.samples import Inputs, Samples
 from thresher.modalities.tabular.columns import AnyColumn, CategoricalColumn, NumericColumn, fit_column
+from thresher.modalities.tabular.model_input import TabularInput
 from thresher.modalities.tabular.table import Table, is_missing
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-SAMPLE_COLUMNS = frozenset(
-    {"split", "index", "place", "label", "class_name", "content_hash", "normal_hash", "num_missing"}
-)
-"""What the sample table says of every sample: a column of this name is found under `column_` and its name."""
 
 
 class _RowsError(UnencodableError):
@@ -146,22 +138,3 @@ class TabularEncoder(Encoder):
         problems += [f"Unknown {what} '{name[:100]}'. {nearest(name[:100], missing or names)}" for name in unknown[:5]]
         if problems:
             raise error(" ".join(problems))
-
-
-def describe_rows(samples: Samples, encoding: TabularEncoding) -> pd.DataFrame:
-    """Return one row a sample: the table's own columns, and num_missing.
-
-    A column that is called like one of every sample table (such as label or index) is `column_label`, `column_index`.
-    """
-    import pandas as pd
-
-    table = samples.inputs
-    assert isinstance(table, Table)
-    columns = {name_in_sample_table(name): values for name, values in table.columns.items()}
-    num_missing = np.sum([is_missing(values) for values in columns.values()], axis=0, dtype=np.int64)
-    return pd.DataFrame({**columns, "num_missing": num_missing}, index=range(len(samples)))
-
-
-def name_in_sample_table(column: str) -> str:
-    """Return the name under which the sample table shows ``column`` of the data."""
-    return f"column_{column}" if column in SAMPLE_COLUMNS else column

@@ -1,8 +1,7 @@
-"""Texts: a tokenizer trained on the training split alone, and the description that a contract reads."""
+"""Texts: a tokenizer trained on the training split alone."""
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -12,18 +11,16 @@ from pydantic import Field, model_validator
 from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.model_input import TextInput
 from thresher.modalities.samples import Inputs, Samples
+from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
-    import pandas as pd
     from tokenizers import Tokenizer
 
 PADDING, NUM_RESERVED = 0, 2
 """Token 0 is padding, 1 is unknown."""
 MIN_BPE_VOCABULARY = 256 + NUM_RESERVED + 1
 """Every byte, the reserved tokens and one merge."""
-WORD = re.compile(r"\w+|[^\w\s]+")
 EXAMPLE_WORDS = 6
 BLANKS = " \t\r\n"
 CHARACTERS_A_TOKEN = 32
@@ -219,32 +216,6 @@ class TextEncoder(Encoder):
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.tokenizer)
-
-
-def describe_texts(samples: Samples, encoding: TextEncoding) -> pd.DataFrame:
-    """Return one row a sample with what a contract can say of a text.
-
-    Columns: num_characters, num_words (runs of letters and digits, and of punctuation), num_lines, share_ascii (of the
-    characters), is_empty (no word), is_cut (longer than the encoding's max_length: certainly for the tokenizer word;
-    bpe makes more tokens than words, so that it may cut some more).
-    """
-    import pandas as pd
-
-    texts: list[str] = list(samples.inputs)
-    num_words = np.array([len(WORD.findall(text)) for text in texts], dtype=np.int64)
-    num_characters = np.array(list(map(len, texts)), dtype=np.int64)
-    num_ascii = np.array([len(text) if text.isascii() else sum(map(str.isascii, text)) for text in texts], np.int64)
-    return pd.DataFrame(
-        {
-            "num_characters": num_characters,
-            "num_words": num_words,
-            "num_lines": np.array([len(text.splitlines()) for text in texts], dtype=np.int64),
-            "share_ascii": num_ascii / np.maximum(num_characters, 1),
-            "is_empty": num_words == 0,
-            "is_cut": num_words > encoding.max_length,
-        },
-        index=range(len(samples)),
-    )
 
 
 def _find_unreadable(inputs: np.ndarray) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from thresher.config import Config
-from thresher.modalities.model_input import SeriesInput
+from thresher.modalities.series.model_input import SeriesInput
 
 if TYPE_CHECKING:
     from torch import nn

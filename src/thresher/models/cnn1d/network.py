@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from thresher.modalities.model_input import SeriesInput
+from thresher.modalities.series.model_input import SeriesInput
 from thresher.models.cnn1d.config import Cnn1d
 from thresher.models.padding import mark_steps
 

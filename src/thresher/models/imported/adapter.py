@@ -11,9 +11,13 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.series.model_input import SeriesInput
 from thresher.modalities.tabular.columns import CategoricalColumn
 from thresher.modalities.tabular.encoder import TabularEncoder
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.imported.batch import describe
 from thresher.models.imported.config import GraphModel
 from thresher.models.imported.read_onnx import TARGET_OPSET

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from thresher.errors import DataError, ThresherError
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput, TabularInput, TextInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.tabular.model_input import TabularInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.layer_differences import Shape, match_names, read_header, say_differences
 

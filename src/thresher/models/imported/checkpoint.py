@@ -13,9 +13,11 @@ from safetensors.torch import load as load_safetensors
 
 from thresher.errors import DataError, ThresherError
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.model_input import ImageInput, ModelInput, SeriesInput
+from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
+from thresher.modalities.series.model_input import SeriesInput
 from thresher.models.imported.architecture import FIX
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score

@@ -12,7 +12,7 @@ from onnx import ModelProto, compose, helper, numpy_helper
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.imported.adapter import build_adapter

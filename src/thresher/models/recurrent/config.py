@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from thresher.config import Config
-from thresher.modalities.model_input import SeriesInput, TextInput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from thresher.modalities.model_input import SeriesInput, TextInput
+from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.recurrent.config import Gru, Lstm
 
 OPSET = 14

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from thresher.config import Config
-from thresher.modalities.model_input import ImageInput
+from thresher.modalities.image.model_input import ImageInput
 
 if TYPE_CHECKING:
     from torch import nn

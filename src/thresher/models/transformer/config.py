@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from thresher.config import Config
-from thresher.modalities.model_input import TextInput
+from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from thresher.modalities.model_input import TextInput
+from thresher.modalities.text.model_input import TextInput
 from thresher.models.padding import mark_steps
 from thresher.models.transformer.config import Transformer
 

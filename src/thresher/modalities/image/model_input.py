@@ -1,0 +1,27 @@
+"""What a model of images takes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from thresher.modalities.model_input import ModelInput
+
+
+class ImageInput(ModelInput):
+    """Pixels, uint8 [N, C, H, W]; normalized inside the graph."""
+
+    name: ClassVar[str] = "image"
+    dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
+    kind: Literal["image"] = "image"
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    """Of each channel over the training split, in 0..255."""
+    std: tuple[float, ...]
+
+    @property
+    def longest(self) -> tuple[int, ...]:
+        return (self.channels, self.height, self.width)
