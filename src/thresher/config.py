@@ -18,6 +18,12 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
 
+class KindConfig(Config):
+    """The settings of a kind, which a recipe names by its `kind`."""
+
+    kind: str
+
+
 def say_problems(error: ValidationError, config: type[Config]) -> str:
     """Return what is wrong with the settings of ``config`` in one line, and which keys it has."""
     problems = "; ".join(_say_problem(".".join(map(str, item["loc"])), item, config) for item in error.errors())

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 
+from thresher.kinds.built_in import AUGMENTATIONS
+from thresher.kinds.record import AugmentationKind
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.training import Training
-from thresher.training.augmentation import AUGMENT, Augmentation, Crop, Cutout, Flip, Shift, augment
+from thresher.training.augmentation import Crop, Cutout, Flip, Shift, augment
 from thresher.training.loop import train
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(1, 256, (200, 3, 12, 10)).astype(np.uint8))
 
 
-@pytest.mark.parametrize("kind", AUGMENT)
-def test_type_and_shape_stay_and_the_seed_decides(kind: type[Augmentation]) -> None:
+@pytest.mark.parametrize("kind", AUGMENTATIONS, ids=lambda kind: kind.name)
+def test_type_and_shape_stay_and_the_seed_decides(kind: AugmentationKind) -> None:
     def again(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        return augment(IMAGES, [kind()])
+        return augment(IMAGES, [kind.config_class()])
 
     first = again(1)
     assert (first.dtype, first.shape) == (torch.uint8, IMAGES.shape)

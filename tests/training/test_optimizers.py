@@ -9,12 +9,14 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from thresher.kinds.built_in import OPTIMIZERS
+from thresher.kinds.record import OptimizerKind
+from thresher.kinds.registry import kind_of
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import (
-    TORCH_NAME,
     Adagrad,
     Adam,
     AdamW,
@@ -53,25 +55,24 @@ def test_every_optimizer_lowers_the_loss(
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("config", TORCH_NAME)
-def test_what_a_recipe_leaves_out_is_torchs_own_default(config: type[Optimizer]) -> None:
-    torchs = inspect.signature(getattr(torch.optim, TORCH_NAME[config])).parameters
-    options = config().model_dump(exclude={"kind", "lr", "line_search_fn"})
+@pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.name)
+def test_what_a_recipe_leaves_out_is_torchs_own_default(kind: OptimizerKind) -> None:
+    torchs = inspect.signature(kind.load()).parameters
+    options = kind.config_class().model_dump(exclude={"kind", "lr", "line_search_fn"})
     assert options == {name: torchs[name].default for name in options}
 
 
 @pytest.mark.parametrize("optimizer", LEARNING, ids=str)
 def test_what_a_recipe_gives_reaches_torch(optimizer: Optimizer, network: Network) -> None:
     built = build_optimizers(optimizer, network)[0]
-    assert type(built).__name__ == TORCH_NAME[type(optimizer)]
+    assert type(built) is kind_of(OptimizerKind, optimizer).load()
     given = optimizer.model_dump(exclude={"kind"})
     assert given == {name: built.param_groups[0][name] for name in given}
 
 
-@pytest.mark.parametrize("config", TORCH_NAME)
-def test_every_optimizer_is_named_by_its_kind(config: type[Optimizer]) -> None:
-    kind = config.model_fields["kind"].default
-    assert TypeAdapter(Optimizer).validate_python({"kind": kind}) == config()
+@pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.name)
+def test_every_optimizer_is_named_by_its_kind(kind: OptimizerKind) -> None:
+    assert TypeAdapter(Optimizer).validate_python({"kind": kind.name}) == kind.config_class()
 
 
 def test_muon_takes_hidden_matrices_alone_and_adamw_all_others(network: Network) -> None:

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.events import Event, TrainingStep
+from thresher.kinds.built_in import SCHEDULES
+from thresher.kinds.record import ScheduleKind
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.loop import train
 from thresher.training.optimizers import Sgd
-from thresher.training.schedules import FACTOR, Constant, Cosine, OneCycle, Schedule, Step, rate_factor
+from thresher.training.schedules import Constant, Cosine, OneCycle, Schedule, Step, rate_factor
 
 
 def factors(schedule: Schedule, total: int) -> list[float]:
@@ -51,11 +53,11 @@ def test_warm_up_rises_in_a_straight_line_to_where_the_schedule_begins() -> None
     assert factors(Cosine(warmup=0.4), 10)[4] == pytest.approx(1.0)
 
 
-@given(st.sampled_from(sorted(FACTOR, key=str)), st.integers(1, 500))
+@given(st.sampled_from(SCHEDULES), st.integers(1, 500))
 def test_every_factor_lies_between_0_and_1_and_some_step_has_nearly_all_of_the_rate(
-    kind: type[Schedule], total: int
+    kind: ScheduleKind, total: int
 ) -> None:
-    given_factors = factors(kind(), total)
+    given_factors = factors(kind.config_class(), total)
     assert all(math.isfinite(factor) and 0 <= factor <= 1 + 1e-12 for factor in given_factors)
     assert max(given_factors) > 0.9 or total < 10
 

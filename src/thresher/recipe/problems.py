@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from thresher.errors import nearest
+from thresher.kinds.field import KindOf
 from thresher.recipe.source import Place
 
 
@@ -72,7 +73,7 @@ def _step(current: Any, part: str | int) -> Any:
     if isinstance(current, type) and issubclass(current, BaseModel):
         for name, field in current.model_fields.items():
             if part in (name, field.alias):
-                return field.annotation
+                return next((each for each in field.metadata if isinstance(each, KindOf)), field.annotation)
         return None
     arguments = get_args(current)
     if get_origin(current) in (dict, Mapping) and len(arguments) == 2:
@@ -82,15 +83,20 @@ def _step(current: Any, part: str | int) -> Any:
 
 def _unwrap(annotation: Any) -> Any:
     while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
+        annotation, *metadata = get_args(annotation)
+        annotation = next((each for each in metadata if isinstance(each, KindOf)), annotation)
     return annotation
 
 
 def _member(annotation: Any, part: str | int) -> Any:
     """Return the union's member that ``part`` names by its kind, or by its type, which pydantic puts in locations."""
+    if isinstance(annotation, KindOf):
+        return annotation.config_of(part)
     if get_origin(annotation) not in (Union, types.UnionType):
         return None
     for member in map(_unwrap, get_args(annotation)):
+        if isinstance(member, KindOf) and (found := member.config_of(part)) is not None:
+            return found
         if isinstance(member, type) and issubclass(member, BaseModel) and "kind" in member.model_fields:
             if member.model_fields["kind"].default == part:
                 return member

@@ -16,7 +16,7 @@ from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.training import Training
 from thresher.training.hpo_space import apply, corners
-from thresher.training.optimizers import Lbfgs
+from thresher.training.optimizers import measures_steps
 
 
 def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
@@ -70,10 +70,11 @@ def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     # As the recipe writes it: in a complete one every optimizer has a rate.
     if training.learning_rate == "auto" and "lr" in training.optimizer.model_fields_set:
         yield ("training", "optimizer", "lr"), "learning_rate: auto finds the rate", "Leave out one of the two."
-    if isinstance(training.optimizer, Lbfgs) and training.learning_rate == "auto":
-        yield ("training", "learning_rate"), "lbfgs finds the length of each step itself", "Leave it out."
-    if isinstance(training.optimizer, Lbfgs) and training.batch_size != "full":
-        what = "lbfgs measures its steps on one loss, and mini-batches have one each"
+    if measures_steps(training.optimizer) and training.learning_rate == "auto":
+        what = f"{training.optimizer.kind} finds the length of each step itself"
+        yield ("training", "learning_rate"), what, "Leave it out."
+    if measures_steps(training.optimizer) and training.batch_size != "full":
+        what = f"{training.optimizer.kind} measures its steps on one loss, and mini-batches have one each"
         yield ("training", "batch_size"), what, "Use batch_size: full."
 
 

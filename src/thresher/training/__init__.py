@@ -10,7 +10,7 @@ from thresher.config import Config
 from thresher.training.augmentation import Augmentation
 from thresher.training.execution import Execution
 from thresher.training.hpo_space import Search
-from thresher.training.optimizers import Adam, Lbfgs, Optimizer
+from thresher.training.optimizers import Adam, Optimizer, measures_steps
 from thresher.training.schedules import Constant, Schedule
 
 BatchSize = Annotated[int, Field(ge=1)] | Literal["full"]
@@ -65,9 +65,11 @@ class Training(Config):
     """Trainings with other settings first; the one that counts uses the best of them."""
 
     @model_validator(mode="after")
-    def _one_loss_for_lbfgs(self) -> Training:
-        if isinstance(self.optimizer, Lbfgs) and self.clip_norm is not None:
-            raise ValueError("lbfgs measures its steps by the gradient as it is; leave out clip_norm")
-        if isinstance(self.optimizer, Lbfgs) and self.precision == "fp16":
-            raise ValueError("lbfgs does without the scaled loss that fp16 needs; use precision fp32 or bf16")
+    def _one_loss_where_steps_are_measured(self) -> Training:
+        if measures_steps(self.optimizer) and self.clip_norm is not None:
+            raise ValueError(f"{self.optimizer.kind} measures its steps by the gradient as it is; leave out clip_norm")
+        if measures_steps(self.optimizer) and self.precision == "fp16":
+            raise ValueError(
+                f"{self.optimizer.kind} does without the scaled loss that fp16 needs; use precision fp32 or bf16"
+            )
         return self

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
+from thresher.kinds.field import KindOf
+from thresher.kinds.record import AugmentationKind
+from thresher.kinds.registry import kind_of
 
 if TYPE_CHECKING:
     import torch
 
 
-class Flip(Config):
+class Flip(KindConfig):
     """Left for right, with a probability of a half."""
 
     kind: Literal["flip"] = "flip"
 
 
-class Shift(Config):
+class Shift(KindConfig):
     """Moved by up to ``pixels`` in both directions; what comes in is the darkest value."""
 
     kind: Literal["shift"] = "shift"
     pixels: int = Field(default=2, ge=1, le=1024)
 
 
-class Crop(Config):
+class Crop(KindConfig):
     """A random part of ``share`` of height and width, enlarged to the whole."""
 
     kind: Literal["crop"] = "crop"
     share: float = Field(default=0.8, gt=0, lt=1)
 
 
-class Cutout(Config):
+class Cutout(KindConfig):
     """A random square of 0 (DeVries and Taylor 2017)."""
 
     kind: Literal["cutout"] = "cutout"
@@ -41,24 +44,26 @@ class Cutout(Config):
     """Side of the square; it may hang over the edge."""
 
 
-Augmentation = Annotated[Flip | Shift | Crop | Cutout, Field(discriminator="kind")]
+Augmentation = Annotated[KindConfig, KindOf(AugmentationKind)]
 
 
 def augment(images: torch.Tensor, steps: Iterable[Augmentation]) -> torch.Tensor:
     """Return ``images``, uint8 [B, C, H, W], after ``steps``; drawn from torch's own generator of the device."""
     for step in steps:
-        images = AUGMENT[type(step)](images, step)
+        images = kind_of(AugmentationKind, step).load()(images, step)
     return images
 
 
-def _flip(images: torch.Tensor, config: Flip) -> torch.Tensor:
+def flip(images: torch.Tensor, config: Flip) -> torch.Tensor:
+    """Return ``images`` as `Flip` says."""
     import torch
 
     flipped = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(flipped, images.flip(3), images)
 
 
-def _shift(images: torch.Tensor, config: Shift) -> torch.Tensor:
+def shift(images: torch.Tensor, config: Shift) -> torch.Tensor:
+    """Return ``images`` as `Shift` says."""
     import torch
     from torch.nn import functional as F
 
@@ -73,7 +78,8 @@ def _shift(images: torch.Tensor, config: Shift) -> torch.Tensor:
     return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _crop(images: torch.Tensor, config: Crop) -> torch.Tensor:
+def crop(images: torch.Tensor, config: Crop) -> torch.Tensor:
+    """Return ``images`` as `Crop` says."""
     import torch
     from torch.nn import functional as F
 
@@ -87,7 +93,8 @@ def _crop(images: torch.Tensor, config: Crop) -> torch.Tensor:
     return part.round().to(images.dtype)
 
 
-def _cutout(images: torch.Tensor, config: Cutout) -> torch.Tensor:
+def cutout(images: torch.Tensor, config: Cutout) -> torch.Tensor:
+    """Return ``images`` as `Cutout` says."""
     import torch
 
     count, _, height, width = images.shape
@@ -98,12 +105,3 @@ def _cutout(images: torch.Tensor, config: Cutout) -> torch.Tensor:
     columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
     inside = ((rows - row).abs() < half) & ((columns - column).abs() < half)
     return images.masked_fill(inside, 0)
-
-
-AUGMENT: dict[type, Callable[[torch.Tensor, Any], torch.Tensor]] = {
-    Flip: _flip,
-    Shift: _shift,
-    Crop: _crop,
-    Cutout: _cutout,
-}
-"""Config type -> function (images, config) -> images."""

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from thresher.config import Config
+from thresher.config import KindConfig
+from thresher.kinds.field import KindOf
+from thresher.kinds.record import OptimizerKind
+from thresher.kinds.registry import kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +20,13 @@ if TYPE_CHECKING:
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Optimizer(Config):
+class OptimizerConfig(KindConfig):
+    """What the settings of every optimizer have."""
+
+    lr: float
+
+
+class _Optimizer(OptimizerConfig):
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """L2 penalty; decoupled in adamw and muon."""
 
@@ -93,7 +102,7 @@ class Muon(_Optimizer):
     weight_decay: float = Field(default=0.1, ge=0, allow_inf_nan=False)
 
 
-class Lbfgs(Config):
+class Lbfgs(OptimizerConfig):
     """Limited-memory BFGS (Liu and Nocedal 1989); a step is up to ``max_iter`` iterations on one batch.
 
     It measures its steps on one loss, and so wants batch_size: full.
@@ -107,38 +116,25 @@ class Lbfgs(Config):
     """None takes every step at full length, as torch does by default."""
 
 
-Optimizer = Annotated[
-    Sgd | RmsProp | Adagrad | Adam | AdamW | NAdam | Muon | Lbfgs,
-    Field(discriminator="kind"),
-]
-
-TORCH_NAME = {
-    Sgd: "SGD",
-    RmsProp: "RMSprop",
-    Adagrad: "Adagrad",
-    Adam: "Adam",
-    AdamW: "AdamW",
-    NAdam: "NAdam",
-    Muon: "Muon",
-    Lbfgs: "LBFGS",
-}
-HAS_FUSED = (Sgd, Adagrad, Adam, AdamW)
-MATCH_ADAMW = "match_rms_adamw"
+Optimizer = Annotated[OptimizerConfig, KindOf(OptimizerKind)]
 
 
 def build_optimizers(config: Optimizer, network: Network) -> list[torch.optim.Optimizer]:
-    """Return torch's optimizer of that name over all weights of ``network``; of muon, AdamW beside it.
-
-    Fused where torch has it: one kernel a step.
-    """
-    if not isinstance(config, Muon):
+    """Return the optimizer of that name over all weights of ``network``; of one for matrices alone, AdamW beside it."""
+    if not kind_of(OptimizerKind, config).matrices_only:
         return [_build(config, list(network.parameters()))]
     matrices = hidden_matrices(network)
     known = set(map(id, matrices))
     others = [weight for weight in network.parameters() if id(weight) not in known]
-    beside = AdamW(lr=config.lr, weight_decay=config.weight_decay)
+    settings = config.model_dump(include={"lr", "weight_decay"})
+    beside = AdamW.model_validate(settings)
     parts: list[tuple[Optimizer, list[torch.nn.Parameter]]] = [(config, matrices), (beside, others)]
     return [_build(part, weights) for part, weights in parts if weights]
+
+
+def measures_steps(config: Optimizer) -> bool:
+    """Return whether the optimizer calls the loss several times a step, and so wants all samples in one batch."""
+    return kind_of(OptimizerKind, config).measures_steps
 
 
 def hidden_matrices(network: Network) -> list[torch.nn.Parameter]:
@@ -150,12 +146,8 @@ def hidden_matrices(network: Network) -> list[torch.nn.Parameter]:
 
 
 def _build(config: Optimizer, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    import torch
-
-    options: dict[str, Any] = config.model_dump(exclude={"kind"})
-    if isinstance(config, HAS_FUSED):
-        options["fused"] = True
-    if isinstance(config, Muon):
-        options["adjust_lr_fn"] = MATCH_ADAMW
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, TORCH_NAME[type(config)])(weights, **options)
+    kind = kind_of(OptimizerKind, config)
+    # Fused where torch has it: one kernel a step.
+    options: dict[str, Any] = {**config.model_dump(exclude={"kind"}), **dict(kind.options)}
+    optimizer: torch.optim.Optimizer = kind.load()(weights, **options)
     return optimizer

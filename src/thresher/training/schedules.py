@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
+from thresher.kinds.field import KindOf
+from thresher.kinds.record import ScheduleKind
+from thresher.kinds.registry import kind_of
 
 
-class _Schedule(Config):
+class _Schedule(KindConfig):
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises from 0 in a straight line, before the schedule begins."""
 
@@ -38,7 +40,7 @@ class Cosine(_Schedule):
     final: float = Field(default=0.0, ge=0, lt=1)
 
 
-class OneCycle(Config):
+class OneCycle(KindConfig):
     """Up to the optimizer's rate and down to almost nothing, both by half a cosine (Smith and Topin 2018)."""
 
     kind: Literal["one_cycle"] = "one_cycle"
@@ -50,7 +52,7 @@ class OneCycle(Config):
     """Of the rate, at the last step."""
 
 
-Schedule = Annotated[Constant | Step | Cosine | OneCycle, Field(discriminator="kind")]
+Schedule = Annotated[KindConfig, KindOf(ScheduleKind)]
 
 
 def rate_factor(config: Schedule, step: int, total_steps: int) -> float:
@@ -59,18 +61,27 @@ def rate_factor(config: Schedule, step: int, total_steps: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     done = (step - warmup) / max(total_steps - warmup - 1, 1)
-    return FACTOR[type(config)](config, min(done, 1.0))
+    factor: float = kind_of(ScheduleKind, config).load()(config, min(done, 1.0))
+    return factor
 
 
-def _step(config: Step, done: float) -> float:
+def constant(config: Constant, done: float) -> float:
+    """Return 1: the rate stays."""
+    return 1.0
+
+
+def step(config: Step, done: float) -> float:
+    """Return the factor after the share ``done`` of the steps."""
     return config.factor ** sum(done >= at for at in config.at)
 
 
-def _cosine(config: Cosine, done: float) -> float:
+def cosine(config: Cosine, done: float) -> float:
+    """Return the factor after the share ``done`` of the steps."""
     return _swing(1.0, config.final, done)
 
 
-def _one_cycle(config: OneCycle, done: float) -> float:
+def one_cycle(config: OneCycle, done: float) -> float:
+    """Return the factor after the share ``done`` of the steps."""
     if done < config.rise:
         return _swing(config.start, 1.0, done / config.rise)
     return _swing(1.0, config.final, (done - config.rise) / (1 - config.rise))
@@ -79,12 +90,3 @@ def _one_cycle(config: OneCycle, done: float) -> float:
 def _swing(first: float, last: float, done: float) -> float:
     """Return the value of half a cosine from ``first`` to ``last``."""
     return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
-
-
-FACTOR: dict[type, Callable[[Any, float], float]] = {
-    Constant: lambda config, done: 1.0,
-    Step: _step,
-    Cosine: _cosine,
-    OneCycle: _one_cycle,
-}
-"""Config type -> function (config, share of the steps done after the warm-up) -> factor."""

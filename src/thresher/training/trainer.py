@@ -20,7 +20,7 @@ from thresher.training.ema import move_average
 from thresher.training.execution import ChosenExecution
 from thresher.training.losses import build_loss
 from thresher.training.memory import in_parts_that_fit
-from thresher.training.optimizers import Lbfgs, build_optimizers
+from thresher.training.optimizers import build_optimizers, measures_steps
 
 NO_SPREAD = "Expected more than 1 value per channel when training"
 """How torch begins to say that a batch norm is given one number a channel."""
@@ -50,7 +50,7 @@ class Trainer:
     ) -> None:
         self.network = copy.deepcopy(network).to(device)
         # torch's lbfgs takes gradients as one row of numbers, which they are in their plain order alone.
-        self._channels_last = execution.channels_last and not isinstance(config.optimizer, Lbfgs)
+        self._channels_last = execution.channels_last and not measures_steps(config.optimizer)
         if self._channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.part_size = -(-batch_size // config.accumulation)
@@ -84,7 +84,7 @@ class Trainer:
         Raises:
             TrainingError: not even one sample fits into memory.
         """
-        if isinstance(self._config.optimizer, Lbfgs):
+        if measures_steps(self._config.optimizer):
             loss = self._search_along(batch)
         else:
             loss = self._gradients(batch)

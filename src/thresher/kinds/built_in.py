@@ -1,0 +1,152 @@
+"""Thresher's own kinds."""
+
+from __future__ import annotations
+
+from thresher.kinds.record import (
+    AugmentationKind,
+    Kind,
+    ModelKind,
+    OptimizerKind,
+    ScheduleKind,
+    TechniqueKind,
+)
+
+_MODELS = "thresher.models"
+_NETWORK = "thresher.compression.network"
+_FILE = "thresher.compression.file"
+_OPTIMIZERS = "thresher.training.optimizers"
+_SCHEDULES = "thresher.training.schedules"
+_AUGMENTATION = "thresher.training.augmentation"
+_FUSED = (("fused", True),)
+
+MODELS = (
+    ModelKind(
+        "linear",
+        f"{_MODELS}.linear:Linear",
+        f"{_MODELS}.linear:build_linear",
+        takes=("image", "tabular"),
+        has_channels=False,
+    ),
+    *(
+        ModelKind(name, f"{_MODELS}.{module}:{config}", f"{_MODELS}.{module}:{build}", takes=takes)
+        for name, module, config, build, takes in (
+            ("mlp", "mlp", "Mlp", "build_mlp", ("image", "tabular")),
+            ("lenet", "lenet", "LeNet", "build_lenet", ("image",)),
+            ("cnn", "cnn", "Cnn", "build_cnn", ("image",)),
+            ("resnet", "resnet.config", "Resnet", "build_resnet", ("image",)),
+            ("textcnn", "textcnn.config", "TextCnn", "build_textcnn", ("text",)),
+            ("lstm", "recurrent.config", "Lstm", "build_recurrent", ("text", "series")),
+            ("gru", "recurrent.config", "Gru", "build_recurrent", ("text", "series")),
+            ("transformer", "transformer.config", "Transformer", "build_transformer", ("text",)),
+            ("cnn1d", "cnn1d.config", "Cnn1d", "build_cnn1d", ("series",)),
+        )
+    ),
+    *(
+        ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)
+        for name, config in (("onnx", "OnnxModel"), ("exported", "ExportedModel"), ("checkpoint", "Checkpoint"))
+    ),
+)
+
+TECHNIQUES = (
+    TechniqueKind(
+        "prune_channels",
+        f"{_NETWORK}.prune_channels:PruneChannels",
+        f"{_NETWORK}.prune_channels:prune_channels",
+        works_on="network",
+        is_searchable=True,
+        changes_structure=True,
+        removes_channels=True,
+    ),
+    # Not searchable: it makes no file smaller and no call faster.
+    TechniqueKind(
+        "prune_weights",
+        f"{_NETWORK}.prune_weights:PruneWeights",
+        f"{_NETWORK}.prune_weights:prune_weights",
+        works_on="network",
+    ),
+    TechniqueKind(
+        "factorize",
+        f"{_NETWORK}.factorize:Factorize",
+        f"{_NETWORK}.factorize:factorize",
+        works_on="network",
+        is_searchable=True,
+        changes_structure=True,
+    ),
+    TechniqueKind("finetune", f"{_NETWORK}.finetune:Finetune", f"{_NETWORK}.finetune:finetune", works_on="network"),
+    TechniqueKind(
+        "quantize_aware",
+        f"{_NETWORK}.quantize_aware:QuantizeAware",
+        f"{_NETWORK}.quantize_aware:quantize_aware",
+        works_on="network",
+        ends_chain=True,
+        is_searchable=True,
+    ),
+    TechniqueKind(
+        "quantize_dynamic",
+        f"{_FILE}.quantize_dynamic:QuantizeDynamic",
+        f"{_FILE}.quantize_dynamic:quantize_dynamic",
+        works_on="file",
+        ends_chain=True,
+        is_searchable=True,
+    ),
+    TechniqueKind(
+        "quantize_static",
+        f"{_FILE}.quantize_static:QuantizeStatic",
+        f"{_FILE}.quantize_static:quantize_static",
+        works_on="file",
+        ends_chain=True,
+        is_searchable=True,
+    ),
+    TechniqueKind(
+        "quantize_weights",
+        f"{_FILE}.quantize_weights:QuantizeWeights",
+        f"{_FILE}.quantize_weights:quantize_weights",
+        works_on="file",
+        ends_chain=True,
+        is_searchable=True,
+    ),
+    TechniqueKind(
+        "half", f"{_FILE}.float16:Half", f"{_FILE}.float16:half", works_on="file", ends_chain=True, is_searchable=True
+    ),
+    TechniqueKind(
+        "optimize_graph",
+        f"{_FILE}.optimize_graph:OptimizeGraph",
+        f"{_FILE}.optimize_graph:optimize_graph",
+        works_on="file",
+        follows_all=True,
+    ),
+)
+
+OPTIMIZERS = (
+    OptimizerKind("sgd", f"{_OPTIMIZERS}:Sgd", "torch.optim:SGD", options=_FUSED),
+    OptimizerKind("rmsprop", f"{_OPTIMIZERS}:RmsProp", "torch.optim:RMSprop"),
+    OptimizerKind("adagrad", f"{_OPTIMIZERS}:Adagrad", "torch.optim:Adagrad", options=_FUSED),
+    OptimizerKind("adam", f"{_OPTIMIZERS}:Adam", "torch.optim:Adam", options=_FUSED),
+    OptimizerKind("adamw", f"{_OPTIMIZERS}:AdamW", "torch.optim:AdamW", options=_FUSED),
+    OptimizerKind("nadam", f"{_OPTIMIZERS}:NAdam", "torch.optim:NAdam"),
+    OptimizerKind(
+        "muon",
+        f"{_OPTIMIZERS}:Muon",
+        "torch.optim:Muon",
+        options=(("adjust_lr_fn", "match_rms_adamw"),),
+        matrices_only=True,
+    ),
+    OptimizerKind("lbfgs", f"{_OPTIMIZERS}:Lbfgs", "torch.optim:LBFGS", measures_steps=True),
+)
+
+SCHEDULES = tuple(
+    ScheduleKind(name, f"{_SCHEDULES}:{config}", f"{_SCHEDULES}:{function}")
+    for name, config, function in (
+        ("constant", "Constant", "constant"),
+        ("step", "Step", "step"),
+        ("cosine", "Cosine", "cosine"),
+        ("one_cycle", "OneCycle", "one_cycle"),
+    )
+)
+
+AUGMENTATIONS = tuple(
+    AugmentationKind(name, f"{_AUGMENTATION}:{config}", f"{_AUGMENTATION}:{name}")
+    for name, config in (("flip", "Flip"), ("shift", "Shift"), ("crop", "Crop"), ("cutout", "Cutout"))
+)
+
+KINDS: tuple[Kind, ...] = (*MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)

@@ -1,0 +1,198 @@
+"""The record of a kind, one class a group. Each attribute is something that a recipe's rules or its run ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, Literal
+
+from thresher.errors import ThresherError
+
+
+class KindError(ThresherError):
+    """A kind that cannot be used: it is not there, cannot be imported, or is given twice."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What every record has.
+
+    Attributes:
+        name: the `kind` that a recipe writes, in lower-case letters, digits and _.
+        config: `module:Class` of its settings, a `thresher.config.KindConfig` whose `kind` is the name.
+        implementation: `module:function` or `module:Class`; each group says how it is called.
+    """
+
+    group: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]] = ("kind",)
+    """Of its settings, at least."""
+    name: str
+    config: str
+    implementation: str
+
+    @property
+    def config_class(self) -> Any:
+        """The class of its settings; raises a KindError if it cannot be imported, or is not this kind's."""
+        found = load(self.config, f"{self.group} '{self.name}'")
+        has = getattr(found, "model_fields", {})
+        if not set(self.fields) <= set(has) or has["kind"].default != self.name:
+            raise KindError(
+                f"{self.group} '{self.name}': {self.config} is not its settings. Fix: a class that inherits from "
+                f"thresher.config.KindConfig, has {' and '.join(self.fields)}, and the line "
+                f'kind: Literal["{self.name}"] = "{self.name}".'
+            )
+        return found
+
+    def load(self) -> Any:
+        """Return the implementation; raises a KindError if it cannot be imported."""
+        return load(self.implementation, f"{self.group} '{self.name}'")
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that its settings and its implementation are in, each once."""
+        return tuple(dict.fromkeys(text.partition(":")[0] for text in (self.config, self.implementation) if text))
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What is true of it beyond its name and its code: the attributes that are not at their default."""
+        own = [each for each in fields_of(self) if each.name not in ("name", "config", "implementation")]
+        return {each.name: value for each in own if (value := getattr(self, each.name)) != each.default}
+
+
+@cache
+def load(text: str, whose: str) -> Any:
+    """Return what ``text``, `module:name`, names; ``whose`` it is begins the KindError where it cannot be imported."""
+    module, _, name = text.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:  # whatever somebody's module raises
+        raise KindError(f"{whose}: {text} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class ModelKind(Kind):
+    """An architecture. Its implementation is called as (config, ModelInput, width) and returns the body, an nn.Module.
+
+    The body takes what the modality prepares inside the graph, such as float [B, C, H, W], and gives [B, width]:
+    logits, or one standardized value. Its last linear layer makes the output.
+
+    Attributes:
+        takes: the modalities that it can be built for.
+        has_channels: whether anything between inputs and outputs can be removed by `prune_channels`.
+        is_trained_here: false for a model that a file brings along.
+    """
+
+    group: ClassVar[str] = "model"
+    takes: tuple[str, ...] = ()
+    has_channels: bool = True
+    is_trained_here: bool = True
+
+
+@dataclass(frozen=True)
+class TechniqueKind(Kind):
+    """A step of a candidate's chain.
+
+    On the network, its implementation is called as (Network, config, CompressionData) and returns another Network; on
+    the file, as (bytes, config, CalibrationData), and returns the bytes of another ONNX file.
+
+    Attributes:
+        works_on: the torch network, or the ONNX file that is exported of it; the network's techniques come first.
+        ends_chain: whether nothing but a technique that follows all may come after it.
+        follows_all: whether it may come after a technique that ends a chain.
+        is_searchable: whether `search.techniques` may name it.
+        changes_structure: whether it changes the shape of the network's layers.
+        removes_channels: whether it needs a model that has channels.
+    """
+
+    group: ClassVar[str] = "technique"
+    works_on: Literal["network", "file"] = field(kw_only=True)
+    ends_chain: bool = False
+    follows_all: bool = False
+    is_searchable: bool = False
+    changes_structure: bool = False
+    removes_channels: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerKind(Kind):
+    """An optimizer. Its implementation is a torch.optim.Optimizer, called with the weights and the config's fields.
+
+    Attributes:
+        options: names and values of further arguments, such as `fused`.
+        matrices_only: whether AdamW takes all that is not a hidden layer's matrix.
+        measures_steps: whether it takes the loss as a function and calls it several times a step.
+    """
+
+    group: ClassVar[str] = "optimizer"
+    fields: ClassVar[tuple[str, ...]] = ("kind", "lr")
+    options: tuple[tuple[str, Any], ...] = ()
+    matrices_only: bool = False
+    measures_steps: bool = False
+
+
+@dataclass(frozen=True)
+class ScheduleKind(Kind):
+    """A schedule. Its implementation is called as (config, share of the steps done) and returns a factor."""
+
+    group: ClassVar[str] = "schedule"
+
+
+@dataclass(frozen=True)
+class AugmentationKind(Kind):
+    """An augmentation. Its implementation is called as (uint8 images [B, C, H, W], config) and returns such images."""
+
+    group: ClassVar[str] = "augmentation"
+
+
+@dataclass(frozen=True)
+class MetricKind(Kind):
+    """A metric of quality. Its implementation is called as (outputs, labels), numpy arrays, and returns a float.
+
+    Outputs are probabilities [N, K] with int64 labels [N], or values [N, 1] with float64 labels [N].
+
+    Attributes:
+        task: classification or regression.
+        smaller_is_better: the direction of `selection.minimize` and of what is required of it.
+        worse_word: completes "candidate a is ... candidate b" where a is worse.
+    """
+
+    group: ClassVar[str] = "metric"
+    config: str = ""
+    implementation: str = ""
+    task: Literal["classification", "regression"] = "classification"
+    smaller_is_better: bool = False
+    worse_word: str = "worse than"
+
+
+@dataclass(frozen=True)
+class ReaderKind(Kind):
+    """A reader of raw files. Its implementation is the dataset's class, which a catalog entry names by its `type`."""
+
+    group: ClassVar[str] = "reader"
+    config: str = ""
+    implementation: str = ""
+
+
+@dataclass(frozen=True)
+class ModalityKind(Kind):
+    """A kind of data. Its settings are the encoding's, and its implementation is the encoder's class."""
+
+    group: ClassVar[str] = "modality"
+
+
+GROUPS: dict[str, type[Kind]] = {
+    each.group: each
+    for each in (
+        ModelKind,
+        TechniqueKind,
+        OptimizerKind,
+        ScheduleKind,
+        AugmentationKind,
+        MetricKind,
+        ReaderKind,
+        ModalityKind,
+    )
+}
+"""Group -> class of its records; the entry points of a group are called `thresher.<group>s`."""
