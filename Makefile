@@ -1,5 +1,5 @@
 # The first two are all that a new user needs: each does the whole set-up, once.
-.PHONY: run test test-fast lint ui serve reproduce reliability lock clean help
+.PHONY: run test test-fast lint docs ui serve container reproduce reliability lock upgrade clean help
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -19,11 +19,17 @@ test-fast: $(INSTALLED) ## The tests that take seconds
 lint: $(INSTALLED) ## Style, types and the layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+docs: $(INSTALLED) ## Build the documentation site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 ui: $(INSTALLED) ## Open MLflow on the runs of this project
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
 	$(BIN)/thresher serve $(RECIPE)
+
+container: $(INSTALLED) ## Build the image of RECIPE's Bento
+	$(BIN)/thresher containerize $(RECIPE)
 
 reproduce: $(INSTALLED) ## Train with three seeds, compress, and write docs/results.md (hours; goes on where it was)
 	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))
@@ -34,6 +40,9 @@ reliability: $(INSTALLED) ## Run the tests of odd input, and write what comes of
 
 lock: $(INSTALLED) ## Choose all versions anew, by scripts/pins.txt
 	scripts/lock.sh
+
+upgrade: ## Try the newest versions in an environment of its own: first the tests of what they may have changed
+	PYTHON=$(PYTHON) scripts/upgrade.sh
 
 clean: ## Delete everything that runs have made in this project, but not the raw data
 	rm -rf data/0[2-8]_*/*/ mlflow.db mlartifacts .thresher

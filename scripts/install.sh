@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Make .venv with Thresher and all that it needs, at the versions of constraints.txt. `make` calls it when those change.
+# Make .venv with Thresher and all that it needs, at the versions of constraints.txt. `make` calls it when those change;
+# scripts/upgrade.sh makes another one, with the newest versions that the file $NEWEST allows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
-VENV=.venv
+VENV=${VENV:-.venv}
+NEWEST=${NEWEST:-}
 TORCH=$(grep -m1 -E '^torch==' constraints.txt | cut -d' ' -f1)
+[ -z "$NEWEST" ] || TORCH=torch
 
 say() { printf '\033[1m%s\033[0m\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
@@ -40,7 +43,12 @@ if ! "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
 fi
 
 say "Installing Thresher and its dependencies"
-install -c constraints.txt -e '.[dev,docs]'
+if [ -n "$NEWEST" ]; then
+  install -r "$NEWEST"
+  install --no-deps -e .
+else
+  install -c constraints.txt -e '.[dev,docs]'
+fi
 
 # Read at every start of this environment's Python, so that `mlflow ui` or `bentoml serve` do not phone home either.
 site=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
