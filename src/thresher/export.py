@@ -18,6 +18,7 @@ from thresher.modalities.outputs import ValueOutput
 from thresher.models.fake_quantization import activation_ranges, prepare_export
 from thresher.models.network import Network
 from thresher.models.recurrent.network import RecurrentNetwork
+from thresher.process_state import alone
 
 PARITY_TOLERANCE = 1e-4
 """Of any answer: probabilities, or values in standard deviations."""
@@ -58,7 +59,8 @@ def export_onnx(network: Network) -> bytes:
     served, spec = _Served(network).eval(), network.spec
     example = torch.from_numpy(spec.input.example(2))
     axes = {axis: torch.export.Dim("length", min=1) for axis, size in enumerate(spec.input.shape, 1) if size is None}
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    # The exporter changes how torch calls any module, in all threads.
+    with alone(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(

@@ -15,7 +15,6 @@ from thresher.machine import usable_cores
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.training import Training
-from thresher.training.augmentation import augment
 from thresher.training.batches import Order, load_batches
 from thresher.training.devices import choose_device
 from thresher.training.execution import ChosenExecution, Measured, default_execution, has_channels
@@ -116,7 +115,6 @@ def _prepare(
     execution: ChosenExecution, network: Network, training: EncodedSamples, config: Training, device: torch.device
 ) -> _Way | None:
     """Return a way that has taken its first step, None where torch cannot compile here."""
-    torch.manual_seed(config.seed)
     size = min(Order(len(training), config.batch_size, 1, config.seed).size, MAX_SAMPLES)
     learner = Trainer(network, config, execution, training.labels, device, size)
     learner.network.train()
@@ -124,7 +122,7 @@ def _prepare(
     (batch,) = load_batches(few, network.spec, device).in_slices(size)
 
     def step() -> int:
-        learner.learn(batch._replace(inputs=augment(batch.inputs, config.augmentation)))
+        learner.learn(batch)
         return size
 
     torch.set_num_threads(execution.threads)

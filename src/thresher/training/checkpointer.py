@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from thresher.events import Step, TrainingEpoch, TrainingStep, emit
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.history import Epoch
 from thresher.training.train_state import TrainState
-from thresher.training.trainer import Trainer, random_states, set_random_states
+from thresher.training.trainer import Trainer
 
 MIN_SECONDS = 1.0
 """Between two checkpoints of epochs that are shorter: writing them all would take longer than the epochs."""
@@ -30,13 +28,13 @@ class Saver:
         self._checkpoints, self._name, self._key, self._seconds = checkpoints, name, key, seconds
         self._saved = time.monotonic()
 
-    def restore(self, learner: Trainer, device: torch.device) -> TrainState:
-        """Return where the training stands, with ``learner`` and random states as they were there."""
+    def restore(self, learner: Trainer) -> TrainState:
+        """Return where the training stands, with ``learner`` as it was there."""
         state: Any = self._checkpoints.load(self._name, self._key) if self._checkpoints is not None else None
         if state is None:
             return TrainState()
         learner.load_state(state["learner"])
-        set_random_states(state["random"], device)
+        learner.random.states = state["random"]
         return TrainState.of(state["position"])
 
     def is_due(self) -> bool:
@@ -48,11 +46,11 @@ class Saver:
         least = min(self._seconds, MIN_SECONDS)
         return self._checkpoints is not None and (position.finished or time.monotonic() - self._saved >= least)
 
-    def save(self, learner: Trainer, position: TrainState, device: torch.device) -> None:
+    def save(self, learner: Trainer, position: TrainState) -> None:
         """Write the state. Weights that are not finite are no place to go on from: the last state stays."""
         assert self._checkpoints is not None
         if learner.is_finite():
-            state = {"learner": learner.state(), "position": position.state(), "random": random_states(device)}
+            state = {"learner": learner.state(), "position": position.state(), "random": learner.random.states}
             self._checkpoints.save(self._name, self._key, state, position.finished)
         self._saved = time.monotonic()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
+from thresher.process_state import alone, give_way
 from thresher.training import Training
-from thresher.training.augmentation import augment
 from thresher.training.batches import Order, load_batches
 from thresher.training.checkpointer import Saver, report_again, report_epoch, say_where
 from thresher.training.checkpoints import Checkpoints, key_of
@@ -63,7 +63,8 @@ def train(
     """
     device = choose_device(config.device)
     chosen = execution or default_execution(config.execution, network)
-    with _threads(chosen.threads):
+    # Compiling changes torch for all threads.
+    with torch_threads(chosen.threads), alone() if chosen.compile else nullcontext():
         return _train(network, training, validation, config, name, chosen, checkpoints, on_epoch, teaching, device)
 
 
@@ -79,7 +80,6 @@ def _train(
     teaching: Teaching | None,
     device: torch.device,
 ) -> tuple[Network, TrainingHistory]:
-    torch.manual_seed(config.seed)
     metric = METRIC[network.spec.output.kind]
     order = Order(len(training), config.batch_size, config.epochs, config.seed)
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
@@ -87,7 +87,7 @@ def _train(
     learner = Trainer(network, config, execution, training.labels, device, order.size, teaching)
     key = key_of(network, training, validation, config, execution, name, teaching) if checkpoints is not None else ""
     saver = Saver(checkpoints, name, key, config.checkpoint_seconds)
-    at = saver.restore(learner, device)
+    at = saver.restore(learner)
     guard = DivergenceMonitor(name, training, at, device, saver.last)
     evaluation_batch = EVALUATION_BATCH
     if at.step:
@@ -98,7 +98,8 @@ def _train(
         for batch in learned.give(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):
             factor = rate_factor(config.schedule, at.step, order.total_steps)
             learner.set_rate(factor)
-            loss = learner.learn(batch._replace(inputs=augment(batch.inputs, config.augmentation)))
+            give_way()
+            loss = learner.learn(batch)
             at.step += 1
             guard.watch(loss, batch)
             if at.step % STEPS_A_REPORT == 0 or at.step == order.total_steps:
@@ -106,7 +107,7 @@ def _train(
                 at.report_step(name, order.total_steps, config.optimizer.lr * factor)
             if saver.is_due():
                 guard.look()
-                saver.save(learner, at, device)
+                saver.save(learner, at)
         guard.look()
         validation_loss, value, evaluation_batch = judge(learner.judged, judging, evaluation_batch)
         guard.check_validation(validation_loss)
@@ -116,7 +117,7 @@ def _train(
             learner.keep_as_best()
         at.finished = epoch.epoch == config.epochs or _stops_early(at, config)
         if saver.is_due_after_epoch(at):
-            saver.save(learner, at, device)
+            saver.save(learner, at)
         report_epoch(epoch, name, metric, config.epochs)
         if on_epoch is not None:
             on_epoch(epoch)
@@ -131,7 +132,7 @@ def _stops_early(at: TrainState, config: Training) -> bool:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Let torch use ``count`` threads of the CPU for one operation, in the block alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

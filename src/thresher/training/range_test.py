@@ -62,14 +62,10 @@ def _losses(
     network: Network, samples: EncodedSamples, config: Training, execution: ChosenExecution, rates: np.ndarray
 ) -> np.ndarray:
     """Return the smoothed loss before the step at each rate; it ends early where the loss explodes."""
-    import torch
-
-    from thresher.training.augmentation import augment
     from thresher.training.batches import Order, load_batches
     from thresher.training.devices import choose_device
     from thresher.training.trainer import Trainer
 
-    torch.manual_seed(config.seed)
     device = choose_device(config.device)
     order = Order(len(samples), config.batch_size, 1, config.seed)
     learner = Trainer(network, config, execution, samples.labels, device, order.size)
@@ -79,7 +75,7 @@ def _losses(
     average, smooth = 0.0, []
     for step, batch in enumerate(islice(endless, len(rates))):
         learner.set_rate(rates[step] / config.optimizer.lr)
-        loss = learner.learn(batch._replace(inputs=augment(batch.inputs, config.augmentation))).item()
+        loss = learner.learn(batch).item()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
         # Without the bias to 0 that a moving average has at its start.
         smooth.append(average / (1 - SMOOTHING ** (step + 1)))

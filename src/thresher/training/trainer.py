@@ -14,6 +14,7 @@ from thresher.errors import TrainingError
 from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.activation_checkpointing import keep_again, recompute
+from thresher.training.augmentation import augment
 from thresher.training.batches import Batch, sizes_of_parts
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.ema import move_average
@@ -21,6 +22,7 @@ from thresher.training.execution import ChosenExecution
 from thresher.training.losses import build_loss
 from thresher.training.memory import in_parts_that_fit
 from thresher.training.optimizers import build_optimizers, measures_steps
+from thresher.training.random_stream import RandomStream, draws_in_training, read_generators, set_generators
 
 NO_SPREAD = "Expected more than 1 value per channel when training"
 """How torch begins to say that a batch norm is given one number a channel."""
@@ -55,6 +57,7 @@ class Trainer:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.part_size = -(-batch_size // config.accumulation)
         self._config, self._device, self._step = config, device, 0
+        self.random = RandomStream(config.seed, device, draws_in_training(network, config))
         self._loss = build_loss(network.spec.output, config, labels, device)
         self._masks = _zero_masks(self.network)
         self._weights = list(self.network.parameters())
@@ -79,11 +82,15 @@ class Trainer:
                 group["lr"] = self._config.optimizer.lr * factor
 
     def learn(self, batch: Batch) -> torch.Tensor:
-        """Take one step on ``batch`` and return its loss before the step, on the device.
+        """Take one step on ``batch``, augmented, and return its loss before the step, on the device.
 
         Raises:
             TrainingError: not even one sample fits into memory.
         """
+        with self.random.turn():
+            return self._learn(batch._replace(inputs=augment(batch.inputs, self._config.augmentation)))
+
+    def _learn(self, batch: Batch) -> torch.Tensor:
         if measures_steps(self._config.optimizer):
             loss = self._search_along(batch)
         else:
@@ -201,29 +208,15 @@ class Trainer:
     def _search_along(self, batch: Batch) -> torch.Tensor:
         """Take one step of an optimizer that computes the loss several times; dropout draws the same each time."""
         optimizer: Any = self._optimizers[0]
-        drawn = random_states(self._device)
+        drawn = read_generators(self._device)
 
         @torch.enable_grad()
         def loss() -> torch.Tensor:
-            set_random_states(drawn, self._device)
+            if self.random.draws:
+                set_generators(drawn, self._device)
             return self._gradients(batch)
 
         return torch.as_tensor(optimizer.step(loss))
-
-
-def random_states(device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the state of torch's own generators, of the CPU and of ``device``."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def set_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Put back what `random_states` gave."""
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def _zero_masks(network: Network) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:

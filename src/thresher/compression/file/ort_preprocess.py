@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from thresher.compression.data import CalibrationData
 from thresher.errors import CompressionError
+from thresher.process_state import alone
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -43,15 +44,16 @@ def silenced() -> Iterator[None]:
     whole process when it is imported.
     """
     root = logging.getLogger()
-    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    with alone():
+        level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            with redirect_stdout(io.StringIO()):
+                yield
+        finally:
+            logging.disable(disabled)
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
 
 def read_quantized(target: Path, technique: str, data: CalibrationData) -> bytes:

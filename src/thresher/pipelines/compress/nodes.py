@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.apply import apply_steps
@@ -13,12 +11,11 @@ from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Checkpoints, Network
+from thresher.process_state import beside_others
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
 PARITY_SAMPLES = 256
-# Tracing a network and silencing an exporter change state of the whole process: with ThreadRunner, one at a time.
-PROCESS_STATE = threading.Lock()
 
 
 def compress_network(
@@ -42,11 +39,13 @@ def compress_network(
     if isinstance(candidate, CandidateFailure):
         return candidate
 
+    from thresher.training.loop import torch_threads
+
     def make() -> Network:
         known = dict(zip(candidate.teachers, teachers, strict=True))
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
-        with PROCESS_STATE:
+        with beside_others(), torch_threads(execution.threads):
             network = apply_steps(candidate.network_steps, APPLY_TO_NETWORK, base, data)
         checkpoints.clear()
         return network
@@ -89,8 +88,7 @@ def quantize_onnx(
     def make() -> bytes:
         timed = (tuple(batch_sizes), threads)
         data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, *timed, validation_samples)
-        with PROCESS_STATE:
-            return apply_steps(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+        return apply_steps(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
 
     return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
 
@@ -98,7 +96,7 @@ def quantize_onnx(
 def _export(network: Network, validation_samples: EncodedSamples) -> bytes:
     from thresher.export import check_parity, export_onnx
 
-    with PROCESS_STATE:
+    with beside_others():
         emit(Step("export to ONNX, parity with torch"))
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])

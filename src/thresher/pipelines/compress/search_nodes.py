@@ -10,8 +10,8 @@ from thresher.compression.data import CompressionData
 from thresher.evaluation import Measurement
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
-from thresher.pipelines.compress.nodes import PROCESS_STATE
 from thresher.pipelines.types import BudgetSearch, Checkpoints, Figure, Network, Sensitivity
+from thresher.process_state import beside_others
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
@@ -28,7 +28,7 @@ def measure_sensitivity(
 
     def make() -> Sensitivity:
         data = CompressionData("sensitivity", encoder.model_input, training_samples, validation_samples, training)
-        with PROCESS_STATE:
+        with beside_others():
             return sensitivity.measure_sensitivity(network, data)
 
     return attempt("sensitivity", measure_sensitivity.__name__, make, network)
@@ -54,6 +54,7 @@ def search_chain(
     """
     from thresher.search import chain_search
     from thresher.search.plots import plot_budget_search
+    from thresher.training.loop import torch_threads
 
     def make() -> tuple[NamedCandidate, BudgetSearch, Figure]:
         assert candidate.search is not None
@@ -62,7 +63,7 @@ def search_chain(
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
         task = chain_search.SearchTask(candidate, base, float_onnx_file, data, evaluation, curves)
-        with PROCESS_STATE:
+        with beside_others(), torch_threads(execution.threads):
             found, result = chain_search.search_chain(task)
         return found, result, plot_budget_search(result)
 

@@ -12,6 +12,7 @@ from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.pipelines.types import Contender, Evaluation, ExportedQuality, Imported, TrainingHistory
+from thresher.process_state import alone
 
 
 def predict_test(
@@ -100,4 +101,5 @@ def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, me
 
     sizes = ", ".join(map(str, measurement.batch_sizes))
     emit(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
-    return evaluate(ours, reference, samples.labels, measurement, describe_machine())
+    with alone():
+        return evaluate(ours, reference, samples.labels, measurement, describe_machine())
