@@ -64,6 +64,13 @@ def v2_with(**more: object) -> bytes:
 
 GOOD = json.dumps({"image": IMAGE}).encode()
 TWICE = json.dumps({"image": IMAGE})[:-1].encode()
+ALIKE = (
+    ("/predict", GOOD),
+    ("/predict", json.dumps({"image": [[7.0] * 6] * 8}).encode()),
+    (INFER, v2()),
+    (INFER, v2(data=[7, 7.0] * 24)),
+)
+"""7.0 is as whole as 7, on every route."""
 CASES = {
     "nothing": ("/predict", b"", 400, "Malformed JSON"),
     "cut short": ("/predict", GOOD[:-1], 400, "Malformed JSON"),
@@ -92,6 +99,9 @@ CASES = {
     "v2 deep": (INFER, b'{"inputs": ' + b"[" * 5000, 400, "nested too deep"),
     "v2 key twice": (INFER, v2().replace(b'"name"', b'"shape": [1], "name"'), 400, "'shape' is given twice"),
     "v2 values out of range": (INFER, v2(data=[256] * 48), 400, "something else than UINT8"),
+    "half a pixel": ("/predict", json.dumps({"image": [[7.5] * 6] * 8}).encode(), 422, "whole numbers"),
+    "v2 half a pixel": (INFER, v2(data=[7.5] * 48), 400, "something else than UINT8"),
+    "v2 a whole number out of range": (INFER, v2(data=[256.0] * 48), 400, "something else than UINT8"),
     "v2 huge value": (INFER, v2(data=[2**70] * 48), 400, "something else than UINT8"),
     "v2 a long name": (INFER, v2(name="n" * 100_000), 400, "Expected 'image'"),
     "v2 classification": (
@@ -131,7 +141,10 @@ def test_odd_bodies_are_told_alike_on_both_ports(urls: tuple[str, str]) -> None:
                 assert len(answer.content) < 1500, name
             assert answers[0].json() == answers[1].json()
         for url in urls:
-            assert client.post(url + "/predict", content=GOOD, headers=JSON).status_code == 200
+            answers = [client.post(url + path, content=body, headers=JSON) for path, body in ALIKE]
+            assert {answer.status_code for answer in answers} == {200}
+            assert answers[0].json()["predictions"] == answers[1].json()["predictions"]
+            assert answers[2].json()["outputs"] == answers[3].json()["outputs"]
 
 
 @pytest.mark.parametrize(

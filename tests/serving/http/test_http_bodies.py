@@ -339,6 +339,44 @@ def test_request_lines_that_are_none_are_told(live: LiveService, start: bytes, s
         assert json.loads(body)["error"]
 
 
+@pytest.mark.oddity("Service", "a chunk that announces 2^64 bytes, or 33 MiB", "413 at once, not waited for")
+@pytest.mark.parametrize("size", [b"ffffffffffffffff", b"2100001", b"0000000002100001;note=1"])
+@pytest.mark.parametrize("before", [b"", b"3\r\nabc\r\n"], ids=["first", "second"])
+@pytest.mark.parametrize("after", [b"", b"abc"], ids=["alone", "begun"])
+def test_a_chunk_larger_than_a_body_may_be_is_refused_when_announced(
+    live: LiveService, size: bytes, before: bytes, after: bytes
+) -> None:
+    head = b"POST /v2/models/shapes/infer HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    whole = head + before + size + b"\r\n" + after
+    for cut in (0, len(head) - 1, len(head), len(head + before) + 4, len(whole) - len(after) - 1):
+        with connect(live) as connection:
+            send_pieces(connection, whole, cut or len(whole), 0.01)
+            ((status, _, body),) = read_replies(connection, 1)
+            assert (status, "larger than 32 MiB" in json.loads(body)["error"]) == (413, True), cut
+    assert live.predictor.budget.used == 0
+
+
+@pytest.mark.parametrize("path", ["/predict", INFER])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["fast", "app"])
+def test_what_never_fits_beside_its_own_body_is_not_told_to_come_again(
+    live: LiveService, path: str, is_chunked: bool
+) -> None:
+    """The body fits, and with what it is decoded to it never will: 503 would be tried again for ever."""
+    budget, whole = live.predictor.budget, live.predictor.budget.limit
+    body = document(path, 2000)
+    request = chunked(path, body, 500) if is_chunked else post(path, 2000)
+    try:
+        for left, wanted in ((10, 413), (1000, 200)):
+            budget.limit = len(body) + left
+            with connect(live) as connection:
+                connection.sendall(request)
+                ((status, _, answer),) = read_replies(connection, 1)
+                assert status == wanted
+                assert wanted == 200 or "this service has 0.0 MiB for all requests" in json.loads(answer)["error"]
+    finally:
+        budget.limit = whole
+
+
 def test_trailers_are_bounded_and_no_headers(live: LiveService) -> None:
     body = document("/predict", 900)
     with connect(live) as connection:

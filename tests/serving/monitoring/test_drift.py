@@ -31,13 +31,25 @@ def test_every_feature_of_every_modality_is_in_the_profile(modality: str, task: 
         "image": ["brightness", "contrast"],
         "text": ["length", "unknown_share"],
         "tabular": ["age", "hours", "job"],
-        "series": ["length", "level_0", "spread_0", "level_1", "spread_1"],
+        "series": ["length", "level_current", "spread_current", "level_vibration", "spread_vibration"],
     }[modality]
     assert sorted(histogram.name for histogram in profile.features) == sorted(names)
     for histogram in (*profile.features, profile.prediction):
         assert sum(histogram.counts) == len(samples.labels) == profile.num_samples
         assert list(histogram.bounds) == sorted(set(histogram.bounds))
     assert type(profile).model_validate_json(profile.model_dump_json()) == profile
+
+
+def test_a_profile_from_before_channels_had_names_is_still_read() -> None:
+    encoder, raw = make_encoder("series"), make_samples("series")
+    samples = modalities.encode(encoder, raw)
+    profile = make_profile(encoder.model_copy(update={"channel_names": ()}), samples.inputs, samples.labels)
+    drift = Drift(encoder, profile, LABELS, registry := CollectorRegistry())
+    for _ in range(10):
+        drift._refilled = 0.0
+        drift.see(samples.inputs, np.eye(3, dtype=np.float32)[np.zeros(len(samples.inputs), np.int64)])
+    drift.flush()
+    assert registry.get_sample_value("thresher_input_drift_psi", {**LABELS, "feature": "level_1"}) is not None
 
 
 def test_categories_have_a_bin_each() -> None:

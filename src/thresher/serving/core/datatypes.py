@@ -20,6 +20,8 @@ DATATYPES: dict[str, np.dtype] = {
 }
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 LENGTH = struct.Struct("<I")
+MAX_EXACT = 2**53
+"""The largest whole number such that all below it are exact in float64."""
 
 
 def from_raw(name: str, datatype: str, shape: Sequence[int], raw: bytes | memoryview) -> np.ndarray:
@@ -98,6 +100,11 @@ def _fits(given: np.ndarray, dtype: np.dtype) -> bool:
         return dtype.kind == given.dtype.kind
     if dtype.kind == "f":
         return given.dtype.kind in "iuf" and float(np.abs(given).max()) <= float(np.finfo(dtype).max)
+    if given.dtype.kind == "f":
+        # JSON has one kind of number: 1.0 is as whole as 1, up to where neighbours become one.
+        return bool((np.abs(given) <= MAX_EXACT).all() and (given == np.floor(given)).all()) and _fits(
+            given.astype(np.int64), dtype
+        )
     if given.dtype.kind not in "iu":
         return False
     limits = np.iinfo(dtype)

@@ -25,6 +25,8 @@ MAX_HEAD_BYTES = 64 * 2**10
 """Of a request's target and headers; of anything else that is neither head nor body, such as trailers, too."""
 MAX_FIELDS = 100
 MAX_TARGET_BYTES = 8 * 2**10
+MAX_CHUNK_LINE = 256
+"""Of the line with a chunk's size, how much is remembered from one read to the next."""
 MAX_PIPELINED = 100
 """Requests that one connection may have waiting behind the one that is being answered."""
 LOOKS = 6
@@ -65,6 +67,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._num_other = 0
         """Bytes since the last of a body, or since the request began."""
         self._num_fields = self._num_head_bytes = 0
+        self._chunk_bytes: int | None = None
+        """Of a chunk that began in what is being read, and has not ended; None where there is no such chunk."""
+        self._last_read = b""
+        """The end of what was read before, in which the line of a chunk's size may have begun."""
         self._lease = Lease(None)
         self._due: RequestResponseCycle | HotCycle | None = None
         """What the client gets an answer to next."""
@@ -110,6 +116,8 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             if self._num_other > MAX_HEAD_BYTES:
                 self._refuse(_too_large_head())
+            elif self._is_chunked and self._in_body:
+                self._check_chunk(data)
         return b""
 
     def pause_writing(self) -> None:
@@ -189,12 +197,22 @@ class GuardedProtocol(HttpToolsProtocol):
         """Count a body whose length nobody declared."""
         self._num_other = 0
         if self._is_chunked:
+            if self._chunk_bytes is not None:
+                self._chunk_bytes += len(body)
             try:
                 check_length(self._lease.num_bytes + len(body))
                 self._lease.grow(len(body))
             except Exception as error:
                 self._fail(error_reply(error))
         super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """Note that a chunk begins; of what size, the parser keeps to itself."""
+        self._chunk_bytes = 0
+
+    def on_chunk_complete(self) -> None:
+        """Note that it is over."""
+        self._chunk_bytes = None
 
     def on_message_complete(self) -> None:
         """Expect nothing; uvicorn itself closes a connection on which no other request begins."""
@@ -242,6 +260,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._check_single()
         self._lease = Lease(self._guarded.hot.predictor.budget if self._guarded.hot is not None else None)
         self._is_chunked = b"transfer-encoding" in names
+        self._chunk_bytes, self._last_read = None, b""
         if self._is_chunked:
             if names[b"transfer-encoding"].strip().lower() != b"chunked":
                 self._fail(_refusal(501, "Transfer-Encoding may be chunked, and nothing else."))
@@ -253,6 +272,19 @@ class GuardedProtocol(HttpToolsProtocol):
         except Exception as error:
             self._fail(error_reply(error))
         return length
+
+    def _check_chunk(self, data: bytes) -> None:
+        """Refuse a chunk that announces more than a body may have, rather than wait for it."""
+        came, before = self._chunk_bytes, self._last_read
+        self._chunk_bytes, self._last_read = None, (before + data)[-MAX_CHUNK_LINE:]
+        if came is None:
+            return
+        line = (before + data[: len(data) - came]).rstrip(b"\r\n").rpartition(b"\n")[2]
+        size = line.partition(b";")[0].strip()
+        try:
+            check_length(self._lease.num_bytes - came + int(size, 16))
+        except HttpError as error:
+            self._refuse(error_reply(error))
 
     def _check_single(self) -> None:
         names = [name for name, _ in self.headers if name in SINGLE_HEADERS]

@@ -32,7 +32,7 @@ class Watched:
     """One feature and its distribution of late."""
 
     def __init__(self, expected: Histogram) -> None:
-        self._expected = expected
+        self._expected, self.name = expected, expected.name
         self._counts = np.zeros(len(expected.counts))
 
     def see(self, values: np.ndarray) -> None:
@@ -64,7 +64,7 @@ class Drift:
             return Gauge(name, text, [*labels, *more], registry=registry, multiprocess_mode=mode)
 
         self._encoder, self._labels = encoder, labels
-        self._features = {histogram.name: Watched(histogram) for histogram in profile.features}
+        self._features = [Watched(histogram) for histogram in profile.features]
         self._prediction = Watched(profile.prediction)
         text = "Population stability index against the training split, of a late window of inputs; above 0.25 is much."
         self._input_psi = gauge("thresher_input_drift_psi", text, "livemax", "feature")
@@ -85,17 +85,18 @@ class Drift:
         if num <= 0:
             return
         self._left -= num
-        for name, values in read_features(self._encoder, samples[:num]).items():
-            self._features[name].see(values)
+        # In their order: profiles of before have the channels' numbers in place of their names.
+        for watched, values in zip(self._features, read_features(self._encoder, samples[:num]).values(), strict=True):
+            watched.see(values)
         answers = outputs[:num].argmax(axis=1) if self._encoder.class_names else outputs[:num, 0]
         self._prediction.see(answers.astype(np.float64))
 
     def flush(self) -> None:
-        """Say it."""
+        """Set the gauges to the present indices."""
         self._num_samples.labels(**self._labels).set(self._prediction.num_samples)
-        for name, watched in self._features.items():
+        for watched in self._features:
             if watched.index is not None:
-                self._input_psi.labels(**self._labels, feature=name).set(watched.index)
+                self._input_psi.labels(**self._labels, feature=watched.name).set(watched.index)
         if self._prediction.index is not None:
             self._prediction_psi.labels(**self._labels).set(self._prediction.index)
 

@@ -119,10 +119,10 @@ def _row(encoder: TabularEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
 
 def _series(encoder: SeriesEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
     found = {"length": encoder.model_input.lengths(samples).astype(np.float64)}
-    for channel in range(samples.shape[2]):
+    for channel, name in enumerate(encoder.channel_names or range(samples.shape[2])):
         values = samples[:, :, channel].astype(np.float64)
-        found[f"level_{channel}"] = np.nanmean(values, axis=1)
-        found[f"spread_{channel}"] = np.nanstd(values, axis=1)
+        found[f"level_{name}"] = np.nanmean(values, axis=1)
+        found[f"spread_{name}"] = np.nanstd(values, axis=1)
     return found
 
 
