@@ -6,9 +6,11 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import mlflow
+import psutil
 import pytest
 from mlflow import MlflowClient
 
@@ -29,8 +31,9 @@ def dead_process() -> str:
     return str(process.pid)
 
 
-def status_after_sweep(experiment: str, tags: dict[str, str]) -> str:
-    run = MlflowClient().create_run(experiment, tags=tags)
+def status_after_sweep(experiment: str, tags: dict[str, str], began: datetime | None = None) -> str:
+    start_time = int(began.timestamp() * 1000) if began else None
+    run = MlflowClient().create_run(experiment, start_time, tags)
     end_interrupted_runs(experiment)
     return str(MlflowClient().get_run(run.info.run_id).info.status)
 
@@ -40,6 +43,8 @@ def test_only_a_dead_process_of_this_machine_is_ended(experiment: str, dead_proc
     assert process_tags() == {HOST: platform.node(), PROCESS: str(os.getpid())}
     assert status_after_sweep(experiment, {HOST: platform.node(), PROCESS: dead_process}) == "KILLED"
     assert status_after_sweep(experiment, process_tags()) == "RUNNING"
+    before = datetime.fromtimestamp(psutil.Process().create_time()) - timedelta(minutes=1)
+    assert status_after_sweep(experiment, process_tags(), before) == "KILLED", "its process id is used again"
     assert status_after_sweep(experiment, {HOST: "another machine", PROCESS: dead_process}) == "RUNNING"
     assert status_after_sweep(experiment, {}) == "RUNNING"
     assert status_after_sweep(experiment, {HOST: platform.node()}) == "RUNNING"  # of something else than Thresher

@@ -64,6 +64,22 @@ HALF_MADE = (
 )
 
 
+@pytest.mark.oddity("Runs", "mlflow.db is a link to a file elsewhere", "the file is mended, and the link stays")
+@pytest.mark.parametrize("statements", HALF_MADE[:1])
+def test_a_store_behind_a_link_is_made_and_mended_where_it_is(
+    store: Path, statements: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = store.parent / "project" / "mlflow.db"
+    link.parent.mkdir()
+    link.symlink_to(store)
+    monkeypatch.setenv(TRACKING_URI, f"sqlite:///{link}")
+    change(store, *statements)
+    mend_store()
+    assert link.is_symlink() and not store.exists()
+    make_store()
+    assert link.is_symlink() and store.stat().st_size > 0
+
+
 @pytest.mark.oddity("Runs", "a kill has left MLflow's store half made", "a store that holds nothing is made anew")
 @pytest.mark.parametrize("statements", HALF_MADE)
 def test_a_store_that_is_half_made_and_holds_nothing_is_made_anew(store: Path, statements: tuple[str, ...]) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from thresher.datasets.registered import NOBODY, ask_registry, load_bundle, name_version, register_bundle
+from thresher.datasets.registered import (
+    NOBODY,
+    ask_registry,
+    asking_registry,
+    load_bundle,
+    name_version,
+    register_bundle,
+)
 from thresher.serving.core.bundle import Bundle, hash_content
 from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
 from thresher.tracking.store import registry_is_empty
@@ -22,11 +29,13 @@ class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
     def __init__(self, recipe: str, name: str) -> None:  # `version` is Kedro's own word in a catalog
         self._recipe, self._name = recipe, str(name)
 
+    @asking_registry()
     def load(self) -> Bundle | None:
         """Return the version.
 
         Raises:
             DataError: it was not registered by a Thresher that knows this one's encoders.
+            TrackingError: the registry cannot be asked.
         """
         version = self._find()
         return load_bundle(version) if version else None
@@ -65,6 +74,7 @@ class ChampionDataset(VersionDataset):
     def __init__(self, recipe: str) -> None:
         super().__init__(recipe, CHAMPION)
 
+    @asking_registry()
     def save(self, data: Bundle) -> None:
         if not data.info.model_version:
             register_bundle(self._recipe, data, CHAMPION)
@@ -81,6 +91,7 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
 
+    @asking_registry()
     def load(self) -> str:
         """Return the number of the version that a run registered last, or nothing."""
         from thresher.tracking import models
@@ -89,6 +100,7 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
         moves = read_moves(registered.tags) if registered else []
         return next((move.version for move in reversed(moves) if move.alias == CHALLENGER and move.move == RUN), "")
 
+    @asking_registry()
     def save(self, data: Bundle) -> None:
         from thresher.tracking import models
 
@@ -119,6 +131,7 @@ class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
 
+    @asking_registry()
     def load(self) -> dict[str, str]:
         """Return the hash of each such model with its encoder, and who took its place and why.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ def be_patient() -> None:
     """Let MLflow's client, in this process and those that it starts, give up soon."""
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
+    # Of a server that is away the spool tells once; these would do so at every call.
+    for name in ("urllib3.connectionpool", "mlflow.system_metrics"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -107,6 +107,11 @@ def _forget_active_run(status: str, is_away: bool) -> None:
 
 def refusal(tracking_uri: str, error: Exception) -> TrackingError:
     """Return what to say of a tracking server that raised ``error``."""
+    from thresher.tracking.server import is_away
+
+    if is_away(error):
+        fix = "Fix: start the server and run again; finished steps are reused, and the winner is registered then."
+        return TrackingError(f"MLflow at {tracking_uri} is away, and its registry with it. {fix}")
     hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
     return TrackingError(f"MLflow at {tracking_uri}: {error}\n{hint}")
 

@@ -34,9 +34,9 @@ class StoreError(ThresherError):
 
 
 def store_path() -> Path | None:
-    """Return the file of the tracking store; None where it is a server."""
+    """Return the file of the tracking store, where a link leads to; None where it is a server."""
     uri = os.environ.get(TRACKING_URI, "")
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
 
 
 def registry_is_empty() -> bool:
@@ -118,7 +118,7 @@ def follow_project(project: Path, artifact_folder: str | None) -> bool:
     # An address outside of the project is meant as it stands, and so is a store there.
     if path is None or artifact_folder is None or not artifact_folder.startswith(here) or registry_is_empty():
         return False
-    if not path.resolve().is_relative_to(project.resolve()):
+    if not path.is_relative_to(project.resolve()):
         return False
     name = artifact_folder.removeprefix(here)
     with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
