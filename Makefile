@@ -1,5 +1,5 @@
 # The first two are all that a new user needs: each does the whole set-up, once.
-.PHONY: run test test-fast lint docs ui serve container reproduce reliability lock upgrade clean help
+.PHONY: run test test-fast lint docs proto ui serve container reproduce reliability lock upgrade clean help
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -21,6 +21,10 @@ lint: $(INSTALLED) ## Style, types and the layers
 
 docs: $(INSTALLED) ## Build the documentation site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+proto: $(INSTALLED) ## Compile the gRPC messages, after a change to their .proto
+	cd src/thresher/serving/grpc && $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. \
+		--descriptor_set_out=open_inference_grpc.binpb open_inference_grpc.proto
 
 ui: $(INSTALLED) ## Open MLflow on the runs of this project
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db

@@ -29,7 +29,7 @@ from thresher.serving.core import decode_thread
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.errors import DeadlineError, OverloadedError
 from thresher.serving.core.limits import MAX_BODY_BYTES
-from thresher.serving.grpc.messages import METHODS, SERVICE
+from thresher.serving.grpc.messages import REQUESTS, SERVICE
 from thresher.serving.grpc.server import start_rpc_server
 from thresher.serving.sockets import PortError
 
@@ -429,7 +429,7 @@ def test_reflection_describes_all_services(running: Running) -> None:
         file = database.FindFileContainingSymbol(name)
         assert [f"{file.package}.{service.name}" for service in file.service] == [name]
     file = database.FindFileContainingSymbol(SERVICE)
-    assert [method.name for method in file.service[0].method] == list(METHODS)
+    assert [method.name for method in file.service[0].method] == list(REQUESTS)
 
 
 def num_requests(running: Running, outcome: str) -> float:
