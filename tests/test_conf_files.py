@@ -106,7 +106,7 @@ def test_an_empty_file_is_an_empty_mapping(folder: Path) -> None:
         (folder / f"conf/base/{key}.yml").write_text("# nothing yet\n")
     loader = load(folder)
     own = [name for name in loader["catalog"] if not name.startswith("{")]
-    assert (own, loader["mlflow"], list(loader.recipes)) == (["bentofile"], {}, ["one"])
+    assert (own, loader["mlflow"], list(loader.recipes)) == (["bentofile_path"], {}, ["one"])
 
 
 def test_a_missing_catalog_says_where_it_belongs(folder: Path) -> None:

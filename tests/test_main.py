@@ -38,7 +38,8 @@ def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "pipelines").mkdir()
     shutil.copytree(project / "conf/base", tmp_path / "conf/base")
     shutil.copy(project / "pipelines" / "digits.yml", tmp_path / "pipelines")
-    shutil.copy(project / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "bentofile.yaml"):
+        shutil.copy(project / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "pipelines"
 

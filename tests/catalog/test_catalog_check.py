@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "pipelines/cats.yml").write_text(RECIPE)
     (tmp_path / "conf/base/catalog.yml").write_text(CATALOG)
     (tmp_path / "conf/base/mlflow.yml").write_text("{}\n")
+    shutil.copy(Path(__file__).parents[2] / "bentofile.yaml", tmp_path)
     (tmp_path / "data/cats.csv").write_text("# made\nweight,colour,kind\n1.5,red,a\n2.5,grey,b\n")
     return tmp_path
 

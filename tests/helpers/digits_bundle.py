@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from thresher.packaging.bento import build_bento, store_bundle
 store_bundle(Path(sys.argv[1]))
-print(build_bento("digits"))
+print(build_bento("digits", Path(sys.argv[2])))
 """
 
 
@@ -24,7 +24,13 @@ def build_digits_bento(folder: Path, onnx_file: bytes, attachments: dict[str, by
 
     In a process of its own: BentoML keeps the home that it first saw.
     """
-    command = [sys.executable, "-c", BUILD, str(write_digits_bundle(folder, onnx_file, attachments))]
+    command = [
+        sys.executable,
+        "-c",
+        BUILD,
+        str(write_digits_bundle(folder, onnx_file, attachments)),
+        str(Path(__file__).parents[2]),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]

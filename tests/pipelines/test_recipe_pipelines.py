@@ -36,7 +36,14 @@ def test_float_alone_is_a_whole_pipeline() -> None:
     pipeline = build()
     assert set(branch(pipeline, "float")) == {"export_network", "predict_test", "check_exported", "evaluate_float"}
     free = {name for name in pipeline.inputs() if not name.startswith("params:")}
-    assert free == {"raw.train", "raw.test", "r.float.checkpoints", "r.reigning_champion", "r.set_aside", "bentofile"}
+    assert free == {
+        "raw.train",
+        "raw.test",
+        "r.float.checkpoints",
+        "r.reigning_champion",
+        "r.set_aside",
+        "bentofile_path",
+    }
     assert "r.bento" in pipeline.outputs()
 
 
@@ -133,7 +140,7 @@ def test_a_challenger_is_read_once_this_runs_own_is_registered(shadow: dict[str,
     }
     pipeline = build_pipeline("r", Recipe.model_validate(recipe))
     inputs = {node.name: node.inputs for node in pipeline.nodes}
-    assert inputs["build_champion_bento"] == ["r.champion", "bentofile", *more]
+    assert inputs["build_champion_bento"] == ["r.champion", "bentofile_path", *more]
     assert ("enter_challenger" in inputs) == ("r.entered_challenger" in more)
     # Who is shadowed is no part of what the champion is registered with.
     assert "params:r.shadow" not in inputs["crown_champion"]

@@ -18,8 +18,10 @@ from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
-from thresher.packaging.bento import PROJECT, PackagingError, build_bento
+from thresher.packaging.bento import PackagingError, build_bento
 from thresher.serving.core.bundle import Bundle, write_bundle
+
+PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.end_to_end
 
@@ -158,14 +160,14 @@ def count_predictions(service: httpx.Client) -> float:
 
 
 def test_build_bento_builds_the_newest_of_its_recipe(bento: str, home: Path) -> None:
-    name, version = build_bento("shapes").split(":")
+    name, version = build_bento("shapes", PROJECT).split(":")
     labels = yaml.safe_load((home / "bentos" / name / version / "bento.yaml").read_text())["labels"]
     assert (name, labels["model_version"]) == ("shapes", "8")
 
 
 def test_recipe_with_the_name_of_an_emoji_is_built(bento: str, home: Path, store: Store) -> None:
     store(recipe="fire")
-    name, version = build_bento("fire").split(":")
+    name, version = build_bento("fire", PROJECT).split(":")
     assert name == "fire"
     assert (home / "bentos" / name / version / "bento.yaml").exists()
 
@@ -178,7 +180,7 @@ def test_build_without_arguments_takes_the_newest_of_all(bento: str, store: Stor
 
 def test_unknown_recipe_names_the_nearest(bento: str) -> None:
     with pytest.raises(PackagingError, match=r"No champion of recipe 'shape' .* Did you mean 'shapes'"):
-        build_bento("shape")
+        build_bento("shape", PROJECT)
 
 
 def test_recipe_that_cannot_be_a_tag_is_refused(store: Store) -> None:

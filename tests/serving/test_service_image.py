@@ -4,14 +4,16 @@ import ast
 import json
 import sys
 from importlib.metadata import packages_distributions, version
+from pathlib import Path
 
 import yaml
 
 from thresher.modalities import ENCODER
-from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.image import container_image
 from thresher.serving.requirements import REQUIREMENTS, pinned_packages
+
+PROJECT = Path(__file__).parents[2]
 
 CONFIG = yaml.safe_load((PROJECT / "bentofile.yaml").read_text())
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,8 +20,9 @@ from jsonschema import Draft202012Validator
 from tiny_bento import run, serve, store_bundle
 from tiny_service import make_info
 
-from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import Bundle, write_bundle
+
+PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.end_to_end
 

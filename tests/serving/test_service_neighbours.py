@@ -20,11 +20,12 @@ from tiny_grpc import PREFIX
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
-from thresher.packaging.bento import PROJECT
 from thresher.serving import health_check
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 from thresher.serving.worker import CONTAINER
+
+PROJECT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 BLANK = {"image": [[0] * 6] * 8}

@@ -19,9 +19,10 @@ import psutil
 import pytest
 from packaging.utils import canonicalize_name
 
-from thresher.packaging.bento import PROJECT
 from thresher.serving.image import pinned_packages
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
+
+PROJECT = Path(__file__).parents[2]
 
 STORE = """
 import sys

@@ -45,7 +45,7 @@ DISTRIBUTIONS = {
 # What torch's ONNX exporter calls, although no line of ours names it.
 # And what pandas reads Parquet with.
 BRINGS_ALONG = {"torch": ("onnxscript", "onnx_ir"), "pandas": ("pyarrow",)}
-BENTOFILE = "bentofile"
+BENTOFILE = "bentofile_path"
 """The input of the node that packs a Bento."""
 PARAMETERS = ("params:", "parameters")
 

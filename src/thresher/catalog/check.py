@@ -12,6 +12,7 @@ from thresher.catalog.models import find_model_problems
 from thresher.conf_files import BrokenConfError, ConfigurationError
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import Problem, RecipeError, ThresherError
+from thresher.packaging.build_context import check_name, read_bentofile
 from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files, locate_all
 from thresher.recipe.source import read_places
 from thresher.tracking.settings import resolve
@@ -79,6 +80,10 @@ def _conf_problems(loader: RecipeConfigLoader) -> list[ThresherError]:
         resolve(loader["mlflow"], loader.project)
     except ThresherError as error:
         problems.append(error)
+    try:
+        read_bentofile(loader.project)
+    except ThresherError as error:
+        problems.append(error)
     conf, pipelines = Path(loader.conf_source), loader.project / FOLDER
     if secret := loader.files("credentials").problems:
         problems.append(BrokenConfError(secret))
@@ -99,7 +104,7 @@ def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) 
     of_model: list[Problem] = []
     if examined.source is not None:
         of_model = locate_all(examined.source, find_model_problems(examined.values, loader.project))
-    problems = [*examined.problems, *of_model, *found.problems]
+    problems = [*examined.problems, *of_model, *found.problems, *check_name(path.stem)]
     if problems or examined.recipe is None:
         return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
     return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch, catalog is not None)

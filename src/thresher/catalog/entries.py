@@ -67,7 +67,7 @@ class Catalog:
             return Entry(name, problems=[Problem(place, self._unresolved[name], "See docs/readers.md.")])
         pattern = name if name in self._entries else self._resolver.match_dataset_pattern(name)
         if pattern is None:
-            known = [other for other in self._entries if "{" not in other and other != "bentofile"]
+            known = [other for other in self._entries if "{" not in other and other != "bentofile_path"]
             what = f"there is no entry '{name}' in the catalog ({self.files.names})"
             return Entry(name, problems=[Problem(wanted_at, what, nearest(name, known))])
         if name not in self._checked:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
 from thresher.datasets.local import LocalDataset
+from thresher.errors import DataError
 from thresher.files import replacing_file
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ class TextDataset(LocalDataset[str]):
     def save(self, data: str) -> None:
         with replacing_file(self._filepath) as path:
             path.write_text(data, encoding="utf-8")
+
+
+class PathDataset(LocalDataset[Path]):
+    """A file of the project by its path, for what reads it together with what lies beside it."""
+
+    def load(self) -> Path:
+        with self._reading() as path:
+            return path
+
+    def save(self, data: Path) -> None:
+        raise DataError(f"{self._filepath}: is the user's own and is never written.")
 
 
 class BentoDataset(TextDataset):

@@ -17,6 +17,7 @@ from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
+from thresher.caching.dependencies import BENTOFILE
 from thresher.caching.incremental_run import ReuseRun
 from thresher.caching.lock import RecipeLock, store_lock
 from thresher.caching.plan import Plan
@@ -26,6 +27,7 @@ from thresher.events import Event, Step, subscribe
 from thresher.hooks.bounds import find_notes
 from thresher.hooks.console import console
 from thresher.hooks.recipe import recipe_of
+from thresher.packaging.build_context import check_packaging
 from thresher.tracking.patience import waiting_folders
 from thresher.tracking.server import require_server
 from thresher.tracking.store import make_store, mend_store
@@ -66,6 +68,8 @@ class ReuseHooks:
     def plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
         """Return what of ``pipeline`` would run now, and why."""
         recipe, loader = recipe_of(pipeline), _loader()
+        if BENTOFILE in pipeline.inputs():
+            check_packaging(self._project, recipe)
         self._fresh = loader.run_options.fresh
         require_server()
         with store_lock(self._project):  # the champion cannot be asked for in a store that another run is just making

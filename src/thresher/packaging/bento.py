@@ -9,24 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from thresher.errors import ThresherError
+from thresher.packaging.build_context import SERVICE, PackagingError, build_context
 from thresher.serving.core.bundle import Bundle, read_bundle, write_bundle
 from thresher.serving.core.session import open_session
 from thresher.serving.monitoring.challenger import Challenger, read_challenger, write_challenger
 
-SERVICE = "thresher.serving.service:Champion"
-"""What bentofile.yaml packs; named here, it makes whatever builds a Bento depend on the code of the service."""
-PROJECT = Path(__file__).resolve().parents[3]
 
-
-class PackagingError(ThresherError):
-    """A bundle that BentoML cannot store, or a Bento that cannot be built."""
-
-
-def pack(champion: Bundle, challenger: Challenger | None = None) -> str:
+def pack(champion: Bundle, project: Path, challenger: Challenger | None = None) -> str:
     """Store ``champion``, build its Bento, which is the newest of its recipe from now on, and return the Bento's tag.
 
     Args:
+        project: whose bentofile.yaml says what a Bento holds.
         challenger: sees a share of the traffic; see `why_unfit`.
 
     Raises:
@@ -39,7 +32,7 @@ def pack(champion: Bundle, challenger: Challenger | None = None) -> str:
             write_challenger(Path(folder), challenger)
         stored = store_bundle(Path(folder))
     try:
-        return build_bento(champion.info.recipe, model=stored)
+        return build_bento(champion.info.recipe, project, model=stored)
     except PackagingError:
         _forget(stored)
         raise
@@ -82,10 +75,11 @@ def store_bundle(folder: Path) -> str:
     return str(model.tag)
 
 
-def build_bento(recipe: str, gpu: bool = False, model: str = "") -> str:
+def build_bento(recipe: str, project: Path, gpu: bool = False, model: str = "") -> str:
     """Build the Bento of a stored champion of ``recipe`` and return its tag, `RECIPE:VERSION`.
 
     Args:
+        project: whose bentofile.yaml says what the Bento holds.
         gpu: whether its image has CUDA.
         model: the champion's tag in the store; by default the newest of the recipe.
 
@@ -93,15 +87,15 @@ def build_bento(recipe: str, gpu: bool = False, model: str = "") -> str:
     service it loads.
 
     Raises:
-        PackagingError: what `bentoml build` says is wrong.
+        PackagingError: the project has no sound bentofile.yaml, or what `bentoml build` says is wrong.
     """
     import bentoml
 
-    if not (PROJECT / "bentofile.yaml").is_file():
-        raise PackagingError(f"No bentofile.yaml in {PROJECT}. Run thresher from its source tree.")
     command = [sys.executable, "-m", "bentoml", "build", "--arg", f"recipe={recipe}"]
-    command += [*(["--arg", "gpu=true"] if gpu else []), *(["--arg", f"model={model}"] if model else []), str(PROJECT)]
-    done = subprocess.run(command, cwd=PROJECT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True)
+    command += [*(["--arg", "gpu=true"] if gpu else []), *(["--arg", f"model={model}"] if model else [])]
+    with build_context(project) as folder:
+        environment = {**os.environ, "NO_COLOR": "1"}
+        done = subprocess.run([*command, str(folder)], cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise PackagingError(f"bentoml build of {SERVICE} failed for recipe '{recipe}':\n{done.stderr.strip()[-4000:]}")
     # Asked of the store: what is printed has passed through Rich, which makes a picture of the `:one:` in a tag.

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from thresher.errors import ThresherError
 from thresher.packaging.bento import build_bento
+from thresher.project.folder import find_project
 from thresher.serving.core.bundle import read_bundle
 
 BUILDERS = ("docker", "podman", "buildah")
@@ -51,7 +52,7 @@ def containerize(wanted: Wanted, console: Console) -> str:
     read_bundle(Path(model.path))
     if wanted.gpu:
         console.print(f"Building the Bento of {bento.split(':')[0]} with CUDA")
-        bento = build_bento(bento.split(":")[0], gpu=True, model=str(model.tag))
+        bento = build_bento(bento.split(":")[0], find_project(), gpu=True, model=str(model.tag))
     tag = wanted.tag or bento
     console.print(f"Building image {tag} of Bento {bento} with {builder}")
     if _build(builder, bento, tag, wanted.options):

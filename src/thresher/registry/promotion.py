@@ -48,7 +48,7 @@ def move_champion(
     if with_bento:
         champion = _load(registered.versions[version])
         challenger, said = _find_challenger(project, registered, champion)
-        bento, notices = pack(champion, challenger), [*notices, *said]
+        bento, notices = pack(champion, project.folder, challenger), [*notices, *said]
     if version != registered.champion:
         with asking_registry():
             move_alias(registered.recipe, version, move, reason)

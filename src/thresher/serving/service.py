@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class Arguments(BaseModel):
 
 bento = bento_folder()
 arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
+if bento is None and sys.argv[1:2] == ["build"] and not Path("src/thresher/serving").is_dir():
+    # BentoML packs the files of the folder that it is called in, and the service is in none of them.
+    raise SystemExit(
+        "Error: a Bento of a project is built by a run and by `thresher promote`: they pack Thresher, too."
+    )
 champion = bento_champion(bento) if bento else newest_champion(arguments.recipe, arguments.model)
 info = read_info(Path(champion.path))
 try:

@@ -17,9 +17,10 @@ from tiny_bento import free_ports, run, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
-from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import HTTP_PORT
+
+PROJECT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.end_to_end
 

@@ -22,7 +22,6 @@ from tiny_grpc import PREFIX, raw_request, triton
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
-from thresher.packaging.bento import PROJECT
 from thresher.serving.core.bundle import PROFILE_FILE, Bundle, write_bundle
 from thresher.serving.monitoring.challenger import Challenger, write_challenger
 from thresher.serving.monitoring.drift import FEWEST, SAMPLES_PER_SECOND
@@ -30,6 +29,8 @@ from thresher.serving.monitoring.logs import ACCESS_LOG
 from thresher.serving.monitoring.profile import make_profile
 from thresher.serving.monitoring.tracing import TRACES
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
+
+PROJECT = Path(__file__).parents[3]
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 

@@ -201,7 +201,7 @@ def _winner(
 
 def build_champion_bento(
     champion: Bundle,
-    bentofile: str,
+    bentofile: Path,
     shadow: ShadowOptions | None = None,
     challenger: Bundle | None = None,
     entered: str = "",
@@ -209,7 +209,7 @@ def build_champion_bento(
     """Put the champion into BentoML's model store, build its Bento, and return the Bento's tag.
 
     Args:
-        bentofile: what BentoML builds by, which it reads itself; where it changed, there is another Bento to build.
+        bentofile: what BentoML builds by, in the project's folder; where it changed, there is another Bento to build.
         shadow: whether a challenger is served beside it, unseen.
         challenger: the version that ``shadow`` names; None where there is none.
         entered: the version that this run or an earlier one entered: it is registered before ``challenger`` is read.
@@ -218,10 +218,10 @@ def build_champion_bento(
 
     emit(Step("bentoml build"))
     if shadow is None:
-        return pack(champion)
+        return pack(champion, bentofile.parent)
     found, notice = choose_challenger(champion, challenger, shadow)
     emit(Notice(notice))
-    return pack(champion, found)
+    return pack(champion, bentofile.parent, found)
 
 
 def winning_file(verdict: Verdict, onnx_files: tuple[bytes, ...]) -> bytes:

@@ -30,7 +30,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         stage_node(challenge_champion, challenge, f"{name}.challenge", [*TAGS, TIMED]),
         stage_node(crown_champion, [verdict, f"{name}.challenge", reigning, *about], f"{name}.champion", TAGS),
     ]
-    build, shadow = [f"{name}.champion", "bentofile"], recipe.serving.shadow
+    build, shadow = [f"{name}.champion", "bentofile_path"], recipe.serving.shadow
     if shadow:
         build += [f"params:{name}.shadow", f"{name}.version_{shadow.version}"]
     if shadow and shadow.register_loser:
