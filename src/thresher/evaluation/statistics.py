@@ -108,10 +108,10 @@ def mcnemar_p(counts: PairedCounts) -> float:
     Source: McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
     Psychometrika 12, 1947, with the binomial distribution in place of the chi-square.
     """
-    from scipy.special import bdtr
+    from scipy.stats import binomtest
 
     differing = counts.lost + counts.gained
-    return min(1.0, 2 * float(bdtr(min(counts.lost, counts.gained), differing, 0.5))) if differing else 1.0
+    return float(binomtest(counts.lost, differing, 0.5).pvalue) if differing else 1.0
 
 
 @lru_cache(maxsize=64)  # asked for at several confidences

@@ -17,7 +17,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 
 from thresher.errors import DataError
 from thresher.modalities.encoder import Encoder
@@ -48,7 +48,7 @@ def data_sets(recipe: str, train_sha256: str, test_sha256: str) -> dict[str, Met
 
 def as_input(data_set: MetaDataset, context: str) -> DatasetInput:
     """Return ``data_set`` as an input of the run, used as ``context`` says."""
-    return DatasetInput(data_set._to_mlflow_entity(), [InputTag(key="mlflow.data.context", value=context)])
+    return DatasetInput(Dataset(**data_set.to_dict()), [InputTag(key="mlflow.data.context", value=context)])
 
 
 def provide_candidate(

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 Forward = Callable[..., Any]
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def recompute(body: nn.Module) -> None:
@@ -67,7 +68,7 @@ def _kept(forward: Forward, modules: list[nn.Module]) -> Forward:
         inner
         for module in modules
         for inner in module.modules()
-        if isinstance(inner, nn.modules.batchnorm._BatchNorm) and inner.track_running_stats
+        if isinstance(inner, BATCH_NORMS) and inner.track_running_stats
     ]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

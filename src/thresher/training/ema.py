@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from thresher.models.network import Network
 
@@ -18,7 +19,7 @@ def move_average(average: Network, network: Network, decay: float, step: int) ->
     averages, currents = list(average.state_dict().values()), list(network.state_dict().values())
     pairs = list(zip(averages, currents, strict=True))
     real = [(kept, now) for kept, now in pairs if kept.is_floating_point()]
-    torch._foreach_lerp_([kept for kept, _ in real], [now for _, now in real], 1 - decay)
+    get_ema_multi_avg_fn(decay)([kept for kept, _ in real], [now for _, now in real], step)
     for kept, now in pairs:
         if not kept.is_floating_point():
             kept.copy_(now)

@@ -81,9 +81,9 @@ def _change_without(weight: torch.Tensor) -> torch.Tensor:
 
 
 def _has_batch_norms(network: Network) -> bool:
-    from torch.nn.modules.batchnorm import _BatchNorm
+    from thresher.training.activation_checkpointing import BATCH_NORMS
 
-    return any(isinstance(module, _BatchNorm) for module in network.body.modules())
+    return any(isinstance(module, BATCH_NORMS) for module in network.body.modules())
 
 
 def _leave_gradients(network: Network, data: CompressionData) -> None:
