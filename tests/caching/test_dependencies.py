@@ -37,16 +37,17 @@ def digits_recipe(project: Path) -> dict[str, Any]:
 def find(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
     """Return what the nodes of a recipe depend on, whose values are given unchecked."""
 
-    hashes = Path(tmp_path_factory.mktemp("hashes")) / "hashes.db"
+    kept = Path(tmp_path_factory.mktemp("kept"))
 
     def find(values: dict[str, Any], **entries: dict[str, Any]) -> dict[str, Dependencies]:
         recipe = Recipe.model_validate(values)
         catalog = yaml.safe_load((project / "conf" / "base" / "catalog.yml").read_text()) | entries
-        contents = CatalogContents(DataCatalog.from_config(catalog), ContentHashes(hashes))
+        contents = CatalogContents(DataCatalog.from_config(catalog), ContentHashes(kept / "hashes.db"))
         parameters = dump(recipe)
         for name, candidate in parameters["candidates"].items():
             candidate["name"] = name
-        return find_dependencies("r", build_pipeline("r", recipe), {"r": {**parameters, "name": "r"}}, contents)
+        whole = {"r": {**parameters, "name": "r"}}
+        return find_dependencies("r", build_pipeline("r", recipe), whole, contents, kept / "sources.json")
 
     return find
 
@@ -60,7 +61,7 @@ def test_every_node_has_dependencies(found: dict[str, Dependencies], digits_reci
     nodes = build_pipeline("r", Recipe.model_validate(digits_recipe)).nodes
     assert set(found) == {node.name for node in nodes}
     for node in nodes:
-        name = f"{node.func.__module__}.{node.func.__name__}"
+        name = f"{node.func.__module__.replace('.', '/')}.py:{node.func.__name__}"
         assert name in found[node.name].code, name
 
 
@@ -72,13 +73,13 @@ def test_timed_nodes_alone_depend_on_the_machine(found: dict[str, Dependencies])
 
 def test_each_depends_on_the_packages_that_its_code_uses(found: dict[str, Dependencies]) -> None:
     assert {"python", "torch", "numpy"} <= set(found["train_float"].versions)
-    assert not {"torch", "onnxruntime", "great-expectations"} & set(found["describe_samples"].versions)
+    assert not {"torch", "onnxruntime"} & set(found["fingerprint_data"].versions)
+    assert "great-expectations" not in found["int8.quantize_onnx"].versions
     assert "great-expectations" in found["check_contract"].versions
     assert {"torch", "onnx", "onnxscript"} <= set(found["float.export_network"].versions)
     assert "onnxruntime" in found["int8.quantize_onnx"].versions
-    assert "torch" not in found["int8.quantize_onnx"].versions
     assert "torch-pruning" in found["half_channels.compress_network"].versions
-    assert "torch-pruning" not in found["sparse.compress_network"].versions
+    assert "torch-pruning" not in found["train_float"].versions
     assert "bentoml" in found["build_champion_bento"].versions
     carriers = {name for name, dependencies in found.items() if {"kedro", "pydantic"} & set(dependencies.versions)}
     assert carriers == {"build_champion_bento"}  # which pins what it packs
@@ -95,21 +96,22 @@ def test_versions_are_those_that_are_installed() -> None:
 
 def test_kinds_that_the_recipe_does_not_name_are_not_reached(found: dict[str, Dependencies]) -> None:
     train = set(found["train_float"].code)
-    assert {"thresher.models.cnn.build_cnn", "thresher.training.optimizers.Adam"} <= train
-    assert not {"thresher.models.lenet.build_lenet", "thresher.training.optimizers.Sgd"} & train
-    pruning, sparse = "thresher.compression.network.prune_channels", "thresher.compression.network.prune_weights"
-    assert f"{pruning}.prune_channels" in found["half_channels.compress_network"].code
-    assert not any(name.startswith(sparse) for name in found["half_channels.compress_network"].code)
-    assert f"{sparse}.prune_weights" in found["sparse.compress_network"].code
-    assert not any(name.startswith(pruning) for name in found["sparse.compress_network"].code)
+    assert "thresher/models/cnn.py" in train
+    assert not {"thresher/models/lenet.py", "thresher/models/resnet.py"} & train
+    pruning, sparse = (f"thresher/compression/network/prune_{what}.py" for what in ("channels", "weights"))
+    halves, thinned = (found[f"{name}.compress_network"].code for name in ("half_channels", "sparse"))
+    assert pruning in halves and pruning not in thinned
+    assert sparse in thinned and sparse not in halves
+    quantized = found["int8_dynamic.quantize_onnx"].code
+    assert "thresher/compression/file/quantize_static.py" not in quantized
 
 
 def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict[str, Any]) -> None:
     """A network is rebuilt by its model's code wherever it is read."""
     digits_recipe = {**digits_recipe, "model": {"kind": "lenet"}}
     code = find(digits_recipe)["float.export_network"].code
-    assert "thresher.models.lenet.build_lenet" in code
-    assert "thresher.models.cnn.build_cnn" not in code
+    assert "thresher/models/lenet.py" in code
+    assert "thresher/models/cnn.py" not in code
 
 
 def test_a_node_depends_on_its_own_part_of_the_recipe(found: dict[str, Dependencies]) -> None:
@@ -179,8 +181,8 @@ def test_raw_data_that_is_not_there_is_known_to_be_absent(find: Find, digits_rec
 def test_a_dataset_of_another_type_is_other_code(find: Find, digits_recipe: dict[str, Any]) -> None:
     pattern = {"type": "thresher.datasets.local.OnnxDataset", "filepath": "data/{recipe}/encoder.json"}
     code = find(digits_recipe, **{"{recipe}.encoder": pattern})["fit_encoder"].code
-    assert "thresher.datasets.local.OnnxDataset.save" in code
-    assert not any(name.startswith("thresher.datasets.local.DocumentDataset") for name in code)
+    assert "thresher/datasets/local.py:OnnxDataset" in code
+    assert not any(name.endswith(":DocumentDataset") for name in code)
 
 
 def test_parameters_are_no_data() -> None:

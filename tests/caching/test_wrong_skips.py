@@ -17,9 +17,8 @@ from thresher.caching.dependencies import find_dependencies, find_packed, find_p
 from thresher.caching.file_hashes import ContentHashes
 from thresher.caching.fingerprints import CatalogContents
 from thresher.caching.invalidation import changed_dependency
-from thresher.caching.own_modules import imports_of, is_own, read_own_code
 from thresher.caching.records import Dependencies
-from thresher.reach.index import CodeIndex
+from thresher.code_fingerprint.graph import CodeGraph
 
 DATASET = """
 from kedro.io import AbstractDataset
@@ -48,9 +47,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "table.json").write_text("{}")
     (folder.parent / "beside.py").write_text("ONE = 1\n")
     monkeypatch.syspath_prepend(str(folder.parent))
-    is_own.cache_clear()
     yield folder
-    is_own.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] in ("mine", "beside")]:
         del sys.modules[name]
 
@@ -71,26 +68,23 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ],
 )
 def test_an_edit_of_the_users_own_code_counts(mine: Path, file: str, before: str, after: str) -> None:
-    found = read_own_code("mine.ds")
+    found = CodeGraph().reach(["mine.ds"])
     place = mine / file
     place.write_text(place.read_text().replace(before, after, 1) if before else after)
-    assert read_own_code("mine.ds").files != found.files
-    assert "pandas" in found.packages and "thresher.readers.base.read_bytes" in found.ours
+    assert CodeGraph().reach(["mine.ds"]).files != found.files
+    assert "pandas" in found.packages and "thresher/readers/base.py" in found.files
 
 
 def test_the_users_own_modules_are_told_from_installed_ones(mine: Path) -> None:
-    assert is_own("mine.ds") and is_own("beside")
-    assert not any(map(is_own, ("json", "pandas.io", "thresher.datasets", "kedro.io", "no_such_module")))
-    assert set(read_own_code("mine.ds").files) == {
+    found = CodeGraph().reach(["mine.ds"])
+    assert {place for place in found.files if not place.startswith("thresher/")} == {
         "mine/__init__.py", "mine/ds.py", "mine/scale.py", "mine/table.json", "beside.py",
     }  # fmt: skip
-    import kedro_datasets.pandas.csv_dataset
-
-    assert "pandas" in imports_of(kedro_datasets.pandas.csv_dataset.__name__)
+    assert {"kedro", "pandas"} <= found.packages and "json" not in found.packages
 
 
 @pytest.fixture(scope="module")
-def digits(project: Path) -> Callable[..., dict[str, Dependencies]]:
+def digits(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Dependencies]]:
     """Return what finds the dependencies of a recipe, its values and catalog entries exchanged."""
     from kedro.config import OmegaConfigLoader
 
@@ -99,6 +93,7 @@ def digits(project: Path) -> Callable[..., dict[str, Dependencies]]:
     from thresher.recipe import Recipe, dump
     from thresher.recipe.merging import merge
 
+    kept = Path(tmp_path_factory.mktemp("kept")) / "sources.json"
     loader = RecipeConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")
     catalog = OmegaConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")["catalog"]
 
@@ -114,7 +109,7 @@ def digits(project: Path) -> Callable[..., dict[str, Dependencies]]:
             "shadow": values["serving"].pop("shadow"),
             "candidates": {key: {**value, "name": key} for key, value in values["candidates"].items()},
         }
-        return find_dependencies("digits", build_pipeline("digits", recipe), {"digits": parameters}, contents)
+        return find_dependencies("digits", build_pipeline("digits", recipe), {"digits": parameters}, contents, kept)
 
     return find
 
@@ -125,7 +120,7 @@ def test_the_code_that_the_users_dataset_uses_counts_for_what_reads_it(
     (tmp_path / "data").write_text("1")
     entry = {"type": "mine.ds.Mine", "path": str(tmp_path / "data")}
     found = digits({}, **{"digits.train": entry})["fingerprint_data"]
-    assert {"mine/ds.py", "mine/scale.py", "beside.py", "thresher.readers.base.read_bytes"} <= set(found.code)
+    assert {"mine/ds.py", "mine/scale.py", "beside.py", "thresher/readers/base.py"} <= set(found.code)
     assert found.versions["pandas"] == version("pandas") and found.versions["pyarrow"] == version("pyarrow")
     changed = found.model_copy(update={"code": {**found.code, "mine/ds.py": "another"}})
     assert changed_dependency(found, changed) == "mine/ds.py changed"
@@ -139,17 +134,10 @@ def test_a_kind_in_a_list_of_a_searchs_space_counts(digits: Callable[..., dict[s
         "training.optimizer": ["sgd", {"kind": "adam", "lr": 0.001}],
         "training.schedule": ["one_cycle", "constant"],
     }
-    named = {
-        "thresher.training.optimizers.Sgd",
-        "thresher.training.optimizers.Adam",
-        "thresher.training.schedules.OneCycle",
-        "thresher.training.schedules.Constant",
-    }
-    without = digits({})
+    named = {"thresher/training/optimizers.py", "thresher/training/schedules.py"}
     found = digits({"training": {"search": {"trials": 2, "space": space}}})
     for node in ("search_training", "train_float"):
         assert named <= set(found[node].code)
-    assert not named <= set(without["train_float"].code)
 
 
 @pytest.mark.oddity("Runs", "another version of any package that the image pins", "the Bento is built anew")
@@ -178,12 +166,12 @@ def test_a_page_of_the_service_that_changed_is_another_bento(
     shutil.copytree(project / "src" / "thresher", tmp_path / "src" / "thresher")
     shutil.copy(project / "bentofile.yaml", tmp_path)
     monkeypatch.setattr(dependencies, "find_folder", lambda package: tmp_path / "src" / package)
-    before = find_packed.__wrapped__()
+    before = find_packed(CodeGraph())
     page = next((tmp_path / "src" / "thresher" / "serving" / "page" / "ui").glob("*.js"))
     page.write_text(page.read_text() + "\n")
     with (tmp_path / "src" / "thresher" / "serving" / "http" / "response.py").open("a") as file:
         file.write("# a comment\n")
-    after = find_packed.__wrapped__()
+    after = find_packed(CodeGraph())
     assert [name for name in after if after[name] != before[name]] == [page.relative_to(tmp_path).as_posix()]
 
 
@@ -191,52 +179,3 @@ def test_what_the_exporter_brings_along_counts(digits: Callable[..., dict[str, D
     versions = digits({})["float.export_network"].versions
     for name in ("torch", "onnx", "onnxscript", "onnx-ir"):
         assert versions[name] == version(name)
-
-
-MODULE = """
-from lib.consts import SCALE as S
-import lib.consts as c
-from lib.deco import logged
-
-TABLE = {"a": c.OFFSET}
-
-class Base:
-    LIMIT = 3
-    def limit(self): return self.LIMIT
-
-class Model(Base):
-    def __init__(self, size=c.SIZE): self.size = size
-    @logged
-    def answer(self): return self.limit() * S + TABLE["a"] + self.size
-
-def run(): return Model().answer()
-"""
-
-
-@pytest.mark.parametrize(
-    ("file", "before", "after"),
-    [
-        ("consts.py", "SCALE = 1", "SCALE = 2"),  # by an alias
-        ("consts.py", "OFFSET = 1", "OFFSET = 2"),  # in a table
-        ("consts.py", "SIZE = 1", "SIZE = 2"),  # as a default
-        ("main.py", "LIMIT = 3", "LIMIT = 4"),  # of a base class
-        ("main.py", "self.size = size", "self.size = size + 1"),  # __init__
-        ("deco.py", "return f", "return lambda *a: 2 * f(*a)"),  # a decorator
-        ("main.py", '{"a": c.OFFSET}', '{"a": 7}'),
-        ("main.py", "@logged", ""),
-    ],
-)
-def test_an_edit_of_what_a_function_uses_is_never_passed_over(
-    tmp_path: Path, file: str, before: str, after: str
-) -> None:
-    folder = tmp_path / "lib"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    (folder / "main.py").write_text(MODULE)
-    (folder / "consts.py").write_text("SCALE = 1\nOFFSET = 1\nSIZE = 1\n")
-    (folder / "deco.py").write_text("def logged(f):\n    return f\n")
-    found = CodeIndex("lib", folder).reach(["lib.main.run"], ()).definitions
-    text = (folder / file).read_text()
-    assert text.count(before) == 1
-    (folder / file).write_text(text.replace(before, after))
-    assert CodeIndex("lib", folder).reach(["lib.main.run"], ()).definitions != found

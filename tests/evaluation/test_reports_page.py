@@ -12,6 +12,7 @@ import pytest
 from accounts import NAMES, REASON, make_account, make_predictions
 from matplotlib.figure import Figure
 
+from thresher.code_fingerprint.graph import CodeGraph
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.report.confusion import confused_pairs, confusion_matrix, matrices
 from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
@@ -21,7 +22,6 @@ from thresher.evaluation.report.speed import plot_speed
 from thresher.evaluation.report.svg import inline_svg
 from thresher.evaluation.report.values import MAX_POINTS, error_table, plot_values
 from thresher.evaluation.table import verdict_rows
-from thresher.reach.index import CodeIndex
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=y>', "$\\frac$ {{ 7 * 7 }}", "&amp;")
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -283,5 +283,5 @@ def test_two_figures_in_one_page_share_no_name() -> None:
 def test_an_edited_template_or_style_is_noticed() -> None:
     """Both decide what the page is, and neither is Python."""
     page = "thresher.evaluation.report.page"
-    reached = CodeIndex().reach([f"{page}.report_page"], frozenset()).definitions
-    assert {f"{page}.TEMPLATE", f"{page}.STYLE"} <= reached.keys()
+    reached = CodeGraph().reach([page]).files
+    assert {f"{page.replace('.', '/').rpartition('/')[0]}/page.{ending}" for ending in ("j2", "css")} <= reached.keys()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import platform
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -16,14 +15,13 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher.caching.fingerprints import ABSENT, CatalogContents
-from thresher.caching.own_modules import OwnCode, imports_of, is_own, read_own_code
 from thresher.caching.records import Dependencies
+from thresher.code_fingerprint.files import find_folder
+from thresher.code_fingerprint.graph import CodeGraph
+from thresher.code_fingerprint.kinds import find_kinds
 from thresher.machine import describe_machine
 from thresher.modalities import ENCODER
 from thresher.pipelines.stage import TIMED, model_file
-from thresher.reach.index import CodeIndex
-from thresher.reach.normal import digest
-from thresher.reach.source import find_folder
 from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
 
@@ -45,43 +43,53 @@ DISTRIBUTIONS = {
 # What torch's ONNX exporter calls, although no line of ours names it.
 # And what pandas reads Parquet with.
 BRINGS_ALONG = {"torch": ("onnxscript", "onnx_ir"), "pandas": ("pyarrow",)}
+NO_ROOTS = {"kedro", "thresher", *sys.stdlib_module_names}
+"""Packages whose classes add nothing to a dataset's own code: what it imports of Thresher is followed."""
 BENTOFILE = "bentofile_path"
 """The input of the node that packs a Bento."""
 PARAMETERS = ("params:", "parameters")
 
 
 def find_dependencies(
-    recipe: str, pipeline: Pipeline, parameters: Mapping[str, Any], contents: CatalogContents
+    recipe: str,
+    pipeline: Pipeline,
+    parameters: Mapping[str, Any],
+    contents: CatalogContents,
+    sources: Path | None = None,
 ) -> dict[str, Dependencies]:
     """Return the dependencies of every node of ``pipeline``, which is the whole of ``recipe``.
 
     Args:
         parameters: the recipes as Kedro knows them, every default written out.
+        sources: the file that keeps between runs what is known of source code, if any.
     """
-    index = CodeIndex()
+    graph = CodeGraph(contents.hash_file, sources)
     slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
     named.add(model_file(recipe))
     raw = {name: contents.of(name) or ABSENT for name in sorted(named & set(pipeline.inputs()))}
+    words = {
+        name: {word for key, value in taken.items() for word in _words(key, value)} for name, taken in slices.items()
+    }
+    kinds = find_kinds(set[str]().union(*words.values()))
     machine = describe_machine()
     found = {}
     for node in pipeline.nodes:
         family = [*lineage[node.name], node]
-        kinds = {kind for member in family for key, value in slices[member.name].items() for kind in _kinds(key, value)}
-        own = _own_code(node, contents)
-        roots = [*_roots(node, contents), *(name for name in own.ours if index.knows(name))]
-        reach = index.reach(roots, frozenset(kinds))
+        named = set[str]().union(*(words[member.name] for member in family))
+        code = graph.reach(_roots(node, contents), named, kinds)
         read = {name for member in family for name in member.inputs}
         packs = BENTOFILE in node.inputs
         found[node.name] = Dependencies(
-            code={**reach.definitions, **own.files},
+            code=code.files,
             parameters=slices[node.name],
-            versions=find_versions(reach.externals | own.packages) | (find_pins() if packs else {}),
-            files=find_packed() if packs else {},
+            versions=find_versions(frozenset(code.packages)) | (find_pins() if packs else {}),
+            files=find_packed(graph) if packs else {},
             machine=machine if TIMED in node.tags else {},
             raw={name: content for name, content in raw.items() if name in read},
         )
+    graph.save()
     return found
 
 
@@ -113,15 +121,15 @@ def _distributions() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-def _kinds(key: str, value: Any) -> list[str]:
+def _words(key: str, value: Any) -> list[str]:
     """Return what may name a kind in a parameter: every word of its place and its value.
 
     A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run.
     """
     if isinstance(value, dict):
-        return [*key.split("."), *(kind for name, inner in value.items() for kind in _kinds(str(name), inner))]
+        return [*key.split("."), *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
     if isinstance(value, list | tuple):
-        return [*key.split("."), *(kind for inner in value for kind in _kinds("", inner))]
+        return [*key.split("."), *(kind for inner in value for kind in _words("", inner))]
     return [*key.split("."), str(value)]
 
 
@@ -132,8 +140,7 @@ def find_pins() -> dict[str, str]:
     return dict(pin.split("==", 1) for pin in pinned_packages(of_encoders))
 
 
-@cache
-def find_packed() -> dict[str, str]:
+def find_packed(graph: CodeGraph) -> dict[str, str]:
     """Return the files that bentofile.yaml packs, by their places in the source tree, with the hashes of them.
 
     Of Python's, comments, docstrings and formatting do not count.
@@ -145,14 +152,7 @@ def find_packed() -> dict[str, str]:
         return {}
     files = {path for pattern in listed["include"] for path in tree.glob(pattern) if path.is_file()}
     left_out = {path for pattern in listed.get("exclude") or () for path in tree.glob(pattern)}
-    return {path.relative_to(tree).as_posix(): _hash_packed(path) for path in sorted(files - left_out)}
-
-
-def _hash_packed(path: Path) -> str:
-    content = path.read_bytes()
-    if path.suffix != ".py":
-        return hashlib.sha256(content).hexdigest()[:16]
-    return digest(ast.parse(content).body, set(), ())
+    return {path.relative_to(tree).as_posix(): graph.digest(path) for path in sorted(files - left_out)}
 
 
 def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,26 +177,15 @@ def _lineages(pipeline: Pipeline) -> dict[str, list[Node]]:
     return {name: sorted(nodes) for name, nodes in lineage.items()}
 
 
-def _own_code(node: Node, contents: CatalogContents) -> OwnCode:
-    """Return what the classes of ``node``'s datasets are made of that neither Thresher nor a package brings."""
-    names = {*data_only(node.inputs), *node.outputs}
-    found = OwnCode()
-    for dataset in filter(None, map(contents.dataset, sorted(names))):
-        for module in {cls.__module__ for cls in type(dataset).__mro__} - {"builtins"}:
-            if is_own(module):
-                own = read_own_code(module)
-                found.files |= own.files
-                found.ours |= own.ours
-                found.packages |= own.packages
-            elif not module.startswith(("thresher.", "kedro.")):
-                found.packages |= imports_of(module)
-    return found
-
-
 def _roots(node: Node, contents: CatalogContents) -> list[str]:
     """Return where ``node``'s code begins: its function, and what reads its inputs and writes its outputs."""
-    roots = [f"{node.func.__module__}.{node.func.__qualname__}"]
-    for names, method in ((data_only(node.inputs), "load"), (node.outputs, "save")):
-        kinds = {type(dataset) for dataset in map(contents.dataset, names) if dataset is not None}
-        roots += sorted(f"{kind.__module__}.{kind.__qualname__}.{method}" for kind in kinds)
+    roots = [f"{node.func.__module__}:{node.func.__qualname__}"]
+    for dataset in filter(None, map(contents.dataset, sorted({*data_only(node.inputs), *node.outputs}))):
+        roots += [dataset.code] if hasattr(dataset, "code") else []
+        kind = type(dataset)
+        if kind.__module__.startswith("thresher."):
+            roots.append(f"{kind.__module__}:{kind.__qualname__}")
+        else:
+            modules = {cls.__module__ for cls in kind.__mro__}
+            roots += [module for module in modules if module.partition(".")[0] not in NO_ROOTS]
     return roots

@@ -24,6 +24,7 @@ class CatalogContents:
 
     def __init__(self, catalog: CatalogProtocol, hashes: ContentHashes) -> None:
         self._catalog, self._hashes = catalog, hashes
+        self.hash_file = hashes.of
         self._seen: dict[str, str | None] = {}
 
     def of(self, name: str) -> str | None:

@@ -39,7 +39,9 @@ class ReuseRun:
         self._ledger = Ledger(project, recipe)
         hashes = ContentHashes(self._hash_file)
         self._contents = CatalogContents(catalog, hashes)
-        self._dependencies = find_dependencies(recipe, whole, parameters, self._contents)
+        self._dependencies = find_dependencies(
+            recipe, whole, parameters, self._contents, project / STATE_FOLDER / "sources.json"
+        )
         hashes.save()
 
     def plan(self, selection: Pipeline, ran: set[str], fresh: bool) -> Plan:

@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from thresher.caching.fingerprints import ABSENT
-from thresher.caching.own_modules import READ_BESIDE
 from thresher.caching.records import Dependencies, Record
 
 NEVER_RUN = "not run before"
 MAX_VALUE = 40
-OWN_FILES = tuple(READ_BESIDE)
 
 
 def changed_dependency(old: Dependencies, new: Dependencies) -> str:
     """Return the first of all that changed from ``old`` to ``new``, or nothing."""
     return (
         _first(old.raw, new.raw, lambda name, *_: f"raw data changed: {name}")
-        or _first(old.code, new.code, lambda name, *_: f"{_short(name)} changed")
+        or _first(old.code, new.code, lambda name, *_: f"{name} changed")
         or _first(old.parameters, new.parameters, _changed_value)
         or _first(old.versions, new.versions, lambda name, was, now: f"{name} {was or 'none'} -> {now or 'none'}")
         or _first(old.files, new.files, lambda name, *_: f"{name.rpartition('/')[2]} changed")
@@ -80,12 +78,3 @@ def _shown(value: Any) -> str:
         return "none"
     text = str(value)
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
-
-
-def _short(qualified: str) -> str:
-    """Return the last part of a definition's name, with its class where it is a method."""
-    if qualified.endswith(OWN_FILES):
-        return qualified
-    rest, _, name = qualified.rpartition(".")
-    owner = rest.rpartition(".")[2]
-    return f"{owner}.{name}" if owner[:1].isupper() else name

@@ -184,6 +184,11 @@ class DocumentDataset(LocalDataset[Config]):
         super().__init__(filepath)
         self._document = document
 
+    @property
+    def code(self) -> str:
+        """The module of the document's class, on which whoever reads or writes one depends."""
+        return self.DOCUMENTS[self._document][0]
+
     def load(self) -> Config:
         module, name = self.DOCUMENTS[self._document]
         kind: Any = getattr(importlib.import_module(module), name)
