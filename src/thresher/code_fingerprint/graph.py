@@ -128,7 +128,9 @@ class CodeGraph:
         """Return whether ``module`` uses what it imports of ``target``: of kinds, hubs use those that are named."""
         if module not in HUBS or target in module:
             return target != RECORDS
-        kinds = self.source(Unit(target)).kinds
+        _, _, modality, *inside = [*target.split("."), ""]
+        is_modality = module == "thresher.modalities" and len(inside) > 1
+        kinds = [modality] if is_modality else self.source(Unit(target)).kinds
         return not kinds or not set(kinds).isdisjoint(words)
 
     def _links(self, followed: frozenset[str]) -> _Links:
