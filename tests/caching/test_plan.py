@@ -111,7 +111,7 @@ def test_all_is_taken_where_nothing_changed(chain: Situation) -> None:
     ("old", "new", "reason"),
     [
         ({"parameters": {"training.epochs": 1}}, {"parameters": {"training.epochs": 2}}, "training.epochs 1 -> 2"),
-        ({"code": {"nodes.f": "2"}}, {}, "f changed"),
+        ({"code": {"a/nodes.py": "2"}}, {}, "a/nodes.py changed"),
         ({"versions": {"torch": "1"}}, {"versions": {"torch": "2"}}, "torch 1 -> 2"),
         ({"machine": {"cores": "1"}}, {"machine": {"cores": "2"}}, "another machine: cores 1 -> 2"),
         ({"raw": {"data": "1"}}, {"raw": {"data": "2"}}, "raw data changed: data"),
