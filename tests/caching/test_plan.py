@@ -29,7 +29,7 @@ def step(inputs: list[str] | str, outputs: list[str] | str, name: str, *tags: st
 
 
 def depends(**changed: Any) -> Dependencies:
-    parts: dict[str, Any] = {"code": {"nodes.f": "1"}, "parameters": {}, "versions": {}, "machine": {}, "raw": {}}
+    parts: dict[str, Any] = {"code": {"a/nodes.py": "1"}, "parameters": {}, "versions": {}, "machine": {}, "raw": {}}
     return Dependencies(**parts | changed)
 
 
@@ -165,7 +165,7 @@ def test_nodes_that_certainly_run_are_one_wave_however_they_depend_on_each_other
 
 def test_a_node_that_runs_waits_for_what_is_open_before_it(chain: Situation) -> None:
     chain.dependencies["split"] = depends(parameters={"seed": 2})
-    chain.dependencies["export"] = depends(code={"nodes.f": "2"})
+    chain.dependencies["export"] = depends(code={"a/nodes.py": "2"})
     assert chain.actions() == {"split": RUN, "encode": CHECK, "train": CHECK, "export": RUN}
     assert chain.wave() == ([], ["split"])
 
