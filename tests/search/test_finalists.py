@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.compression.budget import CandidateSearch
-from thresher.search.finalists import choose, finetune_promising
+from thresher.search.finalists import choose, next_finalist
 from thresher.search.result import Assessed, keeps, pareto_front
 from thresher.search.space import halfway
 
@@ -34,8 +34,16 @@ def mended(factor: float) -> Callable[[Assessed], Assessed]:
     return finetune
 
 
-def never() -> bool:
-    return False
+def finetune_promising(
+    trials: list[Assessed], config: CandidateSearch, objective: str, finetune: Callable[[Assessed], Assessed]
+) -> list[Assessed]:
+    finalists: list[Assessed] = []
+    while len(finalists) < config.finalists:
+        chosen = next_finalist(trials, finalists, config.budget, objective)
+        if chosen is None:
+            break
+        finalists.append(finetune(chosen))
+    return finalists
 
 
 @given(st.lists(st.tuples(st.integers(1, 1000), st.floats(0, 1)), min_size=1, max_size=40))
@@ -54,8 +62,8 @@ def test_on_the_front_is_whom_nobody_beats_in_both(points: list[tuple[int, float
 
 def test_a_bound_on_the_loss_is_found_by_halving_the_front() -> None:
     trials = [trial(number, 1000 - 30 * number, number / 101) for number in range(31)]
-    finalists = finetune_promising(trials, LOSS, "size_bytes", mended(0.1), never)
-    best = choose(finalists, LOSS, "size_bytes")
+    finalists = finetune_promising(trials, LOSS, "size_bytes", mended(0.1))
+    best = choose(finalists, LOSS.budget, "size_bytes")
     assert best is not None
     # A loss of at most 0.01 after finetuning is one of at most 0.10 before.
     assert len(finalists) <= 5
@@ -72,7 +80,7 @@ def test_between_two_neighbours_of_the_front_it_goes_on() -> None:
         return trial(number, 1000 * (1 - share), share).model_copy(update={"settings": settings})
 
     front = [tried(0, 0.1, "l2"), tried(1, 0.3, "l2"), tried(2, 0.8, "taylor")]
-    finalists = finetune_promising(front, LOSS, "size_bytes", finetune, never)
+    finalists = finetune_promising(front, LOSS, "size_bytes", finetune)
     shares = [round(one.settings["share"], 4) for one in finalists]
     assert shares == [0.3, 0.8, 0.55, 0.425, 0.4875]
     assert {one.settings["importance"] for one in finalists[2:]} == {"l2"}
@@ -88,8 +96,8 @@ def test_nothing_lies_between_chains_that_end_differently_or_hardly_differ() -> 
 
 def test_where_none_keeps_the_bound_the_nearest_is_taken() -> None:
     trials = [trial(number, 1000 - 30 * number, 0.5 + number / 100) for number in range(8)]
-    finalists = finetune_promising(trials, LOSS, "size_bytes", mended(0.1), never)
-    best = choose(finalists, LOSS, "size_bytes")
+    finalists = finetune_promising(trials, LOSS, "size_bytes", mended(0.1))
+    best = choose(finalists, LOSS.budget, "size_bytes")
     assert best is not None
     assert finalists[best].number == 0
     assert not keeps(finalists[best], LOSS.budget)
@@ -97,22 +105,17 @@ def test_where_none_keeps_the_bound_the_nearest_is_taken() -> None:
 
 def test_a_bound_on_the_size_leaves_the_best_of_those_that_keep_it() -> None:
     trials = [trial(number, 1000 - 100 * number, number / 10) for number in range(10)]
-    finalists = finetune_promising(trials, SIZE, "size_bytes", mended(0.1), never)
+    finalists = finetune_promising(trials, SIZE, "size_bytes", mended(0.1))
     assert [one.number for one in finalists] == [5, 6, 7]
-    assert choose(finalists, SIZE, "size_bytes") == 0
+    assert choose(finalists, SIZE.budget, "size_bytes") == 0
 
 
 def test_the_same_chain_is_finetuned_once() -> None:
-    assert len(finetune_promising([trial(7, 100, 0.1)] * 5, SIZE, "size_bytes", mended(0.1), never)) == 1
+    assert len(finetune_promising([trial(7, 100, 0.1)] * 5, SIZE, "size_bytes", mended(0.1))) == 1
 
 
 def test_chains_that_could_not_be_made_are_passed_over() -> None:
     trials = [trial(0, 0, 0, reason="unsupported"), trial(1, 400, 0.2)]
-    finalists = finetune_promising(trials, SIZE, "size_bytes", mended(0.1), never)
+    finalists = finetune_promising(trials, SIZE, "size_bytes", mended(0.1))
     assert [one.number for one in finalists] == [1]
-    assert choose([trial(0, 0, 0, reason="unsupported")], SIZE, "size_bytes") is None
-
-
-def test_when_the_time_is_over_one_is_finetuned_all_the_same() -> None:
-    trials = [trial(number, 100 + number, 0.1) for number in range(4)]
-    assert len(finetune_promising(trials, SIZE, "size_bytes", mended(0.1), lambda: True)) == 1
+    assert choose([trial(0, 0, 0, reason="unsupported")], SIZE.budget, "size_bytes") is None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from thresher.compression.budget import CandidateSearch
@@ -17,18 +15,16 @@ from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
 from thresher.events import Trial, as_part_of_trial, emit
 from thresher.models.network import Network
-from thresher.search.assess import Assessor, Reference
-from thresher.search.finalists import choose, finetune_promising
+from thresher.search.assess import Assessor
+from thresher.search.finalists import choose, next_finalist
 from thresher.search.result import Assessed, BudgetSearch, keeps
 from thresher.search.savings import measure_savings
 from thresher.search.sensitivity import MAX_SAMPLES, Sensitivity, some_of
-from thresher.search.space import ALLOCATIONS, LAST_STEP, Steps, build_steps
-from thresher.search.study import kept_savings, open_study, run_trials
+from thresher.search.space import ALLOCATIONS, LAST_STEP, build_steps
+from thresher.search.study import Trials, kept_savings, open_study
 
 TRIALS_SHARE = 0.5
 """Of the minutes, after which no further trial begins."""
-Build = Callable[[dict[str, Any]], list[Steps]]
-"""What a sampler chose -> (steps on the structure, what ends the chain)."""
 STANDS_FOR = {"quantize_aware": "quantize_static"}
 """What a chain is judged with before it is finetuned, where its own last step trains."""
 
@@ -62,6 +58,11 @@ class SearchTask:
         costs = self.config.budget.costs
         return self.config.minimize if self.config.budget.loss is not None or not costs else next(iter(costs))
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether every chain is timed, and not the finalists alone."""
+        return "latency_us" in (self.objective, *self.config.budget.costs)
+
 
 def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     """Return the candidate with the steps that were found, and everything that was judged on the way.
@@ -69,44 +70,50 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     Raises:
         CompressionError: no chain keeps the bounds on costs, or none could be made.
     """
-    config, data, began = task.config, task.data, time.monotonic()
+    config, data, objective, began = task.config, task.data, task.objective, time.monotonic()
     assert data.checkpoints is not None
-    timed = task.objective == "latency_us" or "latency_us" in config.budget.costs
-    assessor = Assessor(task.base, task.float_onnx_file, data, task.measurement, timed)
+    assessor = Assessor(task.base, task.float_onnx_file, data, task.measurement, task.is_timed)
     some = assessor.reference(some_of(data.validation_samples, MAX_SAMPLES, data.training.seed))
-    curves = task.sensitivity
-    study = open_study(data.checkpoints.folder, _key(task))
-    savings = kept_savings(study, lambda: measure_savings(assessor, some, curves, task.objective)) if curves else {}
-    build = partial(build_steps, config=config, sensitivity=curves, savings=savings)
-    trials = run_trials(
-        study,
-        config,
-        tuple(savings),
-        task.objective,
-        data.training.seed,
-        lambda number, settings: _try(build, assessor, some, number, settings),
-        lambda assessed: _report(assessed, task, config.trials),
-        _over(config.minutes, began, TRIALS_SHARE),
-    )
     whole = assessor.reference(data.validation_samples)
-    numbers = iter(range(len(trials), len(trials) + config.finalists))
-    finalists = finetune_promising(
-        [trial for trial in trials if trial.steps],
-        config,
-        task.objective,
-        lambda trial: _finetune(task, build, assessor, whole, next(numbers), trial),
-        _over(config.minutes, began, 1.0),
-    )
-    best = choose(finalists, config, task.objective)
+
+    # What each layer's channels save, from which the samplers' shares become ratios.
+    study, curves = open_study(data.checkpoints.folder, _key(task)), task.sensitivity
+    savings = kept_savings(study, lambda: measure_savings(assessor, some, curves, objective)) if curves else {}
+
+    # Many chains, each judged on some samples as it is pruned and quantized, before any finetuning.
+    trials = Trials(study, config, tuple(savings), objective, data.training.seed)
+    for trial in trials.done:
+        _report(trial, task)
+    while len(trials.done) < config.trials and not (trials.done and _is_over(config.minutes, began, TRIALS_SHARE)):
+        settings = trials.propose()
+        structure, last = build_steps({**settings, LAST_STEP: _stand_in(settings)}, config, curves, savings)
+        trial = assessor.assess(len(trials.done), settings, (*structure, *last), some, finetuned=False)
+        trials.record(trial)
+        _report(trial, task)
+
+    # A few of them, finetuned and judged on all samples; each result says which one is worth it next.
+    changed, finalists = [trial for trial in trials.done if trial.steps], list[Assessed]()
+    while len(finalists) < config.finalists and not (finalists and _is_over(config.minutes, began, 1.0)):
+        chosen = next_finalist(changed, finalists, config.budget, objective)
+        if chosen is None:
+            break
+        structure, last = build_steps(chosen.settings, config, curves, savings)
+        steps = (*structure, *((config.finetune,) if structure else ()), *last)
+        with as_part_of_trial():
+            number = len(trials.done) + len(finalists)
+            finalists.append(assessor.assess(number, chosen.settings, steps, whole, finetuned=True))
+        _report(finalists[-1], task)
+
+    best = choose(finalists, config.budget, objective)
     if best is None:
-        raise CompressionError(_why_none(task, trials, finalists))
+        raise CompressionError(_why_none(task, trials.done, finalists))
     found = BudgetSearch(
         candidate=task.candidate.name,
         metric="accuracy" if data.training_samples.class_names else "rmse",
         budget=config.budget,
-        objective=task.objective,
+        objective=objective,
         baseline=assessor.baseline(whole),
-        trials=tuple(trials),
+        trials=tuple(trials.done),
         finalists=tuple(finalists),
         best=best,
         keeps_budget=keeps(finalists[best], config.budget),
@@ -114,29 +121,21 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     return task.candidate.model_copy(update={"steps": found.winner.steps, "search": None}), found
 
 
-def _try(build: Build, assessor: Assessor, reference: Reference, number: int, settings: dict[str, Any]) -> Assessed:
-    stand_in = STANDS_FOR.get(settings[LAST_STEP], settings[LAST_STEP])
-    structure, last = build({**settings, LAST_STEP: stand_in})
-    return assessor.assess(number, settings, (*structure, *last), reference, finetuned=False)
+def _stand_in(settings: dict[str, Any]) -> Any:
+    """Return what ends a chain that is judged before it is finetuned."""
+    return STANDS_FOR.get(settings[LAST_STEP], settings[LAST_STEP])
 
 
-def _finetune(
-    task: SearchTask, build: Build, assessor: Assessor, reference: Reference, number: int, trial: Assessed
-) -> Assessed:
-    structure, last = build(trial.settings)
-    between = (task.config.finetune,) if structure else ()
-    with as_part_of_trial():
-        assessed = assessor.assess(number, trial.settings, (*structure, *between, *last), reference, finetuned=True)
-    _report(assessed, task, number + 1)
-    return assessed
+def _is_over(minutes: float | None, began: float, share: float) -> bool:
+    return minutes is not None and time.monotonic() - began > 60 * minutes * share
 
 
-def _report(assessed: Assessed, task: SearchTask, trials: int) -> None:
+def _report(assessed: Assessed, task: SearchTask) -> None:
     figures = {name: value for name, value in (*assessed.costs.items(), ("loss", assessed.loss)) if value is not None}
     emit(
         Trial(
             number=assessed.number,
-            trials=max(trials, assessed.number + 1),
+            trials=max(task.config.trials, assessed.number + 1),
             settings=assessed.settings,
             state=assessed.state,
             validation_loss=None,
@@ -146,10 +145,6 @@ def _report(assessed: Assessed, task: SearchTask, trials: int) -> None:
             figures=figures if assessed.metric is None else {"metric": assessed.metric, **figures},
         )
     )
-
-
-def _over(minutes: float | None, began: float, share: float) -> Callable[[], bool]:
-    return lambda: minutes is not None and time.monotonic() - began > 60 * minutes * share
 
 
 def _why_none(task: SearchTask, trials: list[Assessed], finalists: list[Assessed]) -> str:

@@ -19,7 +19,6 @@ STARTUP_TRIALS = 12
 WORST = 1e30
 """Of a chain that could not be made, in both objectives; Optuna would leave out a failed trial and draw it again."""
 ASSESSED, SAVINGS = "assessed", "savings"
-Assess = Callable[[int, dict[str, Any]], Assessed]
 
 
 def open_study(folder: Path, key: str) -> optuna.Study:
@@ -46,42 +45,42 @@ def kept_savings(study: optuna.Study, measure: Callable[[], dict[str, float]]) -
     return found
 
 
-def run_trials(
-    study: optuna.Study,
-    config: CandidateSearch,
-    groups: tuple[str, ...],
-    objective: str,
-    seed: int,
-    assess: Assess,
-    on_trial: Callable[[Assessed], None],
-    is_over: Callable[[], bool],
-) -> list[Assessed]:
-    """Return the trials of ``config``, with those that ``study`` has already.
+class Trials:
+    """The trials of one search: what was tried, and what to try next.
 
     Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022, as Optuna implements it, with
     the bounds on costs as its constraints. The sampler is seeded by the number of trials that are done, so that an
     interrupted search comes to the same trials as another.
 
     Args:
+        study: has the trials that an interrupted search did.
         groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
         objective: the cost that is weighed against the loss.
-        on_trial: called with every trial, those of before among them.
-        is_over: whether the time has run out.
     """
-    first, done = first_trials(config, groups), _finished(study)
-    for assessed in done:
-        on_trial(assessed)
-    while len(done) < config.trials and not is_over():
-        study.sampler = _sampler(seed + len(done), config.budget, objective)
-        if len(done) < len(first):
-            study.enqueue_trial(first[len(done)])
-        trial = study.ask()
-        assessed = assess(len(done), suggest(trial, config, groups))
-        trial.set_user_attr(ASSESSED, assessed.model_dump(mode="json"))
-        study.tell(trial, _objectives(assessed, objective))
-        done.append(assessed)
-        on_trial(assessed)
-    return done
+
+    def __init__(
+        self, study: optuna.Study, config: CandidateSearch, groups: tuple[str, ...], objective: str, seed: int
+    ) -> None:
+        self._study, self._config, self._groups, self._objective, self._seed = study, config, groups, objective, seed
+        self._first = first_trials(config, groups)
+        self._asked: optuna.Trial | None = None
+        self.done = _finished(study)
+
+    def propose(self) -> dict[str, Any]:
+        """Return the settings of the next trial."""
+        number = len(self.done)
+        self._study.sampler = _sampler(self._seed + number, self._config.budget, self._objective)
+        if number < len(self._first):
+            self._study.enqueue_trial(self._first[number])
+        self._asked = self._study.ask()
+        return suggest(self._asked, self._config, self._groups)
+
+    def record(self, assessed: Assessed) -> None:
+        """Keep what the settings that were proposed last came to."""
+        assert self._asked is not None
+        self._asked.set_user_attr(ASSESSED, assessed.model_dump(mode="json"))
+        self._study.tell(self._asked, _objectives(assessed, self._objective))
+        self.done.append(assessed)
 
 
 def _sampler(seed: int, budget: Budget, objective: str) -> optuna.samplers.BaseSampler:
