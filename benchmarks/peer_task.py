@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from reproduce import PROJECT
 
-from thresher.compression import QuantizeAware
 from thresher.compression.candidate import Candidate
 from thresher.compression.network.finetune import Distill, Finetune
+from thresher.compression.network.quantize_aware import QuantizeAware
 from thresher.modalities import read_encoder
 from thresher.models import FLOAT
 from thresher.training import Training

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from thresher.candidate_failure import CandidateFailure
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
-from thresher.compression.file.optimize_graph import OptimizeGraph
-from thresher.compression.network.finetune import Finetune
+from thresher.compression.file.optimize_graph import OptimizeGraph, optimize_graph
+from thresher.compression.network.finetune import Finetune, finetune
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
 from thresher.events import Step, subscribe
@@ -30,16 +29,16 @@ FOLDED = NamedCandidate.model_validate({"name": "folded", "steps": [{"kind": "op
 
 def test_steps_follow_each_other(float_onnx: bytes, calibration_data: CalibrationData) -> None:
     steps = (OptimizeGraph(), OptimizeGraph(level="none", short_names=True))
-    shorter = apply_steps(steps, APPLY_TO_ONNX, float_onnx, calibration_data)
-    assert len(shorter) < len(apply_steps(steps[:1], APPLY_TO_ONNX, float_onnx, calibration_data))
-    assert apply_steps((), APPLY_TO_ONNX, float_onnx, calibration_data) is float_onnx
+    shorter = apply_steps(steps, float_onnx, calibration_data)
+    assert len(shorter) < len(apply_steps(steps[:1], float_onnx, calibration_data))
+    assert apply_steps((), float_onnx, calibration_data) is float_onnx
 
 
 def test_a_step_that_makes_the_file_larger_says_so(float_onnx: bytes, calibration_data: CalibrationData) -> None:
     said: list[str] = []
     leave = subscribe(lambda event: said.append(event.text) if isinstance(event, Step) else None)
-    short = apply_steps((OptimizeGraph(level="none", short_names=True),), APPLY_TO_ONNX, float_onnx, calibration_data)
-    larger = apply_steps((OptimizeGraph(level="extended"),), APPLY_TO_ONNX, short, calibration_data)
+    short = apply_steps((OptimizeGraph(level="none", short_names=True),), float_onnx, calibration_data)
+    larger = apply_steps((OptimizeGraph(level="extended"),), short, calibration_data)
     leave()
     assert len(larger) > len(short)
     grown = f"{len(larger):,} bytes of {len(short):,}, {len(larger) / len(short) - 1:+.1%}"
@@ -55,11 +54,12 @@ def test_what_is_no_network_fails_the_candidate(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(APPLY_TO_NETWORK, Finetune, lambda *_: returned)
+    monkeypatch.setattr(f"{finetune.__module__}.finetune", lambda *_: returned)
     encoder: Any = SimpleNamespace(model_input=compression_data.input)
+    execution: Any = SimpleNamespace(threads=1)
     data, checkpoints = compression_data, Checkpoints(tmp_path)
     samples = (data.training_samples, data.validation_samples)
-    failed: Any = compress_network(trained, encoder, *samples, TUNED, data.training, None, checkpoints)
+    failed: Any = compress_network(trained, encoder, *samples, TUNED, data.training, execution, checkpoints)
     reason = f"finetune returned {said}, not a Network."
     assert failed == CandidateFailure(candidate="tuned", step="compress_network", reason=reason)
 
@@ -67,7 +67,7 @@ def test_what_is_no_network_fails_the_candidate(
 def test_what_is_no_file_fails_the_candidate(
     float_onnx: bytes, compression_data: CompressionData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(APPLY_TO_ONNX, OptimizeGraph, lambda *_: None)
+    monkeypatch.setattr(f"{optimize_graph.__module__}.optimize_graph", lambda *_: None)
     encoder: Any = SimpleNamespace(model_input=compression_data.input)
     samples = (compression_data.training_samples, compression_data.validation_samples)
     failed: Any = quantize_onnx(float_onnx, encoder, *samples, FOLDED, seed=1)
@@ -83,7 +83,7 @@ def assessor(trained: Network, float_onnx: bytes, compression_data: CompressionD
 def test_a_trial_fails_with_what_its_technique_returned(
     assessor: Assessor, compression_data: CompressionData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(APPLY_TO_NETWORK, Finetune, lambda *_: None)
+    monkeypatch.setattr(f"{finetune.__module__}.finetune", lambda *_: None)
     reference = assessor.reference(compression_data.validation_samples)
     assessed = assessor.assess(3, {}, (Finetune(),), reference, finetuned=True)
     assert (assessed.number, assessed.reason) == (3, "finetune returned None, not a Network.")
@@ -100,7 +100,7 @@ def test_a_trial_that_breaks_is_not_made_twice(
         tuned.append(config)
         raise RuntimeError("no kernel for Foo")
 
-    monkeypatch.setitem(APPLY_TO_NETWORK, Finetune, break_off)
+    monkeypatch.setattr(f"{finetune.__module__}.finetune", break_off)
     reference = assessor.reference(compression_data.validation_samples)
     assessed = assessor.assess(0, {}, (Finetune(),), reference, finetuned=True)
     assert (assessed.reason, len(tuned)) == ("RuntimeError: no kernel for Foo", 1)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique, check_tables
+from thresher.compression import Technique
 from thresher.compression.candidate import Candidate, NamedCandidate
 from thresher.compression.validate import find_chain_problems, find_circle
-from thresher.config import Config
+from thresher.kinds.built_in import TECHNIQUES
+from thresher.kinds.record import TechniqueKind
 
 PRUNE: dict[str, Any] = {"kind": "prune_channels", "ratio": 0.5}
 FINETUNE = {"kind": "finetune"}
@@ -25,27 +26,12 @@ def chain(parent: str, *steps: Any) -> dict[str, Any]:
     return {"from": parent, "steps": list(steps)}
 
 
-@pytest.mark.parametrize("config", [*APPLY_TO_NETWORK, *APPLY_TO_ONNX])
-def test_every_technique_is_found_by_its_kind(config: type[Config]) -> None:
-    kind = config.model_fields["kind"].default
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda kind: kind.name)
+def test_every_technique_is_found_by_its_kind(technique: TechniqueKind) -> None:
     try:
-        assert type(TypeAdapter(Technique).validate_python({"kind": kind})) is config
+        assert type(TypeAdapter(Technique).validate_python({"kind": technique.name})) is technique.config_class
     except ValidationError as error:  # some have settings without a default, which they miss under their own kind
-        assert {problem["loc"][0] for problem in error.errors()} == {kind}
-
-
-@pytest.mark.parametrize("table", [APPLY_TO_NETWORK, APPLY_TO_ONNX])
-@pytest.mark.parametrize("change", ["in the union alone", "in the table alone"])
-def test_no_recipe_is_read_with_a_technique_that_has_no_function(
-    table: dict[type, Any], change: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_tables()
-    odd = next(iter(table)) if change == "in the union alone" else Config
-    monkeypatch.setitem(table, odd, None)
-    if odd is not Config:
-        monkeypatch.delitem(table, odd)
-    with pytest.raises(AssertionError, match=f"in a union or in its table alone: {odd.__name__}$"):
-        find_chain_problems({})
+        assert {problem["loc"][0] for problem in error.errors()} == {technique.name}
 
 
 def test_a_bare_list_is_a_chain_upon_the_float_model() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from thresher.compression import APPLY_TO_ONNX
+from thresher.compression.apply import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic
 from thresher.compression.file.quantize_static import QuantizeStatic
@@ -21,11 +21,12 @@ from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
+from thresher.kinds.record import ModelKind
+from thresher.kinds.registry import kind_of
 from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.modalities.tabular.model_input import TabularInput
 from thresher.modalities.text.model_input import TextInput
-from thresher.models import HAVE_NO_CHANNELS
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.storage import load_network, save_network
@@ -38,7 +39,7 @@ sys.path.append(str(Path(__file__).parents[1] / "models"))
 from any_family import FAMILIES  # lies beside the models' own tests
 from learnable import draw_learnable
 
-WITHOUT = [name for name, (model, _) in FAMILIES.items() if isinstance(model, HAVE_NO_CHANNELS)]
+WITHOUT = [name for name, (model, _) in FAMILIES.items() if not kind_of(ModelKind, model).has_channels]
 PRUNABLE = [name for name in FAMILIES if name not in WITHOUT]
 TRAINING = Training(optimizer=Adam(lr=0.005), epochs=8, batch_size=32)
 
@@ -139,7 +140,7 @@ def test_quantized_files_of_trained_networks_find_the_same_classes(
     name: str, technique: QuantizeDynamic | QuantizeStatic
 ) -> None:
     onnx_file = file_of(name)
-    quantized: bytes = APPLY_TO_ONNX[type(technique)](onnx_file, technique, calibration_of(name))
+    quantized: bytes = apply_steps((technique,), onnx_file, calibration_of(name))
     theirs, ours = run(onnx_file, name), run(quantized, name)
     assert (theirs.argmax(axis=1) == samples_of(name).labels).mean() > 0.95
     assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean() > 0.98
@@ -157,7 +158,7 @@ def test_embeddings_are_quantized_which_are_most_of_a_text_models_file(
     model = TextCnn(dimension=16, num_filters=4)
     onnx_file = export_onnx(Network(NetworkSpec(model=model, input=given, output=ClassOutput(num_classes=4))))
     data = CalibrationData("candidate", given, draw_learnable(given, 20, seed=1), seed=1)
-    assert len(APPLY_TO_ONNX[type(technique)](onnx_file, technique, data)) < 0.4 * len(onnx_file)
+    assert len(apply_steps((technique,), onnx_file, data)) < 0.4 * len(onnx_file)
 
 
 @pytest.mark.parametrize("technique", [QuantizeDynamic(), QuantizeStatic()], ids=lambda technique: technique.kind)
@@ -169,6 +170,6 @@ def test_a_linear_model_over_categories_alone_can_be_quantized(technique: Quanti
     onnx_file, samples = export_onnx(network), draw_learnable(TabularInput(num_numeric=1, cardinalities=(4, 9)), 50, 1)
     samples = samples.with_inputs(samples.inputs[:, 1:])
     check_parity(network, onnx_file, samples.inputs)
-    quantized = APPLY_TO_ONNX[type(technique)](onnx_file, technique, CalibrationData("candidate", given, samples, 1))
+    quantized = apply_steps((technique,), onnx_file, CalibrationData("candidate", given, samples, 1))
     answers = [predict(open_session(file, 1), samples.inputs, given) for file in (quantized, onnx_file)]
     np.testing.assert_allclose(*answers, atol=0.03)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from thresher.compression.data import CompressionData
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.errors import DataError
-from thresher.models import BUILD, Model, ModelChoice
+from thresher.models import Model
 from thresher.models.cnn import Cnn
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network
@@ -29,12 +29,6 @@ def saved(build: Build, tmp_path: Path) -> Path:
     folder = tmp_path / "deep" / "folder"
     save_network(build(Cnn(channels=(4, 6), hidden=5), (1, 8, 8)), folder)
     return folder
-
-
-def test_every_model_has_a_kind_of_its_own_and_a_builder() -> None:
-    kinds = [config.model_fields["kind"].default for config in BUILD]
-    assert len(set(kinds)) == len(kinds)
-    assert {type(ModelChoice.model_validate({"kind": kind}).root) for kind in kinds} == set(BUILD)
 
 
 def test_images_are_normalized_inside_the_network(build: Build) -> None:

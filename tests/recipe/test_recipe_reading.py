@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.errors import DataError, Problem, RecipeError
-from thresher.models import AnyModel
+from thresher.kinds.built_in import MODELS, TECHNIQUES
+from thresher.kinds.record import Kind
 from thresher.recipe.reading import find_recipe, find_recipe_files, read_recipe
 
 ALL_WRONG = """\
@@ -66,13 +66,12 @@ serving: {max_batch: 3}
 """
 
 
-def kinds_of(types: Iterable[Any]) -> str:
+def kinds_of(kinds: Iterable[Kind]) -> str:
     """Return what an error lists as allowed."""
-    return ", ".join(sorted(each.model_fields["kind"].default for each in types))
+    return ", ".join(sorted(kind.name for kind in kinds))
 
 
-MODEL_KINDS = kinds_of(get_args(get_args(AnyModel)[0]))
-CANDIDATE_KINDS = kinds_of([*APPLY_TO_NETWORK, *APPLY_TO_ONNX])
+MODEL_KINDS, CANDIDATE_KINDS = kinds_of(MODELS), kinds_of(TECHNIQUES)
 NAME_RULE = "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
 FINETUNE = {"kind": "finetune"}
 EXPECTED = {

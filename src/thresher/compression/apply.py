@@ -1,23 +1,24 @@
-"""A chain's steps, one after another, each by the function that its table names."""
+"""A chain's steps, one after another, each by its kind's own function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from thresher.compression import Technique
+from thresher.compression.data import CalibrationData, CompressionData
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
+from thresher.kinds.record import TechniqueKind
+from thresher.kinds.registry import kind_of
 
 Model = TypeVar("Model")
-Data = TypeVar("Data")
 
 
 def apply_steps(
     steps: Iterable[Technique],
-    functions: Mapping[type, Callable[[Model, Any, Data], Model]],
     model: Model,
-    data: Data,
+    data: CompressionData | CalibrationData,
 ) -> Model:
     """Return ``model``, a network or an ONNX file, after ``steps``.
 
@@ -26,7 +27,7 @@ def apply_steps(
     """
     for step in steps:
         emit(Step(step.kind))
-        made = functions[type(step)](model, step, data)
+        made = kind_of(TechniqueKind, step).load()(model, step, data)
         if not isinstance(made, type(model)):
             got = "None" if made is None else f"a {type(made).__name__}"
             raise CompressionError(f"{step.kind} returned {got}, not {_name(type(model))}.")

@@ -9,13 +9,11 @@ from pydantic import Field, model_validator
 from thresher.compression.network.finetune import Distill, Finetune
 from thresher.compression.network.importance import ImportanceKind
 from thresher.config import Config
+from thresher.kinds.field import NameOf
+from thresher.kinds.record import TechniqueKind
 
-Searched = Literal[
-    "prune_channels", "factorize", "quantize_aware", "quantize_dynamic", "quantize_static", "quantize_weights", "half"
-]
-"""Kinds that a search can put into a chain. `prune_weights` is not one: it makes no file smaller and no call faster."""
-STRUCTURAL = ("prune_channels", "factorize")
-"""These change the network; of the others a chain has one at most, at its end."""
+Searched = Annotated[str, NameOf(TechniqueKind, "is_searchable")]
+"""The name of a kind that a search can put into a chain."""
 CostBudget = Literal["size_bytes", "latency_us"]
 COST_BUDGETS: tuple[CostBudget, ...] = get_args(CostBudget)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from thresher.compression import NetworkTechnique, OnnxTechnique, Technique
+from thresher.compression import Technique, works_on
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.network.finetune import teacher_names
 from thresher.config import Config
@@ -46,12 +46,12 @@ class Candidate(Config):
     @property
     def network_steps(self) -> tuple[Technique, ...]:
         """The steps that work on the torch network."""
-        return tuple(step for step in self.steps if isinstance(step, get_args(NetworkTechnique)))
+        return tuple(step for step in self.steps if works_on(step) == "network")
 
     @property
     def onnx_steps(self) -> tuple[Technique, ...]:
         """The steps that work on the exported ONNX file."""
-        return tuple(step for step in self.steps if isinstance(step, get_args(OnnxTechnique)))
+        return tuple(step for step in self.steps if works_on(step) == "file")
 
     @property
     def changes_network(self) -> bool:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
-from thresher.compression import (
-    FOLLOWS_ALL,
-    LAST,
-    NetworkTechnique,
-    OnnxTechnique,
-    OptimizeGraph,
-    QuantizeWeights,
-    Technique,
-    check_tables,
-)
+from thresher.compression import Technique, works_on
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.candidate import Candidate
+from thresher.compression.file.optimize_graph import OptimizeGraph
+from thresher.compression.file.quantize_weights import QuantizeWeights
+from thresher.kinds.record import TechniqueKind
+from thresher.kinds.registry import kind_of, registry
 
 
 class ChainProblem(NamedTuple):
@@ -44,7 +39,6 @@ def find_chain_problems(candidates: dict[str, Candidate]) -> list[ChainProblem]:
     A chain is judged with all that it inherits by `from`. Unknown names and circles are the caller's to report; they
     are passed over.
     """
-    check_tables()
     problems: list[ChainProblem] = []
     for name, candidate in candidates.items():
         if find_circle(name, candidates):
@@ -98,35 +92,39 @@ def _obstacle(step: Technique, chain: list[_Before]) -> _Before | None:
     nothing of torch follows what is done to an ONNX file.
     """
     for before in chain:
-        if isinstance(step, FOLLOWS_ALL):
+        if _follows_all(step):
             # Folding constants would make floats of weights that are stored as integers again.
             stored = isinstance(before.step, QuantizeWeights) and before.step.unpack == "at_load"
             if stored and isinstance(step, OptimizeGraph) and step.level != "none":
                 return before
-        elif _ends_chain(before.step) or (_is_on_network(step) and isinstance(before.step, get_args(OnnxTechnique))):
+        elif _ends_chain(before.step) or (works_on(step) == "network" and _is_on_file(before.step)):
             return before
     return None
 
 
 def _advise(step: Technique, before: _Before) -> str:
-    if isinstance(step, FOLLOWS_ALL):
+    if _follows_all(step):
         return f"With `level: none` it may; any other makes floats of the integers that {before.called} stores."
     if isinstance(before.step, CandidateSearch):
-        kinds = ", ".join(each.model_fields["kind"].default for each in FOLLOWS_ALL)
+        kinds = ", ".join(kind.name for kind in registry().usable(TechniqueKind) if kind.follows_all)
         return f"A search finds the whole chain; nothing but {kinds} may follow it."
     if _ends_chain(before.step):
-        if _ends_chain(step) and not isinstance(before.step, FOLLOWS_ALL):
+        if _ends_chain(step) and not _follows_all(before.step):
             return f"Each of the two ends a chain: keep {step.kind} or {before.called}."
         so = " of this level, or with short_names," if isinstance(before.step, OptimizeGraph) else ""
         return f"{before.step.kind}{so} ends a chain: put {step.kind} before {before.called}."
     return f"{step.kind} works on the network, {before.step.kind} on the file that is exported of it: put it before."
 
 
-def _is_on_network(step: Technique) -> bool:
-    return isinstance(step, get_args(NetworkTechnique))
+def _is_on_file(step: Technique | CandidateSearch) -> bool:
+    return not isinstance(step, CandidateSearch) and works_on(step) == "file"
+
+
+def _follows_all(step: Technique) -> bool:
+    return kind_of(TechniqueKind, step).follows_all
 
 
 def _ends_chain(step: Technique | CandidateSearch) -> bool:
     if isinstance(step, OptimizeGraph):  # what it fuses cannot be quantized, and what it renames cannot be named
         return step.level not in ("none", "basic") or step.short_names
-    return isinstance(step, (*LAST, CandidateSearch))
+    return isinstance(step, CandidateSearch) or kind_of(TechniqueKind, step).ends_chain

@@ -87,6 +87,33 @@ class KindOf:
         return handler(_union(tuple(choices)).core_schema)
 
 
+@dataclass(frozen=True)
+class NameOf:
+    """Marks a field as holding the name of a kind of which ``trait`` is true: `Annotated[str, NameOf(...)]`.
+
+    Attributes:
+        of: the class of their records.
+        trait: an attribute of that class.
+    """
+
+    of: type[Kind]
+    trait: str
+
+    def _names(self) -> list[str]:
+        return [kind.name for kind in registry().usable(self.of) if getattr(kind, self.trait)]
+
+    def _validate(self, value: Any) -> str:
+        if value not in (names := self._names()):
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(f"'{name}'" for name in names)})
+        return str(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": self._names(), "type": "string"}
+
+
 class _Union:
     """The core schema of a union by `kind`, also of one class alone."""
 

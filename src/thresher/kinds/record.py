@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
-from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -61,7 +60,6 @@ class Kind:
         return {each.name: value for each in own if (value := getattr(self, each.name)) != each.default}
 
 
-@cache
 def load(text: str, whose: str) -> Any:
     """Return what ``text``, `module:name`, names; ``whose`` it is begins the KindError where it cannot be imported."""
     module, _, name = text.partition(":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import ThresherError
 from thresher.modalities.image.model_input import ImageInput
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Cnn(Config):
+class Cnn(KindConfig):
     """3x3 convolutions with batch norm and ReLU, each followed by a 2x2 max-pool, then one hidden layer."""
 
     kind: Literal["cnn"] = "cnn"

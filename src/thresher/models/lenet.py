@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import ThresherError
 from thresher.modalities.image.model_input import ImageInput
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class LeNet(Config):
+class LeNet(KindConfig):
     """conv 6@5x5, conv 16@5x5, each with ReLU and 2x2 max-pool, then 120-84-K fully connected.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998. ReLU and max-pooling in

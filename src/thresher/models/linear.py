@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.tabular.model_input import TabularInput
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Linear(Config):
+class Linear(KindConfig):
     """One weighted sum a class, or one in all for a regression; a category has a weight of its own."""
 
     kind: Literal["linear"] = "linear"

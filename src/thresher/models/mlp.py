@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.tabular.model_input import TabularInput
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Hidden = Annotated[int, Field(ge=1, le=65536)]
 
 
-class Mlp(Config):
+class Mlp(KindConfig):
     """Fully connected layers with ReLU and dropout; a categorical column enters by an embedding."""
 
     kind: Literal["mlp"] = "mlp"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
-from thresher.compression import NetworkTechnique
+from thresher.compression import works_on
 from thresher.models.imported.config import ExportedModel, GraphModel
 from thresher.recipe.partial import Found, PartialRecipe
 
@@ -33,13 +32,12 @@ def _training_problems(parts: PartialRecipe) -> Iterable[Found]:
 
 
 def _technique_problems(parts: PartialRecipe) -> Iterable[Found]:
-    on_network = get_args(NetworkTechnique)
     what = f"a model of kind {parts.model.kind} is a graph, which cannot be trained or pruned"
     for name, candidate in parts.candidates.items():
         if candidate.search:
             yield ("candidates", name, "search"), what, AS_CHECKPOINT
         for index, step in enumerate(candidate.steps):
-            if isinstance(step, on_network):
+            if works_on(step) == "network":
                 yield ("candidates", name, "steps", index), f"{step.kind}: {what}", AS_CHECKPOINT
 
 

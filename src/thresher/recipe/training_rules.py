@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from thresher.compression import PruneChannels
 from thresher.errors import nearest
-from thresher.models import HAVE_NO_CHANNELS, TAKES, ModelChoice
+from thresher.kinds.record import ModelKind, TechniqueKind
+from thresher.kinds.registry import kind_of, registry
+from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
@@ -36,28 +37,23 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
 def _model_problems(parts: PartialRecipe) -> Iterable[Found]:
     if parts.model is None or parts.modality is None:
         return
-    takes = _kinds(TAKES[type(parts.model)])
+    takes = kind_of(ModelKind, parts.model).takes
     if parts.modality not in takes:
-        able = _kinds(model for model, inputs in TAKES.items() if parts.modality in _kinds(inputs))
+        able = [kind.name for kind in registry().usable(ModelKind) if parts.modality in kind.takes]
         what = f"model {parts.model.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
         yield ("model", "kind"), what, nearest(parts.model.kind, able)
 
 
 def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:
-    if not isinstance(parts.model, HAVE_NO_CHANNELS):
+    if parts.model is None or kind_of(ModelKind, parts.model).has_channels:
         return
     what, fix = f"a {parts.model.kind} has no channels that can be pruned", "Use prune_weights or quantize_dynamic."
     for name, candidate in parts.candidates.items():
         for index, step in enumerate(candidate.steps):
-            if isinstance(step, PruneChannels):
+            if kind_of(TechniqueKind, step).removes_channels:
                 yield ("candidates", name, "steps", index), what, fix
         if candidate.search is not None and candidate.search.prunes:
             yield ("candidates", name, "search", "techniques"), what, "Leave prune_channels out of them."
-
-
-def _kinds(classes: Iterable[Any]) -> list[str]:
-    """Return the `kind` of each of ``classes``."""
-    return [each.model_fields["kind"].default for each in classes]
 
 
 def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

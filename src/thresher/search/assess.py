@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thresher.candidate_failure import CandidateFailure, attempt
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX, Technique
+from thresher.compression import Technique, works_on
 from thresher.compression.apply import apply_steps
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.errors import CompressionError
@@ -93,12 +93,12 @@ class Assessor:
     def _make(self, steps: Steps) -> bytes:
         """Return the ONNX file that ``steps`` make."""
         data = self._data
-        on_network = [step for step in steps if type(step) in APPLY_TO_NETWORK]
-        network = apply_steps(on_network, APPLY_TO_NETWORK, self._base, data)
+        on_network = [step for step in steps if works_on(step) == "network"]
+        network = apply_steps(on_network, self._base, data)
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, data.validation_samples.inputs[:PARITY_SAMPLES])
         calibration = CalibrationData(data.candidate, data.input, data.training_samples, data.training.seed)
-        return apply_steps(steps[len(on_network) :], APPLY_TO_ONNX, onnx_file, calibration)
+        return apply_steps(steps[len(on_network) :], onnx_file, calibration)
 
     def _figures(self, onnx_file: bytes, reference: Reference, timed: bool, trial: _Trial) -> Assessed:
         samples = reference.samples

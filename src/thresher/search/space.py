@@ -9,7 +9,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from thresher.compression import Technique
-from thresher.compression.budget import STRUCTURAL, CandidateSearch
+from thresher.compression.budget import CandidateSearch
+from thresher.kinds.record import TechniqueKind
+from thresher.kinds.registry import registry
 from thresher.search.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ Steps = tuple[Technique, ...]
 
 
 def last_steps(config: CandidateSearch) -> list[str]:
-    """Return what a chain may end with."""
-    return [NOTHING, *(kind for kind in config.techniques if kind not in STRUCTURAL)]
+    """Return what a chain may end with: of what does not change the network's structure, it has one at most."""
+    kinds = (registry().find(TechniqueKind, name) for name in config.techniques)
+    return [NOTHING, *(kind.name for kind in kinds if not kind.changes_structure)]
 
 
 def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> dict[str, Any]:

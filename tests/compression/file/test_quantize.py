@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from thresher.compression import APPLY_TO_ONNX
 from thresher.compression import reduce_range as ranges
+from thresher.compression.apply import apply_steps
 from thresher.compression.calibration import choose_calibration_inputs
 from thresher.compression.data import CalibrationData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
@@ -181,7 +181,7 @@ def test_a_file_with_nothing_to_quantize_is_told(
     graph = helper.make_graph(nodes, "g", [image], [answers])
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
     with pytest.raises(CompressionError, match=f"candidate: {technique.kind} finds nothing that it can quantize"):
-        APPLY_TO_ONNX[type(technique)](file, technique, calibration_data)
+        apply_steps((technique,), file, calibration_data)
 
 
 def test_calibration_inputs_are_as_long_as_the_longest_of_them(calibration_data: CalibrationData) -> None:

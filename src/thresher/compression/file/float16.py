@@ -11,7 +11,7 @@ from thresher.compression.file.float16_range import LARGEST, operators_out_of_ra
 from thresher.compression.file.layers import name_nodes
 from thresher.compression.file.ort_preprocess import nothing_to_quantize, silenced
 from thresher.compression.file.weight_packing import WEIGHT_INPUTS, raise_opset
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 
@@ -28,7 +28,7 @@ INPUT_CAST, OUTPUT_CAST, DOWN, UP = "graph_input_cast", "graph_output_cast", "_c
 """What the converter calls its casts of inputs and outputs, to 16 bits and back."""
 
 
-class Half(Config):
+class Half(KindConfig):
     """fp16 or bf16, for GPUs. A CPU computes most of it in float32 and converts at every call, so that it is slower.
 
     What the model takes and answers stays as it is.

@@ -9,7 +9,7 @@ import numpy as np
 
 from thresher.compression.data import CalibrationData
 from thresher.compression.file.profiling import run_file
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.onnx_graph import Level, optimize_with_onnxruntime, slim
 
@@ -23,7 +23,7 @@ MAX_GROWTH = 1.5
 """How much larger the file may become; ONNX Runtime's layouts pad some weights."""
 
 
-class OptimizeGraph(Config):
+class OptimizeGraph(KindConfig):
     """onnxslim, then ONNX Runtime's offline optimizer for the CPU.
 
     Every exported model has had what `basic` does. ONNX Runtime fuses at load what `extended` and `all` fuse in the

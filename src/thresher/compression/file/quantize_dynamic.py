@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from thresher.compression.data import CalibrationData
-from thresher.config import Config
+from thresher.config import KindConfig
 
 
-class QuantizeDynamic(Config):
+class QuantizeDynamic(KindConfig):
     """int8 weights for fully connected layers, LSTMs and embeddings; needs no calibration.
 
     Convolutions stay in float: ONNX Runtime's integer convolution with dynamic scales is slower than its float one.

@@ -21,14 +21,14 @@ from thresher.compression.file.profiling import compare_times
 from thresher.compression.file.weight_packing import Storage, store_weights
 from thresher.compression.layer_names import match_layers
 from thresher.compression.reduce_range import needs_reduced_range
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.events import Step, emit
 from thresher.onnx_integers import write_calibration
 
 FloatConvolutions = Literal["none", "few_channels", "all"]
 
 
-class QuantizeStatic(Config):
+class QuantizeStatic(KindConfig):
     """QDQ int8: weights with one scale a channel, activations with scales from training samples, biases in int32.
 
     Embeddings have one scale each. LSTMs and GRUs stay in float: ONNX Runtime has none with fixed scales. What is

@@ -11,13 +11,13 @@ from thresher.compression.file.layers import name_nodes
 from thresher.compression.file.ort_preprocess import nothing_to_quantize
 from thresher.compression.file.weight_packing import WEIGHT_INPUTS, Storage, store_weights
 from thresher.compression.layer_names import match_layers
-from thresher.config import Config
+from thresher.config import KindConfig
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-class QuantizeWeights(Config):
+class QuantizeWeights(KindConfig):
     """Weights of 8 or 4 bits with one scale for each block of them; needs no calibration."""
 
     kind: Literal["quantize_weights"] = "quantize_weights"

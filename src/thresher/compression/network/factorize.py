@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from thresher.compression.data import CompressionData
 from thresher.compression.layer_names import match_values
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 
@@ -25,7 +25,7 @@ LARGE = 1_000_000
 """Weights of a layer, from which on a singular value decomposition takes seconds to minutes."""
 
 
-class Factorize(Config):
+class Factorize(KindConfig):
     """Split linear layers and convolutions by a truncated singular value decomposition.
 
     A layer is split only where that saves parameters. Embeddings, recurrent layers and grouped convolutions stay whole.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from thresher.compression.data import CompressionData
-from thresher.config import Config
+from thresher.config import Config, KindConfig
 from thresher.models import FLOAT
 from thresher.training.schedules import Schedule
 
@@ -28,7 +28,7 @@ class Distill(Config):
     """Weight of where the convolutions look, besides; 0 leaves it out."""
 
 
-class Finetune(Config):
+class Finetune(KindConfig):
     """Train on with the recipe's optimizer; weights that are zero stay zero."""
 
     kind: Literal["finetune"] = "finetune"

@@ -12,7 +12,7 @@ from thresher.compression.data import CompressionData
 from thresher.compression.layer_names import match_values
 from thresher.compression.network.finetune import Finetune, finetune
 from thresher.compression.network.importance import ImportanceKind, build_importance
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 
@@ -32,7 +32,7 @@ MIN_SHARE = 0.05
 """Of a layer's channels, which a global ranking leaves it: an empty layer cuts the network in two."""
 
 
-class PruneChannels(Config):
+class PruneChannels(KindConfig):
     """Remove the least important channels of every layer, with all that depends on them.
 
     Channels are those of convolutions, the units of linear and recurrent layers, and the heads of attention.

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from thresher.compression.data import CompressionData
 from thresher.compression.network.finetune import Finetune, finetune
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 
@@ -22,7 +22,7 @@ UNSTRUCTURED = "unstructured"
 PATTERN = rf"^({UNSTRUCTURED}|[1-9]\d{{0,3}}:[1-9]\d{{0,3}})$"
 
 
-class PruneWeights(Config):
+class PruneWeights(KindConfig):
     """Zero the weights of least magnitude; biases, norms and embeddings are left alone.
 
     A file of zeros compresses better and runs no faster, with N:M neither: ONNX Runtime multiplies by zeros, too. The

@@ -15,7 +15,7 @@ from thresher.compression.file.layers import FEW_CHANNELS
 from thresher.compression.file.ort_preprocess import nothing_to_quantize
 from thresher.compression.network.finetune import Distill, Finetune, finetune
 from thresher.compression.reduce_range import needs_reduced_range
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 
@@ -29,7 +29,7 @@ FOLDING_TOLERANCE = 1e-3
 """The largest difference that folding batch norms may make, in units of the largest answer."""
 
 
-class QuantizeAware(Config):
+class QuantizeAware(KindConfig):
     """Train on with weights and activations rounded to 8 bits, and export those integers.
 
     Convolutions, linear layers and embeddings are quantized; LSTMs, GRUs, norms and attention itself stay in float. The

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.series.model_input import SeriesInput
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Channels = Annotated[int, Field(ge=1, le=65536)]
 
 
-class Cnn1d(Config):
+class Cnn1d(KindConfig):
     """Convolutions with batch norm and ReLU, each over twice the span of the one before, and the mean over the steps.
 
     Source: the fully convolutional network of Wang et al., "Time Series Classification from Scratch with Deep Neural

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from thresher.config import Config
+from thresher.config import Config, KindConfig, say_problems
+from thresher.errors import nearest
+from thresher.kinds.record import ModelKind
+from thresher.kinds.registry import registry
 
 ModelPath = Annotated[str, Field(min_length=1)]
 Layout = Literal["channels_first", "channels_last"]
@@ -31,7 +34,7 @@ class ModelFile:
     beside: bytes | None = None
 
 
-class GraphModel(Config):
+class GraphModel(KindConfig):
     """A graph that is taken as it is: what works on ONNX files can be done to it, and it cannot be trained on."""
 
     path: ModelPath
@@ -87,7 +90,7 @@ class ExportedModel(GraphModel):
         return self
 
 
-class Checkpoint(Config):
+class Checkpoint(KindConfig):
     """Weights of one of Thresher's architectures, to be pruned and finetuned like its own.
 
     Besides the fields below it takes those of the architecture, such as `depth` of a resnet.
@@ -135,23 +138,15 @@ ExternalModel = OnnxModel | ExportedModel | Checkpoint
 """Not trained by Thresher."""
 
 
-def _architecture(kind: str) -> type[Config]:
-    from thresher.errors import nearest
-    from thresher.models import BUILD
-
-    architectures: list[Any] = list(BUILD)
-    known = {config.model_fields["kind"].default: config for config in architectures}
-    if kind not in known:
-        raise ValueError(f"there is no architecture '{kind}'. {nearest(kind, known)}")
-    found: type[Config] = known[kind]
+def _architecture(name: str) -> type[KindConfig]:
+    known = {kind.name: kind for kind in registry().usable(ModelKind) if kind.is_trained_here}
+    if name not in known:
+        raise ValueError(f"there is no architecture '{name}'. {nearest(name, known)}")
+    found: type[KindConfig] = known[name].config_class
     return found
 
 
 def _checked(architecture: type[Config], own: dict[str, Any]) -> Config:
-    from pydantic import ValidationError
-
-    from thresher.config import say_problems
-
     try:
         return architecture.model_validate(own)
     except ValidationError as error:

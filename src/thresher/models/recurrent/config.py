@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.series.model_input import SeriesInput
 from thresher.modalities.text.model_input import TextInput
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class _Recurrent(Config):
+class _Recurrent(KindConfig):
     dimension: int = Field(default=128, ge=1, le=65536)
     """Of a token's vector; a series enters as it is."""
     hidden: int = Field(default=128, ge=1, le=65536)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.image.model_input import ImageInput
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STAGES = 3
 
 
-class Resnet(Config):
+class Resnet(KindConfig):
     """A 3x3 convolution, three stages of residual blocks of two 3x3 convolutions each, and a mean over the image.
 
     Source: He et al., "Deep Residual Learning for Image Recognition", 2015, section 4.2. Where the width changes, the

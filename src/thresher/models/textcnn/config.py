@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TextCnn(Config):
+class TextCnn(KindConfig):
     """Filters over a few neighbouring words, their largest answers over the text, dropout, one linear layer.
 
     Source: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014, the variant CNN-rand, without

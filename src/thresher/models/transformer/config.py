@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.modalities.text.model_input import TextInput
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Transformer(Config):
+class Transformer(KindConfig):
     """Blocks of self-attention and a feed-forward layer, the mean over the tokens, one linear layer.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017. Positions are learned, and norms come before what they

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from thresher.candidate_failure import CandidateFailure, attempt
-from thresher.compression import APPLY_TO_NETWORK, APPLY_TO_ONNX
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
@@ -46,7 +45,7 @@ def compress_network(
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
         with beside_others(), torch_threads(execution.threads):
-            network = apply_steps(candidate.network_steps, APPLY_TO_NETWORK, base, data)
+            network = apply_steps(candidate.network_steps, base, data)
         checkpoints.clear()
         return network
 
@@ -88,7 +87,7 @@ def quantize_onnx(
     def make() -> bytes:
         timed = (tuple(batch_sizes), threads)
         data = CalibrationData(candidate.name, encoder.model_input, training_samples, seed, *timed, validation_samples)
-        return apply_steps(candidate.onnx_steps, APPLY_TO_ONNX, onnx_file, data)
+        return apply_steps(candidate.onnx_steps, onnx_file, data)
 
     return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
 

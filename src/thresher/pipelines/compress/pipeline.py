@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from thresher.compression import PruneChannels
 from thresher.compression.candidate import Candidate
 from thresher.models import FLOAT
 from thresher.models.imported.config import GraphModel
@@ -35,7 +34,7 @@ def sensitivity_bases(recipe: Recipe) -> list[str]:
         candidate.from_
         for candidate in recipe.candidates.values()
         if (candidate.search and candidate.search.prunes)
-        or (candidate.from_ == FLOAT and any(isinstance(step, PruneChannels) for step in candidate.steps))
+        or (candidate.from_ == FLOAT and any(step.kind == "prune_channels" for step in candidate.steps))
     }
     return sorted(bases)
 
