@@ -306,9 +306,9 @@ def test_columns_of_parquet_are_read_of_its_schema(folder: Path) -> None:
 
 def test_the_former_name_of_a_reader_is_read_as_the_new_one(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
-    catalog(folder, "thresher.readers.TableFile", "thresher.readers.TableFile")
+    catalog(folder, "thresher.readers.TableFile", "thresher.datasets.raw.TableFile")
     assert check(folder) == "sound"
-    assert "cats.train: the type thresher.readers.TableFile is called thresher.readers.TableFile" in caplog.text
+    assert "cats.train: the type thresher.datasets.raw.TableFile is called thresher.readers.TableFile" in caplog.text
 
 
 def test_every_reader_has_a_modality() -> None:
@@ -378,3 +378,52 @@ def test_broken_credentials_are_told_with_the_rest(folder: Path) -> None:
     (folder / "conf/local/credentials.yml").write_text("a: [\n")
     told = [str(one) for one in check_project(make_loader(folder), ["cats"]) if isinstance(one, ThresherError)]
     assert any("conf/local/credentials.yml:2: expected the node content" in text for text in told)
+
+
+@pytest.mark.oddity("Recipes and catalog", "a mistyped column of JSON or of .csv.zst", "check names it")
+@pytest.mark.parametrize("name", ["cats.jsonl", "cats.json", "cats.csv.zst"])
+def test_columns_of_json_and_of_zst_are_checked(folder: Path, name: str) -> None:
+    text = '{"weight": 1.5, "kind": "a"}\n{"weight": 2.5, "colour": "grey", "kind": "b"}\n'
+    content = b"weight,colour,kind\n1.5,red,a\n" if name.endswith("zst") else text.encode()
+    with pa.output_stream(folder / "data" / name, compression="detect") as file:
+        file.write(content)
+    catalog(folder, "cats.csv", name)
+    assert check(folder) == "sound"
+    catalog(folder, "label: kind", "label: kind\n  drop: [color]")
+    assert "drop: the file has no column 'color'\n    Did you mean 'colour'?" in check(folder)
+
+
+@pytest.mark.oddity("Recipes and catalog", "an empty file", "check says that it is empty")
+def test_an_empty_file_is_said(folder: Path) -> None:
+    (folder / "data/cats.csv").write_text("")
+    assert "cats.csv: the file is empty\n    Fix: name another file" in check(folder)
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog", "a batch norm that gets one number a channel (batch_size 1)", "check refuses it"
+)
+@pytest.mark.parametrize(
+    ("model", "side", "training", "is_sound"),
+    [
+        ("{kind: resnet, depth: 8, width: 4}", 2, "{epochs: 1, batch_size: 1}", False),
+        ("{kind: resnet, depth: 8, width: 4}", 5, "{epochs: 1, batch_size: 1}", True),
+        ("{kind: resnet, depth: 8, width: 4}", 4, "{epochs: 1, batch_size: 8, accumulation: 8}", False),
+        ("{kind: resnet, depth: 8, width: 4}", 2, "{epochs: 1, batch_size: 2}", True),
+        ("{kind: cnn, channels: [4, 4]}", 2, "{epochs: 1, batch_size: 1}", False),
+        ("{kind: cnn, channels: [4]}", 2, "{epochs: 1, batch_size: 1}", True),
+        ("{kind: mlp}", 2, "{epochs: 1, batch_size: 1}", True),
+    ],
+)
+def test_case_14b_one_number_a_channel(folder: Path, model: str, side: int, training: str, is_sound: bool) -> None:
+    np.savez(folder / "data/f.npz", images=np.zeros((6, side, side), np.uint8), labels=np.arange(6) % 2)
+    (folder / "conf/base/catalog.yml").write_text(
+        "cats.train: {type: thresher.readers.NpzImages, path: data, file: f.npz}\n"
+        "cats.test: {type: thresher.readers.NpzImages, path: data, file: f.npz, duplicates: drop}\n"
+    )
+    (folder / "pipelines/cats.yml").write_text(
+        "task: classification\ndata: {modality: image, train: cats.train, test: cats.test}\n"
+        f"model: {model}\ntraining: {training}\n"
+    )
+    told = check(folder)
+    assert ("gives the last batch norm of a" in told) != is_sound
+    assert is_sound or f"cats.yml:4 training.{'accumulation' if 'acc' in training else 'batch_size'}: " in told

@@ -108,7 +108,7 @@ def test_places_are_lines(tmp_path: Path) -> None:
         ("x,y\n\n  \n", "t.csv:3: 1 values, but 2 columns"),
         ("x;y;z\n1,5;2;3\n", "t.csv:2: 2 values, but 1 columns. Fix: the file seems"),
         ("x,y\n", "t.csv: holds no rows"),
-        ("", "t.csv: no columns"),
+        ("", "t.csv: the file is empty"),
     ],
 )
 def test_mistakes_name_their_lines(tmp_path: Path, text: str, says: str) -> None:

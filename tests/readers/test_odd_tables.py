@@ -17,6 +17,7 @@ from kedro.io import DatasetError
 from pyarrow import parquet
 
 from thresher.errors import DataError
+from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import Samples
 from thresher.modalities.split_compatibility import require_agreement
 from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
@@ -735,7 +736,7 @@ def test_an_order_is_read_as_the_entry_says_numbers_are_written(tmp_path: Path) 
     path = csv(tmp_path, "x;t;y", "1;1.234;a", "2;999,5;b", "3;5;a", "4;2.000;b")
     order = load(path, delimiter=";", order="t", decimal=",", thousands=".").order
     assert order is not None
-    assert order.tolist() == [2, 1, 0, 3]
+    assert order.tolist() == [1234, 999.5, 5, 2000]
 
 
 @pytest.mark.oddity(
@@ -804,3 +805,53 @@ def test_mistakes_in_hundreds_of_columns_are_told_in_short(tmp_path: Path) -> No
     assert text.count("holds text that looks like numbers") == 20
     assert text.endswith("And 480 more such columns.")
     assert len(load(path, delimiter=";", decimal=",").inputs.columns) == 500
+
+
+@pytest.mark.oddity(KIND, "more than 20 values such as ~20 or <5 among numbers", "an error with what to write")
+@pytest.mark.parametrize(
+    ("values", "arguments"),
+    [
+        ([f"~{number}" for number in range(60)], {"symbols": ["~"]}),
+        ([f"<{number}" for number in range(60)], {"categorical": ["x"]}),
+        ([*map(str, range(100)), *(f"~{number}" for number in range(25))], {"symbols": ["~"]}),
+    ],
+)
+def test_numbers_that_are_not_exact_are_no_categories(
+    tmp_path: Path, values: list[str], arguments: dict[str, Any]
+) -> None:
+    path = csv(tmp_path, "x,y", *(f"{value},{row % 2}" for row, value in enumerate(values)))
+    assert "column 'x' holds text that looks like numbers" in refused(path)
+    load(path, **arguments)
+
+
+def test_a_few_ages_are_categories(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x,y", *(f"{('<18', '<30', '>65')[row % 3]},{row % 2}" for row in range(60)))
+    assert load(path).inputs.columns["x"].dtype == object
+
+
+@pytest.mark.oddity(KIND, "UTF-16 without a byte order mark", "an error that names the encoding")
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_named(tmp_path: Path, encoding: str) -> None:
+    path = csv(tmp_path, "x,y", "1,a", "2,b", encoding=encoding)
+    assert f"Fix: write 'encoding: {encoding}' in the catalog." in refused(path)
+    assert load(path, encoding=encoding).inputs.columns["x"].tolist() == [1, 2]
+
+
+@pytest.mark.oddity(KIND, "an empty file", "an error that says so, at check too")
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.json"])
+def test_an_empty_file_is_called_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("\ufeff\n")
+    assert f"{name}: the file is empty. Fix: " in refused(tmp_path / name)
+
+
+@pytest.mark.oddity(KIND, "one 1e39 among numbers up to 100", "an error with the place: the others would become equal")
+def test_a_number_beside_which_others_become_equal_is_refused() -> None:
+    numbers = np.append(np.arange(100.0), 1e39)
+    samples = Samples(Table({"x": numbers}), np.arange(101) % 2, ("a", "b"))
+    with pytest.raises(DataError, match=r"sample 100: Column x holds 1e\+39: beside it, others become equal"):
+        TabularEncoder.fit(samples, TabularEncoding())
+    with pytest.raises(DataError, match=r"sample 100: the label is 1e\+39: beside it, others"):
+        output_of(Samples(np.zeros((101, 1), np.float32), numbers))
+    TabularEncoder.fit(
+        Samples(Table({"x": np.append(np.zeros(100), 1e39)}), samples.labels, ("a", "b")), TabularEncoding()
+    )

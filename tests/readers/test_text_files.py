@@ -114,7 +114,7 @@ def test_arguments_are_refused_before_reading(changes: dict[str, Any], says: str
 def test_missing_and_empty_files(tmp_path: Path) -> None:
     assert "no such file. Fix: run 'thresher fetch trec'." in error_of(entry(tmp_path, fetch="trec"))
     (tmp_path / "q.txt").write_text("\n\n")
-    assert "holds no lines" in error_of(entry(tmp_path))
+    assert "the file is empty" in error_of(entry(tmp_path))
 
 
 def test_parts_of_one_file_are_a_partition(tmp_path: Path) -> None:

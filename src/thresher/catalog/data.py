@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zipfile import BadZipFile
 
 from thresher.catalog.columns import file_columns, named_columns, sample_columns
 from thresher.catalog.entries import Catalog, Entry
@@ -13,7 +15,7 @@ from thresher.readers.header import find_other_delimiter
 from thresher.readers.labels import LabelOptions
 from thresher.readers.row_options import RowOptions
 from thresher.readers.split import SplitOptions
-from thresher.recipe.partial import Found
+from thresher.recipe.partial import Found, read_partial
 from thresher.recipe.reading import RecipeSource, locate_all
 
 SPLITS = ("train", "test")
@@ -56,6 +58,8 @@ def check_data(source: RecipeSource, values: Mapping[str, Any], catalog: Catalog
     check.problems += locate_all(source, list(_find_mismatches(values, entries)))
     check.problems += _find_split_problems(entries, catalog)
     check.problems += locate_all(source, list(_find_unknown_columns(values, entries)))
+    if entries.get("train"):
+        check.problems += locate_all(source, list(_find_lone_numbers(values, entries["train"])))
     missing = (problem for entry in entries.values() for problem in _find_missing_arguments(entry, catalog))
     check.problems += _each_once(missing)
     return check
@@ -117,6 +121,31 @@ def _find_unknown_columns(values: Mapping[str, Any], entries: Mapping[str, Entry
     for place, column in named_columns(values):
         if column not in known:
             yield place, f"the sample table has no column '{column}'", nearest(column, known)
+
+
+def _find_lone_numbers(values: Mapping[str, Any], train: Entry) -> Iterator[Found]:
+    """Yield where a batch norm would get one number a channel, which has no spread: one sample of one position."""
+    recipe = read_partial(dict(values))
+    size = _image_size(train)
+    if recipe.training is None or recipe.training.batch_size == "full" or size is None:
+        return
+    part = -(-recipe.training.batch_size // recipe.training.accumulation)
+    count = getattr(recipe.model, "positions_at_last_norm", lambda *_: 0)(*size)
+    if part == 1 and count == 1:
+        key = "batch_size" if recipe.training.batch_size == 1 else "accumulation"
+        what = f"one sample at a time gives the last batch norm of a {recipe.model.kind} one number a channel"
+        fix = "A single number has no spread to divide by. Fix: at least two samples, batch_size / accumulation; or "
+        yield ("training", key), f"{what} (images of {size[0]}x{size[1]})", f"{fix}larger images."
+
+
+def _image_size(entry: Entry) -> tuple[int, int] | None:
+    """Return height and width of an entry's images, None where they are not known without reading them all."""
+    if entry.options is None or entry.to_fetch:
+        return None
+    try:
+        return entry.options.image_size()
+    except (OSError, ValueError, KeyError, struct.error, BadZipFile):  # the reader says what is wrong with the file
+        return None
 
 
 def _find_missing_arguments(entry: Entry, catalog: Catalog) -> list[Problem]:

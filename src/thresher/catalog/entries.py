@@ -20,6 +20,8 @@ from thresher.readers.options import ReaderOptions
 
 MAX_SIBLINGS = 1000
 """Files beside one that is not there, among which the nearest name is looked for."""
+EMPTY = "name another file, or write the samples into it."
+"""What to do about an empty file."""
 
 
 @dataclass
@@ -120,6 +122,10 @@ class Catalog:
         folders = [path for path in options.find_files() if argument != "path" and (self._project / path).is_dir()]
         for path in folders:
             problem = Problem(self.files.where((pattern, argument)), f"{path}: a folder", "Fix: name a file in it.")
+            entry.problems.append(problem)
+        files = (self._project / path for path in options.find_files())
+        for path in (path for path in files if path.is_file() and not path.stat().st_size):
+            problem = Problem(self.files.where((pattern, argument)), f"{path}: the file is empty", f"Fix: {EMPTY}")
             entry.problems.append(problem)
         for path in missing:
             fix = f"Fix: run 'thresher fetch {fetch}'." if entry.to_fetch else say_near(path, "the path in the catalog")

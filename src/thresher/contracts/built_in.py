@@ -137,22 +137,31 @@ def _of_rows(table: pd.DataFrame, encoding: TabularEncoding) -> Iterable[Check]:
                 )
             if not number and encoding.unseen_categories == "refuse":
                 seen = sorted(map(str, train[column].dropna().unique()))
+                given = table[column][table["split"] == split].dropna().astype(str)
                 yield _own(
                     IN_SET,
                     {"column": column, "value_set": seen, **_only(split)},
                     f"{column} in {split} is a category that {TRAIN} has.",
-                    _fix_unseen(str(column), train[column].dropna()),
+                    _fix_unseen(str(column), train[column].dropna(), float((~given.isin(seen)).mean())),
                 )
 
 
-def _fix_unseen(column: str, given: pd.Series[str]) -> str:
-    """Return what to do about categories that train never holds; to take names of rows as unknown is no cure."""
+def _fix_unseen(column: str, given: pd.Series[str], share_unseen: float) -> str:
+    """Return what to do about categories that train never holds; to take names of rows as unknown is no cure.
+
+    Args:
+        given: the column's values in train.
+        share_unseen: of the values of the other split.
+    """
     different = given.nunique()
     if different > MANY_CATEGORIES and different > FEW_TIMES * len(given):
         told = (
             f"{column} has {different:,} categories in {len(given):,} rows of {TRAIN}, too few rows each to learn from"
         )
         return f"{told}: 'drop: [{column}]' in the catalog, or bring it to fewer categories."
+    if share_unseen > MAX_UNSEEN:
+        told = f"{share_unseen:.0%} of its values are categories that {TRAIN} never has: nothing is known of them"
+        return f"{told}. Add such rows to {TRAIN}, or 'drop: [{column}]' in the catalog."
     return (
         f"correct these values, add such rows to {TRAIN}, or, where new categories are to be expected, say "
         "'unseen_categories: other' in data.encoding."
@@ -161,6 +170,8 @@ def _fix_unseen(column: str, given: pd.Series[str]) -> str:
 
 MANY_CATEGORIES, FEW_TIMES = 50, 0.25
 """With more categories than this, and less than four rows each, a column is not learned from."""
+MAX_UNSEEN = 0.1
+"""Where more of the values of a split are unseen categories, its answers are guesses, whatever these are encoded as."""
 BUILT_IN: dict[type, Callable[[Any, Any], Iterable[Check]]] = {
     ImageEncoding: _of_images,
     TextEncoding: _of_texts,

@@ -8,6 +8,11 @@ LARGEST_NUMBER = 1e100
 """In a table, a series or a label: its square must stay a number, and so must the sum of many."""
 TINIEST = 1e-300
 """A smaller deviation has no finite inverse, or few digits."""
+SWAMPED = "beside it, others become equal in 32-bit floats. Fix: mend or remove it, or give the logarithm."
+"""What is said of a value that `find_swamping` finds."""
+MANY_STEPS, FEW = 1e-4, 0.01
+"""All but so few values are nearer to the median than this share of the farthest, where that one may swamp the others.
+"""
 HARDLY = 1e-6
 """A deviation that is a smaller share of the largest number needs care: squares of plain differences lose it."""
 
@@ -27,6 +32,21 @@ def center(values: np.ndarray) -> tuple[float, float]:
     if std == 0:
         raise ValueError(f"differ by less than {TINIEST:g}")
     return mean, std
+
+
+def find_swamping(values: np.ndarray, mean: float, std: float) -> int | None:
+    """Return the index of a value beside which half of the different other ``values`` become equal in float32.
+
+    Args:
+        values: without missing ones, float64 [N], as `center` takes them.
+        mean: as `center` gives it.
+        std: as `center` gives it.
+    """
+    apart = np.abs(values - np.median(values))
+    if np.count_nonzero(apart > MANY_STEPS * apart.max()) > max(1, FEW * len(values)):
+        return None  # by far the most columns, without the sorting below
+    single = ((values - mean) / std).astype(np.float32)
+    return None if len(np.unique(single)) > len(np.unique(values)) / 2 else int(apart.argmax())
 
 
 def too_large(values: np.ndarray) -> np.ndarray:

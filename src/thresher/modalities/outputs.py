@@ -9,7 +9,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError
-from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
+from thresher.modalities.centering import LARGEST_NUMBER, SWAMPED, center, find_swamping, too_large
 from thresher.modalities.samples import EncodedSamples, Samples
 
 SMALLEST_SPREAD = 1e-140
@@ -67,6 +67,8 @@ def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
         mean, std = center(samples.labels)
     except ValueError as error:
         raise DataError(f"The labels {error}. Fix: another unit for them.") from error
+    if (index := find_swamping(samples.labels, mean, std)) is not None:
+        raise DataError(f"{samples.place(index)}: the label is {samples.labels[index]:g}: {SWAMPED}")
     if std < SMALLEST_SPREAD:
         raise DataError(
             f"The labels have a standard deviation of {std:.3g}: squares of their errors would be no numbers any more. "

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from thresher.errors import DataError, nearest, tell_some
-from thresher.modalities.samples import Samples
+from thresher.modalities.samples import Samples, hash_each
 from thresher.modalities.tabular.table import Table, is_missing
 
 MAX_SHOWN = 5
@@ -99,6 +99,32 @@ def _groups(train: Samples, test: Samples) -> Iterable[str]:
                 f"{len(both):,} groups of test are in train as well, such as {named}. "
                 "Fix: all samples of a group in one of the files, or one file with 'split' and 'test_share'."
             )
+    elif train.order is not None and test.order is not None:
+        yield from _times(train, test)
+
+
+def _times(train: Samples, test: Samples) -> Iterable[str]:
+    """Yield where a sample of test is earlier than train ends; a copy counts by the first, with which it stays."""
+    assert train.order is not None and test.order is not None
+    try:
+        first, last = int(np.argmin(test.order)), int(np.argmax(train.order))
+        is_earlier = test.order[first] < train.order[last]
+        if is_earlier:
+            contents = hash_each(train.inputs)
+            first_of: dict[str, int] = {}
+            for index in np.argsort(train.order, kind="stable").tolist():
+                first_of.setdefault(contents[index], index)
+            last = list(first_of.values())[-1]
+            is_earlier = test.order[first] < train.order[last]
+    except TypeError:
+        yield "'order' of train and of test cannot be compared. Fix: numbers in both entries, or dates in both."
+        return
+    if is_earlier:
+        yield (
+            f"Test begins before train ends, by 'order': {test.place(first)} ({test.order[first]}) is earlier than "
+            f"{train.place(last)} ({train.order[last]}). Fix: divide the files at one time, or leave 'order' out of "
+            "both catalog entries."
+        )
 
 
 def _columns(train: Samples, test: Samples) -> Iterable[str]:

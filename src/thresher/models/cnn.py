@@ -24,6 +24,11 @@ class Cnn(KindConfig):
     hidden: int = Field(default=64, ge=1, le=65536)
     """Units of the hidden fully connected layer."""
 
+    def positions_at_last_norm(self, height: int, width: int) -> int:
+        """Return how many numbers of one image a channel of the last batch norm gets, after all poolings but one."""
+        poolings = len(self.channels) - 1
+        return (height >> poolings) * (width >> poolings)
+
 
 def build_cnn(config: Cnn, image: ImageInput, width: int) -> nn.Module:
     """Return the body that maps float [B, C, H, W] to [B, ``width``].

@@ -12,7 +12,7 @@ from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.readers.option_errors import read_options
 from thresher.readers.options import ReaderOptions
-from thresher.readers.split import SplitOptions, take_split
+from thresher.readers.split import DuplicateOptions, take_split
 
 MAX_TOLD = 5
 
@@ -45,7 +45,7 @@ class RawSamples(AbstractDataset[Any, Samples], Generic[AnyOptions]):
     def load(self) -> Samples:
         """Return the samples; raises DataError for data that is missing, damaged or not what the entry says."""
         samples = self._read()
-        return take_split(samples, self.options) if isinstance(self.options, SplitOptions) else samples
+        return take_split(samples, self.options) if isinstance(self.options, DuplicateOptions) else samples
 
     def save(self, data: Any) -> NoReturn:
         """Raise a DatasetError: raw data is what the outside world gave."""

@@ -74,6 +74,10 @@ class BundledDigitsOptions(SplitOptions):
         """Return the file in scikit-learn."""
         return bundled_files("digits.csv.gz")
 
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width."""
+        return 8, 8
+
 
 class BundledDigits(RawSamples[BundledDigitsOptions]):
     """The 1,797 hand-written digits that come with scikit-learn: 8x8 grey images, 10 classes, no download."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationInfo, field_validator
 
-from thresher.readers.base import Mistakes
+from thresher.errors import DataError
+from thresher.readers.base import Mistakes, fix_missing, number_places
 from thresher.readers.frame.dates import ISO, read_date
+from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.numbers import PLAIN, NumberFormat, format_in
 from thresher.readers.frame.values import Missing, as_texts, is_numeric, is_temporal
-from thresher.readers.options import Column, RefusedError
+from thresher.readers.options import Column, File, FileOptions, RefusedError
 from thresher.readers.row_options import take_column
 from thresher.readers.split import SplitOptions
 
@@ -43,6 +47,36 @@ class BelongingOptions(SplitOptions):
         return [name for name in (self.group, self.order) if name is not None]
 
 
+class SideFileOptions(BelongingOptions, FileOptions):
+    """By what samples are divided, where their own file has no place for it: a file beside it, one line a sample."""
+
+    group: File | None = None
+    """A text file, relative to `path`, with one line a sample in the samples' order: what it belongs to, such as a
+    person or a machine. No group is in train and in test, nor in the part of train that validates."""
+    order: File | None = None
+    """A text file, relative to `path`, with one line a sample in the samples' order: a number or a date (ISO 8601) that
+    says when it was. The last ones are the test split, and the last ones of train validate, in place of a share of each
+    class."""
+
+    def find_files(self) -> tuple[Path, ...]:
+        """Return the file, and the one beside it."""
+        return self.below_path([self.file, *self.belonging])
+
+    def read_belonging(self, count: int, missing: Missing) -> Belonging:
+        """Return the groups and the order of ``count`` samples.
+
+        Raises:
+            DataError: no such file, another number of lines, an empty line, or what is neither number nor date.
+        """
+        for name, path in zip(self.belonging, self.find_files()[1:], strict=True):
+            lines = read_lines(path, "utf-8", fix_missing(self.fetch))
+            if len(lines) != count:
+                counts = f"{len(lines):,} lines, but there are {count:,} samples"
+                raise DataError(f"{path}: {counts}. Fix: write one line for each sample, in the same order.")
+            return belonging_of({name: lines}, number_places(path, count), path, self, missing)
+        return None, None
+
+
 Belonging = tuple[np.ndarray | None, np.ndarray | None]
 """`groups` and `order` of `Samples`."""
 
@@ -68,8 +102,23 @@ def take_belonging(
         column = take_column(frame, options.order, "'order' of the catalog", FIX)
         times, wrong = _times(column, missing, form, numbers)
         _refuse(frame, times, wrong, "order")
-        order = _ranks(times)
+        order = np.empty(len(times), dtype=object)
+        order[:] = times
     return groups, order
+
+
+def belonging_of(
+    values: Mapping[str, Sequence[Any]], places: np.ndarray, source: Path, options: BelongingOptions, missing: Missing
+) -> Belonging:
+    """Return the groups and the order that ``values``, one list for each of ``options.belonging``, say.
+
+    Raises:
+        DataError: as `take_belonging`.
+    """
+    import pyarrow as pa
+
+    columns = {name: pa.array(list(given)) for name, given in values.items()}
+    return take_belonging(Frame(columns, places, source), options, missing)
 
 
 def _refuse(frame: Frame, values: list[Any], wrong: dict[int, str], key: str) -> None:
@@ -116,9 +165,3 @@ def _number(text: str | None) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
-
-
-def _ranks(values: list[Any]) -> np.ndarray:
-    """Return how many different values are smaller, int64 [N]: order alone is asked for, and no number is rounded."""
-    rank = {value: number for number, value in enumerate(sorted(set(values)))}
-    return np.array([rank[value] for value in values], dtype=np.int64)

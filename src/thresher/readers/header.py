@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,8 +15,17 @@ from thresher.readers.frame.delimited import other_delimiter
 from thresher.readers.frame.files import format_of
 from thresher.readers.row_options import RowOptions
 
-OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+
+def _open_zstd(path: Path, mode: str) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.OSFile(str(path), mode), "zstd")
+
+
+OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".zst": _open_zstd}
 """Suffix -> what opens such a file; another one is opened as it is."""
+MAX_JSON_BYTES = 1 << 22
+"""A file of JSON up to this size is read as a whole for its columns."""
 LONGEST = 1 << 20
 """Characters of a first line that is looked at."""
 
@@ -28,7 +38,8 @@ def find_columns(options: RowOptions) -> list[str] | None:
         if kind == "parquet":
             return options.columns or _parquet_columns(path)
         if kind in ("json", "json lines"):
-            return None
+            is_small = path.stat().st_size <= MAX_JSON_BYTES
+            return list(options.read_rows(path, "").columns) if is_small else None  # any object may have other keys
         if not options.header or options.columns is not None:
             return options.columns
         return _first_row(path, options, _delimiter(kind, options))
@@ -51,10 +62,8 @@ def _delimiter(kind: str, options: RowOptions) -> str:
 
 
 def _first_row(path: Path, options: RowOptions, delimiter: str) -> list[str] | None:
-    suffix = path.suffix.lower()
-    if suffix == ".zst":
-        return None
-    with OPEN.get(suffix, open)(path, "rt", encoding=options.encoding, newline="") as file:
+    opened = OPEN.get(path.suffix.lower(), open)(path, "rb")
+    with io.TextIOWrapper(opened, encoding=options.encoding, newline="") as file:
         line = _first_line(file, options.skip_lines_starting_with)
     quote = None if options.quote == "none" else options.quote
     if quote and line.count(quote) % 2:  # a name that goes on in the next line

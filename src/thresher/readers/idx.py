@@ -14,7 +14,8 @@ from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.readers.base import RawSamples
 from thresher.readers.labels import ClassList
-from thresher.readers.options import File, ReaderOptions
+from thresher.readers.options import File
+from thresher.readers.split import DuplicateOptions
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
@@ -64,7 +65,7 @@ def _read(path: Path, fix_missing: str) -> bytes:
         raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
 
 
-class IdxImagesOptions(ReaderOptions):
+class IdxImagesOptions(DuplicateOptions):
     """Of `IdxImages`."""
 
     images: File
@@ -77,6 +78,14 @@ class IdxImagesOptions(ReaderOptions):
     def find_files(self) -> tuple[Path, ...]:
         """Return both files."""
         return self.below_path([self.images, self.labels])
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width, which the header of the file says."""
+        path, _ = self.find_files()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(16)
+        height, width = struct.unpack(">2I", head[8:])
+        return height, width
 
 
 class IdxImages(RawSamples[IdxImagesOptions]):

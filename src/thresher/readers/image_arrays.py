@@ -46,9 +46,8 @@ class PictureFileOptions(ReaderOptions):
         """`background` in red, green, blue."""
         return check_background(self.background)
 
-    @property
-    def height_and_width(self) -> tuple[int, int] | None:
-        """`size` as a pair."""
+    def image_size(self) -> tuple[int, int] | None:
+        """Return `size` as a pair."""
         return None if self.size is None else (self.size[0], self.size[1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from thresher.modalities.image.decode import MODES
 from thresher.modalities.samples import Samples
 from thresher.readers.base import RawSamples, number_places, read_bytes
 from thresher.readers.frame.frame import Frame
-from thresher.readers.group_and_order import BelongingOptions, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, belonging_of, take_belonging
 from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack
 from thresher.readers.labels import ClassList, ClassOptions, LabelOptions, label_samples
 from thresher.readers.options import Column, File, FileOptions, Files, Size, Text
@@ -24,13 +24,27 @@ from thresher.readers.split import SplitOptions
 BATCH_ROWS = 256
 
 
-class NpzImagesOptions(FileOptions, LabelOptions, SplitOptions):
+class NpzImagesOptions(FileOptions, LabelOptions, BelongingOptions):
     """Of `NpzImages`."""
 
     images: Text = "images"
     """The name of an array of uint8, [N, H, W] or [N, H, W, C] with 1 or 3 channels."""
     labels: Text = "labels"
     """The name of an array [N] of numbers or text."""
+    group: Text | None = None
+    """The name of an array [N] of numbers or text that says what a sample belongs to, such as a person or a machine. No
+    group is in train and in test, nor in the part of train that validates."""
+    order: Text | None = None
+    """The name of an array [N] of numbers or dates (ISO 8601) that says when a sample was: the last ones are the test
+    split, and the last ones of train validate, in place of a share of each class."""
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width, which the header of the array says."""
+        with ZipFile(self.find_files()[0]) as file, file.open(f"{self.images}.npy") as array:
+            version = np.lib.format.read_magic(array)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape = read(array)[0]
+        return (shape[1], shape[2]) if len(shape) in (3, 4) else None
 
 
 class NpzImages(RawSamples[NpzImagesOptions]):
@@ -51,7 +65,14 @@ class NpzImages(RawSamples[NpzImagesOptions]):
             raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
         places = number_places(path, len(images))
         named = label_samples(labels, options.classes, options.regression, places, options.missing_values)
-        return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places)
+        arrays = {name: _read_array(path, name, self._fix) for name in options.belonging}
+        for name, values in arrays.items():
+            if values.shape != (len(images),) or values.dtype.kind not in "iufUM":
+                found = f"'{name}' is {values.dtype} {list(values.shape)}"
+                raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
+        columns = {name: values.tolist() for name, values in arrays.items()}
+        belonging = belonging_of(columns, places, path, options, options.missing_values)
+        return Samples(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), *named, places, *belonging)
 
 
 class ParquetImagesOptions(PictureFileOptions, LabelOptions, BelongingOptions):
@@ -79,7 +100,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
         options = self.options
         files = [_open_parquet(path, self._fix) for path in self.paths]
         rows = sum(file.metadata.num_rows for file in files)
-        stack = PictureStack(rows, options.channels, options.height_and_width, options.colour)
+        stack = PictureStack(rows, options.channels, options.image_size(), options.colour)
         labels, places = [], []
         for path, file in zip(self.paths, files, strict=True):
             _check_columns(path, file.schema_arrow, options.image, options.label)
@@ -118,6 +139,11 @@ class ImageSheetsOptions(ClassOptions, SplitOptions):
     def find_files(self) -> tuple[Path, ...]:
         """Return the sheets, then the file of labels."""
         return self.below_path([*self.images, self.labels])
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width."""
+        height, width = self.size
+        return height, width
 
 
 class ImageSheets(RawSamples[ImageSheetsOptions]):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator
 
 from thresher.errors import DataError
 from thresher.modalities.image.decode import Colour
 from thresher.modalities.samples import Samples
-from thresher.readers.base import RawSamples
+from thresher.readers.base import Mistakes, RawSamples
+from thresher.readers.frame.values import NOTHING
+from thresher.readers.group_and_order import BelongingOptions, belonging_of
 from thresher.readers.image_arrays import PictureFileOptions, PictureStack
-from thresher.readers.options import Folder
-from thresher.readers.split import SplitOptions
+from thresher.readers.options import Folder, RefusedError, Says
 
 SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .apng .webp .bmp .gif .tif .tiff .heic .heif .avif .jxl .jp2 .svg .ico".split()  # noqa: SIM905
@@ -73,11 +78,36 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(shown, key=lambda path: path.name)
 
 
-class ImageFolderOptions(PictureFileOptions, SplitOptions):
+def _finds_one_thing(pattern: str) -> str:
+    try:
+        count = re.compile(pattern).groups
+    except re.error as error:
+        raise RefusedError(f"{pattern!r} is no regular expression ({error})", f"Fix: such as {EXAMPLE}.") from None
+    if count != 1:
+        raise RefusedError(f"{pattern!r} has {count} pairs of brackets", f"Fix: one pair, as in {EXAMPLE}.")
+    return pattern
+
+
+EXAMPLE = "'/([a-z]+)_'"
+Pattern = Annotated[
+    str,
+    AfterValidator(_finds_one_thing),
+    Says(f"a regular expression with one pair of brackets, such as {EXAMPLE}"),
+]
+
+
+class ImageFolderOptions(PictureFileOptions, BelongingOptions):
     """Of `ImageFolder`."""
 
     path: Folder
     """The folder that holds one folder a class."""
+    group: Pattern | None = None
+    """A regular expression whose brackets find, in a picture's path below `path` such as `cat/anna_07.png`, what it
+    belongs to: `/([a-z]+)_` finds anna. No group is in train and in test, nor in the part of train that validates."""
+    order: Pattern | None = None
+    """A regular expression whose brackets find, in a picture's path below `path` such as `cat/2026-11-29_07.png`, a
+    number or a date (ISO 8601) that says when it was: `/([0-9-]+)_`. The last ones are the test split, and the last
+    ones of train validate, in place of a share of each class."""
 
 
 class ImageFolder(RawSamples[ImageFolderOptions]):
@@ -89,4 +119,22 @@ class ImageFolder(RawSamples[ImageFolderOptions]):
     def _read(self) -> Samples:
         """Return the images as uint8 [N, C, H, W]; raises DataError for what ``read_image_folder`` refuses."""
         (path,), options = self.paths, self.options
-        return read_image_folder(path, options.height_and_width, options.channels, options.colour)
+        samples = read_image_folder(path, options.image_size(), options.channels, options.colour)
+        assert samples.places is not None
+        names = [Path(place).as_posix() for place in samples.places]
+        found = {pattern: _find_in_names(path, pattern, names) for pattern in options.belonging}
+        groups, order = belonging_of(found, samples.places, path / "x", options, NOTHING)
+        return replace(samples, groups=groups, order=order)
+
+
+def _find_in_names(path: Path, pattern: str, names: list[str]) -> list[str]:
+    """Return what ``pattern`` finds in each of ``names``; raises DataError for those in which it finds nothing."""
+    mistakes, found = Mistakes(), []
+    for name in names:
+        match = re.search(pattern, name)
+        if match is None or not match[1]:
+            mistakes.add(path / name, f"{pattern!r} finds nothing in its name", "correct the pattern, or rename it.")
+        else:
+            found.append(match[1])
+    mistakes.refuse()
+    return found

@@ -91,6 +91,14 @@ class ReaderOptions(Config):
         """Return the files and folders that are read."""
         return (Path(self.path),)
 
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width of the images, None where only reading them tells, or there are none.
+
+        Raises:
+            OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile: a file that cannot be read.
+        """
+        return None
+
     def below_path(self, names: Sequence[str]) -> tuple[Path, ...]:
         """Return the files ``names``, which are relative to `path`."""
         return tuple(Path(self.path) / name for name in names)

@@ -11,16 +11,15 @@ from thresher.modalities.samples import Samples
 from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.parquet import read_parquet
-from thresher.readers.frame.values import as_float64, decode, is_numeric
-from thresher.readers.group_and_order import BelongingOptions, take_belonging
+from thresher.readers.frame.values import NOTHING, as_float64, decode, is_numeric
+from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, take_belonging
 from thresher.readers.labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
 from thresher.readers.options import Column, Columns, File, FileOptions
 from thresher.readers.row_options import take_column
-from thresher.readers.split import SplitOptions
 from thresher.readers.ts_format import as_objects, read_ts
 
 
-class TsSeriesOptions(FileOptions, ClassOptions, SplitOptions):
+class TsSeriesOptions(ClassOptions, SideFileOptions):
     """Of `TsSeries`."""
 
     file: File
@@ -44,7 +43,8 @@ class TsSeries(RawSamples[TsSeriesOptions]):
             raise DataError("class_names: given, but the file has no classes (@targetLabel). Fix: leave them out.")
         class_names = self.options.classes or found.class_names
         named = label_samples(found.labels, class_names or None, not found.class_names, found.places)
-        return Samples(found.series, *named, found.places)
+        belonging = self.options.read_belonging(len(found.series), NOTHING)
+        return Samples(found.series, *named, found.places, *belonging)
 
 
 class ParquetSeriesOptions(FileOptions, LabelOptions, BelongingOptions):

@@ -15,7 +15,15 @@ from thresher.readers.options import ReaderOptions, RefusedError, Seed, Share
 Split = Literal["train", "test"]
 
 
-class SplitOptions(ReaderOptions):
+class DuplicateOptions(ReaderOptions):
+    """What becomes of samples that are there twice."""
+
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of samples with the content and the label of an earlier one. keep: all copies of a sample are in
+    train, or all in test. drop: they are left out, which the contract's report says."""
+
+
+class SplitOptions(DuplicateOptions):
     """Which part of the samples an entry gives, where one file holds both."""
 
     split: Split | None = None
@@ -24,9 +32,6 @@ class SplitOptions(ReaderOptions):
     """The share that goes to test: of each class alike, or the last by `order`. Copies of a sample stay together."""
     seed: Seed = 0
     """Of the split; the same in the entries of train and test."""
-    duplicates: Literal["keep", "drop"] = "keep"
-    """What becomes of samples with the content and the label of an earlier one. keep: all copies of a sample are in
-    train, or all in test. drop: they are left out, which the contract's report says."""
 
     @field_validator("test_share")
     @classmethod
@@ -58,7 +63,7 @@ def _say_whole(samples: Samples) -> str:
     return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
 
 
-def take_split(samples: Samples, options: SplitOptions) -> Samples:
+def take_split(samples: Samples, options: DuplicateOptions) -> Samples:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.
@@ -68,7 +73,7 @@ def take_split(samples: Samples, options: SplitOptions) -> Samples:
     """
     if options.duplicates == "drop":
         samples = _drop_repeated(samples)
-    if options.split is None or options.test_share is None:
+    if not isinstance(options, SplitOptions) or options.split is None or options.test_share is None:
         return samples
     in_test = mark_held_out(samples, options.test_share, options.seed)
     if in_test.all() or not in_test.any():

@@ -9,16 +9,15 @@ from thresher.modalities.samples import Samples
 from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.values import as_texts, is_textual
-from thresher.readers.group_and_order import BelongingOptions, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, take_belonging
 from thresher.readers.labels import LabelOptions, label_samples
-from thresher.readers.options import Column, Encoding, File, FileOptions
+from thresher.readers.options import Column, Encoding, File
 from thresher.readers.row_options import NumberOptions, RowOptions, take_column
-from thresher.readers.split import SplitOptions
 
 FIX_TEXT = "write the text, or remove the line."
 
 
-class LabeledLinesOptions(FileOptions, LabelOptions, SplitOptions):
+class LabeledLinesOptions(LabelOptions, SideFileOptions):
     """Of `LabeledLines`."""
 
     file: File
@@ -34,7 +33,7 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
     modality = "text"
 
     def _read(self) -> Samples:
-        (path,), options = self.paths, self.options
+        path, options = self.paths[0], self.options
         texts, labels, places, mistakes = [], [], [], Mistakes()
         for number, line in enumerate(read_lines(path, options.encoding, self._fix), start=1):
             label, text = (*line.split(None, 1), "", "")[:2]
@@ -49,7 +48,8 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
             raise DataError(f"{path}: holds no lines. Fix: {self._fix}")
         where, raw = np.array(places, dtype=object), np.array(labels, dtype=object)
         named = label_samples(raw, options.classes, options.regression, where, options.missing_values)
-        return Samples(np.array(texts, dtype=object), *named, where)
+        belonging = options.read_belonging(len(texts), options.missing_values)
+        return Samples(np.array(texts, dtype=object), *named, where, *belonging)
 
 
 class TextTableOptions(RowOptions, NumberOptions, LabelOptions, BelongingOptions):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError, InvalidInputError
-from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
+from thresher.modalities.centering import LARGEST_NUMBER, SWAMPED, center, find_swamping, too_large
 from thresher.modalities.encoder import Encoder, UnencodableError, is_number
 from thresher.modalities.samples import Inputs, Samples
 from thresher.modalities.series.model_input import SeriesInput
@@ -77,6 +77,11 @@ class SeriesEncoder(Encoder):
         if not given.any(axis=0).all():
             raise DataError(f"Channel {int(given.any(axis=0).argmin())} has no value in any series. Fix: remove it.")
         mean, std = zip(*(_center(number, channel) for number, channel in enumerate(steps.T)), strict=True)
+        for channel, (values, present) in enumerate(zip(steps.T, given.T, strict=True)):
+            if (among := find_swamping(values[present], mean[channel], std[channel])) is not None:
+                step = int(np.flatnonzero(present)[among])
+                place = samples.place(int(np.searchsorted(np.cumsum(lengths), step, side="right")))
+                raise DataError(f"{place}: channel {channel} holds {values[step]:g}: {SWAMPED}")
         return cls(
             channels=steps.shape[1],
             max_length=config.max_length or ROOM * longest,

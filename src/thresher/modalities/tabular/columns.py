@@ -11,7 +11,7 @@ from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import nearest
-from thresher.modalities.centering import LARGEST_NUMBER, center, too_large
+from thresher.modalities.centering import LARGEST_NUMBER, SWAMPED, center, find_swamping, too_large
 from thresher.modalities.encoder import UnencodableError, is_number
 from thresher.modalities.model_input import LARGEST
 from thresher.modalities.tabular.days import read_iso
@@ -191,6 +191,9 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
         mean, std = center(given)
     except ValueError as error:
         raise UnencodableError(0, f"The values of column {name} {error}. Fix: another unit for it.") from error
+    if (among := find_swamping(given, mean, std)) is not None:
+        index = int(np.flatnonzero(~missing)[among])
+        raise UnencodableError(index, f"Column {name} holds {values[index]:g}: {SWAMPED}")
     return NumericColumn(
         name=name,
         mean=mean,

@@ -28,6 +28,10 @@ class Resnet(KindConfig):
     width: int = Field(default=16, ge=1, le=4096)
     """Channels of the first stage; each of the next two has twice as many."""
 
+    def positions_at_last_norm(self, height: int, width: int) -> int:
+        """Return how many numbers of one image a channel of the last batch norm gets: two strides of 2 come before."""
+        return -(-height // 4) * -(-width // 4)
+
     @field_validator("depth")
     @classmethod
     def _has_whole_blocks(cls, depth: int) -> int:

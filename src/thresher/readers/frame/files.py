@@ -35,7 +35,8 @@ UNREADABLE = {
 }
 READABLE = "CSV, Parquet or JSON Lines, plain or as .gz, .zst or .bz2"
 
-
+HEAD, MIN_SHARE_OF_ZEROS = 4096, 0.6
+"""Bytes of a text that are looked at, and the share of zeros in half of them from which it is in UTF-16."""
 MAGIC = {
     b"\x1f\x8b": "compressed by gzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
@@ -89,9 +90,12 @@ def read_text(path: Path, encoding: str, fix: str) -> str:
     """Return the text of the file at ``path``, without a byte order mark.
 
     Raises:
-        DataError: no such file, an encoding that does not exist, bytes that are none of it, with the line.
+        DataError: no such file, an empty one, an encoding that does not exist, bytes that are none of it, with the
+            line.
     """
     content = read_content(path, fix)
+    if not content.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise DataError(f"{path}: the file is empty. Fix: {fix}")
     try:
         text = content.decode(encoding)
     except LookupError as error:
@@ -109,7 +113,18 @@ def read_text(path: Path, encoding: str, fix: str) -> str:
         ) from error
     except UnicodeError as error:
         raise DataError(f"{path}: not {encoding} ({error}). Fix: name the file's encoding in the catalog.") from error
+    if "\0" in text[:HEAD] and (wide := _wide_encoding(content[:HEAD])):
+        what = f"written in {wide} without a byte order mark, and not in {encoding}"
+        raise DataError(f"{path}: the file seems to be {what}. Fix: write 'encoding: {wide}' in the catalog.")
     return text.removeprefix("\ufeff")
+
+
+def _wide_encoding(head: bytes) -> str:
+    """Return the encoding of two bytes a character that ``head`` is written in, or "": every other byte is 0 then."""
+    zeros = [half.count(0) / max(len(half), 1) for half in (head[::2], head[1::2])]
+    if max(zeros) < MIN_SHARE_OF_ZEROS or min(zeros) > 1 - MIN_SHARE_OF_ZEROS:
+        return ""
+    return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
 
 
 def read_lines(path: Path, encoding: str, fix: str) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from thresher.readers.frame.dates import is_like_a_date, suggest_dates
 from thresher.readers.frame.numbers import (
+    ABOUT,
     MIN_SHARE_READ,
     NumberFormat,
     is_like_a_number,
@@ -52,7 +53,9 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
             return LookAlike("dates or times", next(iter(dates)), f"say {either}{insist}")
     numbers = _numbers_of(counts)
     formats_of_numbers = suggest_format(list(numbers)[:MAX_TRIED])
-    read = {text: count for text, count in counts.items() if any(form.read(text) for form in formats_of_numbers)}
+    # Some names such as <18 and >65 are categories, and many are not.
+    exact = {text: count for text, count in counts.items() if unit_of_number(text)[:1] not in tuple(ABOUT)}
+    read = {text: count for text, count in exact.items() if any(form.read(text) for form in formats_of_numbers)}
     if not _are_too_many(read, counts, True) and not _are_too_many(numbers, counts, False):
         return None
     odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)

@@ -13,6 +13,8 @@ MINUS = "-\u2212\u2013\ufe63\uff0d"
 """The hyphen of keyboards, the sign of typography, and what is written for it."""
 SYMBOLS = "%‰€$£¥₹₽₩₺₴₫฿₦₱₪¢"
 """What stands beside a number and is no unit of letters."""
+ABOUT = "~\u2248<>\u2264\u2265\u00b1"
+"""What stands before a number that is not exact."""
 INFINITE = ("inf", "infinity")
 MAX_UNIT = 4
 """Letters of a unit, such as kg or EUR."""
@@ -53,9 +55,10 @@ class NumberFormat:
         return f"{negative}{digits or '0'}{f'.{fraction}' if fraction else ''}{exponent or ''}"
 
     def symbol(self, text: str) -> str:
-        """Return which of the symbols stands beside the number ``text``, or ""."""
+        """Return which of the symbols stands beside the number ``text``, or "": what is about 20 has no other unit."""
         found = self._pattern.fullmatch(text.strip())
-        return (found.group("before") or found.group("after") or "") if found else ""
+        symbol = (found.group("before") or found.group("after") or "") if found else ""
+        return "" if symbol in tuple(ABOUT) else symbol
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -105,7 +108,7 @@ def _plain_digits(text: str) -> str:
 
 
 LIKE_A_NUMBER = re.compile(
-    rf"[({{]?\s*[{MINUS}+]?\s*(?P<before>[A-Z]{{0,3}}[{SYMBOLS}]|[A-Z]{{3}}\s)?\s*[{MINUS}+]?\s*"
+    rf"[({{]?\s*[{MINUS}+]?\s*(?P<before>[A-Z]{{0,3}}[{SYMBOLS}]|[A-Z]{{3}}\s|[{ABOUT}]=?)?\s*[{MINUS}+]?\s*"
     rf"(?P<digits>[0-9]+(?:[.,'\u2019{BLANKS}_][0-9]+)*|[.,][0-9]+)[.,]?-?(?P<exponent>[eE][+-]?[0-9]+)?"
     rf"\s*(?P<after>[{SYMBOLS}]|[A-Za-z\u00b0\u00b5\u03bc][A-Za-z/\u00b2\u00b3]{{0,{MAX_UNIT - 1}}})?"
     rf"[\-\u2212]?\s*[)}}]?"
