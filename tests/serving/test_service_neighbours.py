@@ -66,10 +66,18 @@ def test_a_second_service_with_tls_leaves_the_first_its_counts(
             command = [sys.executable, "-P", health_check.__file__]
             assert subprocess.run(command, env={"TMPDIR": str(folders[2])}, timeout=20).returncode == 0
         command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", "0"]
-        wrong = {**os.environ, "THRESHER_IN_FLIGHT_MIB": "0"}
-        ended = subprocess.run(command, env=wrong, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
-        assert "Error: THRESHER_IN_FLIGHT_MIB is '0'. Set it to" in ended.stderr
+        taken = first.base_url.port
+        for wrong, more_words, says in (
+            ({"THRESHER_IN_FLIGHT_MIB": "0"}, [], "Error: THRESHER_IN_FLIGHT_MIB is '0'. Set it to"),
+            ({}, ["--arg", "recipe=other"], "Error: --arg chooses a champion when a Bento is built"),
+            ({GRPC_PORT: str(taken), HTTP_PORT: "0"}, [], f"Error: Port {taken} is taken by process"),  # by a worker
+        ):
+            environment = {**os.environ, **wrong}
+            ended = subprocess.run(
+                [*command, *more_words], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+            )
+            assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+            assert says in ended.stderr
         time_out = time.monotonic() + 10
         while list(folders[2].glob("thresher-metrics-*")) and time.monotonic() < time_out:
             time.sleep(0.1)

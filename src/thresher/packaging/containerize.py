@@ -64,16 +64,14 @@ def containerize(wanted: Wanted, console: Console) -> str:
 
 
 def _build(builder: str, bento: str, tag: str, options: tuple[str, ...]) -> int:
-    """Return the exit code of ``builder``, whose words go to the terminal.
-
-    `bentoml containerize` runs the same on the same folder, but ends with 0 and a traceback where the builder fails.
-    """
+    """Return the exit code of ``builder``, whose words go to the terminal."""
     import bentoml
-    from bentoml._internal.container import construct_containerfile
+
+    from thresher.serving.bentoml_adapter import containerfile
 
     docker = builder == "docker"
     given = ([] if docker else [FORMAT]) + [f"--{option}" for option in options]
-    with construct_containerfile(bentoml.get(bento), enable_buildkit=docker) as (folder, file):
+    with containerfile(bentoml.get(bento), enable_buildkit=docker) as (folder, file):
         command = [builder, "build", "-t", tag, "-f", file, *given, folder]
         return subprocess.run(command, cwd=folder, env={"DOCKER_BUILDKIT": "1", **os.environ}).returncode
 

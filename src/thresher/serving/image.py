@@ -8,6 +8,7 @@ import sys
 from bentoml.images import Image
 
 from thresher.modalities.encoder import Encoder
+from thresher.serving.bentoml_adapter import SERVER_MODULES
 from thresher.serving.champion import LABELS
 from thresher.serving.core.bundle import ModelInfo
 from thresher.serving.requirements import pinned_packages
@@ -24,7 +25,7 @@ CLEAN = r"""cd /app/.venv/lib/python3*/site-packages && \
 """What packages hold and a service never opens: ONNX Runtime's library for programs in C, tools, tests, symbols."""
 HEALTH = ["python", "-P", "src/thresher/serving/health_check.py"]
 """-P: our modules beside it must not hide Python's own."""
-IMPORTED = "_bentoml_impl.server.app, _bentoml_impl.server.serving, thresher.serving.app, thresher.serving.worker"
+IMPORTED = ", ".join((*SERVER_MODULES, "thresher.serving.app", "thresher.serving.worker"))
 COMPILE = f'python -m compileall -q src && PYTHONPATH=src python -c "import {IMPORTED}" && rm -rf /tmp/bentoml'
 """Writes the bytecode of our modules and of Python's own, of which the slim image has none: nobody could write it at a
 start, on a file system that is read-only, and compiling takes seconds each time."""

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from _bentoml_sdk.service import Service
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
-from bentoml._internal.utils.analytics.usage_stats import do_not_track
-from bentoml._internal.utils.cattr import bentoml_cattr
 from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
 
 from thresher.serving.app import create_app
+from thresher.serving.bentoml_adapter import Service, given_arguments, open_api, prepare
 from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
-from thresher.serving.core.bundle import read_bundle, read_bundle_encoder, read_info
+from thresher.serving.core.bundle import BundleError, read_bundle, read_bundle_encoder, read_info
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.cpu import num_workers, session_threads
 from thresher.serving.core.predictor import Predictor
@@ -34,15 +30,10 @@ from thresher.serving.monitoring.shadow import open_shadow
 from thresher.serving.monitoring.tracing import start_tracing, stop_tracing, wants_traces
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
 from thresher.serving.tls import check_tls
-from thresher.serving.worker import Listeners, give_up, listen_beside, settle
+from thresher.serving.worker import Listeners, end_as_refused, give_up, listen_beside, settle
 
-# `bentoml build` and `bentoml serve` look whether they may report usage before they load this file, and remember the
-# answer. They report later, so that what thresher/__init__.py says in the environment counts after all.
-do_not_track.cache_clear()
-
-# BentoML's supervisor, which loads this file too, empties one folder of the user's for the metrics of its workers; the
-# counts of another service that runs would go with it.
-BentoMLContainer.prometheus_multiproc_dir.set(own_metrics_folder())
+end_as_refused()
+prepare(own_metrics_folder())
 
 
 class Arguments(BaseModel):
@@ -58,7 +49,33 @@ class Arguments(BaseModel):
     """Whether the container's image has CUDA."""
 
 
+class FrontedService(Service[Any]):
+    """A BentoML service whose hot routes are answered before its middlewares, which take longer than a small model."""
+
+    __slots__ = ()
+    front: Front | None = None
+
+    def to_asgi(self, is_main: bool = True) -> Front:
+        """Return BentoML's app behind the front, whose bounds hold on BentoML's port too."""
+        try:
+            check_tls()
+        except PortError as error:
+            give_up(str(error))
+        guard_all_servers()
+        FrontedService.front = Front(super().to_asgi(is_main))
+        return FrontedService.front
+
+    @property
+    def openapi_spec(self) -> Any:
+        """BentoML's document, at `/docs.json` and in the Bento, with the routes that are ours."""
+        about = (info.recipe, info.model_version, describe_champion(info))
+        return open_api(super().openapi_spec, OPENAPI_VERSION, *about, own_paths())
+
+
 bento = bento_folder()
+if bento and given_arguments():
+    text = "--arg chooses a champion when a Bento is built; this one has its own. Name the Bento that you want instead."
+    raise SystemExit(f"Error: {text}")
 arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
 if bento is None and sys.argv[1:2] == ["build"] and not Path("src/thresher/serving").is_dir():
     # BentoML packs the files of the folder that it is called in, and the service is in none of them.
@@ -69,7 +86,7 @@ champion = bento_champion(bento) if bento else newest_champion(arguments.recipe,
 info = read_info(Path(champion.path))
 try:
     workers = num_workers(info.workers, info.threads)
-    most_bytes = budget_bytes(workers)
+    max_bytes = budget_bytes(workers)
     for variable in (HTTP_PORT, GRPC_PORT):
         chosen_port(variable, 0)
     check_own_port()
@@ -85,6 +102,7 @@ app = create_app()
     image=None if bento else container_image(read_bundle_encoder(Path(champion.path)), info, arguments.gpu),
     labels={name: getattr(info, name) for name in LABELS} | ({"cuda": "true"} if arguments.gpu else {}),
     workers=workers,
+    service_class=FrontedService,
 )
 @bentoml.asgi_app(app)
 class Champion:
@@ -94,9 +112,12 @@ class Champion:
 
     def __init__(self) -> None:
         threads = session_threads(info.threads, workers)
-        bundle, budget = read_bundle(Path(self.model.path)), ByteBudget(most_bytes)
-        self.metrics = Metrics(bundle)
-        self.predictor = app.state.predictor = Predictor(bundle, self.metrics, threads, budget)
+        try:
+            bundle = read_bundle(Path(self.model.path))
+            self.metrics = Metrics(bundle)
+            self.predictor = app.state.predictor = Predictor(bundle, self.metrics, threads, ByteBudget(max_bytes))
+        except BundleError as error:
+            give_up(str(error))
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
 
@@ -127,42 +148,6 @@ class Champion:
 
 
 @cache
-def own_paths() -> dict[str, PathItem]:
+def own_paths() -> dict[str, dict[str, Any]]:
     """Return what the OpenAPI document says of our routes; read from the model's files once, not at every request."""
-    routes = describe_routes(read_bundle(Path(champion.path)))
-    return {path: bentoml_cattr.structure(item, PathItem) for path, item in routes.items()}
-
-
-class FrontedService(Service[Any]):
-    """A BentoML service whose hot routes are answered before its middlewares, which take longer than a small model."""
-
-    __slots__ = ()
-    front: Front | None = None
-
-    def to_asgi(self, is_main: bool = True) -> Front:
-        """Return BentoML's app behind the front, whose bounds hold on BentoML's port too."""
-        try:
-            check_tls()
-        except PortError as error:
-            give_up(str(error))
-        guard_all_servers()
-        FrontedService.front = Front(super().to_asgi(is_main))
-        return FrontedService.front
-
-    @property
-    def openapi_spec(self) -> OpenAPISpecification:
-        """BentoML's document, at `/docs.json` and in the Bento, with the routes that are ours."""
-        spec = super().openapi_spec
-        about = Info(title=info.recipe, version=info.model_version, description=describe_champion(info))
-        return OpenAPISpecification(
-            openapi=OPENAPI_VERSION,
-            info=about,
-            paths={**own_paths(), **spec.paths},
-            servers=spec.servers,
-            tags=spec.tags,
-            components=spec.components,
-        )
-
-
-# `bentoml.service` makes a Service and nothing else; it has slots, so that no method of it alone can be replaced.
-Champion.__class__ = FrontedService  # type: ignore[method-assign]
+    return describe_routes(read_bundle(Path(champion.path)))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import os
 import signal
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
+from uuid import uuid4
 
 from thresher.serving.core.memory import give_back
 from thresher.serving.core.predictor import Predictor
@@ -24,6 +28,8 @@ YOUNG_OBJECTS = 50_000
 """New objects until the garbage collector looks at them; Python's default looks every few requests."""
 GRPC_SERVER = "THRESHER_GRPC_SERVER"
 """A variable that chose between two servers, of which one is gone."""
+REFUSED = "THRESHER_REFUSED"
+"""Where workers find the file that says that one of them gave up."""
 CONTAINER = "BENTOML_CONTAINERIZED"
 """The variable that the image sets."""
 SWITCH_SECONDS = 0.0005
@@ -76,9 +82,28 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     return listeners
 
 
+def end_as_refused() -> None:
+    """Have `bentoml serve`, if this process is it, end with 1 where a worker gave up; it would end with 0."""
+    if sys.argv[1:2] != ["serve"]:
+        return
+    file = Path(tempfile.gettempdir()) / f"thresher-refused-{uuid4().hex}"
+    os.environ[REFUSED] = str(file)
+
+    def end() -> None:
+        if file.exists():
+            file.unlink()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+    atexit.register(end)
+
+
 def give_up(reason: str) -> NoReturn:
     """Say why the service cannot be, and end it: BentoML would show a traceback and go on without a worker."""
     print(f"Error: {reason}", file=sys.stderr, flush=True)
+    if REFUSED in os.environ:
+        Path(os.environ[REFUSED]).touch()
     os.kill(os.getppid(), signal.SIGTERM)
     os._exit(1)
 

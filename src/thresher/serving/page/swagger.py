@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bentoml
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from thresher.serving.bentoml_adapter import SWAGGER
 from thresher.serving.http.response import HttpError
 from thresher.serving.page.routes import CONTENT_TYPES, FOLDER, SECURITY
 
-SWAGGER = Path(bentoml.__file__).with_name("_internal") / "server" / "static_content"
-"""Where BentoML keeps the Swagger UI that it shows for services without pages of their own."""
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 OWN_FILES = ("docs.js",)
 POLICY = SECURITY["Content-Security-Policy"].replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
