@@ -6,9 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 RECIPE ?= digits
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: $(INSTALLED) ## Set up, then run the main job on the default recipe (RECIPE=NAME for another)
-	$(BIN)/kedro run --pipeline $(RECIPE)
+	thresher run $(RECIPE)
 
 test: $(INSTALLED) ## Set up, then run all tests, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -27,13 +28,13 @@ proto: $(INSTALLED) ## Compile the gRPC messages, after a change to their .proto
 		--descriptor_set_out=open_inference_grpc.binpb open_inference_grpc.proto
 
 ui: $(INSTALLED) ## Open MLflow on the runs of this project
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+	thresher ui
 
 serve: $(INSTALLED) ## Serve the champion of RECIPE on port 3000
-	$(BIN)/thresher serve $(RECIPE)
+	thresher serve $(RECIPE)
 
 container: $(INSTALLED) ## Build the image of RECIPE's Bento
-	$(BIN)/thresher containerize $(RECIPE)
+	thresher containerize $(RECIPE)
 
 reproduce: $(INSTALLED) ## Train with three seeds, compress, and write docs/results.md (hours; goes on where it was)
 	$(BIN)/python benchmarks/reproduce.py $(if $(FROM),--from $(FROM))

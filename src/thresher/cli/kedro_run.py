@@ -58,6 +58,16 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         _stop("FAILED", str(mendable or error), 1)
 
 
+def run_recipe(recipe: str | None, **options: Any) -> Any:
+    """Run a recipe: validate, train, compress, judge, register and pack it. What earlier runs have done is taken.
+
+    RECIPE is `digits`, or else the first, where none is named. This is `kedro run --pipeline RECIPE`, with the same
+    options. Look at the run with `thresher ui`; serve its champion with `thresher serve RECIPE`.
+    """
+    enter_project(find_project())
+    return run(pipeline=recipe, pipelines=None, **options)
+
+
 def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], namespaces: Any, **selection: Any) -> None:
     """Print what `kedro run --pipeline RECIPE` would run, what it would take from earlier runs, and why.
 
@@ -117,6 +127,17 @@ IF_RUNNING = click.Option(
 )
 SELECTION = ("env", "params", "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
 cli.add_command(click.Command("run", callback=run, params=[FRESH, IF_RUNNING, *kedro_run.params], help=run.__doc__))
+run_command = click.Command(
+    "run",
+    callback=run_recipe,
+    params=[
+        click.Argument(["recipe"], required=False),
+        FRESH,
+        IF_RUNNING,
+        *(option for option in kedro_run.params if option.name not in ("pipeline", "pipelines")),
+    ],
+    help=run_recipe.__doc__,
+)
 plan_command = click.Command(
     "plan",
     callback=plan,

@@ -11,16 +11,10 @@ from thresher.cli import champions, recipes
 from thresher.errors import ThresherError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Recipes and data": (recipes.fetch, recipes.check, recipes.plan, recipes.schema, recipes.readers, recipes.clean),
-    "Champions": (
-        champions.serve,
-        champions.containerize,
-        champions.champion,
-        champions.history,
-        champions.promote,
-        champions.rollback,
-        champions.sync,
-    ),
+    "Begin": (recipes.new, recipes.fetch, recipes.check, recipes.schema, recipes.readers),
+    "Run": (recipes.plan, recipes.run, recipes.ui, champions.sync, recipes.clean),
+    "Serve": (champions.serve, champions.containerize),
+    "Choose the champion": (champions.champion, champions.history, champions.promote, champions.rollback),
 }
 """The commands in the order in which a person meets them."""
 
@@ -43,7 +37,8 @@ class SectionedGroup(click.Group):
 def thresher() -> None:
     """One recipe and a data set in; the smallest, fastest model that keeps its accuracy out.
 
-    Recipes are run by `kedro run --pipeline RECIPE`, looked at by `mlflow ui`, served by `thresher serve RECIPE`.
+    `thresher new FOLDER` makes a project. In it, `thresher run digits` runs a recipe, `thresher ui` shows its runs, and
+    `thresher serve digits` serves its champion.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,22 @@ import click
 from thresher.fetch import KNOWN_SETS
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Make a project in a new folder: recipes, a catalog, and a place for your own code.
+
+    Go on there with `thresher run digits`.
+    """
+    from thresher.project.new import new_project
+
+    package = new_project(folder)
+    click.echo(f"Made {folder}. Your own code goes into src/{package}/. Go on with:")
+    click.echo(f"  cd {shlex.quote(str(folder))}")
+    click.echo("  thresher check        check recipes and data; run nothing")
+    click.echo("  thresher run digits   run a recipe")
 
 
 @click.command()
@@ -40,18 +57,47 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
     sys.exit(1 if broken else 0)
 
 
-@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def plan(arguments: tuple[str, ...]) -> None:
-    """Print what a run of a recipe would do, and why; run nothing."""
+def _as_kedro(name: str, short_help: str) -> click.Command:
+    """Return a command with options of Kedro's, which takes a second to import."""
+
+    def call(arguments: tuple[str, ...]) -> None:
+        from thresher.project.folder import find_project
+
+        if not {"-h", "--help"} & set(arguments):
+            find_project()  # outside of one, Kedro's commands speak of their logging as soon as they are imported
+        from thresher.cli import kedro_run
+
+        command: click.Command = getattr(kedro_run, f"{name}_command")
+        path = click.get_current_context().command_path
+        command.main(list(arguments), prog_name=path, standalone_mode=False, **HELP)
+
+    arguments = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
+    settings = {"ignore_unknown_options": True}
+    return click.Command(
+        name, settings, call, [arguments], short_help=short_help, help=short_help, add_help_option=False
+    )
+
+
+run = _as_kedro("run", "Run a recipe: validate, train, compress, judge, register, pack.")
+plan = _as_kedro("plan", "Print what a run of a recipe would do, and why; run nothing.")
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow is meant.")
+def ui(port: int, host: str, env: str | None) -> None:
+    """Open MLflow on the runs of this project, by `mlflow ui`.
+
+    Where conf/ or MLFLOW_TRACKING_URI names a server, this prints its address.
+    """
+    from thresher.config_loader import make_loader
     from thresher.project.folder import find_project
+    from thresher.tracking.settings import resolve
+    from thresher.tracking.ui import open_ui
 
-    if not {"-h", "--help"} & set(arguments):
-        find_project()  # outside of one, Kedro's commands speak of their logging as soon as they are imported
-    from thresher.cli.kedro_run import plan_command  # its options are Kedro's, which take a second to import
-
-    context = click.get_current_context()
-    plan_command.main(list(arguments), prog_name=context.command_path, standalone_mode=False, **HELP)
+    folder = find_project()
+    open_ui(resolve(make_loader(folder, env)["mlflow"], folder).tracking_uri, host, port)
 
 
 @click.command()
