@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from thresher.adapters.kedro import LenientConfigLoader
 from thresher.conf_files import ConfFiles, ConfigurationError
 from thresher.config import say_problems
 from thresher.errors import Problem, RecipeError, nearest
@@ -95,19 +96,15 @@ class Examined:
     problems: list[Problem]
 
 
-class RecipeConfigLoader(OmegaConfigLoader):
+class RecipeConfigLoader(LenientConfigLoader):
     """Gives every sound recipe, all defaults written out, as the parameters under its name.
 
     A broken recipe is kept aside in ``broken`` and never stops another from running.
     """
 
-    unresolved: dict[str, str]
-    """Entries of the catalog that cannot be resolved, each with the reason; they are left out of it."""
-
     def __init__(self, conf_source: str, env: str | None = None, *args: Any, **options: Any) -> None:
         """Read nothing yet; raises a ConfigurationError for an environment that is not there."""
         self._files: dict[str, ConfFiles] = {}
-        self.unresolved = {}
         super().__init__(conf_source, env, *args, **options)
         self.runtime_params = name_items(self.runtime_params or {})
         folders = {path.name for path in Path(conf_source).iterdir() if path.is_dir()}
@@ -146,17 +143,13 @@ class RecipeConfigLoader(OmegaConfigLoader):
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"{self.files(key).names or 'conf/'}: {error}") from error
 
-    def _resolve_catalog_config(self, aggregate_config: Any) -> Any:
-        """Leave out entries that Kedro could not take, so that they harm no recipe but those that name them."""
-        merged = OmegaConf.unsafe_merge(*aggregate_config)
-        for name in list(merged):
-            if reason := _why_no_entry(merged, name):
-                self.unresolved[str(name)] = reason
-                del merged[name]
-            elif (former := str(merged[name].get("type", ""))).startswith(FORMER_READERS):
-                merged[name].type = READERS + former.removeprefix(FORMER_READERS)
-                logger.warning("%s: the type %s is called %s now. Rename it.", name, former, merged[name].type)
-        return super()._resolve_catalog_config([merged])
+    def check_entry(self, catalog: Any, name: Any) -> str:
+        """Return why Kedro could not take an entry, so that it harms no recipe but those that name it."""
+        reason = _why_no_entry(catalog, name)
+        if not reason and (former := str(catalog[name].get("type", ""))).startswith(FORMER_READERS):
+            catalog[name].type = READERS + former.removeprefix(FORMER_READERS)
+            logger.warning("%s: the type %s is called %s now. Rename it.", name, former, catalog[name].type)
+        return reason
 
     @property
     def recipes(self) -> dict[str, Recipe]:

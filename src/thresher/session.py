@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
 from thresher.caching.plan import Plan
@@ -18,6 +20,11 @@ from thresher.errors import ThresherError
 from thresher.hooks.reuse import ReuseHooks
 from thresher.hooks.specs import ReuseSpecs
 
+SELECTORS = {
+    **{name: name for name in ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")},
+    "namespaces": "node_namespaces",
+}
+"""What a session calls the options that select nodes -> what a pipeline calls them."""
 DEFAULT = "__default__"
 """How Kedro calls what a run without a name runs."""
 
@@ -31,6 +38,8 @@ class ReuseSession(KedroSession):
 
     _asked: Sequence[str] | None = None
     """Recipes whose data is checked as soon as the configuration is there; none for commands that run nothing."""
+    _selection: Mapping[str, Any] = MappingProxyType({})
+    """Which of their nodes run, as `Pipeline.filter` takes it."""
 
     def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Run as Kedro does, with the same arguments, less the nodes that are taken from earlier runs.
@@ -40,10 +49,12 @@ class ReuseSession(KedroSession):
         Raises:
             AlreadyRunningError: another process runs the recipe, and `run.if_running` is "fail".
             RecipeError: its data is missing, or not what the recipe says.
+            SelectionError: a node, tag or dataset is named that the recipe does not have.
         """
         bound = inspect.signature(super().run).bind(*arguments, **options).arguments
         names = bound.get("pipeline_names") or [bound.get("pipeline_name")]
         self._asked = [str(name or DEFAULT) for name in names]
+        self._selection = {SELECTORS[name]: value for name, value in bound.items() if name in SELECTORS}
         runner = bound.pop("runner", None) or SequentialRunner()
         reuse = ReuseHooks(self._hook_manager, self._project_path)
         self._hook_manager.add_hookspecs(ReuseSpecs)
@@ -66,7 +77,16 @@ class ReuseSession(KedroSession):
         assert isinstance(loader, RecipeConfigLoader)
         for name in self._asked or ():
             require_sound_data(loader, str(loader.default_recipe) if name == DEFAULT else name)
+            self._select(name)
         return context
+
+    def _select(self, recipe: str) -> Pipeline:
+        """Return the nodes of ``recipe`` that were asked for; raises a SelectionError where there are none."""
+        try:
+            return pipelines[recipe].filter(**self._selection)
+        except ValueError as error:
+            hint = f"`kedro registry describe {recipe}` lists its nodes."
+            raise SelectionError(f"Recipe {recipe}: {error} {hint}") from error
 
     def plan(self, recipe: str, **selection: Any) -> Plan:
         """Return what a run would do; nothing runs.
@@ -78,11 +98,6 @@ class ReuseSession(KedroSession):
             RecipeError: its data is missing, or not what the recipe says.
             SelectionError: it names what the recipe does not have.
         """
-        self._asked = [recipe]
+        self._asked, self._selection = [recipe], selection
         context = self.load_context()
-        try:
-            pipeline = pipelines[recipe].filter(**selection)
-        except ValueError as error:
-            hint = f"`kedro registry describe {recipe}` lists its nodes."
-            raise SelectionError(f"Recipe {recipe}: {error} {hint}") from error
-        return ReuseHooks(self._hook_manager, self._project_path).plan(pipeline, context.catalog)
+        return ReuseHooks(self._hook_manager, self._project_path).plan(self._select(recipe), context.catalog)

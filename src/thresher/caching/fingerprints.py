@@ -10,13 +10,14 @@ from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
 
+from thresher.adapters.kedro import dataset_arguments, dataset_file
 from thresher.caching.file_hashes import ContentHashes
 from thresher.readers.base import RawSamples
 
 ABSENT = ""
 """The fingerprint where nothing is there."""
 # Where it lies, and what is said of it, is not what it holds.
-NOT_CONTENT = {"path", "filepath", "filename", "fetch", "metadata", "credentials", "fs_args", "version"}
+NOT_CONTENT = {"path", "filepath", "filename", "fetch", "metadata", "credentials", "fs_args", "versioned"}
 
 
 class CatalogContents:
@@ -67,30 +68,18 @@ def fingerprint(dataset: AbstractDataset[Any, Any], hashes: ContentHashes) -> st
 
 def place(dataset: AbstractDataset[Any, Any]) -> str:
     """Return where ``dataset`` reads and writes, by its type and arguments."""
-    arguments = {key: value for key, value in _arguments(dataset).items() if key not in ("metadata", "version")}
-    return json.dumps([type(dataset).__name__, arguments], sort_keys=True, default=str)
+    return json.dumps([type(dataset).__name__, _arguments(dataset)], sort_keys=True, default=str)
 
 
 def _paths(dataset: AbstractDataset[Any, Any]) -> tuple[Path, ...]:
     if hasattr(dataset, "paths"):
         return tuple(dataset.paths)
-    if getattr(dataset, "_filepath", None) is None or getattr(dataset, "_protocol", "file") != "file":
-        return ()
-    version = getattr(dataset, "_version", None)
-    if version is None:
-        return (Path(dataset._filepath),)  # type: ignore[attr-defined]
-    if version.load:
-        return (Path(dataset._get_load_path()),)  # type: ignore[attr-defined]
-    # Not Kedro's own choice of the newest: it would keep to that when a worker process has saved another.
-    saved = dataset._get_versions()  # type: ignore[attr-defined]
-    return (Path(saved[0] if saved else dataset._filepath),)  # type: ignore[attr-defined]
+    file = dataset_file(dataset)
+    return (file,) if file else ()
 
 
 def _arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
-    # Kedro keeps what every dataset was made of, for its own catalog.to_config().
-    arguments = dict(getattr(dataset, "_init_args", None) or {})
-    # Of a class that inherits its __init__, Kedro has them as they were passed on.
-    passed_on = arguments.pop("kwargs", {})
+    arguments = dataset_arguments(dataset)
     # A reader's own have their defaults written out.
     options = dataset.options.model_dump() if isinstance(dataset, RawSamples) else {}
-    return {**arguments, **passed_on, **options}
+    return {**arguments, **options}

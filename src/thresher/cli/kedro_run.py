@@ -18,8 +18,6 @@ from thresher.run_options import IfRunning
 from thresher.trouble import say_trouble
 
 INTERRUPTED, TERMINATED = 130, 143
-NO_SUCH_NODES = ("Pipeline does not contain", "Pipeline contains no nodes")
-"""How Kedro begins to say that nodes, tags or datasets on the command line are not there."""
 
 
 class _TerminatedError(BaseException):
@@ -51,11 +49,10 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
-        mendable = say_trouble(error)
-        if mendable is None and not str(error).startswith(NO_SUCH_NODES):
+        if (mendable := say_trouble(error)) is None:
             _end_tracking("FAILED")
             raise
-        _stop("FAILED", str(mendable or error), 1)
+        _stop("FAILED", str(mendable), 1)
 
 
 def run_recipe(recipe: str | None, **options: Any) -> Any:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
+from thresher.adapters.kedro import OptionsDataset
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.readers.option_errors import read_options
@@ -20,7 +21,7 @@ MAX_TOLD = 5
 AnyOptions = TypeVar("AnyOptions", bound=ReaderOptions)
 
 
-class RawSamples(AbstractDataset[Any, Samples], Generic[AnyOptions]):
+class RawSamples(OptionsDataset, Generic[AnyOptions]):
     """What all raw datasets share: typed arguments, a part of the samples alone, and that they refuse to be written.
 
     A reader names the model of its arguments in `options_type`, and reads by them in `_read`.
@@ -66,10 +67,9 @@ class RawSamples(AbstractDataset[Any, Samples], Generic[AnyOptions]):
     def _describe(self) -> dict[str, Any]:
         return self.options.model_dump(exclude={"metadata"})
 
-    def _init_config(self) -> dict[str, Any]:
-        # Kedro's own would give them as those of a function that takes any: {args: [], kwargs: {...}}.
-        kind = type(self)
-        return {"type": f"{kind.__module__}.{kind.__name__}", **self.options.model_dump(exclude_unset=True)}
+    def given_options(self) -> dict[str, Any]:
+        """Return the arguments that were given, without defaults."""
+        return self.options.model_dump(exclude_unset=True)
 
 
 def fix_missing(fetch: str | None) -> str:

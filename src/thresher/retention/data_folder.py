@@ -10,6 +10,7 @@ from typing import Any
 
 from kedro.io import CatalogProtocol
 
+from thresher.adapters.kedro import dataset_arguments, dataset_file
 from thresher.caching.records import STATE_FOLDER
 from thresher.recipe import is_valid_name
 from thresher.retention.artifacts import files_at
@@ -43,17 +44,16 @@ class DataFolder:
     def places(self, name: str) -> list[Path]:
         """Return whatever may be a path in the catalog's entry for the dataset ``name``, there or not."""
         dataset = self.catalog.get(name) if name in self.catalog else None
-        # Kedro keeps what every dataset was made of, for its own catalog.to_config().
-        return [self.project / text for text in _texts(getattr(dataset, "_init_args", None))]
+        return [self.project / text for text in _texts(dataset_arguments(dataset))] if dataset else []
 
     def ours(self, name: str) -> list[Path]:
         """Return what can be freed of the dataset ``name``: its file or folder, if that is in a stage's folder."""
         dataset = self.catalog.get(name) if name in self.catalog else None
-        place = getattr(dataset, "_filepath", None)
+        place = dataset_file(dataset) if dataset else None
         # Of a versioned dataset the user keeps what was before.
-        if place is None or getattr(dataset, "_version", None) is not None:
+        if dataset is None or place is None or dataset_arguments(dataset).get("versioned"):
             return []
-        path = self.project / str(place)
+        path = self.project / place
         inside = any(stage in path.parents for stage in self.stages)
         return [path] if inside and path.exists() and not self._is_named(path) else []
 

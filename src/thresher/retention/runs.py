@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from thresher.adapters.mlflow import delete_for_good
 from thresher.retention.artifacts import SHORT_ID, Item, Kind, delete, size_of
 from thresher.retention.mlflow_lineage import CHAMPION, Tracked, ended, saying_mlflow_trouble
 
@@ -82,7 +82,7 @@ class _TrackedRun:
         for folder in self.folders:
             delete(folder, folder.parent)
         with saying_mlflow_trouble():
-            _forget(self.run_id, self.model_ids)
+            delete_for_good(self.run_id, self.model_ids)
 
 
 def local_path(address: str) -> Path | None:
@@ -124,20 +124,3 @@ def _reasons(tracked: Tracked) -> dict[str, str]:
         behind = tracked.runs_behind(tracked.versions[number])
         reasons |= dict.fromkeys(behind, f"the {name} descends from it")
     return reasons
-
-
-def _forget(run_id: str, model_ids: Iterable[str]) -> None:
-    """Delete what the database still says of a run and models in the bin.
-
-    As `mlflow gc` does it. That command would also empty the bin of every other experiment that was deleted there.
-    """
-    from mlflow import MlflowException
-    from mlflow.tracking._tracking_service.utils import _get_store
-
-    store = _get_store()
-    if not hasattr(store, "_hard_delete_run"):
-        return
-    for model_id in model_ids:
-        with suppress(MlflowException):  # it is in the bin of another experiment, or was never whole
-            store._hard_delete_logged_model(model_id)
-    store._hard_delete_run(run_id)

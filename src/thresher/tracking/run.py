@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from thresher.adapters.mlflow import forget_active_run
 from thresher.errors import ThresherError
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
@@ -93,13 +94,9 @@ def _forget_active_run(status: str, is_away: bool) -> None:
     MLflow's own function asks the server for each; one that is away is not waited for.
     """
     import mlflow
-    from mlflow.tracking import fluent
 
     if is_away:
-        fluent._active_run_stack.get().clear()
-        for monitor in fluent.run_id_to_system_metrics_monitor.values():
-            monitor._shutdown_event.set()
-        fluent.run_id_to_system_metrics_monitor.clear()
+        forget_active_run()
     else:
         with being_short(), suppress(mlflow.MlflowException):  # the run's end has been sent
             mlflow.end_run(status)

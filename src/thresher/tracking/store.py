@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from thresher.adapters.mlflow import known_revisions, make_tables, upgrade_tables
 from thresher.errors import ThresherError
 from thresher.tracking.run import TRACKING_URI
 from thresher.tracking.settings import SQLITE
@@ -72,7 +73,7 @@ def is_whole() -> bool:
         return False
     with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         _refuse_truncated(path)
-        return _revision(connection) == _revisions()[0]
+        return _revision(connection) == known_revisions()[0]
 
 
 def mend_store() -> None:
@@ -91,7 +92,7 @@ def mend_store() -> None:
         return _delete(path)
     with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         revision, holds_nothing = _revision(connection), _holds_nothing(connection)
-    known = _revisions()
+    known = known_revisions()
     if revision is not None and revision not in known:
         what = f"MLflow's store {path} was made by a newer MLflow than this one: its schema is {revision}"
         raise StoreError(f"{what}. Fix: install that MLflow, or set MLFLOW_TRACKING_URI to another store.")
@@ -167,7 +168,6 @@ def _migrate(path: Path) -> None:
     Not through its client, which keeps a connection to each store for as long as the process lives.
     """
     import sqlalchemy
-    from mlflow.store.db.utils import _initialize_tables, _upgrade_db
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -175,7 +175,7 @@ def _migrate(path: Path) -> None:
         is_new = _revision(connection) is None
     engine = sqlalchemy.create_engine(f"{SQLITE}{path}", poolclass=sqlalchemy.pool.NullPool)
     try:
-        (_initialize_tables if is_new else _upgrade_db)(engine)
+        (make_tables if is_new else upgrade_tables)(engine)
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         raise StoreError(f"MLflow's store in {path.parent} cannot be made: {str(error).splitlines()[0]}") from error
     finally:
@@ -237,14 +237,6 @@ def _revision(connection: sqlite3.Connection) -> str | None:
             raise
         return None
     return str(found[0]) if found else None
-
-
-def _revisions() -> list[str]:
-    """Return the revisions of the schema that this MLflow knows, the newest first."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import _get_alembic_config
-
-    return [script.revision for script in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions()]
 
 
 @contextmanager

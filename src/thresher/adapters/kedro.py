@@ -1,0 +1,83 @@
+"""Kedro: what a dataset was made of and reads, and a catalog of which single entries may be wrong."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
+from kedro.io.core import get_protocol_and_path
+from omegaconf import OmegaConf
+
+
+def dataset_arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
+    """Return what ``dataset`` was made with, but for its credentials, `metadata` and version.
+
+    `versioned` is True where Kedro keeps versions of it.
+    """
+    arguments, signature = dict(dataset._init_args), inspect.signature(type(dataset))  # type: ignore[attr-defined]
+    # Of a class that inherits its __init__, Kedro has them as they were passed on.
+    if {"args", "kwargs"} <= arguments.keys():
+        arguments = dict(signature.bind(*arguments["args"], **arguments["kwargs"]).arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= arguments.pop(parameter.name, {})
+    if arguments.pop("version", None):
+        arguments["versioned"] = True
+    return {key: value for key, value in arguments.items() if key not in ("credentials", "metadata")}
+
+
+def dataset_file(dataset: AbstractDataset[Any, Any]) -> Path | None:
+    """Return the local file or folder that ``dataset`` reads now; None where it has none.
+
+    Of a versioned one this is the version that it loads: the newest that is there now, unless one was asked for.
+    """
+    arguments = dataset_arguments(dataset)
+    if not isinstance(arguments.get("filepath"), str | Path):
+        return None
+    protocol, path = get_protocol_and_path(str(arguments["filepath"]))
+    if protocol != "file":
+        return None
+    if not isinstance(dataset, AbstractVersionedDataset) or not arguments.get("versioned"):
+        return Path(path)
+    dataset.release()  # or it would keep to the newest that it has found once, when another process has saved another
+    try:
+        return Path(path) / str(dataset.resolve_load_version()) / Path(path).name
+    except DatasetError:  # there is none yet
+        return Path(path)
+
+
+class OptionsDataset(AbstractDataset[Any, Any]):
+    """A dataset whose class takes its arguments as options; Kedro itself would write them as `kwargs`."""
+
+    def given_options(self) -> dict[str, Any]:
+        """Return the arguments that it was made with, as a catalog has them."""
+        raise NotImplementedError
+
+    def _init_config(self) -> dict[str, Any]:
+        return {"type": f"{type(self).__module__}.{type(self).__name__}", **self.given_options()}
+
+
+class LenientConfigLoader(OmegaConfigLoader):
+    """Checks the catalog's entries one by one before they are resolved, where Kedro would refuse all of it for one."""
+
+    unresolved: dict[str, str]
+    """Entries that are left out, each with the reason."""
+
+    def __init__(self, conf_source: str, env: str | None = None, *args: Any, **options: Any) -> None:
+        self.unresolved = {}
+        super().__init__(conf_source, env, *args, **options)
+
+    def check_entry(self, catalog: Any, name: Any) -> str:
+        """Return why the entry ``name`` of the unresolved ``catalog`` is left out of it; nothing where it stays."""
+        return ""
+
+    def _resolve_catalog_config(self, aggregate_config: Any) -> Any:
+        merged = OmegaConf.unsafe_merge(*aggregate_config)
+        for name in list(merged):
+            if reason := self.check_entry(merged, name):
+                self.unresolved[str(name)] = reason
+                del merged[name]
+        return super()._resolve_catalog_config([merged])

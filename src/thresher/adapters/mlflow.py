@@ -1,0 +1,59 @@
+"""MLflow: its database's schema, what is deleted for good, and the end of a run whose server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def make_tables(engine: Engine) -> None:
+    """Make all tables in the empty database behind ``engine``."""
+    from mlflow.store.db.utils import _initialize_tables
+
+    _initialize_tables(engine)
+
+
+def upgrade_tables(engine: Engine) -> None:
+    """Bring the database behind ``engine`` to the schema of this MLflow, as `mlflow db upgrade` does."""
+    from mlflow.store.db.utils import _upgrade_db
+
+    _upgrade_db(engine)
+
+
+def known_revisions() -> list[str]:
+    """Return the revisions of the schema that this MLflow knows, the newest first."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    return [script.revision for script in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions()]
+
+
+def delete_for_good(run_id: str, model_ids: Iterable[str]) -> None:
+    """Delete what the database still says of a run and models in the bin; on a tracking server, nothing.
+
+    As `mlflow gc` does it. That command would also empty the bin of every other experiment that was deleted there.
+    """
+    from mlflow import MlflowException
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    store = _get_store()
+    if not hasattr(store, "_hard_delete_run"):
+        return
+    for model_id in model_ids:
+        with suppress(MlflowException):  # it is in the bin of another experiment, or was never whole
+            store._hard_delete_logged_model(model_id)
+    store._hard_delete_run(run_id)
+
+
+def forget_active_run() -> None:
+    """Let MLflow's fluent functions know of no run, and end its thread that watches the machine; no server is asked."""
+    from mlflow.tracking import fluent
+
+    fluent._active_run_stack.get().clear()
+    for monitor in fluent.run_id_to_system_metrics_monitor.values():
+        monitor._shutdown_event.set()
+    fluent.run_id_to_system_metrics_monitor.clear()

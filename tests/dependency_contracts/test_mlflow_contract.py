@@ -1,0 +1,79 @@
+"""What `thresher.adapters.mlflow` relies on in MLflow."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import pytest
+import sqlalchemy
+from helpers.contract import relied_on
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Dataset
+
+from thresher.adapters.mlflow import delete_for_good, forget_active_run, known_revisions, make_tables, upgrade_tables
+
+ADAPTER = "src/thresher/adapters/mlflow.py"
+MONITOR = "SystemMetricsMonitor"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with relied_on("mlflow", "mlflow.store.db.utils makes and upgrades all tables behind an engine", ADAPTER):
+        engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=sqlalchemy.pool.NullPool)
+        make_tables(engine)
+        upgrade_tables(engine)
+    return path
+
+
+@pytest.fixture
+def tracked(database: Path) -> Iterator[Path]:
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{database}")
+    yield database
+    mlflow.set_tracking_uri(before)
+
+
+def test_the_newest_known_revision_is_that_of_a_new_database(database: Path) -> None:
+    with relied_on("mlflow", "its alembic configuration knows all revisions of the schema", ADAPTER):
+        with closing(sqlite3.connect(database)) as connection:
+            (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert known_revisions()[0] == revision and len(known_revisions()) > 30
+
+
+def test_a_run_in_the_bin_is_deleted_for_good(tracked: Path) -> None:
+    with relied_on("mlflow", "a database store has _hard_delete_run and _hard_delete_logged_model", ADAPTER):
+        client = mlflow.MlflowClient()
+        run = client.create_run("0").info.run_id
+        client.log_metric(run, "accuracy", 1.0)
+        client.delete_run(run)
+        delete_for_good(run, ["m-0123"])
+        with closing(sqlite3.connect(tracked)) as connection:
+            for table in ("runs", "metrics"):
+                assert connection.execute(f"SELECT count(*) FROM {table} WHERE run_uuid = ?", [run]).fetchone() == (0,)
+
+
+def test_the_active_run_is_forgotten_without_asking_the_server(tracked: Path) -> None:
+    with relied_on("mlflow", "fluent._active_run_stack and the monitors' _shutdown_event end a run locally", ADAPTER):
+        run = mlflow.start_run(log_system_metrics=True)
+        watching = [thread for thread in threading.enumerate() if MONITOR in thread.name]
+        assert watching, "there is no thread that watches the machine"
+        forget_active_run()
+        assert mlflow.active_run() is None
+        for thread in watching:
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+        assert mlflow.MlflowClient().get_run(run.info.run_id).info.status == "RUNNING"
+
+
+def test_a_data_set_says_what_its_record_needs() -> None:
+    with relied_on("mlflow", "Dataset.to_dict() has the arguments of mlflow.entities.Dataset", "tracking/models.py"):
+        data_set = MetaDataset(CodeDatasetSource(tags={}), name="digits.train", digest="0123")
+        record = Dataset(**data_set.to_dict())
+        assert (record.name, record.digest, record.source_type) == ("digits.train", "0123", "code")
