@@ -20,6 +20,7 @@ from thresher.adapters.kedro import LenientConfigLoader
 from thresher.conf_files import ConfFiles, ConfigurationError
 from thresher.config import say_problems
 from thresher.errors import Problem, RecipeError, nearest
+from thresher.kinds.registry import use_project
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
 from thresher.recipe.merging import NoSuchItemError, merge, name_items
 from thresher.recipe.reading import RecipeSource, check_recipe, find_recipe_files, read_source
@@ -106,6 +107,7 @@ class RecipeConfigLoader(LenientConfigLoader):
         """Read nothing yet; raises a ConfigurationError for an environment that is not there."""
         self._files: dict[str, ConfFiles] = {}
         super().__init__(conf_source, env, *args, **options)
+        use_project(self.project)
         self.runtime_params = name_items(self.runtime_params or {})
         folders = {path.name for path in Path(conf_source).iterdir() if path.is_dir()}
         if env is None and self.default_run_env not in folders:

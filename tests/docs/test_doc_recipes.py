@@ -14,8 +14,8 @@ from thresher.__main__ import thresher
 from thresher.recipe.reading import RecipeSource, check_recipe
 
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
-ADDS_ITS_OWN = "add_a_technique.md"
-"""The recipe of this page has the step that the page writes."""
+ADDS_ITS_OWN = "extend.md"
+"""The recipe of this page has the kinds that the page writes; tests/docs/test_extend_page.py reads it."""
 BASE: dict[str, Any] = {
     "task": "classification",
     "data": {"modality": "image", "train": "digits.train", "test": "digits.test"},

@@ -11,7 +11,7 @@ from thresher.cli import champions, recipes
 from thresher.errors import ThresherError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Begin": (recipes.new, recipes.fetch, recipes.check, recipes.schema, recipes.readers),
+    "Begin": (recipes.new, recipes.fetch, recipes.check, recipes.kinds, recipes.schema, recipes.readers),
     "Run": (recipes.plan, recipes.run, recipes.ui, champions.sync, recipes.clean),
     "Serve": (champions.serve, champions.containerize),
     "Choose the champion": (champions.champion, champions.history, champions.promote, champions.rollback),

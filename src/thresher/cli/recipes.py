@@ -118,6 +118,31 @@ def schema(catalog: bool) -> None:
 
 
 @click.command()
+@click.argument("group", required=False)
+def kinds(group: str | None) -> None:
+    """List what recipes can name, and where it comes from.
+
+    Kinds are Thresher's own, those of installed packages, and those of the project here. A GROUP is model, technique,
+    optimizer, schedule, augmentation, metric, reader or modality. The exit code is 1 if one of them cannot be used.
+    """
+    from thresher.errors import DataError, nearest
+    from thresher.kinds.listing import list_kinds
+    from thresher.kinds.record import GROUPS
+    from thresher.kinds.registry import registry
+
+    if group is not None and group not in GROUPS:
+        raise DataError(f"There is no group '{group}'. {nearest(group, GROUPS)}")
+    lines, problem = list(list_kinds(registry(), group)), registry().problem
+    widths = [max((len(line[column]) for line in lines), default=0) for column in range(3)]
+    for line in lines:
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(line[:3], widths, strict=True))
+        click.secho(f"{cells}  {line.problem or line.about}".rstrip(), fg="red" if line.problem else None)
+    if problem:
+        click.secho(problem, fg="red", err=True)
+    sys.exit(1 if problem or any(line.problem for line in lines) else 0)
+
+
+@click.command()
 def readers() -> None:
     """Print every argument of every reader of raw data, as Markdown."""
     from thresher.catalog.readers_page import readers_page

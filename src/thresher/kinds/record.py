@@ -48,6 +48,13 @@ class Kind:
         """Return the implementation; raises a KindError if it cannot be imported."""
         return load(self.implementation, f"{self.group} '{self.name}'")
 
+    def check(self) -> None:
+        """Import all that it names; raises a KindError if it cannot be used."""
+        if self.config:
+            _ = self.config_class
+        if self.implementation:
+            self.load()
+
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules that its settings and its implementation are in, each once."""

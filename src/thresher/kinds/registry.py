@@ -71,7 +71,12 @@ class Registry:
         Raises:
             KindError: there is none of that name, there are two, or it cannot be imported.
         """
-        group = of.group
+        kind = self.require_one(of.group, name).load()
+        assert isinstance(kind, of)
+        return kind
+
+    def require_one(self, group: str, name: str) -> Entry:
+        """Return the only entry of a name; raises a KindError if there is none, or two."""
         entries = self._entries.get((group, name), [])
         if not entries:
             broken = f" {self.problem}" if self.problem else ""
@@ -79,9 +84,7 @@ class Registry:
         if len(entries) > 1:
             sources = " and by ".join(entry.source for entry in entries)
             raise KindError(f"The {group} '{name}' is given by {sources}. Fix: remove or rename all but one.")
-        kind = entries[0].load()
-        assert isinstance(kind, of)
-        return kind
+        return entries[0]
 
     def usable(self, of: type[K]) -> list[K]:
         """Return the records of class ``of`` that can be imported; of others, the recipes that use them tell why."""
@@ -149,7 +152,8 @@ def _read_point(point: EntryPoint, group: str) -> Kind:
 
 def _own_kinds(project: Path) -> tuple[list[Entry], str]:
     """Return the entries of the project's own module, and what is wrong with it."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
+    file = project / "pyproject.toml"
+    settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}) if file.is_file() else {}
     module = settings.get("thresher", {}).get("kinds")
     if module is None:
         return [], ""

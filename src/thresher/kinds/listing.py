@@ -1,0 +1,57 @@
+"""What `thresher kinds` prints: every kind, what is true of it, where it comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from thresher.kinds.record import Kind, KindError
+from thresher.kinds.registry import OURS, Entry, Registry
+
+
+class Line(NamedTuple):
+    """One kind.
+
+    Attributes:
+        about: what is true of it.
+        problem: why it cannot be used, empty where it can be.
+    """
+
+    group: str
+    name: str
+    source: str
+    about: str
+    problem: str
+
+
+def list_kinds(registry: Registry, group: str | None = None) -> Iterator[Line]:
+    """Yield a line for each kind of ``group``, or of all groups; a name that is given twice has two."""
+    for entry in registry:
+        if group in (None, entry.group):
+            about, problem = _examine(registry, entry)
+            yield Line(entry.group, entry.name, entry.source, about, problem)
+
+
+def _examine(registry: Registry, entry: Entry) -> tuple[str, str]:
+    try:
+        registry.require_one(entry.group, entry.name)
+        kind = entry.load()
+        if entry.source != OURS:  # the tests import all of ours
+            kind.check()
+    except KindError as error:
+        return "", str(error)
+    return _describe(kind), ""
+
+
+def _describe(kind: Kind) -> str:
+    return ", ".join(_words(name, value) for name, value in kind.traits.items())
+
+
+def _words(trait: str, value: Any) -> str:
+    """Return a trait in words, such as `takes image or text`, `ends chain`, `no channels`."""
+    words = trait.removeprefix("is_").removeprefix("has_").replace("_", " ")
+    if isinstance(value, bool):
+        return words if value else f"{'not' if trait.startswith('is_') else 'no'} {words}"
+    if isinstance(value, tuple):
+        return f"{words} {' or '.join(each if isinstance(each, str) else each[0] for each in value)}"
+    return f"{words} {value}"
