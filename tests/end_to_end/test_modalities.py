@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -232,3 +234,59 @@ def test_everything_that_a_person_looks_for_is_in_mlflow(name: str, request: pyt
     assert job.project.artifacts(run, "contract") >= {"index.html", "report.json"}
     assert job.project.champion_version("small") == "1"
     job.project.run().succeeded().ran_nothing()
+
+
+ODD_NAMES = [
+    "a/b:c", "50% <b>off</b> $x ${HOME} $PARAMETER", "d|e`f\"g'h\\", "\u00fc\u0130\u0131\u00df \U0001f600",
+    "two\nlines", "=1+1", "..", "yes",
+]  # fmt: skip
+ODD_COLUMNS = ["cat $v__0 {x} %s", 'x" or 1==1', "\u00e4 \U0001f600"]
+
+
+def write_odd_names(project: Project) -> None:
+    folder = project.folder / "data" / "01_raw" / "odd"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(1)
+    with (folder / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*ODD_COLUMNS, "klass"])
+        for row in range(800):
+            name, noise = ODD_NAMES[row % 8], random.random(2)
+            writer.writerow([name, f"{row % 8 + noise[0] / 2:.5f}", f"{noise[1]:.5f}", name])
+    entry = {"type": "thresher.readers.TableFile", "path": "data/01_raw/odd", "file": "t.csv", "label": "klass"}
+    entry |= {"test_share": 0.3, "seed": 1}
+    parts = {f"odd.{split}": {**entry, "split": split} for split in ("train", "test")}
+    project.write_configuration("base", "catalog_odd", parts)
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog", "names with / : % $ { } < > quotes, ends of lines and emoji", "shown as they are"
+)
+def test_case_17_special_names(new_project: NewProject) -> None:
+    project = new_project("odd names")
+    write_odd_names(project)
+    recipe = {
+        "task": "classification",
+        "data": {"modality": "tabular", "train": "odd.train", "test": "odd.test"},
+        "model": {"kind": "mlp", "hidden": [16]},
+        "training": {"optimizer": {"kind": "adam", "lr": 0.01}, "epochs": 12, "batch_size": 32, "execution": EXECUTION},
+        "candidates": {"int8_dynamic": [{"kind": "quantize_dynamic"}]},
+        "evaluation": {**QUICK, "batch_sizes": [1]},
+        "selection": {
+            "minimize": "size_bytes",
+            "require": {"accuracy_drop": {"at_most": 0.5}},
+            "slices": {"by": ["label", ODD_COLUMNS[0]], "accuracy_drop": {"at_most": 0.5}},
+        },
+    }
+    for job in run_job(project, recipe):
+        rows = [dict(zip(ODD_COLUMNS, (name, place + 0.25, 0.5), strict=True)) for place, name in enumerate(ODD_NAMES)]
+        answers = job.predict({"rows": rows})
+        assert [answer["label"] for answer in answers] == ODD_NAMES
+        assert list(answers[0]["probabilities"]) == sorted(ODD_NAMES)
+        refused = job.client.post("/predict", json={"row": {**rows[0], ODD_COLUMNS[0]: "<b>"}})
+        assert refused.status_code == 422 and ODD_COLUMNS[0] in refused.json()["error"]
+        slices = repr(project.read_json("08_reporting/small/slices.json"))
+        assert all(repr(name)[1:-1] in slices for name in [*ODD_NAMES, ODD_COLUMNS[0]])
+        report = (project.folder / "data/08_reporting/small/report.html").read_text(encoding="utf-8")
+        assert html.escape(ODD_NAMES[1]) in report and "<b>off</b>" not in report
+        assert "$PARAMETER" in report and ODD_NAMES[3] in report and html.escape(ODD_COLUMNS[0]) in report
