@@ -137,19 +137,19 @@ def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "nodes"),
     [
-        ("description", "Other", {"write_model_card", "write_report"}),
+        ("description", "Other", {"write_reports"}),
         ("serving.max_batch_size", 8, {"crown_champion"}),
         ("data.validation", 0.2, {"hold_out"}),
-        ("model.hidden", 8, {"choose_execution", "train_float", "write_model_card", "write_report"}),
+        ("model.hidden", 8, {"choose_execution", "train_float", "write_reports"}),
         (
             "selection.minimize",
             "size_bytes",
-            {"judge_candidates", "challenge_champion", "draw_verdict", "write_model_card", "write_report"},
+            {"judge_candidates", "challenge_champion", "draw_verdict", "write_reports"},
         ),
         (
             "candidates.int8",
             [{"kind": "quantize_static", "calibration_samples": 8}],
-            {"int8.quantize_onnx", "write_model_card", "write_report"},
+            {"int8.quantize_onnx", "write_reports"},
         ),
         ("training.device", "auto", set()),
     ],

@@ -27,8 +27,7 @@ WITH_INT8: dict[str, Any] = {**TINY, "selection": SMALL["selection"]}
 WITHOUT_INT8: dict[str, Any] = {**WITH_INT8, "candidates": HALF, "serving": {"max_batch_size": 8}}
 UNTRAINED = "small.training.epochs=1,small.training.optimizer.lr=0.0000001"
 WORSE = ("--params", f"{UNTRAINED},small.selection.allow_no_better_than_baseline=true")
-# The model card is none of them: it travels with the champion.
-PLOTS = ["float.measure_sensitivity", "draw_verdict", "write_report"]
+PLOTS = ["float.measure_sensitivity", "draw_verdict", "write_reports"]
 ALL = ("--keep-at-most", "0MB")
 
 

@@ -65,8 +65,7 @@ def test_from_nodes_judges_without_training_again(project: Project, judged_again
         "crown_champion",
         "draw_verdict",
         "judge_candidates",
-        "write_model_card",
-        "write_report",
+        "write_reports",
     ]
     run = project.mlflow_runs("small")[0]
     models = project.logged_models(run)

@@ -441,7 +441,7 @@ def test_the_verdict_names_the_candidates_of_the_recipe_in_their_order(bench: Be
     """The champion's file is found by that order: another one would crown the wrong model."""
     bench.go_back()
     assert bench.judge(START)[0] == ["float", "half", "int8"]
-    after_timing = {"compare_baseline", "judge_candidates", "draw_verdict", "write_model_card", "write_report"}
+    after_timing = {"compare_baseline", "judge_candidates", "draw_verdict", "write_reports"}
     turned, without = edited(START, [TURN]), edited(START, [remove("candidates", "half")])
     candidates, ran = bench.judge(turned)
     assert candidates == ["float", "int8", "half"]

@@ -22,7 +22,7 @@ RECIPE: dict[str, Any] = {**TINY, "data": OWN}
 ALL = [node.name for node in build_pipeline("small", Recipe.model_validate(RECIPE)).nodes]
 TIMED = ["float.evaluate_float", "half.evaluate_candidate", "int8.evaluate_candidate"]
 SPLIT = ["hold_out", "fit_encoder", "encode_samples"]
-TOLD = ["write_model_card", "write_report"]
+TOLD = ["write_reports"]
 CARRIED = ["crown_champion"]
 """The model card is part of what is registered. The same model is not registered again, and its Bento is there."""
 JUDGED = ["judge_candidates", "draw_verdict", *TOLD]

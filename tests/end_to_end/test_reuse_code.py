@@ -10,7 +10,7 @@ from kedro_project import TINY, Done, NewProject, Project
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 # The champion has its own story.
-SELECTION = ("--to-nodes", "draw_verdict,write_model_card,write_report")
+SELECTION = ("--to-nodes", "draw_verdict,write_reports")
 PREDICTIONS = ["float.predict_test", "half.predict_test", "int8.predict_test"]
 PRUNING = ["float.measure_sensitivity", "half.compress_network"]
 CALL = "    first = prunable_groups(smaller)\n"
@@ -80,7 +80,7 @@ def changed_by_two(project: Project, package: Path, changed_function: Done) -> D
 
 
 def test_changed_code_runs_all_nodes_that_reach_it_and_no_others(project: Project, changed_by_two: Done) -> None:
-    changed_by_two.ran("train_float", *PRUNING, "write_model_card", perhaps="float.check_exported")
+    changed_by_two.ran("train_float", *PRUNING, "write_reports", perhaps="float.check_exported")
     card = project.folder / "data" / "08_reporting" / "small" / "model_card.md"
     assert "Outcome: **half wins" in card.read_text()
 

@@ -147,7 +147,7 @@ def partly(project: Project, unchanged: Unchanged) -> Done:
 
 def test_a_run_of_the_verdict_alone_is_complete_too(project: Project, unchanged: Unchanged, partly: Done) -> None:
     package = ["challenge_champion", "crown_champion", "build_champion_bento"]
-    partly.ran("judge_candidates", "draw_verdict", "write_model_card", "write_report", *package)
+    partly.ran("judge_candidates", "draw_verdict", "write_reports", *package)
     run = project.mlflow_runs("small")[0]
     assert metrics_of(run).keys() == metrics_of(unchanged.first).keys()
     assert {model.source_run_id for model in project.logged_models(run).values()} == {unchanged.first.info.run_id}

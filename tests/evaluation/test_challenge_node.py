@@ -21,7 +21,8 @@ from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import fingerprint
 from thresher.modalities.samples import Samples
-from thresher.pipelines.package.nodes import ITSELF, challenge_champion, changed_service, crown_champion
+from thresher.pipelines.package.challenge import ITSELF
+from thresher.pipelines.package.nodes import challenge_champion, changed_service, crown_champion
 from thresher.serving.core.bundle import Bundle, ModelInfo, hash_content
 from thresher.serving.core.example import read_example, sample_of
 from thresher.serving.options import Serving

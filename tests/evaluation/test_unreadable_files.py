@@ -12,7 +12,7 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.table import markdown_text
 from thresher.modalities.samples import EncodedSamples
-from thresher.pipelines.select.nodes import write_model_card, write_report
+from thresher.pipelines.select.nodes import write_reports
 
 
 def test_card_and_report_are_written_beside_a_file_that_is_none(
@@ -30,11 +30,10 @@ def test_card_and_report_are_written_beside_a_file_that_is_none(
         for name, kind in chains.items()
     }
     told = (account.verdict, account.selection, account.fingerprint, "Digits", account.model, account.training)
-    card = write_model_card(*told, account.training, account.measurement, **results)
     labels = np.array([0, 1])
     samples = EncodedSamples(np.zeros((2, 1, 8, 8), np.uint8), labels, ("zero", "one"))
     outputs = {f"{name}.predictions": np.eye(2, dtype=np.float32) for name in account.evaluations}
-    page = write_report(*told, account.training, account.measurement, samples, **results | outputs)
+    card, page = write_reports(*told, account.training, account.measurement, samples, **results | outputs)
     assert markdown_text(REASON).replace("|", "\\|") in card
     assert "half (wins)" in card
     assert "leaves &lt;conv1&gt; without channels" in page

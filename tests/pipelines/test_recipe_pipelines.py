@@ -92,7 +92,7 @@ def test_nothing_reads_the_test_split_before_the_evaluation() -> None:
     """Neither training nor compression sees what the verdict is about."""
     pipeline = build(half=[{"kind": "prune_channels", "ratio": 0.5}, FINETUNE, STATIC])
     readers = {node.func.__name__ for node in pipeline.nodes if "r.test_samples" in node.inputs}
-    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "compare_baseline", "write_report"}
+    assert readers == {"predict_test", "evaluate_float", "evaluate_candidate", "compare_baseline", "write_reports"}
     readers = {node.func.__name__ for node in pipeline.nodes if "raw.test" in node.inputs}
     assert readers == {"fingerprint_data", "describe_samples", "encode_samples", "challenge_champion", "crown_champion"}
 

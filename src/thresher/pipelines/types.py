@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Contender, Evaluation
     from thresher.evaluation.exported import ExportedQuality
     from thresher.evaluation.promotion_gate import Challenge
-    from thresher.evaluation.report.context import Account
     from thresher.evaluation.slices import SliceComparison
     from thresher.evaluation.verdict import Verdict
     from thresher.models.imported.findings import Imported
@@ -28,15 +27,12 @@ if TYPE_CHECKING:
     from thresher.training.hpo import SearchResult
     from thresher.training.range_test import RangeTest
 else:
-    Account = Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = (
-        TrainingHistory
-    ) = object
+    Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
     ExportedQuality = Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = (
         SliceComparison
     ) = object
 
 __all__ = [
-    "Account",
     "Baseline",
     "BudgetSearch",
     "Challenge",

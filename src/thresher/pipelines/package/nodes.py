@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from thresher import modalities
-from thresher.errors import InvalidInputError, NoCandidateQualifiesError
+from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import ALLOW, Selection
 from thresher.events import Notice, Step, emit
-from thresher.machine import describe_machine, git_commit
+from thresher.machine import git_commit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.pipelines.package.challenge import ITSELF, Entrant, decide_unmeasured, measure_both
 from thresher.pipelines.package.example import choose_example
-from thresher.pipelines.types import Challenge, Contender, Verdict
+from thresher.pipelines.types import Challenge, Verdict
 from thresher.serving.core.bundle import (
     CARD_FILE,
     EXAMPLE_FILE,
@@ -28,15 +26,10 @@ from thresher.serving.core.bundle import (
     VERDICT_FILE,
     Bundle,
     ModelInfo,
-    has_content,
-    hash_content,
 )
 from thresher.serving.monitoring.challenger import choose_challenger
 from thresher.serving.monitoring.profile import make_profile
 from thresher.serving.options import Serving, ShadowOptions
-
-ITSELF = "it is the champion itself"
-"""The same file is not crowned over itself."""
 
 
 def challenge_champion(
@@ -60,42 +53,12 @@ def challenge_champion(
     Raises:
         NoCandidateQualifiesError: there is no winner; the registry stays as it is.
     """
-    winner = winning_file(verdict, onnx_files)
-    decided = _challenge(verdict, reigning, set_aside, encoder, test, evaluation, selection, winner)
-    return decided.model_copy(update={"winner_content": hash_content(winner, encoder)})
-
-
-def _challenge(
-    verdict: Verdict,
-    reigning: Bundle | None,
-    set_aside: dict[str, str],
-    encoder: AnyEncoder,
-    test: Samples,
-    evaluation: Measurement,
-    selection: Selection,
-    winner: bytes,
-) -> Challenge:
-    from thresher.evaluation.promotion_gate import Challenge
-
-    if reigning is None:
-        return Challenge(replaces=True, reason="there was no champion")
-    version, content = reigning.info.model_version, hash_content(winner, encoder)
-    if has_content(content, reigning.onnx_bytes, reigning.encoder):
-        return Challenge(replaces=False, reason=set_aside.get(content, ITSELF), champion_version=version)
-    if reason := set_aside.get(content):
-        return Challenge(replaces=False, reason=reason, champion_version=version)
-    try:
-        theirs = _encode_for_champion(reigning.encoder, encoder, test)
-        _check_numbers(reigning)
-    except InvalidInputError as error:
-        return Challenge(replaces=True, reason=str(error), champion_version=version)
-    emit(Step(f"{verdict.winner} against the champion, version {version}"))
-    ours = modalities.encode(encoder, test).inputs
-    contenders = (
-        _contender(str(verdict.winner), winner, encoder, ours, evaluation.threads),
-        _contender("champion", reigning.onnx_bytes, reigning.encoder, theirs, evaluation.threads),
-    )
-    return _compare(contenders, test.labels, evaluation, selection, version)
+    winner = Entrant(str(verdict.winner), winning_file(verdict, onnx_files), encoder)
+    challenge = decide_unmeasured(winner, reigning, set_aside)
+    if challenge is None:
+        assert reigning is not None
+        challenge = measure_both(winner, reigning, test, evaluation, selection)
+    return challenge.model_copy(update={"winner_content": winner.content})
 
 
 def crown_champion(
@@ -121,8 +84,8 @@ def crown_champion(
     if not challenge.replaces and challenge.reason != ITSELF:
         assert reigning is not None
         return reigning
-    about = (encoder, fingerprint, evaluation, serving, training_samples, test, card)
-    winner = _winner(verdict, challenge, *about, onnx_files)
+    about = AboutWinner(encoder, fingerprint, evaluation, serving, training_samples, test, card, onnx_files)
+    winner = _bundle(verdict, challenge, about)
     if challenge.replaces:
         return winner
     assert reigning is not None
@@ -154,46 +117,51 @@ def enter_challenger(
     """Return the winner that did not replace the ``champion``, without a version yet, or the champion where it did."""
     if challenge.replaces:
         return champion
-    about = (encoder, fingerprint, evaluation, serving, training_samples, test, card)
-    return _winner(verdict, challenge, *about, onnx_files)
+    about = AboutWinner(encoder, fingerprint, evaluation, serving, training_samples, test, card, onnx_files)
+    return _bundle(verdict, challenge, about)
 
 
-def _winner(
-    verdict: Verdict,
-    challenge: Challenge,
-    encoder: Encoder,
-    fingerprint: DataFingerprint,
-    evaluation: Measurement,
-    serving: Serving,
-    training_samples: EncodedSamples,
-    test: Samples,
-    card: str,
-    onnx_files: tuple[bytes, ...],
-) -> Bundle:
+@dataclass(frozen=True)
+class AboutWinner:
+    """What a winner's bundle is made of, besides the verdict and the challenge; see `crown_champion`."""
+
+    encoder: Encoder
+    fingerprint: DataFingerprint
+    evaluation: Measurement
+    serving: Serving
+    training_samples: EncodedSamples
+    test: Samples
+    card: str
+    onnx_files: tuple[bytes, ...]
+
+
+def _bundle(verdict: Verdict, challenge: Challenge, about: AboutWinner) -> Bundle:
+    """Return the winner as it is registered and served, without a version yet."""
     assert verdict.winner is not None
+    encoder, serving, threads = about.encoder, about.serving, about.evaluation.threads
     info = ModelInfo(
         recipe=verdict.recipe,
         candidate=verdict.winner,
         model_version="",
         mlflow_run_id="",
-        data_hash=fingerprint.train_sha256,
+        data_hash=about.fingerprint.train_sha256,
         git_commit=git_commit(Path.cwd()),
         created=datetime.now(UTC),
-        threads=evaluation.threads,
+        threads=threads,
         max_batch_size=serving.max_batch_size,
         max_latency_ms=serving.max_latency_ms,
         timeout_ms=serving.timeout_ms,
         workers=serving.workers,
         metrics={name: interval.value for name, interval in verdict.of(verdict.winner).metrics.items()},
     )
-    profile = make_profile(encoder, training_samples.inputs, training_samples.labels)
+    profile = make_profile(encoder, about.training_samples.inputs, about.training_samples.labels)
     attachments = {
-        CARD_FILE: card.encode(),
+        CARD_FILE: about.card.encode(),
         VERDICT_FILE: verdict.model_dump_json(indent=2).encode(),
         PROFILE_FILE: profile.model_dump_json().encode(),
     }
-    onnx_file = winning_file(verdict, onnx_files)
-    example = choose_example(encoder, onnx_file, test, evaluation.threads) if serving.example == "real" else None
+    onnx_file = winning_file(verdict, about.onnx_files)
+    example = choose_example(encoder, onnx_file, about.test, threads) if serving.example == "real" else None
     if example is not None:
         attachments[EXAMPLE_FILE] = example.model_dump_json().encode()
     return Bundle(onnx_file, encoder, info, attachments, challenge.reason)
@@ -250,59 +218,3 @@ def _fix(verdict: Verdict) -> str:
         "labels and the features, train longer or with another learning rate or model, give more test samples; or, if "
         f"such a model is wanted, {ALLOW}."
     )
-
-
-def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples) -> np.ndarray:
-    """Return the raw test samples as the champion takes them.
-
-    Raises:
-        InvalidInputError: it does not, or it cannot be compared with the winner; with the reason.
-    """
-    if champion.task != winner.task:
-        raise InvalidInputError(f"the champion does a {champion.task}")
-    if champion.class_names != winner.class_names:
-        raise InvalidInputError("the champion knows other classes")
-    if champion.NAMES != winner.NAMES:
-        raise InvalidInputError(f"the champion takes other inputs: {champion.NAMES[1]}")
-    try:
-        return champion.encode(test.inputs)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"the champion takes other inputs: {error}") from error
-
-
-def _check_numbers(champion: Bundle) -> None:
-    """Check that the champion's file takes numbers as its encoder makes them.
-
-    Raises:
-        InvalidInputError: it takes series in float32, as all files of before do, and cannot be timed beside the winner.
-    """
-    from thresher.evaluation.runtime import open_session
-
-    if champion.encoder.model_input.dtype != np.float64:
-        return
-    if open_session(champion.onnx_bytes, 1).get_inputs()[0].type == "tensor(float)":
-        raise InvalidInputError("the champion takes series in float32, as all did before, and loses large offsets")
-
-
-def _contender(name: str, onnx_file: bytes, encoder: Encoder, inputs: np.ndarray, threads: int) -> Contender:
-    from thresher.evaluation.evaluation import Contender
-    from thresher.evaluation.runtime import open_session, predict
-
-    outputs = predict(open_session(onnx_file, threads), inputs, encoder.model_input)
-    return Contender(onnx_file, inputs, encoder.model_input, name, outputs)
-
-
-def _compare(
-    contenders: tuple[Contender, Contender],
-    labels: np.ndarray,
-    measurement: Measurement,
-    selection: Selection,
-    version: str,
-) -> Challenge:
-    from thresher.evaluation.cost import measure_cost
-    from thresher.evaluation.evaluation import evaluate
-    from thresher.evaluation.promotion_gate import decide
-
-    result = evaluate(*contenders, labels, measurement, describe_machine())
-    champion = contenders[1]
-    return decide(result, measure_cost(champion.onnx_file, champion.model_input), selection, version)

@@ -14,7 +14,6 @@ from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
 from thresher.pipelines.types import (
-    Account,
     Baseline,
     BudgetSearch,
     DataFrame,
@@ -89,33 +88,7 @@ def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:
     return plot_verdict(verdict, selection)
 
 
-def write_model_card(
-    verdict: Verdict,
-    selection: Selection,
-    fingerprint: DataFingerprint,
-    description: str,
-    model: ModelChoice,
-    training: Training,
-    asked: Training,
-    evaluation: Measurement,
-    **results: Any,
-) -> str:
-    """Return the model card in Markdown: what it is for, what it was made and judged on, every figure.
-
-    Args:
-        training: what the model was trained with.
-        asked: what the recipe says, which may leave some of it to a search or a range test.
-        results: `CANDIDATE.chain`, `.evaluation` and `.onnx` of all candidates, of float without a chain; `slices`
-            where the recipe asks for them.
-    """
-    from thresher.evaluation.model_card import model_card
-
-    return model_card(
-        _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
-    )
-
-
-def write_report(
+def write_reports(
     verdict: Verdict,
     selection: Selection,
     fingerprint: DataFingerprint,
@@ -126,49 +99,28 @@ def write_report(
     evaluation: Measurement,
     test_samples: EncodedSamples,
     **results: Any,
-) -> str:
-    """Return everything that the run came to as one HTML page.
+) -> tuple[str, str]:
+    """Return the model card in Markdown and the report as one HTML page: all that the run came to.
 
     Args:
-        results: those of `write_model_card`; also `CANDIDATE.predictions` of all candidates, `CANDIDATE.sensitivity`
-            where one was measured, and `CANDIDATE.search` of those whose chain was searched for.
+        training: what the model was trained with.
+        asked: what the recipe says, which may leave some of it to a search or a range test.
+        results: `CANDIDATE.chain`, `.evaluation`, `.onnx` and `.predictions` of all candidates, of float without a
+            chain; `.sensitivity` where one was measured, `.search` of those whose chain was searched for, and `slices`
+            where the recipe asks for them.
     """
-    from thresher.evaluation.report.context import Predictions
-    from thresher.evaluation.report.page import report_page
-
-    account = _account(verdict, selection, fingerprint, description, model, training, asked, evaluation, results)
-    outputs: dict[str, np.ndarray] = _each("predictions", results)
-    predictions = Predictions(test_samples.labels, test_samples.class_names, outputs)
-    searches: dict[str, BudgetSearch] = _each("search", results)
-    return report_page(
-        account,
-        predictions,
-        [_curves(*named) for named in _named("sensitivity", results).items()],
-        [_searched(search) for search in searches.values()],
-    )
-
-
-def _account(
-    verdict: Verdict,
-    selection: Selection,
-    fingerprint: DataFingerprint,
-    description: str,
-    model: ModelChoice,
-    training: Training,
-    asked: Training,
-    measurement: Measurement,
-    results: dict[str, Any],
-) -> Account:
     from thresher.compression.calibration import read_trace
     from thresher.compression.describe import chain_words
-    from thresher.evaluation.report.context import Account
+    from thresher.evaluation.model_card import model_card
+    from thresher.evaluation.report.context import Account, Predictions
+    from thresher.evaluation.report.page import report_page
 
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
     # A file that could not be run may not be readable either.
     files = {name: onnx_file for name, onnx_file in _each("onnx", results).items() if name in evaluations}
     traces = {name: read_trace(onnx_file) for name, onnx_file in files.items()}
-    return Account(
+    account = Account(
         verdict=verdict,
         selection=selection,
         fingerprint=fingerprint,
@@ -176,12 +128,16 @@ def _account(
         model=model,
         training=training,
         found=training != asked,
-        measurement=measurement,
+        measurement=evaluation,
         chains={name: chain_words(name, candidates) for name in candidates},
         evaluations=evaluations,
         calibration={name: trace for name, trace in traces.items() if trace},
         slices=results.get("slices"),
     )
+    predictions = Predictions(test_samples.labels, test_samples.class_names, _each("predictions", results))
+    curves = [_curves(*named) for named in _named("sensitivity", results).items()]
+    searches = [_searched(search) for search in _each("search", results).values()]
+    return model_card(account), report_page(account, predictions, curves, searches)
 
 
 def _each(kind: str, results: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from thresher.pipelines.select.nodes import (
     compare_slices,
     draw_verdict,
     judge_candidates,
-    write_model_card,
-    write_report,
+    write_reports,
 )
 from thresher.pipelines.stage import stage_node
 from thresher.pipelines.train.pipeline import model_settings, training_settings
@@ -33,7 +32,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         *(f"{name}.{key}.evaluation" for key in keys),
     ]
     predictions = _each(name, keys, "predictions")
-    card = _told(name, recipe) | _each(name, keys, "evaluation", "onnx") | _chains(name, recipe)
+    told = _told(name, recipe) | _each(name, keys, "evaluation", "onnx", "predictions") | _chains(name, recipe)
     splits = {kind: f"{name}.{kind}" for kind in ("training_samples", "test_samples")}
     inputs = {"require": f"{selection}.require", **splits, **predictions}
     compare = [stage_node(compare_baseline, inputs, f"{name}.baseline", TAGS)]
@@ -42,15 +41,14 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         inputs = {"selection": selection, **samples, **predictions}
         compare.append(stage_node(compare_slices, inputs, f"{name}.slice_comparison", TAGS))
         judged.append(f"{name}.slice_comparison")
-        card["slices"] = f"{name}.slice_comparison"
-    page = card | predictions | _searched(name, recipe)
+        told["slices"] = f"{name}.slice_comparison"
+    told |= {"test_samples": f"{name}.test_samples"} | _searched(name, recipe)
     return Pipeline(
         [
             *compare,
             stage_node(judge_candidates, judged, verdict, TAGS),
             stage_node(draw_verdict, [verdict, selection], f"{name}.verdict_plot", TAGS),
-            stage_node(write_model_card, card, f"{name}.model_card", TAGS),
-            stage_node(write_report, {**page, "test_samples": f"{name}.test_samples"}, f"{name}.report", TAGS),
+            stage_node(write_reports, told, [f"{name}.model_card", f"{name}.report"], TAGS),
         ]
     )
 
