@@ -18,10 +18,12 @@ from safetensors.numpy import save_file
 from thresher import readers
 from thresher.__main__ import thresher
 from thresher.catalog.check import CheckedRecipe, check_project, require_sound_data
-from thresher.catalog.columns import OF_ALL, OF_MODALITY
+from thresher.catalog.columns import OF_ALL
 from thresher.config_loader import make_loader
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.errors import RecipeError, ThresherError
+from thresher.kinds.record import ModalityKind
+from thresher.kinds.registry import registry
 from thresher.modalities.description import describe
 from thresher.modalities.image.encoder import ImageEncoding
 from thresher.modalities.samples import Samples
@@ -292,7 +294,7 @@ def test_columns_of_other_modalities_are_known_without_data(folder: Path, modali
     }
     encoding, inputs = encodings[modality]
     table = describe(Samples(inputs, np.zeros(1, np.int64), ("a",)), "train", encoding)
-    known = {*OF_ALL, "class_name", *OF_MODALITY[modality]}
+    known = {*OF_ALL, "class_name", *registry().find(ModalityKind, modality).load("description").COLUMNS}
     assert set(table.columns) <= known
     assert known - set(table.columns) <= {LEAK_COLUMN, "normal_hash"}
 

@@ -17,12 +17,12 @@ from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize
 from thresher.compression.file.quantize_static import QuantizeStatic, quantize_static
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
-from thresher.modalities import ENCODER, encode
+from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.modalities.series.encoder import SeriesEncoding
-from thresher.modalities.tabular.encoder import TabularEncoding
+from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding
+from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
 from thresher.models import Model
 from thresher.models.cnn1d.config import Cnn1d
 from thresher.models.mlp import Mlp
@@ -56,7 +56,7 @@ def moments(folder: Path, offset: float) -> tuple[Encoder, EncodedSamples, Encod
     place = {"file": "moments.csv", "path": str(folder), "test_share": 0.3, "seed": 1}
     splits = [TableFile(**place, label="when", regression=True, split=part) for part in ("train", "test")]
     training, test = (split.load() for split in splits)
-    encoder = ENCODER[TabularEncoding].fit(training, TabularEncoding())
+    encoder = TabularEncoder.fit(training, TabularEncoding())
     return encoder, encode(encoder, training), encode(encoder, test)
 
 
@@ -78,7 +78,7 @@ def counters(folder: Path, offset: float, has_gaps: bool = False) -> tuple[Encod
         for part in ("train", "test")
     ]
     training, test = (split.load() for split in splits)
-    encoder = ENCODER[SeriesEncoding].fit(training, SeriesEncoding())
+    encoder = SeriesEncoder.fit(training, SeriesEncoding())
     return encoder, encode(encoder, training), encode(encoder, test)
 
 

@@ -9,7 +9,6 @@ from helpers.tiny_onnx import make_sum_onnx
 
 from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.samples import Samples
-from thresher.modalities.written import write_json
 from thresher.pipelines.package.example import choose_example
 
 
@@ -21,7 +20,7 @@ def test_the_best_answered_sample_is_chosen(modality: str, task: str) -> None:
     outputs = predict(open_session(onnx_file, 1), encoder.encode(samples.inputs), encoder.model_input)
     example = choose_example(encoder, onnx_file, samples, 1)
     assert example is not None
-    chosen = [index for index in range(len(samples)) if write_json(samples.inputs, index) == example.input]
+    chosen = [index for index in range(len(samples)) if encoder.write_json(samples.inputs, index) == example.input]
     if encoder.class_names:
         right = outputs.argmax(axis=1) == samples.labels
         assert right[chosen].all()

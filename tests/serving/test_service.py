@@ -85,7 +85,7 @@ def test_bento_says_where_it_comes_from(home: Path, bento: str) -> None:
         "git_commit": "c" * 40,
     }
     packed = {path.relative_to(folder / "src" / "thresher").parts[0] for path in folder.glob("src/thresher/**/*.py")}
-    assert packed == {"__init__.py", "config.py", "errors.py", "modalities", "serving"}
+    assert packed == {"__init__.py", "config.py", "errors.py", "kinds", "modalities", "serving"}
     assert "build-essential" not in (folder / "env" / "docker" / "Dockerfile").read_text()
     assert "half_int8" in (folder / "README.md").read_text()
 

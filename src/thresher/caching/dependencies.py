@@ -20,7 +20,7 @@ from thresher.code_fingerprint.files import find_folder
 from thresher.code_fingerprint.graph import CodeGraph
 from thresher.code_fingerprint.kinds import find_kinds
 from thresher.machine import describe_machine
-from thresher.modalities import ENCODER
+from thresher.modalities import encoder_classes
 from thresher.pipelines.stage import TIMED, model_file
 from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
@@ -136,7 +136,7 @@ def _words(key: str, value: Any) -> list[str]:
 @cache
 def find_pins() -> dict[str, str]:
     """Return the versions of all packages that a Bento pins, for any encoder."""
-    of_encoders = tuple(sorted({name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}))
+    of_encoders = tuple(sorted({name for encoder in encoder_classes() for name in encoder.REQUIREMENTS}))
     return dict(pin.split("==", 1) for pin in pinned_packages(of_encoders))
 
 

@@ -9,18 +9,14 @@ from thresher.catalog.entries import Entry
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.contracts.conditions import comparisons
 from thresher.contracts.refusal import columns_named
-from thresher.modalities.tabular.description import SAMPLE_COLUMNS, name_in_sample_table
+from thresher.kinds.record import KindError, ModalityKind
+from thresher.kinds.registry import registry
+from thresher.modalities.description import SAMPLE_COLUMNS, name_in_sample_table
 from thresher.readers.header import find_columns
 from thresher.readers.row_options import RowOptions
 from thresher.recipe.source import Place
 
 OF_ALL = frozenset({*SAMPLE_COLUMNS, LEAK_COLUMN}) - {"class_name", "num_missing"}
-OF_MODALITY = {
-    "image": ("height", "width", "channels", "dtype", "pixel_mean", "pixel_std", "pixel_min", "pixel_max"),
-    "text": ("num_characters", "num_words", "num_lines", "share_ascii", "is_empty", "is_cut"),
-    "series": ("length", "num_channels", "num_missing", "mean", "std", "min", "max"),
-}
-"""As the functions that describe samples name them (a test compares both)."""
 
 
 def sample_columns(values: Mapping[str, Any], entries: Iterable[Entry]) -> set[str] | None:
@@ -28,10 +24,12 @@ def sample_columns(values: Mapping[str, Any], entries: Iterable[Entry]) -> set[s
     data = values.get("data")
     modality = data.get("modality") if isinstance(data, Mapping) else None
     classes = {"class_name"} if values.get("task") != "regression" else set()
-    if modality in OF_MODALITY:
-        return {*OF_ALL, *classes, *OF_MODALITY[modality]}
-    if modality != "tabular":
+    try:
+        description = registry().find(ModalityKind, str(modality)).load("description")
+    except KindError:  # told elsewhere
         return None
+    if not description.SHOWS_DATA:
+        return {*OF_ALL, *classes, *description.COLUMNS}
     columns: set[str] = set()
     for entry in entries:
         names = file_columns(entry)

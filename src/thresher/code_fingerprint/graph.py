@@ -104,7 +104,7 @@ class CodeGraph:
             node = self.node(unit, followed)
             code.files |= node.files
             code.packages |= node.packages
-            asks_for |= node.asks_for
+            asks_for |= {*node.asks_for, unit.module}
             targets = {Unit(target) for target in node.targets if self._counts(unit.module, target, words)}
             waiting += targets.difference(seen, waiting)
             for kind in () if waiting else tuple(open_kinds):

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from thresher.config import KindConfig
 from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
 from thresher.contracts.schemas import class_names as gx_class_names
-from thresher.contracts.suspicion import is_own
-from thresher.modalities.image.encoder import ImageEncoding
-from thresher.modalities.series.encoder import SeriesEncoding
-from thresher.modalities.tabular.encoder import TabularEncoding
-from thresher.modalities.text.encoder import TextEncoding
+from thresher.contracts.suspicion import own_columns
+from thresher.modalities.description import BETWEEN, NOT_NULL, description_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BETWEEN = "expect_column_values_to_be_between"
-IN_SET = "expect_column_values_to_be_in_set"
-NOT_NULL = "expect_column_values_to_not_be_null"
 MAX_NAMED = 5
 LARGEST_FLOAT = 1.7e308
 
 
 def plan_built_in(
-    table: pd.DataFrame, class_names: tuple[str, ...], encoding: Any, leak_is_planned: bool
+    table: pd.DataFrame, class_names: tuple[str, ...], encoding: KindConfig, leak_is_planned: bool
 ) -> list[Check]:
     """Return the checks of every task, then those of the modality that ``encoding`` names.
 
@@ -34,7 +29,7 @@ def plan_built_in(
     splits = list(dict.fromkeys(table["split"]))
     leaks = [] if leak_is_planned else [_no_leak(split) for split in splits if split != TRAIN]
     labels = _classes(table, splits, class_names) if class_names else _numbers()
-    return [_labelled(), *leaks, *labels, *BUILT_IN[type(encoding)](table, encoding)]
+    return [_labelled(), *leaks, *labels, *_of_modality(table, splits, encoding)]
 
 
 def _labelled() -> Check:
@@ -94,91 +89,11 @@ def _numbers() -> Iterable[Check]:
     )
 
 
-def _of_images(table: pd.DataFrame, encoding: ImageEncoding) -> Iterable[Check]:
-    return []
-
-
-def _of_texts(table: pd.DataFrame, encoding: TextEncoding) -> Iterable[Check]:
-    yield _own(
-        BETWEEN, {"column": "num_words", "min_value": 1}, "Every text has a word.", "write these texts or remove them."
-    )
-
-
-def _of_series(table: pd.DataFrame, encoding: SeriesEncoding) -> Iterable[Check]:
-    yield _own(BETWEEN, {"column": "length", "min_value": 1}, "Every series has a step.", "remove these series.")
-    if encoding.max_length is not None:
-        yield _own(
-            BETWEEN,
-            {"column": "length", "max_value": encoding.max_length},
-            "No series is longer than data.encoding.max_length.",
-            "raise data.encoding.max_length, or shorten these series.",
-        )
-    if encoding.missing == "refuse":
-        yield _own(
-            BETWEEN,
-            {"column": "num_missing", "max_value": 0},
-            "No series lacks a value, as data.encoding.missing says.",
-            "fill in these values, or say 'missing: interpolate' in data.encoding.",
-        )
-
-
-def _of_rows(table: pd.DataFrame, encoding: TabularEncoding) -> Iterable[Check]:
-    """Compare the other splits with the whole of train: what it never holds cannot be learned."""
-    train, columns = table[table["split"] == TRAIN], [name for name in table if is_own(str(name))]
-    for split in (split for split in dict.fromkeys(table["split"]) if split != TRAIN):
-        for column in columns:
-            number = table[column].dtype.kind == "f"
-            if not train[column].isna().any() and (number or encoding.unseen_categories == "refuse"):
-                yield _own(
-                    NOT_NULL,
-                    {"column": column, **_only(split)},
-                    f"{column} is never missing in {split}, as in {TRAIN}.",
-                    f"fill in these values, or train with rows that lack {column} too.",
-                )
-            if not number and encoding.unseen_categories == "refuse":
-                seen = sorted(map(str, train[column].dropna().unique()))
-                given = table[column][table["split"] == split].dropna().astype(str)
-                yield _own(
-                    IN_SET,
-                    {"column": column, "value_set": seen, **_only(split)},
-                    f"{column} in {split} is a category that {TRAIN} has.",
-                    _fix_unseen(str(column), train[column].dropna(), float((~given.isin(seen)).mean())),
-                )
-
-
-def _fix_unseen(column: str, given: pd.Series[str], share_unseen: float) -> str:
-    """Return what to do about categories that train never holds; to take names of rows as unknown is no cure.
-
-    Args:
-        given: the column's values in train.
-        share_unseen: of the values of the other split.
-    """
-    different = given.nunique()
-    if different > MANY_CATEGORIES and different > FEW_TIMES * len(given):
-        told = (
-            f"{column} has {different:,} categories in {len(given):,} rows of {TRAIN}, too few rows each to learn from"
-        )
-        return f"{told}: 'drop: [{column}]' in the catalog, or bring it to fewer categories."
-    if share_unseen > MAX_UNSEEN:
-        told = f"{share_unseen:.0%} of its values are categories that {TRAIN} never has: nothing is known of them"
-        return f"{told}. Add such rows to {TRAIN}, or 'drop: [{column}]' in the catalog."
-    return (
-        f"correct these values, add such rows to {TRAIN}, or, where new categories are to be expected, say "
-        "'unseen_categories: other' in data.encoding."
-    )
-
-
-MANY_CATEGORIES, FEW_TIMES = 50, 0.25
-"""With more categories than this, and less than four rows each, a column is not learned from."""
-MAX_UNSEEN = 0.1
-"""Where more of the values of a split are unseen categories, its answers are guesses, whatever these are encoded as."""
-BUILT_IN: dict[type, Callable[[Any, Any], Iterable[Check]]] = {
-    ImageEncoding: _of_images,
-    TextEncoding: _of_texts,
-    TabularEncoding: _of_rows,
-    SeriesEncoding: _of_series,
-}
-"""Config type of the modality -> function from the sample table and that config to its checks."""
+def _of_modality(table: pd.DataFrame, splits: list[str], encoding: KindConfig) -> Iterable[Check]:
+    parts = {split: table[table["split"] == split] for split in splits}
+    for rule in description_of(encoding).rules(parts, own_columns(table), encoding):
+        only = _only(rule.split) if rule.split else {}
+        yield _own(rule.expectation, {**rule.arguments, **only}, rule.description, rule.fix)
 
 
 def _only(split: str) -> dict[str, str]:

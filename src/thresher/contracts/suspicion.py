@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thresher.contracts.check import LEAK_COLUMN, TRAIN
-from thresher.modalities.tabular.description import SAMPLE_COLUMNS
-from thresher.modalities.tabular.encoder import TabularEncoding
+from thresher.modalities.description import SAMPLE_COLUMNS, description_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,8 @@ MAX_EXAMPLES = 3
 def find_warnings(table: pd.DataFrame, encoding: Any) -> list[str]:
     """Return a sentence for each thing in ``table``, the sample table with `add_leak_column` applied."""
     warnings = [*_near_duplicates(table), *_labels_that_differ(table)]
-    if isinstance(encoding, TabularEncoding):
-        names = [str(name) for name in table if is_own(str(name))]
+    if description_of(encoding).SHOWS_DATA:
+        names = own_columns(table)
         train = table[table["split"] == TRAIN]
         # A row of test that is a row of train tells its label by any column: that is said elsewhere.
         test = table[(table["split"] != TRAIN) & table[LEAK_COLUMN].isna()]
@@ -41,9 +40,9 @@ def find_warnings(table: pd.DataFrame, encoding: Any) -> list[str]:
     return warnings
 
 
-def is_own(name: str) -> bool:
-    """Return whether a column of the sample table of rows is one of the data."""
-    return name not in SAMPLE_COLUMNS and name != LEAK_COLUMN
+def own_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of the sample table that are the data's own, where it shows any."""
+    return [str(name) for name in table if name not in SAMPLE_COLUMNS and name != LEAK_COLUMN]
 
 
 def _near_duplicates(table: pd.DataFrame) -> Iterable[str]:

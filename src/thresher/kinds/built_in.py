@@ -5,12 +5,14 @@ from __future__ import annotations
 from thresher.kinds.record import (
     AugmentationKind,
     Kind,
+    ModalityKind,
     ModelKind,
     OptimizerKind,
     ScheduleKind,
     TechniqueKind,
 )
 
+_MODALITIES = "thresher.modalities"
 _MODELS = "thresher.models"
 _NETWORK = "thresher.compression.network"
 _FILE = "thresher.compression.file"
@@ -149,4 +151,17 @@ AUGMENTATIONS = tuple(
     for name, config in (("flip", "Flip"), ("shift", "Shift"), ("crop", "Crop"), ("cutout", "Cutout"))
 )
 
-KINDS: tuple[Kind, ...] = (*MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)
+MODALITIES = tuple(
+    ModalityKind(
+        name,
+        f"{_MODALITIES}.{name}.encoder:{prefix}Encoding",
+        f"{_MODALITIES}.{name}.encoder:{prefix}Encoder",
+        model_input=f"{_MODALITIES}.{name}.model_input:{prefix}Input",
+        input_transform=f"{_MODALITIES}.{name}.input_transform:{prefix}Transform",
+        description=f"{_MODALITIES}.{name}.description:{prefix}Description",
+        service=f"{_MODALITIES}.{name}.service:{prefix}Service",
+    )
+    for name, prefix in (("image", "Image"), ("text", "Text"), ("tabular", "Tabular"), ("series", "Series"))
+)
+
+KINDS: tuple[Kind, ...] = (*MODALITIES, *MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)

@@ -29,16 +29,18 @@ class KindOf:
     Attributes:
         of: the class of their records.
         is_trained_here: of the models, only those that Thresher trains.
+        part: the attribute of the record that names the class.
     """
 
     of: type[Kind]
     is_trained_here: bool = False
+    part: str = "config"
 
     def config_of(self, name: object) -> type[Any] | None:
         """Return the class of the settings of the kind ``name``; None if it is not allowed or cannot be imported."""
         try:
             kind = self._find(registry(), name)
-            return None if kind is None else kind.config_class
+            return None if kind is None else kind.class_of(self.part)
         except KindError:
             return None
 
@@ -58,7 +60,7 @@ class KindOf:
         try:
             kind = self._find(kinds, given)
             if kind is not None:
-                return _union(((kind.name, kind.config_class),)).validate_python(value)
+                return _union(((kind.name, kind.class_of(self.part)),)).validate_python(value)
         except KindError as error:
             raise ValueError(str(error)) from error
         if given is _NONE:  # pydantic's own words for it
@@ -81,7 +83,7 @@ class KindOf:
         choices = []
         for kind in self._all(registry()):
             try:
-                choices.append((kind.name, kind.config_class))
+                choices.append((kind.name, kind.class_of(self.part)))
             except KindError:  # told by the recipe that uses it, and by `thresher kinds`
                 continue
         return handler(_union(tuple(choices)).core_schema)

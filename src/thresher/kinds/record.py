@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
 from importlib import import_module
@@ -27,6 +28,10 @@ class Kind:
     group: ClassVar[str]
     fields: ClassVar[tuple[str, ...]] = ("kind",)
     """Of its settings, at least."""
+    parts: ClassVar[tuple[str, ...]] = ("config", "implementation")
+    """Attributes that name code."""
+    loaded_by: ClassVar[Mapping[str, str]] = {}
+    """Of the parts that one module of ours alone loads, that module: whatever does not reach it does not use them."""
     name: str
     config: str
     implementation: str
@@ -34,19 +39,23 @@ class Kind:
     @property
     def config_class(self) -> Any:
         """The class of its settings; raises a KindError if it cannot be imported, or is not this kind's."""
-        found = load(self.config, f"{self.group} '{self.name}'")
+        return self.class_of("config")
+
+    def class_of(self, part: str) -> Any:
+        """Return the class that ``part`` names, such as config; raises a KindError as `config_class` does."""
+        found = self.load(part)
         has = getattr(found, "model_fields", {})
         if not set(self.fields) <= set(has) or has["kind"].default != self.name:
             raise KindError(
-                f"{self.group} '{self.name}': {self.config} is not its settings. Fix: a class that inherits from "
+                f"{self.group} '{self.name}': {getattr(self, part)} is not its {part}. Fix: a class that inherits from "
                 f"thresher.config.KindConfig, has {' and '.join(self.fields)}, and the line "
                 f'kind: Literal["{self.name}"] = "{self.name}".'
             )
         return found
 
-    def load(self) -> Any:
-        """Return the implementation; raises a KindError if it cannot be imported."""
-        return load(self.implementation, f"{self.group} '{self.name}'")
+    def load(self, part: str = "implementation") -> Any:
+        """Return what ``part`` names; raises a KindError if it cannot be imported."""
+        return load(getattr(self, part), f"{self.group} '{self.name}'")
 
     def check(self) -> None:
         """Import all that it names; raises a KindError if it cannot be used."""
@@ -57,13 +66,14 @@ class Kind:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules that its settings and its implementation are in, each once."""
-        return tuple(dict.fromkeys(text.partition(":")[0] for text in (self.config, self.implementation) if text))
+        """The modules of the parts that are loaded wherever the kind is used, each once."""
+        texts = (getattr(self, part) for part in self.parts if part not in self.loaded_by)
+        return tuple(dict.fromkeys(text.partition(":")[0] for text in texts if text))
 
     @property
     def traits(self) -> dict[str, Any]:
         """What is true of it beyond its name and its code: the attributes that are not at their default."""
-        own = [each for each in fields_of(self) if each.name not in ("name", "config", "implementation")]
+        own = [each for each in fields_of(self) if each.name not in ("name", *self.parts)]
         return {each.name: value for each in own if (value := getattr(self, each.name)) != each.default}
 
 
@@ -182,9 +192,28 @@ class ReaderKind(Kind):
 
 @dataclass(frozen=True)
 class ModalityKind(Kind):
-    """A kind of data. Its settings are the encoding's, and its implementation is the encoder's class."""
+    """A kind of data. Its settings are `data.encoding`, and its implementation is the class of its encoder.
+
+    Attributes:
+        model_input: `module:Class`, as the next three, of the ModelInput that the encoder makes.
+        input_transform: of the nn.Module that makes a body's arguments of it, as the first part of the ONNX graph.
+        description: of its Description, what a contract and other splits are compared by.
+        service: of its ModalityService, what a service says of its inputs; it may not import torch.
+        models: kinds of models that can be built for it, besides those whose own records name it.
+    """
 
     group: ClassVar[str] = "modality"
+    parts: ClassVar[tuple[str, ...]] = (*Kind.parts, "model_input", "input_transform", "description", "service")
+    loaded_by: ClassVar[Mapping[str, str]] = {
+        "input_transform": "thresher.models.network",
+        "description": "thresher.modalities.description",
+        "service": "thresher.modalities.service",
+    }
+    model_input: str
+    input_transform: str
+    description: str = "thresher.modalities.description:Description"
+    service: str = "thresher.modalities.service:ModalityService"
+    models: tuple[str, ...] = ()
 
 
 GROUPS: dict[str, type[Kind]] = {

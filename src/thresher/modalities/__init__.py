@@ -1,63 +1,44 @@
-"""The kinds of data that a recipe can name. A new one is one file here and its line in the unions and tables."""
+"""The kinds of data that a recipe can name. A new one is a folder here, or anywhere, and its record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pydantic import Field, RootModel, TypeAdapter
+from pydantic import RootModel, TypeAdapter
 
+from thresher.config import KindConfig
 from thresher.errors import DataError
+from thresher.kinds.field import KindOf
+from thresher.kinds.record import ModalityKind
+from thresher.kinds.registry import kind_of, registry
 from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.image import description as image
-from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
-from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import check_values
 from thresher.modalities.samples import EncodedSamples, Samples
-from thresher.modalities.series import description as series
-from thresher.modalities.series.encoder import SeriesEncoder, SeriesEncoding
-from thresher.modalities.series.model_input import SeriesInput
-from thresher.modalities.tabular import description as tabular
-from thresher.modalities.tabular.encoder import TabularEncoder, TabularEncoding
-from thresher.modalities.tabular.model_input import TabularInput
-from thresher.modalities.text import description as text
-from thresher.modalities.text.encoder import TextEncoder, TextEncoding
-from thresher.modalities.text.model_input import TextInput
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-AnyEncoding = Annotated[ImageEncoding | TextEncoding | TabularEncoding | SeriesEncoding, Field(discriminator="kind")]
-AnyEncoder = Annotated[ImageEncoder | TextEncoder | TabularEncoder | SeriesEncoder, Field(discriminator="kind")]
-
-
-AnyInput = Annotated[ImageInput | TextInput | TabularInput | SeriesInput, Field(discriminator="kind")]
+AnyEncoding = Annotated[KindConfig, KindOf(ModalityKind)]
+AnyEncoder = Annotated[Encoder, KindOf(ModalityKind, part="implementation")]
+AnyInput = Annotated[ModelInput, KindOf(ModalityKind, part="model_input")]
 
 
 class EncodingChoice(RootModel[AnyEncoding]):
     """`data.encoding` as a node receives it: Kedro turns parameters into classes, not into unions."""
 
 
-ENCODER: dict[type, type[Encoder]] = {
-    ImageEncoding: ImageEncoder,
-    TextEncoding: TextEncoder,
-    TabularEncoding: TabularEncoder,
-    SeriesEncoding: SeriesEncoder,
-}
-"""Config type -> the encoder that it fits."""
+def modality_of(thing: KindConfig) -> ModalityKind:
+    """Return the record of the modality whose encoding, encoder or model input ``thing`` is."""
+    return kind_of(ModalityKind, thing)
 
-DESCRIBE: dict[type, Callable[[Samples, Any], pd.DataFrame]] = {
-    ImageEncoding: image.describe,
-    TextEncoding: text.describe,
-    TabularEncoding: tabular.describe,
-    SeriesEncoding: series.describe,
-}
-"""Config type -> function from raw samples and that config to the modality's own columns of the sample table."""
+
+def encoder_classes() -> list[type[Encoder]]:
+    """Return the encoders of all modalities that can be imported."""
+    return [kind.class_of("implementation") for kind in registry().usable(ModalityKind)]
 
 
 def fit_encoder(samples: Samples, encoding: Any) -> Encoder:
     """Return the encoder for ``encoding``, fitted on the raw ``samples``, which are the training split's."""
-    return ENCODER[type(encoding)].fit(samples, encoding)
+    encoder: Encoder = modality_of(encoding).load().fit(samples, encoding)
+    return encoder
 
 
 def read_encoder(document: bytes | str) -> Encoder:

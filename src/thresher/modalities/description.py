@@ -2,18 +2,77 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thresher.modalities import DESCRIBE, AnyEncoding
+from thresher.config import KindConfig
+from thresher.modalities import modality_of
 from thresher.modalities.samples import Samples, hash_each, hash_each_normalized
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TRAIN = "train"
+BETWEEN, NOT_NULL = "expect_column_values_to_be_between", "expect_column_values_to_not_be_null"
+IN_SET = "expect_column_values_to_be_in_set"
+SAMPLE_COLUMNS = frozenset(
+    {"split", "index", "place", "label", "class_name", "content_hash", "normal_hash", "num_missing"}
+)
+"""What the sample table says of every sample: a column of this name is found under `column_` and its name."""
 
-def describe(samples: Samples, split: str, encoding: AnyEncoding) -> pd.DataFrame:
+
+@dataclass(frozen=True)
+class Rule:
+    """What no data of a modality may break: an expectation that is checked with every recipe.
+
+    Attributes:
+        expectation: of Great Expectations, by its name.
+        arguments: of it; where ``split`` is given, the rows of that split alone are looked at.
+        description: what it demands, in a sentence.
+        fix: what to do where it does not hold.
+    """
+
+    expectation: str
+    arguments: dict[str, Any]
+    description: str
+    fix: str
+    split: str | None = field(default=None, kw_only=True)
+
+
+class Description:
+    """Base: what the sample table shows of a modality, and what must hold of it; of this one nothing."""
+
+    COLUMNS: tuple[str, ...] = ()
+    """Of the sample table, that `describe` makes of any data."""
+    SHOWS_DATA = False
+    """Whether the sample table has the columns of the data, too; what they tell of the label is looked at."""
+
+    def describe(self, samples: Samples, encoding: Any) -> pd.DataFrame:
+        """Return the modality's own columns of the sample table, one row a sample."""
+        import pandas as pd
+
+        return pd.DataFrame(index=range(len(samples)))
+
+    def rules(self, splits: dict[str, pd.DataFrame], columns: list[str], encoding: Any) -> Iterable[Rule]:
+        """Return what must hold of the sample table.
+
+        Args:
+            splits: the table's rows by their split, `train` first.
+            columns: those that are the data's own.
+        """
+        return ()
+
+
+def description_of(encoding: KindConfig) -> Description:
+    """Return what describes samples of the modality of ``encoding``."""
+    description: Description = modality_of(encoding).load("description")()
+    return description
+
+
+def describe(samples: Samples, split: str, encoding: KindConfig) -> pd.DataFrame:
     """Return one row a sample of ``split``.
 
     Columns: split, index, place (file and row, where there is one), label (missing where it is missing), class_name
@@ -28,7 +87,7 @@ def describe(samples: Samples, split: str, encoding: AnyEncoding) -> pd.DataFram
     normalized = hash_each_normalized(samples.inputs)
     if normalized is not None:
         hashes["normal_hash"] = normalized
-    return pd.concat([table, DESCRIBE[type(encoding)](samples, encoding), hashes], axis=1)
+    return pd.concat([table, description_of(encoding).describe(samples, encoding), hashes], axis=1)
 
 
 def _labels(samples: Samples) -> dict[str, object]:
@@ -41,3 +100,8 @@ def _labels(samples: Samples) -> dict[str, object]:
         "label": pd.arrays.IntegerArray(labels.copy(), mask=labels < 0),
         "class_name": [names[label] if 0 <= label < len(names) else None for label in labels],
     }
+
+
+def name_in_sample_table(column: str) -> str:
+    """Return the name under which the sample table shows ``column`` of the data."""
+    return f"column_{column}" if column in SAMPLE_COLUMNS else column

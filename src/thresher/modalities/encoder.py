@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import InvalidInputError
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import Inputs, Samples
@@ -29,7 +29,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-class Encoder(Config):
+class Encoder(KindConfig):
     """Turns raw inputs into the model's input.
 
     Fitted on the training split and stored as JSON beside the ONNX file, so that training, evaluation, calibration
@@ -96,3 +96,24 @@ class Encoder(Config):
     def example(self) -> Any:
         """Return one valid raw input as a JSON document writes it."""
         raise NotImplementedError
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of one raw input; it may allow more than `encode_json` does."""
+        return {}
+
+    def write_json(self, inputs: Any, index: int) -> Any:
+        """Return the raw sample ``index`` of ``inputs`` as a JSON document writes it."""
+        return np.asarray(inputs[index]).tolist()
+
+    def write_file(self, value: Any) -> tuple[str, bytes] | None:
+        """Return a raw input, given as a JSON document writes it, as a file that is far shorter, with its content type.
+
+        None where JSON is as short.
+        """
+        return None
+
+
+def list_of(items: dict[str, Any], length: int | None = None) -> dict[str, Any]:
+    """Return the JSON schema of a list of ``items``, of ``length`` of them where it is given."""
+    exactly = {} if length is None else {"minItems": length, "maxItems": length}
+    return {"type": "array", "items": items, **exactly}

@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from thresher.config import Config
+from thresher.config import KindConfig
 
 LARGEST = float(np.finfo(np.float32).max)
 AnyLength = None
 """In a shape: an axis that is as long as the longest sample of a batch."""
 
 
-class ModelInput(Config):
+class ModelInput(KindConfig):
     """Base: the input tensor of a model, in torch and in ONNX alike."""
 
     name: ClassVar[str]

@@ -9,23 +9,12 @@ from torch import nn
 from thresher.config import Config
 from thresher.kinds.record import ModelKind
 from thresher.kinds.registry import kind_of
-from thresher.modalities import AnyInput
-from thresher.modalities.image.input_transform import NormalizeImage
+from thresher.modalities import AnyInput, modality_of
 from thresher.modalities.outputs import AnyOutput, ValueOutput
-from thresher.modalities.series.input_transform import NormalizeSeries
-from thresher.modalities.tabular.input_transform import SplitRow
-from thresher.modalities.text.input_transform import MeasureText
 from thresher.models import Model
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.low_rank import Ranks, apply_ranks
-
-PREPARE: dict[str, type[nn.Module]] = {
-    "image": NormalizeImage,
-    "text": MeasureText,
-    "tabular": SplitRow,
-    "series": NormalizeSeries,
-}
 
 
 class NetworkSpec(Config):
@@ -54,7 +43,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.prepare = PREPARE[spec.input.kind](spec.input)
+        self.prepare = modality_of(spec.input).load("input_transform")(spec.input)
         self.body = kind_of(ModelKind, spec.model).load()(spec.model, spec.input, spec.output.width)
         apply_ranks(self.body, spec.ranks)
         apply_channel_plan(self.body, spec.channel_plan)

@@ -17,12 +17,13 @@ from tiny_service import CLASS_NAMES, Caller, make_info
 
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.occlusion import CELLS_A_PATCH, MAX_COPIES
 from thresher.modalities.series.encoder import SeriesEncoder
+from thresher.modalities.service import service_of
 from thresher.modalities.tabular.columns import CategoricalColumn, NumericColumn
 from thresher.modalities.tabular.encoder import TabularEncoder
 from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import Bundle
-from thresher.serving.explain.occlusion import CELLS_A_PATCH, MAX_COPIES, occlude
 
 SCALE = 1e-3
 MakeCaller = Callable[[Encoder], Caller]
@@ -162,7 +163,7 @@ def test_every_part_is_told_once_within_the_bound(modality: str) -> None:
     raw = {"text": "how many " * 700, "tabular": {f"c{place}": 1 for place in range(600)},
            "series": [[1.0] * 300] * 999}.get(modality, np.ones((500, 14), int).tolist())  # fmt: skip
     sample = encoder.encode_json(raw)
-    occlusion = occlude(encoder, sample, raw)
+    occlusion = service_of(encoder).occlude(sample, raw)
     assert 100 < occlusion.num_copies <= MAX_COPIES
     changed = [occlusion.copy(index).size != sample.size or bool((occlusion.copy(index) != sample).any())
                for index in range(occlusion.num_copies)]  # fmt: skip
@@ -182,7 +183,7 @@ def test_the_sample_itself_stays_as_it_was() -> None:
         raw = samples.inputs[0] if modality == "text" else None
         sample = encoder.encode(samples.take(np.array([0])).inputs)
         before = sample.copy()
-        occlusion = occlude(encoder, sample, raw)
+        occlusion = service_of(encoder).occlude(sample, raw)
         for index in range(occlusion.num_copies):
             occlusion.copy(index)
         np.testing.assert_array_equal(sample, before)

@@ -8,8 +8,9 @@ from helpers.any_modality import MODALITIES, TASKS, make_encoder, make_samples
 from prometheus_client import CollectorRegistry
 
 from thresher import modalities
+from thresher.modalities.service import service_of
 from thresher.serving.monitoring.drift import FEWEST, SAMPLES_PER_SECOND, WINDOW, Drift, Watched
-from thresher.serving.monitoring.profile import Histogram, make_profile, population_stability_index, read_features
+from thresher.serving.monitoring.profile import Histogram, make_profile, population_stability_index
 
 LABELS = {"recipe": "shapes", "model_version": "7"}
 
@@ -57,7 +58,7 @@ def test_categories_have_a_bin_each() -> None:
     samples = modalities.encode(encoder, raw)
     (jobs,) = [one for one in make_profile(encoder, samples.inputs, samples.labels).features if one.name == "job"]
     assert jobs.counts == (0, 15, 15, 15, 15)  # none unseen, four kinds, the missing one among them
-    assert read_features(encoder, samples.inputs)["job"].max() == 4
+    assert service_of(encoder).features(samples.inputs)["job"].max() == 4
 
 
 def test_a_shift_is_seen_and_its_absence_too() -> None:

@@ -208,3 +208,12 @@ def _unreadable(content: bytes, error: Exception) -> PictureError:
     elif type(error).__name__ != "UnidentifiedImageError":  # which names an address in memory
         what = f"{what} ({error})"
     return PictureError(what, "replace or remove it.")
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Return ``pixels``, uint8 [H, W] or [H, W, 3], as a PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thresher.modalities.description import Description
 from thresher.modalities.image.encoder import ImageEncoding
 from thresher.modalities.samples import Samples
 
@@ -13,26 +14,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def describe(samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
-    """Return one row a sample with what a contract can say of an image.
+class ImageDescription(Description):
+    """What the sample table shows of an image, and what must hold of it."""
 
-    Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
-    """
-    import pandas as pd
+    COLUMNS = ("height", "width", "channels", "dtype", "pixel_mean", "pixel_std", "pixel_min", "pixel_max")
 
-    images = samples.inputs
-    assert isinstance(images, np.ndarray)
-    pixels = images.reshape(len(samples), -1)
-    return pd.DataFrame(
-        {
-            "height": images.shape[2],
-            "width": images.shape[3],
-            "channels": images.shape[1],
-            "dtype": images.dtype.name,
-            "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
-            "pixel_std": pixels.std(axis=1, dtype=np.float64),
-            "pixel_min": pixels.min(axis=1),
-            "pixel_max": pixels.max(axis=1),
-        },
-        index=range(len(samples)),
-    )
+    def describe(self, samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
+        """Return one row a sample with what a contract can say of an image.
+
+        Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
+        """
+        import pandas as pd
+
+        images = samples.inputs
+        assert isinstance(images, np.ndarray)
+        pixels = images.reshape(len(samples), -1)
+        return pd.DataFrame(
+            {
+                "height": images.shape[2],
+                "width": images.shape[3],
+                "channels": images.shape[1],
+                "dtype": images.dtype.name,
+                "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
+                "pixel_std": pixels.std(axis=1, dtype=np.float64),
+                "pixel_min": pixels.min(axis=1),
+                "pixel_max": pixels.max(axis=1),
+            },
+            index=range(len(samples)),
+        )

@@ -8,17 +8,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import InvalidInputError
-from thresher.modalities.encoder import Encoder, UnencodableError
-from thresher.modalities.image.decode import Colour, PictureError, decode_picture
+from thresher.modalities.encoder import Encoder, UnencodableError, list_of
+from thresher.modalities.image.decode import Colour, PictureError, decode_picture, encode_png
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.samples import Inputs, Samples
 
 MAX_AXES = 4  # [N, H, W, C]
 
 
-class ImageEncoding(Config):
+class ImageEncoding(KindConfig):
     """How images become tensors: as they are; all images of a catalog entry have one size."""
 
     kind: Literal["image"] = "image"
@@ -156,6 +156,19 @@ class ImageEncoder(Encoder):
         except PictureError as error:
             raise InvalidInputError(f"{error.what[0].upper()}{error.what[1:]}. Expected {self.expected}.") from error
         return self.encode_array(pixels)
+
+    def json_schema(self) -> dict[str, Any]:
+        pixel = {"type": "integer", "minimum": 0, "maximum": 255}
+        return list_of(list_of(pixel if self.channels == 1 else list_of(pixel, self.channels)))
+
+    def write_json(self, inputs: Inputs, index: int) -> Any:
+        """Return an image as rows of pixels: channels stand last in JSON, and a grey image has no such axis."""
+        assert isinstance(inputs, np.ndarray)
+        sample = inputs[index]
+        return sample[0].tolist() if len(sample) == 1 else np.moveaxis(sample, 0, -1).tolist()
+
+    def write_file(self, value: Any) -> tuple[str, bytes]:
+        return "image/png", encode_png(np.array(value, np.uint8))
 
     def _with_all_axes(self, array: np.ndarray) -> np.ndarray:
         """Return ``array`` as [N, H, W, C]."""

@@ -8,7 +8,7 @@ from torch import nn
 from thresher.modalities.image.model_input import ImageInput
 
 
-class NormalizeImage(nn.Module):
+class ImageTransform(nn.Module):
     """uint8 images [B, C, H, W] to float32 of zero mean and unit variance over the training split."""
 
     mean: torch.Tensor

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.centering import LARGEST_NUMBER, SWAMPED, center, find_swamping, too_large
-from thresher.modalities.encoder import Encoder, UnencodableError, is_number
+from thresher.modalities.encoder import Encoder, UnencodableError, is_number, list_of
 from thresher.modalities.samples import Inputs, Samples
 from thresher.modalities.series.model_input import SeriesInput
 
@@ -21,7 +21,7 @@ ROOM = 2
 """How often the longest training series fits into the default max_length."""
 
 
-class SeriesEncoding(Config):
+class SeriesEncoding(KindConfig):
     """How series become tensors: as they are, with missing values filled in; normalized inside the ONNX graph."""
 
     kind: Literal["series"] = "series"
@@ -151,6 +151,17 @@ class SeriesEncoder(Encoder):
         except OverflowError as error:  # a whole number of more than 308 digits
             raise InvalidInputError(f"A number that is too large. Expected {self.expected}.") from error
         return self.encode(series)
+
+    def json_schema(self) -> dict[str, Any]:
+        value = {"type": ["number", "null"] if self.missing == "interpolate" else "number"}
+        if self.channels == 1:
+            return list_of({"anyOf": [value, list_of(value, 1)]})
+        return list_of(list_of(value, self.channels))
+
+    def write_json(self, inputs: Any, index: int) -> Any:
+        """Return a series as a list of steps; of one channel as numbers."""
+        steps = [[None if np.isnan(value) else float(value) for value in step] for step in inputs[index]]
+        return [step[0] for step in steps] if self.channels == 1 else steps
 
     def _problem(self, series: np.ndarray) -> str:
         if series.ndim != 2 or series.shape[1] != self.channels:

@@ -8,7 +8,7 @@ from torch import nn
 from thresher.modalities.series.model_input import SeriesInput
 
 
-class NormalizeSeries(nn.Module):
+class SeriesTransform(nn.Module):
     """Series float64 [B, T, C] to float32 of zero mean and unit variance, 0 where padded, and their lengths [B], int64.
 
     The mean is taken off before anything becomes float32: what is small beside a large offset would be lost.

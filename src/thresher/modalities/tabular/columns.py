@@ -66,6 +66,11 @@ class NumericColumn(Config):
         unit = f" of {self.unit}, or a date or time as ISO 8601 writes it" if self.unit else ""
         return f"{self.name}: a number{unit}{' or null' if self.has_missing else ''}"
 
+    def json_schema(self, takes_others: bool) -> dict[str, Any]:
+        """Return the JSON schema of a value."""
+        kinds = ["number", *(["string"] if self.unit else []), *(["null"] if self.has_missing else [])]
+        return {"type": kinds if len(kinds) > 1 else "number"}
+
     @property
     def typical(self) -> float:
         return self.median
@@ -126,6 +131,10 @@ class CategoricalColumn(Config):
     def expected(self) -> str:
         null = " or null" if None in self.categories else ""
         return f"{self.name}: one of {_listed(self._texts)}{null}" if self._texts else f"{self.name}: null"
+
+    def json_schema(self, takes_others: bool) -> dict[str, Any]:
+        """Return the JSON schema of a value; ``takes_others``: categories that training did not see are taken."""
+        return {"type": ["string", "null"]} if takes_others else {"enum": list(self.categories)}
 
     @property
     def typical(self) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import DataError, InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.samples import Inputs, Samples
@@ -26,7 +26,7 @@ class _RowsError(UnencodableError):
         return (UnencodableError, (self.index, str(self)))
 
 
-class TabularEncoding(Config):
+class TabularEncoding(KindConfig):
     """How rows become tensors: numbers by mean and deviation of the training split, categories by a code each."""
 
     kind: Literal["tabular"] = "tabular"
@@ -120,6 +120,18 @@ class TabularEncoder(Encoder):
         codes = [column.encode_one(value[column.name]) for column in self._categorical]
         return np.array([[*numbers, *flags, *codes]], dtype=np.float32)
 
+    def json_schema(self) -> dict[str, Any]:
+        takes_others = self.unseen_categories == "other"
+        columns = {column.name: column.json_schema(takes_others) for column in self.columns}
+        return {"type": "object", "required": [*columns], "properties": columns, "additionalProperties": False}
+
+    def write_json(self, inputs: Any, index: int) -> dict[str, str | float | None]:
+        values = {name: column[index] for name, column in inputs.columns.items()}
+        return {
+            name: value if value is None or isinstance(value, str) else _or_null(value)
+            for name, value in values.items()
+        }
+
     @cached_property
     def _numeric(self) -> list[NumericColumn]:
         return [column for column in self.columns if isinstance(column, NumericColumn)]
@@ -138,3 +150,7 @@ class TabularEncoder(Encoder):
         problems += [f"Unknown {what} '{name[:100]}'. {nearest(name[:100], missing or names)}" for name in unknown[:5]]
         if problems:
             raise error(" ".join(problems))
+
+
+def _or_null(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)

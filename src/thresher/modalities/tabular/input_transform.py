@@ -8,7 +8,7 @@ from torch import nn
 from thresher.modalities.tabular.model_input import TabularInput
 
 
-class SplitRow(nn.Module):
+class TabularTransform(nn.Module):
     """Rows [B, F] to numbers float32 [B, N] and codes int64 [B, M]."""
 
     def __init__(self, spec: TabularInput) -> None:

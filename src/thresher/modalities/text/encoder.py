@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from thresher.config import Config
+from thresher.config import KindConfig
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.samples import Inputs, Samples
@@ -33,7 +33,7 @@ BLANK = "\u0120"
 """How a byte-level tokenizer writes a blank."""
 
 
-class TextEncoding(Config):
+class TextEncoding(KindConfig):
     """How texts become tokens: a tokenizer that is trained on the training split, by the `tokenizers` library."""
 
     kind: Literal["text"] = "text"
@@ -138,6 +138,12 @@ class TextEncoder(Encoder):
         if not isinstance(value, str):
             raise InvalidInputError(f"Not a text: {_kind(value)}. Expected {self.expected}.")
         return self.encode(np.array([value], dtype=object))
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def write_json(self, inputs: Any, index: int) -> str:
+        return str(inputs[index])
 
     def encode_file(self, content: bytes) -> np.ndarray:
         """Return the UTF-8 text in ``content`` as int64 [1, T].

@@ -8,7 +8,7 @@ from torch import nn
 from thresher.modalities.text.model_input import TextInput
 
 
-class MeasureText(nn.Module):
+class TextTransform(nn.Module):
     """Tokens [B, T] to tokens and the lengths [B] of the texts, int64."""
 
     def __init__(self, spec: TextInput) -> None:

@@ -11,7 +11,6 @@ from thresher.errors import InvalidInputError
 from thresher.evaluation.runtime import open_session, predict
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
-from thresher.modalities.written import write_json
 from thresher.serving.core.example import Example
 
 MAX_CANDIDATES = 256
@@ -29,7 +28,7 @@ def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples, threads: i
     encoded = modalities.encode(encoder, some).inputs
     outputs = predict(open_session(onnx_file, threads), encoded, encoder.model_input)
     for index in _best_first(outputs, some.labels, bool(encoder.class_names)):
-        written = write_json(some.inputs, int(index))
+        written = encoder.write_json(some.inputs, int(index))
         if _size(written) <= MAX_VALUES and _reads_back(encoder, written, encoded[index]):
             label = some.labels[index]
             return Example(input=written, answer=some.class_names[label] if some.class_names else float(label))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from thresher.modalities.encoder import Encoder
+from thresher.modalities.occlusion import Occlusion
+from thresher.modalities.service import service_of
 from thresher.serving.core.observers import Trace
 from thresher.serving.core.predictor import EXPLAIN, Predictor
-from thresher.serving.explain.occlusion import Occlusion, occlude
 
 MAX_PIECE = 32
 """Copies that wait for the model together, so that other requests come in between."""
@@ -22,7 +23,7 @@ async def explain_sample(
     """Return how much each part of ``sample``, encoded [1, ...], adds to the answer, as a JSON document.
 
     Args:
-        raw: the sample before it was encoded; only of a text is it needed.
+        raw: the sample as it was sent, a value of a JSON document or the bytes of a file.
         asked: the index of the class to explain; None for the predicted one.
         trace: of the request.
 
@@ -32,7 +33,7 @@ async def explain_sample(
     encoder, info = predictor.bundle.encoder, predictor.bundle.info
     base = (await predictor.infer(sample, EXPLAIN, trace=trace))[0]
     target = int(base.argmax()) if asked is None else asked
-    occlusion = occlude(encoder, sample, raw)
+    occlusion = service_of(encoder).occlude(sample, raw)
     pieces = _pieces(occlusion, encoder, min(MAX_PIECE, info.max_batch_size))
     answers = [(await predictor.infer(piece, EXPLAIN, trace=trace))[:, target] for piece in pieces]
     # In double precision: two answers that are alike but for their last bits have a difference of few.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from starlette.requests import Request
@@ -13,7 +14,6 @@ from starlette.responses import Response
 
 from thresher.errors import InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.decode_thread import decode_beside
 from thresher.serving.core.decoding import decode_files, decode_json
 from thresher.serving.core.errors import MalformedError, OverloadedError, outcome_of
@@ -82,28 +82,26 @@ def _asked_target(request: Request, encoder: Encoder) -> int | None:
     return names.index(label)
 
 
-async def _read_one(request: Request, predictor: Predictor) -> tuple[np.ndarray, str]:
-    """Return the sample of the request, encoded [1, ...], and its text, if it is one."""
+async def _read_one(request: Request, predictor: Predictor) -> tuple[np.ndarray, Any]:
+    """Return the sample of the request, encoded [1, ...], and as it was sent: a value of JSON, or a file's bytes."""
     encoder = predictor.bundle.encoder
     kind = content_type(request.headers, encoder)
     body = await read_body(request, predictor.timeout)
     files = await read_form(request.headers, body, encoder) if kind == MULTIPART else []
 
-    def decode() -> tuple[np.ndarray, str]:
+    def decode() -> tuple[np.ndarray, Any]:
         if kind == JSON:
             samples = decode_json(body, encoder)
         else:
             samples = decode_files(files, encoder) if files else encoder.encode_file(body)
         if len(samples) != 1:
             raise MalformedError(f"{len(samples)} {encoder.NAMES[1]} given. Send one to explain.")
-        if not isinstance(encoder, TextEncoder):
-            return samples, ""
-        return samples, _text_of(body) if kind == JSON else (files[0][1] if files else body).decode("utf-8-sig")
+        return samples, _value_in(body, encoder) if kind == JSON else files[0][1] if files else body
 
     return await decode_beside(decode, len(body), predictor.timeout)
 
 
-def _text_of(body: bytes) -> str:
-    """Return the one text in ``body``, which has been decoded before."""
-    (value,) = parse_json(body).values()
-    return str(value[0] if isinstance(value, list) else value)
+def _value_in(body: bytes, encoder: Encoder) -> Any:
+    """Return the one sample in ``body``, which has been decoded before."""
+    ((name, value),) = parse_json(body).items()
+    return value[0] if name == encoder.NAMES[1] else value

@@ -6,11 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.encoder import ImageEncoder
-from thresher.modalities.series.encoder import SeriesEncoder
-from thresher.modalities.tabular.columns import CategoricalColumn
-from thresher.modalities.tabular.encoder import TabularEncoder
-from thresher.modalities.text.encoder import TextEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.datatypes import NAMES
 from thresher.serving.core.example import sample_of
@@ -92,7 +87,7 @@ def _content(kind: str, schema: Schema, example: Any) -> dict[str, Any]:
 def _body(encoder: Encoder, sample: Any) -> dict[str, Any]:
     """Return the ways in which a sample is sent."""
     one, many = encoder.NAMES
-    schema = sample_schema(encoder)
+    schema = encoder.json_schema()
     several = {"type": "array", "minItems": 1, "items": schema}
     either = [_only(one, schema), _only(many, several)]
     content: dict[str, Any] = {
@@ -113,31 +108,9 @@ def _only(name: str, schema: Schema) -> Schema:
     return {"type": "object", "required": [name], "properties": {name: schema}, "additionalProperties": False}
 
 
-def sample_schema(encoder: Encoder) -> Schema:
-    """Return the JSON schema of one sample."""
-    if isinstance(encoder, ImageEncoder):
-        pixel = {"type": "integer", "minimum": 0, "maximum": 255}
-        return _list(_list(pixel if encoder.channels == 1 else _list(pixel, encoder.channels)))
-    if isinstance(encoder, TextEncoder):
-        return TEXT
-    if isinstance(encoder, SeriesEncoder):
-        value = {"type": ["number", "null"]} if encoder.missing == "interpolate" else NUMBER
-        return _list({"anyOf": [value, _list(value, 1)]} if encoder.channels == 1 else _list(value, encoder.channels))
-    assert isinstance(encoder, TabularEncoder)
-    columns = {column.name: _column(column, encoder.unseen_categories == "other") for column in encoder.columns}
-    return {"type": "object", "required": [*columns], "properties": columns, "additionalProperties": False}
-
-
 def _list(items: Schema, length: int | None = None) -> Schema:
     exactly = {} if length is None else {"minItems": length, "maxItems": length}
     return {"type": "array", "items": items, **exactly}
-
-
-def _column(column: Any, takes_others: bool) -> Schema:
-    if not isinstance(column, CategoricalColumn):
-        kinds = ["number", *(["string"] if column.unit else []), *(["null"] if column.has_missing else [])]
-        return {"type": kinds} if len(kinds) > 1 else NUMBER
-    return {"type": ["string", "null"]} if takes_others else {"enum": list(column.categories)}
 
 
 def _predictions(encoder: Encoder) -> Schema:

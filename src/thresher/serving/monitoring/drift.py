@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 
 from thresher.modalities.encoder import Encoder
-from thresher.serving.monitoring.profile import Histogram, Profile, population_stability_index, read_features
+from thresher.modalities.service import service_of
+from thresher.serving.monitoring.profile import Histogram, Profile, population_stability_index
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -63,7 +64,7 @@ class Drift:
         def gauge(name: str, text: str, mode: Any, *more: str) -> Any:
             return Gauge(name, text, [*labels, *more], registry=registry, multiprocess_mode=mode)
 
-        self._encoder, self._labels = encoder, labels
+        self._encoder, self._service, self._labels = encoder, service_of(encoder), labels
         self._features = [Watched(histogram) for histogram in profile.features]
         self._prediction = Watched(profile.prediction)
         text = "Population stability index against the training split, of a late window of inputs; above 0.25 is much."
@@ -86,7 +87,8 @@ class Drift:
             return
         self._left -= num
         # In their order: profiles of before have the channels' numbers in place of their names.
-        for watched, values in zip(self._features, read_features(self._encoder, samples[:num]).values(), strict=True):
+        features = self._service.features(samples[:num]).values()
+        for watched, values in zip(self._features, features, strict=True):
             watched.see(values)
         answers = outputs[:num].argmax(axis=1) if self._encoder.class_names else outputs[:num, 0]
         self._prediction.see(answers.astype(np.float64))

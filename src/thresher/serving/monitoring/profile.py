@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from thresher.config import Config
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.encoder import ImageEncoder
-from thresher.modalities.series.encoder import SeriesEncoder
-from thresher.modalities.tabular.columns import NumericColumn
-from thresher.modalities.tabular.encoder import TabularEncoder
-from thresher.modalities.text.encoder import TextEncoder
+from thresher.modalities.service import service_of
 
 NUM_BINS = 10
 MAX_SAMPLES = 20_000
 """Of the training split, evenly spaced, that a profile is made of."""
-UNKNOWN_TOKEN = 1
 SMOOTHING = 0.5
 """Added to every bin's count, so that an empty one has a logarithm."""
 PREDICTION = "prediction"
@@ -51,20 +43,11 @@ def make_profile(encoder: Encoder, inputs: np.ndarray, labels: np.ndarray) -> Pr
     """Return the profile of encoded ``inputs`` [N, ...] and their ``labels`` [N], the training split's."""
     chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), MAX_SAMPLES)).astype(np.int64)
     samples, known = np.asarray(inputs[chosen]), np.asarray(labels[chosen])
-    codes = _categorical(encoder)
-    found = read_features(encoder, samples).items()
+    service = service_of(encoder)
+    codes, found = service.num_codes(), service.features(samples).items()
     features = tuple(_histogram(name, values, codes.get(name)) for name, values in found)
     prediction = _histogram(PREDICTION, known.astype(np.float64), len(encoder.class_names) or None)
     return Profile(features=features, prediction=prediction, num_samples=len(samples))
-
-
-def read_features(encoder: Encoder, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what is watched of encoded ``samples`` [N, ...], each float64 [N], by its name.
-
-    Images: brightness and contrast, the mean and the standard deviation of the pixels. Texts: the length in tokens and
-    the share of unknown ones. Rows: each column. Series: the length, and the level and spread of each channel.
-    """
-    return _FEATURES[type(encoder)](encoder, samples)
 
 
 def population_stability_index(expected: np.ndarray, seen: np.ndarray) -> float:
@@ -86,49 +69,3 @@ def _histogram(name: str, values: np.ndarray, num_codes: int | None) -> Histogra
     empty = Histogram(name=name, bounds=tuple(bounds.tolist()), counts=())
     counts = np.bincount(empty.bin_of(values), minlength=len(bounds) + 1)
     return empty.model_copy(update={"counts": tuple(counts.tolist())})
-
-
-def _categorical(encoder: Encoder) -> dict[str, int]:
-    """Return how many codes each categorical column has, the one for unseen categories among them."""
-    if not isinstance(encoder, TabularEncoder):
-        return {}
-    columns = [column for column in encoder.columns if not isinstance(column, NumericColumn)]
-    return {column.name: len(column.categories) + 1 for column in columns}
-
-
-def _image(encoder: ImageEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
-    pixels = samples.reshape(len(samples), -1)
-    return {"brightness": pixels.mean(axis=1), "contrast": pixels.std(axis=1)}
-
-
-def _text(encoder: TextEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
-    lengths = encoder.model_input.lengths(samples).astype(np.float64)
-    unknown = (samples == UNKNOWN_TOKEN).sum(axis=1)
-    return {"length": lengths, "unknown_share": unknown / np.maximum(lengths, 1)}
-
-
-def _row(encoder: TabularEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
-    numeric = [column for column in encoder.columns if isinstance(column, NumericColumn)]
-    categorical = [column for column in encoder.columns if not isinstance(column, NumericColumn)]
-    start = samples.shape[1] - len(categorical)
-    found = {column.name: samples[:, place].astype(np.float64) for place, column in enumerate(numeric)}
-    return found | {
-        column.name: samples[:, start + place].astype(np.float64) for place, column in enumerate(categorical)
-    }
-
-
-def _series(encoder: SeriesEncoder, samples: np.ndarray) -> dict[str, np.ndarray]:
-    found = {"length": encoder.model_input.lengths(samples).astype(np.float64)}
-    for channel, name in enumerate(encoder.channel_names or range(samples.shape[2])):
-        values = samples[:, :, channel].astype(np.float64)
-        found[f"level_{name}"] = np.nanmean(values, axis=1)
-        found[f"spread_{name}"] = np.nanstd(values, axis=1)
-    return found
-
-
-_FEATURES: dict[type[Encoder], Callable[[Any, np.ndarray], dict[str, np.ndarray]]] = {
-    ImageEncoder: _image,
-    TextEncoder: _text,
-    TabularEncoder: _row,
-    SeriesEncoder: _series,
-}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 import shlex
 from typing import Any
 
-import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.example import read_example, sample_of
 from thresher.serving.http.content_types import content_types
@@ -64,18 +61,12 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
 
 def _example(encoder: Encoder, sample: Any) -> str:
     """Return a shell command that sends ``sample``, but for the address at its end."""
-    if isinstance(encoder, ImageEncoder):  # a PNG is far shorter than its pixels in JSON
-        return f"echo {_png(sample)} | base64 -d | curl -s -H 'Content-Type: image/png' --data-binary @-"
+    if (file := encoder.write_file(sample)) is not None:
+        kind, content = file
+        sent = base64.b64encode(content).decode()
+        return f"echo {sent} | base64 -d | curl -s -H 'Content-Type: {kind}' --data-binary @-"
     body = json.dumps({encoder.NAMES[0]: sample})
     return f"curl -s -H 'Content-Type: application/json' -d {shlex.quote(body)}"
-
-
-def _png(sample: Any) -> str:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.array(sample, np.uint8)).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def service_url(request: Request) -> str:

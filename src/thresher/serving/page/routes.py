@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.encoder import ImageEncoder
-from thresher.modalities.series.encoder import SeriesEncoder
-from thresher.modalities.tabular.columns import CategoricalColumn
-from thresher.modalities.tabular.encoder import TabularEncoder
-from thresher.modalities.text.encoder import TextEncoder
+from thresher.modalities.service import service_of
 from thresher.serving.core.bundle import CARD_FILE, VERDICT_FILE, Bundle
 from thresher.serving.core.example import sample_of
 from thresher.serving.http.response import HttpError
 from thresher.serving.page.index import describe, service_url
 
 FOLDER = Path(__file__).with_name("ui")
-START = "index.html"
+START, WIDGET = "index.html", "widget.js"
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -54,8 +48,9 @@ async def show_file(request: Request) -> Response:
         HttpError: 404 there is none of that name.
     """
     name = request.path_params["name"]
-    attachments = request.app.state.predictor.bundle.attachments
-    own = {shown: attachments[shown] for shown in (CARD_FILE, VERDICT_FILE) if shown in attachments}
+    bundle: Bundle = request.app.state.predictor.bundle
+    own = {shown: bundle.attachments[shown] for shown in (CARD_FILE, VERDICT_FILE) if shown in bundle.attachments}
+    own[WIDGET] = service_of(bundle.encoder).WIDGET.read_bytes()
     content = (_read_files() | own).get(name)
     if content is None:
         raise HttpError(404, f"The page has no file '{name[:100]}'.")
@@ -70,7 +65,7 @@ async def show_model(request: Request) -> Response:
 
 def page_model(bundle: Bundle, url: str) -> dict[str, Any]:
     """Return `describe`'s account with what the form for an input is made of."""
-    encoder, info = bundle.encoder, bundle.info
+    encoder, info, sample = bundle.encoder, bundle.info, sample_of(bundle)
     return {
         **describe(bundle, url),
         "created": info.created.isoformat(),
@@ -79,8 +74,8 @@ def page_model(bundle: Bundle, url: str) -> dict[str, Any]:
         "attachments": sorted(bundle.attachments),
         "name": encoder.NAMES[0],
         "expected": encoder.expected,
-        "sample": None if isinstance(encoder, ImageEncoder) else sample_of(bundle),
-        "input": {"kind": encoder.model_input.name, **_INPUT[type(encoder)](encoder)},
+        "sample": sample if encoder.write_file(sample) is None else None,
+        "input": {"kind": encoder.model_input.name, **service_of(encoder).form()},
     }
 
 
@@ -91,39 +86,6 @@ def _answer(name: str, content: bytes) -> Response:
 def _read_files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.suffix in CONTENT_TYPES}
 
-
-def _image(encoder: ImageEncoder) -> dict[str, Any]:
-    return {name: getattr(encoder, name) for name in ("channels", "height", "width", "mean", "background")}
-
-
-def _text(encoder: TextEncoder) -> dict[str, Any]:
-    return {"max_length": encoder.max_length}
-
-
-def _row(encoder: TabularEncoder) -> dict[str, Any]:
-    columns = []
-    for column in encoder.columns:
-        said: dict[str, Any] = {"name": column.name, "typical": column.typical}
-        if isinstance(column, CategoricalColumn):
-            said["categories"] = [category for category in column.categories if category is not None]
-            said["may_be_missing"] = None in column.categories
-        else:
-            said["may_be_missing"] = column.has_missing
-        columns.append(said)
-    return {"columns": columns, "other_categories": encoder.unseen_categories == "other"}
-
-
-def _series(encoder: SeriesEncoder) -> dict[str, Any]:
-    names = ("channels", "channel_names", "max_length")
-    return {**{name: getattr(encoder, name) for name in names}, "may_be_missing": encoder.missing == "interpolate"}
-
-
-_INPUT: dict[type[Encoder], Callable[[Any], dict[str, Any]]] = {
-    ImageEncoder: _image,
-    TextEncoder: _text,
-    TabularEncoder: _row,
-    SeriesEncoder: _series,
-}
 
 UI_ROUTES = [
     Route("/ui", show_page, methods=["GET"]),

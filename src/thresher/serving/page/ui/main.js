@@ -1,15 +1,11 @@
 // The page: asks the service what it takes, sends what the person gives, and shows what comes back.
 
 import { byId, make } from "./dom.js";
-import * as image from "./image.js";
-import * as row from "./row.js";
-import * as series from "./series.js";
-import * as text from "./text.js";
 import { renderMarkdown } from "./markdown.js";
 import { showAnswer, showMattered, spoken } from "./result.js";
 import { showVerdict } from "./verdict.js";
+import { createInput } from "./widget.js"; // of the modality that is served
 
-const INPUTS = { image, tokens: text, row, series };
 const TITLES = { 503: "The service is busy", 504: "The service is busy" };
 
 let input = null;
@@ -22,7 +18,7 @@ async function start() {
   byId("name").textContent = model.model;
   const facts = [`version ${model.model_version}`, model.candidate, model.task];
   byId("facts").replaceChildren(...facts.map((fact) => make("li", {}, fact)));
-  input = INPUTS[model.input.kind].createInput(model, { ready: changed, problem: (words) => showError("This file was not taken", words) });
+  input = createInput(model, { ready: changed, problem: (words) => showError("This file was not taken", words) });
   byId("input").replaceChildren(input.element);
   if (model.classes.length) offerTargets(model.classes);
   byId("try").addEventListener("submit", (event) => { event.preventDefault(); predict(); });
