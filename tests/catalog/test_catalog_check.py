@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from safetensors.numpy import save_file
 
-from thresher import readers
 from thresher.__main__ import thresher
 from thresher.catalog.check import CheckedRecipe, check_project, require_sound_data
 from thresher.catalog.columns import OF_ALL
 from thresher.config_loader import make_loader
 from thresher.contracts.check import LEAK_COLUMN
 from thresher.errors import RecipeError, ThresherError
+from thresher.kinds.built_in import READERS
 from thresher.kinds.record import ModalityKind
 from thresher.kinds.registry import registry
 from thresher.modalities.description import describe
@@ -314,7 +314,7 @@ def test_the_former_name_of_a_reader_is_read_as_the_new_one(folder: Path, caplog
 
 
 def test_every_reader_has_a_modality() -> None:
-    assert {getattr(readers, name).modality for name in readers.READERS} == {"image", "text", "tabular", "series"}
+    assert {kind.load().modality for kind in READERS} == {"image", "text", "tabular", "series"}
 
 
 @pytest.mark.parametrize(

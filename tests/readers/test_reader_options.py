@@ -10,10 +10,11 @@ from kedro.io import DataCatalog
 
 from thresher import readers
 from thresher.errors import DataError
+from thresher.kinds import built_in
 from thresher.readers.base import RawSamples
 from thresher.readers.option_errors import ArgumentsError, say_allowed
 
-READERS: list[type[RawSamples[Any]]] = [getattr(readers, name) for name in readers.READERS]
+READERS: list[type[RawSamples[Any]]] = [kind.load() for kind in built_in.READERS]
 SOUND: dict[str, dict[str, Any]] = {
     "BundledDigits": {"split": "train"},
     "BundledTable": {"name": "wine", "split": "train"},

@@ -13,9 +13,10 @@ from kedro.io import AbstractDataset
 
 from thresher import readers
 from thresher.errors import ThresherError
+from thresher.kinds.record import KindError, ReaderKind
+from thresher.kinds.registry import registry
 from thresher.readers.base import RawSamples
 
-READERS = tuple(f"{readers.__name__}.{name}" for name in readers.READERS)
 PREFIXES = ("", "kedro.io.", "kedro_datasets.")
 """What Kedro puts before a type, one after the other, until there is such a class."""
 OWN = "or a class of your own below src/ (docs/own_data.md)"
@@ -35,7 +36,7 @@ def find_class(name: str, project: Path) -> type[AbstractDataset[Any, Any]]:
     Raises:
         TypeRefusedError: there is none, importing it fails, or it gives no samples.
     """
-    if name not in READERS and not name.startswith("thresher."):
+    if not name.startswith("thresher."):
         source = str(project / "src")
         if source not in sys.path:
             sys.path.insert(0, source)
@@ -83,6 +84,8 @@ def _import(name: str) -> Any:
         return getattr(module, attribute, None)
     except ModuleNotFoundError as error:  # modules of kedro-datasets import their libraries late
         raise _import_failed(module_name, error) from error
+    except KindError as error:
+        raise TypeRefusedError(str(error).removesuffix("."), "") from error
 
 
 def _import_failed(module: str, error: Exception) -> TypeRefusedError:
@@ -94,7 +97,7 @@ def _import_failed(module: str, error: Exception) -> TypeRefusedError:
 
 def _readers_like(name: str) -> str:
     last = name.rpartition(".")[2]
-    near = get_close_matches(last.lower(), [reader.lower() for reader in readers.READERS], n=1, cutoff=0.6)
-    meant = next((full for full in READERS if near and full.lower().endswith(f".{near[0]}")), None)
-    hint = f"Did you mean '{meant}'? " if meant else ""
-    return f"{hint}Allowed: {readers.__name__}.NAME with NAME of {', '.join(readers.READERS)}; {OWN}."
+    names = {reader.lower(): reader for reader in registry().names(ReaderKind.group)}
+    near = get_close_matches(last.lower(), names, n=1, cutoff=0.6)
+    hint = f"Did you mean '{readers.__name__}.{names[near[0]]}'? " if near else ""
+    return f"{hint}Allowed: {readers.__name__}.NAME with NAME of {', '.join(names.values())}; {OWN}."

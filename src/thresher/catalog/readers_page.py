@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 from thresher import readers
+from thresher.kinds.record import ReaderKind
+from thresher.kinds.registry import registry
 from thresher.readers.base import RawSamples
 from thresher.readers.option_errors import allowed_of
 from thresher.readers.options import ReaderOptions
@@ -30,7 +32,7 @@ COMMON = tuple(ReaderOptions.model_fields)
 
 def all_readers() -> list[type[RawSamples[Any]]]:
     """Return the readers in the order of their names."""
-    return [getattr(readers, name) for name in sorted(readers.READERS)]
+    return [kind.load() for kind in sorted(registry().usable(ReaderKind), key=lambda kind: kind.name)]
 
 
 def readers_page() -> str:

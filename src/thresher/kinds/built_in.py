@@ -8,6 +8,7 @@ from thresher.kinds.record import (
     ModalityKind,
     ModelKind,
     OptimizerKind,
+    ReaderKind,
     ScheduleKind,
     TechniqueKind,
 )
@@ -164,4 +165,22 @@ MODALITIES = tuple(
     for name, prefix in (("image", "Image"), ("text", "Text"), ("tabular", "Tabular"), ("series", "Series"))
 )
 
-KINDS: tuple[Kind, ...] = (*MODALITIES, *MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)
+READERS = tuple(
+    ReaderKind(name, implementation=f"thresher.readers.{module}:{name}")
+    for name, module in (
+        ("BundledDigits", "bundled"),
+        ("BundledTable", "bundled"),
+        ("IdxImages", "idx"),
+        ("ImageFolder", "image_folder"),
+        ("ImageSheets", "image_files"),
+        ("LabeledLines", "texts"),
+        ("NpzImages", "image_files"),
+        ("ParquetImages", "image_files"),
+        ("ParquetSeries", "series"),
+        ("TableFile", "tables"),
+        ("TextTable", "texts"),
+        ("TsSeries", "series"),
+    )
+)
+
+KINDS: tuple[Kind, ...] = (*MODALITIES, *MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS, *READERS)

@@ -8,7 +8,6 @@ package's kinds are known without importing it, so that a recipe which names non
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +26,6 @@ from thresher.kinds.record import GROUPS, Kind, KindError
 OURS = "thresher"
 PROJECT = "THRESHER_PROJECT"
 """Environment variable of the project's folder: processes that a run starts see the same kinds."""
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 K = TypeVar("K", bound=Kind)
 
@@ -165,9 +163,9 @@ def _own_kinds(project: Path) -> tuple[list[Entry], str]:
         records = import_module(str(module)).KINDS
     except Exception as error:
         return [], f"Kinds of {source} are not known, since it cannot be imported: {type(error).__name__}: {error}"
-    odd = [record for record in records if not isinstance(record, Kind) or not NAME.fullmatch(record.name)]
+    odd = [record for record in records if not isinstance(record, Kind) or not record.name.isidentifier()]
     if odd:
-        return [], f"Kinds of {source} are not known: KINDS has {_describe(odd[0])} in it, not records of kinds."
+        return [], f"Kinds of {source} are not known: an item of KINDS is no record of a kind, but {_describe(odd[0])}."
     return [Entry(record.group, record.name, source, partial(_same, record)) for record in records], ""
 
 
@@ -176,7 +174,7 @@ def _same(record: Kind) -> Kind:
 
 
 def _describe(record: object) -> str:
-    return f"the {record.group} '{record.name}'" if isinstance(record, Kind) else f"a {type(record).__name__}"
+    return f"the {record.group} '{record.name}'" if isinstance(record, Kind) else f"of type {type(record).__name__}"
 
 
 def _project_above(folder: Path) -> Path | None:

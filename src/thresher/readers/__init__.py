@@ -7,28 +7,19 @@ is named relative to ``path``. An error in the data is a ``DataError``; Kedro wr
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-READERS = {
-    "BundledDigits": "bundled",
-    "BundledTable": "bundled",
-    "IdxImages": "idx",
-    "ImageFolder": "image_folder",
-    "ImageSheets": "image_files",
-    "LabeledLines": "texts",
-    "NpzImages": "image_files",
-    "ParquetImages": "image_files",
-    "ParquetSeries": "series",
-    "TableFile": "tables",
-    "TextTable": "texts",
-    "TsSeries": "series",
-}
-"""The class of each reader -> its module in this package."""
+from thresher.kinds.record import ReaderKind
+from thresher.kinds.registry import registry
 
 
 def __getattr__(name: str) -> Any:
-    """Return the reader ``name``; raises an AttributeError where there is none."""
-    if name not in READERS:
+    """Return the reader ``name``, Thresher's own or another's; raises an AttributeError where there is none.
+
+    Raises:
+        KindError: it cannot be imported.
+    """
+    kinds = registry()
+    if name not in kinds.names(ReaderKind.group):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{READERS[name]}"), name)
+    return kinds.find(ReaderKind, name).load()
