@@ -14,8 +14,10 @@ import pytest
 import torch
 import yaml
 from helpers.doc_blocks import blocks
+from kedro.io import AbstractDataset, DatasetError
 from onnx import numpy_helper
 
+from thresher.catalog.classes import TypeRefusedError, find_class
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import Candidate
 from thresher.compression.data import CalibrationData, CompressionData
@@ -46,7 +48,7 @@ def recipe(write_project: Callable[[dict[str, str]], Path]) -> Recipe:
         name, _, code = text.partition("\n")
         files[name.removeprefix("# src/")] = code
     write_project(files)
-    (written,) = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
+    written = yaml.safe_load(blocks(PAGE, "yaml")[0])
     return check_recipe(RecipeSource("acme", PAGE, written, {}))
 
 
@@ -112,6 +114,21 @@ def test_own_kinds_are_checked_and_completed_like_ours(recipe: Recipe) -> None:
     assert "PruneThreshold" in schema and "RoundWeights" in schema
     with pytest.raises(ValueError, match=r"steps\.0\.prune_threshold\.threshold\n  Field required"):
         Candidate.model_validate([{"kind": "prune_threshold"}])
+
+
+def test_an_own_reader_is_named_in_the_catalog_and_checked(recipe: Recipe, tmp_path: Path) -> None:
+    ((name, entry),) = yaml.safe_load(blocks(PAGE, "yaml")[1]).items()
+    file = tmp_path / "reviews.txt"
+    file.write_text("a fine day\tgood\nso\tlong\tbad\n")
+    samples = AbstractDataset.from_config(name, {**entry, "path": str(tmp_path)}).load()
+    assert list(samples.inputs) == ["a fine day", "so\tlong"]
+    assert (samples.labels.tolist(), samples.class_names) == ([1, 0], ("bad", "good"))
+    assert find_class(entry["type"], tmp_path).modality == "text"  # type: ignore[attr-defined]
+    file.write_text("a fine day\tgod\n")
+    with pytest.raises(DatasetError, match=r"reviews\.txt:1: label 'god'\. Fix: write one of bad, good"):
+        AbstractDataset.from_config(name, {**entry, "path": str(tmp_path)}).load()
+    with pytest.raises(TypeRefusedError, match=r"Did you mean 'thresher.readers.TabbedTexts'\?"):
+        find_class("thresher.readers.TabedTexts", tmp_path)
 
 
 def test_every_technique_has_its_row_in_the_docs(project: Path) -> None:
