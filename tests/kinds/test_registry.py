@@ -137,8 +137,8 @@ def test_a_project_whose_module_breaks_says_so_where_a_kind_is_not_found(write_p
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [
-        ("Own = 3\n", "acme.own:Own is not its settings"),
-        (SETTINGS.replace('"own"', '"other"'), "acme.own:Own is not its settings"),
+        ("Own = 3\n", "acme.own:Own is not its config"),
+        (SETTINGS.replace('"own"', '"other"'), "acme.own:Own is not its config"),
         ("", "acme.own:Own cannot be imported: AttributeError: module 'acme.own' has no attribute 'Own'"),
     ],
     ids=["no-class", "another-kind", "missing"],
