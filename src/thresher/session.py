@@ -10,15 +10,19 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
+from thresher.caching.controller import RunController
 from thresher.caching.plan import Plan
+from thresher.caching.records import Record
 from thresher.catalog.check import require_sound_data
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import ThresherError
-from thresher.hooks.reuse import ReuseHooks
-from thresher.hooks.specs import ReuseSpecs
+from thresher.hooks.caching import CachingHooks, printing_steps
+from thresher.hooks.specs import CachingSpecs
 
 SELECTORS = {
     **{name: name for name in ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")},
@@ -33,7 +37,7 @@ class SelectionError(ThresherError):
     """A node, tag or dataset that the recipe does not have."""
 
 
-class ReuseSession(KedroSession):
+class IncrementalSession(KedroSession):
     """Runs what changed, with the runner and the selection of nodes that were asked for."""
 
     _asked: Sequence[str] | None = None
@@ -42,7 +46,7 @@ class ReuseSession(KedroSession):
     """Which of their nodes run, as `Pipeline.filter` takes it."""
 
     def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Run as Kedro does, with the same arguments, less the nodes that are taken from earlier runs.
+        """Run as Kedro does, with the same arguments, less the nodes that are reused from earlier runs.
 
         `only_missing_outputs` is Kedro's own rule, by existence alone; where it is asked for, it decides.
 
@@ -56,16 +60,17 @@ class ReuseSession(KedroSession):
         self._asked = [str(name or DEFAULT) for name in names]
         self._selection = {SELECTORS[name]: value for name, value in bound.items() if name in SELECTORS}
         runner = bound.pop("runner", None) or SequentialRunner()
-        reuse = ReuseHooks(self._hook_manager, self._project_path)
-        self._hook_manager.add_hookspecs(ReuseSpecs)
+        controller = self._controller()
+        hooks = CachingHooks(self._hook_manager, controller)
+        self._hook_manager.add_hookspecs(CachingSpecs)
         # In Kedro, the last to be registered is called first: the plan comes before MLflow is waited for.
-        self._hook_manager.register(reuse)
+        self._hook_manager.register(hooks)
         try:
-            result: dict[str, Any] = super().run(runner=reuse.narrow(runner), **bound)
+            result: dict[str, Any] = super().run(runner=controller.narrow(runner), **bound)
             return result
         finally:
-            self._hook_manager.unregister(reuse)
-            reuse.end()
+            self._hook_manager.unregister(hooks)
+            controller.end()
 
     def load_context(self) -> KedroContext:
         """Return Kedro's context, once the data of what is about to run is known to be sound.
@@ -100,4 +105,11 @@ class ReuseSession(KedroSession):
         """
         self._asked, self._selection = [recipe], selection
         context = self.load_context()
-        return ReuseHooks(self._hook_manager, self._project_path).plan(self._select(recipe), context.catalog)
+        with printing_steps():
+            return self._controller().plan(self._select(recipe), context.catalog)
+
+    def _controller(self) -> RunController:
+        def on_reused(node: Node, record: Record, catalog: CatalogProtocol) -> None:
+            self._hook_manager.hook.after_node_reused(node=node, record=record, catalog=catalog)
+
+        return RunController(self._project_path, on_reused)

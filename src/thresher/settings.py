@@ -3,8 +3,8 @@
 import os
 
 from thresher.config_loader import LOADER_ARGUMENTS, RecipeConfigLoader
-from thresher.hooks import ProgressHooks, RecipeHooks, RecordHooks, TrackingHooks
-from thresher.session import ReuseSession
+from thresher.hooks import ProgressHooks, RecipeHooks, RecordingHooks, TrackingHooks
+from thresher.session import IncrementalSession
 
 # Torch's threads wait for each other by spinning, for milliseconds by GNU OpenMP's default: where anything else wants
 # the cores, training nearly stands still. A short spin costs little on idle cores (docs/benchmarks.md). Read when torch
@@ -12,9 +12,9 @@ from thresher.session import ReuseSession
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-SESSION_CLASS = ReuseSession
+SESSION_CLASS = IncrementalSession
 CONFIG_LOADER_CLASS = RecipeConfigLoader
 CONFIG_LOADER_ARGS = LOADER_ARGUMENTS
 # In Kedro, the last one registered is called first: progress speaks before MLflow is waited for.
-HOOKS = (TrackingHooks(), ProgressHooks(), RecipeHooks(), RecordHooks())
+HOOKS = (TrackingHooks(), ProgressHooks(), RecipeHooks(), RecordingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

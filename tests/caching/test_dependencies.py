@@ -13,9 +13,10 @@ import yaml
 from kedro.io import DataCatalog
 
 from thresher.caching.dependencies import data_only, find_dependencies, find_versions
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import ABSENT, CatalogContents
 from thresher.caching.records import Dependencies
+from thresher.code_fingerprint.graph import CodeGraph
 from thresher.machine import describe_machine
 from thresher.pipelines.build import build_pipeline
 from thresher.recipe import Recipe, dump
@@ -39,15 +40,17 @@ def find(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
 
     kept = Path(tmp_path_factory.mktemp("kept"))
 
+    graph = CodeGraph()
+
     def find(values: dict[str, Any], **entries: dict[str, Any]) -> dict[str, Dependencies]:
         recipe = Recipe.model_validate(values)
         catalog = yaml.safe_load((project / "conf" / "base" / "catalog.yml").read_text()) | entries
-        contents = CatalogContents(DataCatalog.from_config(catalog), ContentHashes(kept / "hashes.db"))
+        contents = CatalogContents(DataCatalog.from_config(catalog), FileHashes(kept / "hashes.db"))
         parameters = dump(recipe)
         for name, candidate in parameters["candidates"].items():
             candidate["name"] = name
         whole = {"r": {**parameters, "name": "r"}}
-        return find_dependencies("r", build_pipeline("r", recipe), whole, contents, kept / "sources.json")
+        return find_dependencies("r", build_pipeline("r", recipe), whole, contents, graph, project)
 
     return find
 

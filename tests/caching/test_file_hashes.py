@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from thresher.caching import file_hashes as content
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.errors import DataError
 from thresher.events import Event, Step
 
@@ -49,7 +49,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def look(cache: Path, path: Path) -> str | None:
     """Return the hash of ``path`` as a process of its own finds it, which leaves the cache behind."""
-    hashes = ContentHashes(cache)
+    hashes = FileHashes(cache)
     found = hashes.of(path)
     hashes.save()
     return found
@@ -226,7 +226,7 @@ cache, folder = Path(sys.argv[1]), Path(sys.argv[2])
 folder.mkdir()
 for number in range(40):
     (folder / str(number)).write_bytes(sys.argv[2].encode() + bytes([number]))
-    hashes = content.ContentHashes(cache)
+    hashes = content.FileHashes(cache)
     assert hashes.of(folder / str(number))
     hashes.save()
 """
@@ -238,7 +238,7 @@ def test_processes_may_use_the_cache_at_the_same_time(tmp_path: Path, cache: Pat
     commands = [[sys.executable, "-c", SAVE_OFTEN, str(cache), str(folder)] for folder in folders]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
     assert [(process.communicate(timeout=60)[1], process.returncode) for process in processes] == [("", 0)] * 2
-    hashes = ContentHashes(cache)
+    hashes = FileHashes(cache)
     for folder in folders:
         for number in range(40):
             assert hashes.of(folder / str(number)) == sha256(str(folder).encode() + bytes([number]))

@@ -10,7 +10,7 @@ import pytest
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset, Version
 from kedro_datasets.json import JSONDataset
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import ABSENT, CatalogContents, fingerprint, place
 from thresher.datasets.champion import ChampionDataset
 from thresher.datasets.local import DocumentDataset, NetworkDataset, OnnxDataset
@@ -21,8 +21,8 @@ IDX = {"images": "images.gz", "labels": "labels.gz", "class_names": ["a", "b"]}
 
 
 @pytest.fixture
-def hashes(tmp_path: Path) -> ContentHashes:
-    return ContentHashes(tmp_path / "hashes.db")
+def hashes(tmp_path: Path) -> FileHashes:
+    return FileHashes(tmp_path / "hashes.db")
 
 
 def write(folder: Path, **files: bytes) -> Path:
@@ -32,7 +32,7 @@ def write(folder: Path, **files: bytes) -> Path:
     return folder
 
 
-def test_raw_data_is_its_bytes_and_arguments_wherever_it_lies(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_raw_data_is_its_bytes_and_arguments_wherever_it_lies(tmp_path: Path, hashes: FileHashes) -> None:
     for name in ("here", "there"):
         write(tmp_path / name, images=b"images", labels=b"labels")
     here = fingerprint(IdxImages(path=str(tmp_path / "here"), **IDX), hashes)
@@ -42,14 +42,14 @@ def test_raw_data_is_its_bytes_and_arguments_wherever_it_lies(tmp_path: Path, ha
 
 
 @pytest.mark.parametrize("changed", [{"class_names": ["b", "a"]}, {"images": "labels.gz", "labels": "images.gz"}])
-def test_other_arguments_make_other_raw_data(tmp_path: Path, hashes: ContentHashes, changed: dict[str, Any]) -> None:
+def test_other_arguments_make_other_raw_data(tmp_path: Path, hashes: FileHashes, changed: dict[str, Any]) -> None:
     folder = str(write(tmp_path / "raw", images=b"images", labels=b"labels"))
     before = fingerprint(IdxImages(path=folder, **IDX), hashes)
     assert fingerprint(IdxImages(path=folder, **IDX | changed), hashes) != before
 
 
 @pytest.mark.parametrize("name", ["images", "labels"])
-def test_other_bytes_make_other_raw_data(tmp_path: Path, hashes: ContentHashes, name: str) -> None:
+def test_other_bytes_make_other_raw_data(tmp_path: Path, hashes: FileHashes, name: str) -> None:
     dataset = IdxImages(path=str(write(tmp_path / "raw", images=b"1", labels=b"1")), **IDX)
     before = fingerprint(dataset, hashes)
     (tmp_path / "raw" / f"{name}.gz").write_bytes(b"2")
@@ -58,7 +58,7 @@ def test_other_bytes_make_other_raw_data(tmp_path: Path, hashes: ContentHashes, 
     assert fingerprint(dataset, hashes) == ABSENT
 
 
-def test_a_folder_of_images_is_its_files_and_arguments(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_a_folder_of_images_is_its_files_and_arguments(tmp_path: Path, hashes: FileHashes) -> None:
     folder = write(tmp_path / "raw")
     write(folder / "cat", one=b"1")
     found = {
@@ -71,13 +71,13 @@ def test_a_folder_of_images_is_its_files_and_arguments(tmp_path: Path, hashes: C
     assert len(found) == 7
 
 
-def test_the_bundled_digits_differ_by_split(hashes: ContentHashes) -> None:
+def test_the_bundled_digits_differ_by_split(hashes: FileHashes) -> None:
     train, test = (fingerprint(BundledDigits(split=split), hashes) for split in ("train", "test"))
     assert train != test
     assert ABSENT not in (train, test) and None not in (train, test)
 
 
-def test_what_is_made_is_its_bytes_wherever_it_lies(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_what_is_made_is_its_bytes_wherever_it_lies(tmp_path: Path, hashes: FileHashes) -> None:
     one, two = (OnnxDataset(filepath=str(tmp_path / name)) for name in ("one.onnx", "two.onnx"))
     assert fingerprint(one, hashes) == ABSENT
     one.save(b"model")
@@ -87,7 +87,7 @@ def test_what_is_made_is_its_bytes_wherever_it_lies(tmp_path: Path, hashes: Cont
     assert fingerprint(one, hashes) != fingerprint(two, hashes)
 
 
-def test_a_folder_of_files_is_known_too(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_a_folder_of_files_is_known_too(tmp_path: Path, hashes: FileHashes) -> None:
     (tmp_path / "network").mkdir()
     dataset = NetworkDataset(filepath=str(tmp_path / "network"))
     before = fingerprint(dataset, hashes)
@@ -95,20 +95,20 @@ def test_a_folder_of_files_is_known_too(tmp_path: Path, hashes: ContentHashes) -
     assert fingerprint(dataset, hashes) not in (before, ABSENT, None)
 
 
-def test_how_a_file_is_written_counts(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_how_a_file_is_written_counts(tmp_path: Path, hashes: FileHashes) -> None:
     (tmp_path / "plot.png").write_bytes(b"1")
     coarse, fine = (FigureDataset(filepath=str(tmp_path / "plot.png"), dpi=dpi) for dpi in (60, 120))
     assert fingerprint(coarse, hashes) != fingerprint(fine, hashes)
 
 
-def test_kedro_s_own_datasets_on_this_machine_are_known(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_kedro_s_own_datasets_on_this_machine_are_known(tmp_path: Path, hashes: FileHashes) -> None:
     dataset = JSONDataset(filepath=str(tmp_path / "a.json"), metadata={"x": 1})
     assert fingerprint(dataset, hashes) == ABSENT
     dataset.save({"a": 1})
     assert fingerprint(dataset, hashes) == fingerprint(JSONDataset(filepath=str(tmp_path / "a.json")), hashes) != ABSENT
 
 
-def test_of_a_versioned_dataset_the_newest_counts(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_of_a_versioned_dataset_the_newest_counts(tmp_path: Path, hashes: FileHashes) -> None:
     def versioned() -> JSONDataset:
         return JSONDataset(filepath=str(tmp_path / "a.json"), version=Version(None, None))
 
@@ -135,7 +135,7 @@ class Table(AbstractDataset[Any, Any]):
 
 @pytest.mark.parametrize("dataset", [MemoryDataset(1), Table("t"), JSONDataset(filepath="memory://bucket/a.json")])
 def test_what_is_in_memory_a_database_or_elsewhere_cannot_be_known(
-    dataset: AbstractDataset[Any, Any], hashes: ContentHashes
+    dataset: AbstractDataset[Any, Any], hashes: FileHashes
 ) -> None:
     assert fingerprint(dataset, hashes) is None
 
@@ -147,7 +147,7 @@ class Told(Table):
         return f"{self._table} {hash_of(Path('/nowhere'))}"
 
 
-def test_a_dataset_s_own_word_counts(hashes: ContentHashes) -> None:
+def test_a_dataset_s_own_word_counts(hashes: FileHashes) -> None:
     assert fingerprint(Told("t"), hashes) == "t None"
 
 
@@ -162,7 +162,7 @@ def test_equal_places_are_one_thing_under_two_names(tmp_path: Path) -> None:
     assert place(JSONDataset(filepath="a", metadata={"x": 1})) == place(JSONDataset(filepath="a"))
 
 
-def test_a_catalog_tells_by_entries_and_patterns_and_looks_once(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_a_catalog_tells_by_entries_and_patterns_and_looks_once(tmp_path: Path, hashes: FileHashes) -> None:
     (tmp_path / "a").write_bytes(b"1")
     configuration = {
         "raw": {"type": "thresher.datasets.local.OnnxDataset", "filepath": str(tmp_path / "a")},
@@ -188,13 +188,13 @@ class Cut(ImageFolder):
         self.at = at
 
 
-def test_arguments_of_a_reader_of_the_users_own_count(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_arguments_of_a_reader_of_the_users_own_count(tmp_path: Path, hashes: FileHashes) -> None:
     folder = str(write(tmp_path / "raw", a=b"1"))
     found = [fingerprint(Cut(path=folder, at=at, seed=seed), hashes) for at, seed in ((1, 0), (2, 0), (1, 1), (1, 0))]
     assert (len(set(found)), found[0]) == (3, found[3])
 
 
-def test_the_order_of_classes_in_a_mapping_counts(tmp_path: Path, hashes: ContentHashes) -> None:
+def test_the_order_of_classes_in_a_mapping_counts(tmp_path: Path, hashes: FileHashes) -> None:
     (tmp_path / "t.txt").write_text("a one\nb two\n")
     given = {"path": str(tmp_path), "file": "t.txt"}
     names = ({"a": "A", "b": "B"}, {"b": "B", "a": "A"})

@@ -16,7 +16,7 @@ from thresher.pipelines.stage import TIMED
 # Kedro's advice against the dots that the catalog's patterns read.
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 
-RUN, CHECK, TAKE = Action.RUN, Action.CHECK, Action.TAKE
+RUN, CHECK, REUSE = Action.RUN, Action.CHECK, Action.REUSE
 
 
 def pass_on(*values: Any) -> Any:
@@ -80,9 +80,9 @@ class Situation:
         return planned.reason
 
     def wave(self) -> tuple[list[str], list[str]]:
-        """Return the nodes that are certainly taken, and those to run now."""
+        """Return the nodes that are certainly reused, and those to run now."""
         wave = next_wave(self.pipeline, self.plan())
-        return [planned.node.name for planned in wave.taken], [planned.node.name for planned in wave.run]
+        return [planned.node.name for planned in wave.reused], [planned.node.name for planned in wave.run]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def chain() -> Situation:
 
 def test_all_is_taken_where_nothing_changed(chain: Situation) -> None:
     plan = chain.plan()
-    assert {planned.action for planned in plan.nodes} == {TAKE}
+    assert {planned.action for planned in plan.nodes} == {REUSE}
     assert all(planned.record is not None and planned.record.node == planned.node.name for planned in plan.nodes)
     assert chain.wave() == (["split", "encode", "train", "export"], [])
 
@@ -123,7 +123,7 @@ def test_a_changed_dependency_runs_its_node_and_leaves_open_what_reads_from_it(
     train = chain.pipeline.nodes[2]
     chain.records["train"] = record_of(train, dependencies=depends(**old))
     chain.dependencies["train"] = depends(**new)
-    assert chain.actions() == {"split": TAKE, "encode": TAKE, "train": RUN, "export": CHECK}
+    assert chain.actions() == {"split": REUSE, "encode": REUSE, "train": RUN, "export": CHECK}
     assert chain.reason("train") == reason
     assert chain.reason("export") == "train"
     assert chain.wave() == (["split", "encode"], ["train"])
@@ -135,11 +135,11 @@ def test_what_is_open_is_decided_by_what_came_out(chain: Situation) -> None:
     assert chain.reason("export") == "split"
     chain.records["split"] = record_of(chain.pipeline.nodes[0], dependencies=depends(parameters={"seed": 2}))
     chain.ran = ("split",)
-    assert set(chain.actions().values()) == {TAKE}
+    assert set(chain.actions().values()) == {REUSE}
     chain.contents["small.samples"] = "other"
     outputs = {"small.samples": "other", "small.test": "small.test"}
     chain.records["split"] = chain.records["split"].model_copy(update={"outputs": outputs})
-    assert chain.actions() == {"split": TAKE, "encode": RUN, "train": RUN, "export": CHECK}
+    assert chain.actions() == {"split": REUSE, "encode": RUN, "train": RUN, "export": CHECK}
     assert chain.reason("train") == "samples changed"
     assert chain.wave() == (["split"], ["encode", "train"])
 
@@ -152,7 +152,7 @@ def test_changed_raw_data_runs_what_reads_it(chain: Situation) -> None:
 
 def test_a_node_without_a_record_runs_and_leaves_open_what_reads_from_it(chain: Situation) -> None:
     chain.records["train"] = None
-    assert chain.actions() == {"split": TAKE, "encode": TAKE, "train": RUN, "export": CHECK}
+    assert chain.actions() == {"split": REUSE, "encode": REUSE, "train": RUN, "export": CHECK}
     assert chain.reason("train") == "not run before"
     chain.records["export"] = None
     assert chain.wave() == (["split", "encode"], ["train", "export"])
@@ -172,31 +172,31 @@ def test_a_node_that_runs_waits_for_what_is_open_before_it(chain: Situation) -> 
 
 def test_a_deleted_output_is_expected_to_come_out_the_same(chain: Situation) -> None:
     chain.contents["small.samples"] = ABSENT
-    assert chain.actions() == {"split": RUN, "encode": TAKE, "train": TAKE, "export": TAKE}
+    assert chain.actions() == {"split": RUN, "encode": REUSE, "train": REUSE, "export": REUSE}
     assert chain.reason("split") == "output samples deleted"
     # What reads from it is not certain before it is there: it could come out otherwise after all.
     assert chain.wave() == ([], ["split"])
     chain.ran, chain.contents["small.samples"] = ("split",), "other"
     outputs = {"small.samples": "other", "small.test": "small.test"}
     chain.records["split"] = record_of(chain.pipeline.nodes[0], outputs=outputs)
-    assert chain.actions() == {"split": TAKE, "encode": RUN, "train": RUN, "export": CHECK}
+    assert chain.actions() == {"split": REUSE, "encode": RUN, "train": RUN, "export": CHECK}
 
 
 def test_several_deleted_outputs_are_made_anew_together(chain: Situation) -> None:
     chain.contents |= {"small.samples": ABSENT, "small.network": ABSENT}
-    assert chain.actions() == {"split": RUN, "encode": TAKE, "train": RUN, "export": TAKE}
+    assert chain.actions() == {"split": RUN, "encode": REUSE, "train": RUN, "export": REUSE}
     assert chain.wave() == ([], ["split", "train"])
 
 
 def test_a_node_that_reads_both_what_is_made_anew_and_what_is_taken_waits(chain: Situation) -> None:
     chain.contents |= {"small.samples": ABSENT, "small.onnx": ABSENT}
-    assert chain.actions() == {"split": RUN, "encode": TAKE, "train": TAKE, "export": RUN}
+    assert chain.actions() == {"split": RUN, "encode": REUSE, "train": REUSE, "export": RUN}
     assert chain.wave() == ([], ["split"])
 
 
 def test_an_altered_output_is_made_anew(chain: Situation) -> None:
     chain.contents["small.onnx"] = "edited by hand"
-    assert chain.actions() == {"split": TAKE, "encode": TAKE, "train": TAKE, "export": RUN}
+    assert chain.actions() == {"split": REUSE, "encode": REUSE, "train": REUSE, "export": RUN}
     assert chain.reason("export") == "output onnx altered"
 
 
@@ -221,7 +221,7 @@ def test_fresh_runs_everything_once(chain: Situation) -> None:
     assert chain.reason("train") == "asked for by --fresh"
     assert chain.wave() == ([], ["split", "encode", "train", "export"])
     chain.ran = ("split", "encode", "train", "export")
-    assert set(chain.actions().values()) == {TAKE}
+    assert set(chain.actions().values()) == {REUSE}
 
 
 def test_an_unfinished_node_runs_again_once(chain: Situation) -> None:
@@ -229,7 +229,7 @@ def test_an_unfinished_node_runs_again_once(chain: Situation) -> None:
     assert chain.actions() == {"split": RUN, "encode": CHECK, "train": CHECK, "export": CHECK}
     assert chain.reason("split") == "the contract did not hold"
     chain.ran = ("split",)
-    assert set(chain.actions().values()) == {TAKE}
+    assert set(chain.actions().values()) == {REUSE}
 
 
 def test_an_output_that_is_not_kept_is_made_in_every_run_and_so_is_what_reads_it(chain: Situation) -> None:
@@ -239,12 +239,12 @@ def test_an_output_that_is_not_kept_is_made_in_every_run_and_so_is_what_reads_it
     chain.records["train"] = record_of(chain.pipeline.nodes[2], outputs=unknown)
     inputs = {**unknown, "small.encoder": "small.encoder"}
     chain.records["export"] = record_of(chain.pipeline.nodes[3], inputs=inputs)
-    assert chain.actions() == {"split": TAKE, "encode": TAKE, "train": RUN, "export": RUN}
+    assert chain.actions() == {"split": REUSE, "encode": REUSE, "train": RUN, "export": RUN}
     assert chain.reason("train") == "network is not kept"
     assert chain.reason("export") == "network cannot be compared"
     assert chain.wave() == (["split", "encode"], ["train", "export"])
     chain.ran = ("train", "export")
-    assert set(chain.actions().values()) == {TAKE}
+    assert set(chain.actions().values()) == {REUSE}
     assert chain.wave()[1] == []
 
 
@@ -254,7 +254,7 @@ def test_an_input_from_outside_that_cannot_be_known_runs_its_reader_once(chain: 
     assert chain.actions() == {"split": RUN, "encode": CHECK, "train": CHECK, "export": CHECK}
     assert chain.reason("split") == "data cannot be compared"
     chain.ran = ("split",)
-    assert set(chain.actions().values()) == {TAKE}
+    assert set(chain.actions().values()) == {REUSE}
 
 
 def test_an_input_that_was_unknown_and_is_known_now_runs_its_reader(chain: Situation) -> None:
@@ -265,7 +265,7 @@ def test_an_input_that_was_unknown_and_is_known_now_runs_its_reader(chain: Situa
 def test_nodes_outside_of_the_selection_neither_run_nor_leave_anything_open(chain: Situation) -> None:
     chain.dependencies["train"] = depends(parameters={"training.epochs": 2})
     chain.pipeline = Pipeline([node for node in chain.pipeline.nodes if node.name in ("encode", "export")])
-    assert chain.actions() == {"encode": TAKE, "export": TAKE}
+    assert chain.actions() == {"encode": REUSE, "export": REUSE}
 
 
 def judge(*names: str) -> Node:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kedro.pipeline import Node, Pipeline
 
 from thresher.caching.fingerprints import ABSENT
-from thresher.caching.incremental_run import ReuseRun
+from thresher.caching.incremental_run import IncrementalRun
 from thresher.caching.plan import Knowledge, Plan, make_plan
 from thresher.caching.records import Dependencies, Record
 from thresher.pipelines.stage import TIMED
@@ -46,7 +46,7 @@ class Shape:
 
 
 @dataclass
-class World(ReuseRun):
+class World(IncrementalRun):
     """The state of a project: what every dataset holds, what each node depends on, and the records."""
 
     shapes: dict[int, Shape]
@@ -82,7 +82,7 @@ class World(ReuseRun):
         told: list[str] = []
         plan = self.plan(pipeline, set(), fresh)
         self.execute(pipeline, plan, self._run_nodes, lambda node, _: told.append(node.name), fresh)
-        assert sorted(told + self.runs) == sorted(node.name for node in pipeline.nodes), "each once, run or taken"
+        assert sorted(told + self.runs) == sorted(node.name for node in pipeline.nodes), "each once, run or reused"
         return self.runs
 
     def _recorded(self, node: Node) -> Node:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from kedro.io import AbstractDataset, MemoryDataset
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import ABSENT, fingerprint
-from thresher.caching.recording_node import Recorded, Recording, why_unfinished
-from thresher.caching.records import Dependencies, Ledger, Record
+from thresher.caching.recording_node import Recording, RecordingFunction, why_unfinished
+from thresher.caching.records import Dependencies, Record, Records
 from thresher.contracts import ContractReport
 from thresher.datasets.local import OnnxDataset
 from thresher.machine import describe_machine
@@ -41,32 +41,32 @@ def recording(folder: Path, **changed: Any) -> Recording:
         "dependencies": DEPENDENCIES,
         "inputs": {"r.z": dataset(folder, "z", b"1"), "r.a": dataset(folder, "a", b"2")},
         "outputs": {"r.b": dataset(folder, "b"), "r.c": dataset(folder, "c")},
-        "ledger": Ledger(folder, "r"),
+        "records": Records(folder, "r"),
         "hashes": folder / "hashes.db",
     }
     return Recording(**parts | changed)
 
 
 def found_in(recorded: AbstractDataset[Any, Any], folder: Path) -> str | None:
-    return fingerprint(recorded, ContentHashes(folder / "hashes.db"))
+    return fingerprint(recorded, FileHashes(folder / "hashes.db"))
 
 
 def test_the_record_is_written_after_the_last_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_ID, "the run")
     monkeypatch.setenv(EXPERIMENT_ID, "the experiment")
     what = recording(tmp_path)
-    node = Recorded(join, what)
+    node = RecordingFunction(join, what)
     inputs = {name: found_in(data, tmp_path) for name, data in what.inputs.items() if data is not None}
     result = node(b"1", two=b"2")
     assert result == b"12"
-    assert what.ledger.read("join") is None
+    assert what.records.read("join") is None
     for name in ("r.c", "r.b"):
-        assert what.ledger.read("join") is None, "not all is saved yet"
+        assert what.records.read("join") is None, "not all is saved yet"
         data = what.outputs[name]
         assert data is not None
         data.save(name.encode())
         node.saved(name)
-    record = what.ledger.read("join")
+    record = what.records.read("join")
     assert record is not None
     assert record.dependencies == DEPENDENCIES
     assert list(record.inputs.items()) == list(inputs.items())
@@ -81,12 +81,12 @@ def test_inputs_are_recorded_as_the_node_found_them(tmp_path: Path) -> None:
     """Not as they are when it ends: what changed meanwhile is a change since."""
     what = recording(tmp_path, outputs={"r.b": dataset(tmp_path, "b")})
     before = found_in(dataset(tmp_path, "z"), tmp_path)
-    node = Recorded(join, what)
+    node = RecordingFunction(join, what)
     node(b"1")
     dataset(tmp_path, "z", b"edited during the run")
     dataset(tmp_path, "b", b"2")
     node.saved("r.b")
-    record = what.ledger.read("join")
+    record = what.records.read("join")
     assert record is not None and record.inputs["r.z"] == before
 
 
@@ -96,16 +96,16 @@ def test_a_node_that_fails_leaves_its_last_record(tmp_path: Path) -> None:
 
     what = recording(tmp_path)
     with pytest.raises(ValueError, match="no"):
-        Recorded(fail, what)()
-    assert what.ledger.read_all() == {}
+        RecordingFunction(fail, what)()
+    assert what.records.read_all() == {}
 
 
 def test_what_cannot_be_known_is_recorded_as_such(tmp_path: Path) -> None:
     what = recording(tmp_path, inputs={"r.a": MemoryDataset(1), "r.z": None}, outputs={"r.b": MemoryDataset()})
-    node = Recorded(join, what)
+    node = RecordingFunction(join, what)
     node(b"1")
     node.saved("r.b")
-    record = what.ledger.read("join")
+    record = what.records.read("join")
     assert record is not None
     assert (record.inputs, record.outputs) == ({"r.a": None, "r.z": None}, {"r.b": None})
 
@@ -135,53 +135,53 @@ def test_a_contract_that_did_not_hold_is_unfinished(tmp_path: Path, result: Any,
         return result
 
     what = recording(tmp_path, outputs={"r.b": dataset(tmp_path, "b", b"1")})
-    node = Recorded(give, what)
+    node = RecordingFunction(give, what)
     node()
     node.saved("r.b")
-    record = what.ledger.read("join")
+    record = what.records.read("join")
     assert record is not None and bool(record.unfinished) is unfinished
 
 
 def test_what_read_a_place_before_this_node_wrote_it_is_not_run_for_that(tmp_path: Path) -> None:
     """The champion is read to be challenged, and then replaced: the challenge stands."""
     old, other, other_left = "champion of old", "read as well", "left"
-    ledger = Ledger(tmp_path, "r")
+    records = Records(tmp_path, "r")
     reader = Record(
         node="challenge", dependencies=DEPENDENCIES, inputs={"r.reigning": old, "r.a": other},
         outputs={"r.challenge": other_left}, run_id="1", experiment_id="1", made_at="2026-01-01T00:00:00+00:00",
         seconds=1, machine={},
     )  # fmt: skip
-    ledger.write(reader)
+    records.write(reader)
     overwritten = (("challenge", "r.reigning", "r.b"), ("nobody", "r.reigning", "r.b"))
     what = recording(tmp_path, outputs={"r.b": dataset(tmp_path, "b", b"new")}, overwritten=overwritten)
-    node = Recorded(join, what)
+    node = RecordingFunction(join, what)
     node(b"1")
     node.saved("r.b")
     now = found_in(dataset(tmp_path, "b"), tmp_path)
-    assert ledger.read("challenge") == reader.model_copy(update={"inputs": {"r.reigning": now, "r.a": other}})
-    assert set(ledger.read_all()) == {"challenge", "join"}
+    assert records.read("challenge") == reader.model_copy(update={"inputs": {"r.reigning": now, "r.a": other}})
+    assert set(records.read_all()) == {"challenge", "join"}
 
 
 def test_a_node_that_overwrites_what_it_read_itself_has_read_what_it_left(tmp_path: Path) -> None:
     place = dataset(tmp_path, "z", b"1")
     what = recording(tmp_path, outputs={"r.b": place}, overwritten=(("join", "r.z", "r.b"),))
-    node = Recorded(join, what)
+    node = RecordingFunction(join, what)
     node(b"1")
     place.save(b"2")
     node.saved("r.b")
-    record = what.ledger.read("join")
+    record = what.records.read("join")
     assert record is not None
     assert record.inputs["r.z"] == record.outputs["r.b"] == found_in(place, tmp_path)
 
 
 def test_it_is_called_as_its_function_is(tmp_path: Path) -> None:
-    node = Recorded(join, recording(tmp_path))
+    node = RecordingFunction(join, recording(tmp_path))
     assert (node.__name__, node.__qualname__, node.__module__) == ("join", "join", join.__module__)
     assert node.__doc__ == "Put two together."
     assert node.function is join
 
 
-def run_elsewhere(node: Recorded) -> None:
+def run_elsewhere(node: RecordingFunction) -> None:
     node(b"1", b"2")
     for name, data in node._recording.outputs.items():
         assert data is not None
@@ -191,12 +191,12 @@ def run_elsewhere(node: Recorded) -> None:
 
 def test_the_record_is_written_in_the_process_that_the_node_runs_in(tmp_path: Path) -> None:
     raw = {"digits.train": BundledDigits(split="train"), "r.z": dataset(tmp_path, "z", b"1")}
-    node = pickle.loads(pickle.dumps(Recorded(join, recording(tmp_path, inputs=raw))))
+    node = pickle.loads(pickle.dumps(RecordingFunction(join, recording(tmp_path, inputs=raw))))
     process = multiprocessing.get_context("fork").Process(target=run_elsewhere, args=[node])
     process.start()
     process.join(60)
     assert process.exitcode == 0
-    record = Ledger(tmp_path, "r").read("join")
+    record = Records(tmp_path, "r").read("join")
     assert record is not None
     assert set(record.inputs) == {"digits.train", "r.z"} and None not in record.inputs.values()
     assert record.outputs["r.b"] == found_in(dataset(tmp_path, "b"), tmp_path)

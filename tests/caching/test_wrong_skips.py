@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from kedro.io import DataCatalog
 
-from thresher.caching import dependencies
 from thresher.caching.dependencies import find_dependencies, find_packed, find_pins
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
 from thresher.caching.invalidation import changed_dependency
 from thresher.caching.records import Dependencies
 from thresher.code_fingerprint.graph import CodeGraph
+from thresher.packaging import build_context
 
 DATASET = """
 from kedro.io import AbstractDataset
@@ -84,7 +84,7 @@ def test_the_users_own_modules_are_told_from_installed_ones(mine: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def digits(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Dependencies]]:
+def digits(project: Path) -> Callable[..., dict[str, Dependencies]]:
     """Return what finds the dependencies of a recipe, its values and catalog entries exchanged."""
     from kedro.config import OmegaConfigLoader
 
@@ -93,14 +93,13 @@ def digits(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     from thresher.recipe import Recipe, dump
     from thresher.recipe.merging import merge
 
-    kept = Path(tmp_path_factory.mktemp("kept")) / "sources.json"
     loader = RecipeConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")
     catalog = OmegaConfigLoader(str(project / "conf"), base_env="base", default_run_env="base")["catalog"]
 
     def find(changes: dict[str, Any], **entries: dict[str, Any]) -> dict[str, Dependencies]:
         recipe = Recipe.model_validate(merge(dump(loader.recipes["digits"]), changes))
         contents = CatalogContents(
-            DataCatalog.from_config({**catalog, **entries}), ContentHashes(Path("/nonexistent/hashes.db"))
+            DataCatalog.from_config({**catalog, **entries}), FileHashes(Path("/nonexistent/hashes.db"))
         )
         values = dump(recipe)
         parameters = {
@@ -109,7 +108,9 @@ def digits(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
             "shadow": values["serving"].pop("shadow"),
             "candidates": {key: {**value, "name": key} for key, value in values["candidates"].items()},
         }
-        return find_dependencies("digits", build_pipeline("digits", recipe), {"digits": parameters}, contents, kept)
+        return find_dependencies(
+            "digits", build_pipeline("digits", recipe), {"digits": parameters}, contents, CodeGraph(), project
+        )
 
     return find
 
@@ -165,13 +166,13 @@ def test_a_page_of_the_service_that_changed_is_another_bento(
 ) -> None:
     shutil.copytree(project / "src" / "thresher", tmp_path / "src" / "thresher")
     shutil.copy(project / "bentofile.yaml", tmp_path)
-    monkeypatch.setattr(dependencies, "find_folder", lambda package: tmp_path / "src" / package)
-    before = find_packed(CodeGraph())
+    monkeypatch.setattr(build_context.thresher, "__file__", str(tmp_path / "src" / "thresher" / "__init__.py"))
+    before = find_packed(tmp_path, CodeGraph())
     page = next((tmp_path / "src" / "thresher" / "serving" / "page" / "ui").glob("*.js"))
     page.write_text(page.read_text() + "\n")
     with (tmp_path / "src" / "thresher" / "serving" / "http" / "response.py").open("a") as file:
         file.write("# a comment\n")
-    after = find_packed(CodeGraph())
+    after = find_packed(tmp_path, CodeGraph())
     assert [name for name in after if after[name] != before[name]] == [page.relative_to(tmp_path).as_posix()]
 
 

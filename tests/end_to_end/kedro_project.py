@@ -94,8 +94,8 @@ class Done:
 
     @property
     def plan(self) -> list[tuple[str, str, list[str]]]:
-        """The printed plan: (run, maybe or taken; why; nodes)."""
-        lines = re.findall(r"^  (run|maybe|taken) +(.+): (\w+[\w., ]*)$", self.text, re.MULTILINE)
+        """The printed plan: (run, maybe or reused; why; nodes)."""
+        lines = re.findall(r"^  (run|maybe|reused) +(.+): (\w+[\w., ]*)$", self.text, re.MULTILINE)
         return [(word, why, nodes.split(", ")) for word, why, nodes in lines]
 
     def planned(self, word: str) -> dict[str, list[str]]:

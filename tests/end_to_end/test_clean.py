@@ -265,7 +265,7 @@ def test_the_champion_its_bento_and_what_it_descends_from_are_there(project: Pro
 
 def test_the_next_run_would_take_what_is_left(project: Project, second: Cleaned) -> None:
     taken = {"describe_samples", "fingerprint_data", "check_contract", "hold_out", "fit_encoder", "encode_samples"}
-    assert project.plan().planned_nodes("taken") == taken
+    assert project.plan().planned_nodes("reused") == taken
 
 
 def test_a_recipe_that_is_not_there_is_said_in_words(project: Project, second: Cleaned) -> None:

@@ -1,4 +1,4 @@
-"""Models that were trained elsewhere go through the whole job: judged, compressed, packed, served, taken by content."""
+"""Models that were trained elsewhere go through the whole job: judged, compressed, packed, served, kept by content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After any edits of a recipe: what is taken is what a fresh run gives, byte for byte, and nothing runs for nothing.
+"""After any edits of a recipe: what is reused is what a fresh run gives, byte for byte, and nothing runs for nothing.
 
 CI does the same few edits every time. `THRESHER_EXAMPLES=30 pytest tests/end_to_end/test_random_edits.py` does others,
 new ones every time, about eight a minute.
@@ -82,7 +82,7 @@ def run_project(folder: Path, with_verdict: bool = False, fresh: bool = False) -
     from kedro.framework.project import pipelines
     from kedro.framework.startup import bootstrap_project
 
-    from thresher.session import ReuseSession
+    from thresher.session import IncrementalSession
 
     torch.set_num_threads(1)
     bootstrap_project(folder)
@@ -94,7 +94,7 @@ def run_project(folder: Path, with_verdict: bool = False, fresh: bool = False) -
         def before_node_run(self, node: Any) -> None:
             ran.append(node.name)
 
-    with ReuseSession.create(folder, runtime_params={"run": {"fresh": True}} if fresh else {}) as session:
+    with IncrementalSession.create(folder, runtime_params={"run": {"fresh": True}} if fresh else {}) as session:
         session._hook_manager.register(Watcher())
         context = session.load_context()
         left_out = {"package"} if with_verdict else set(TIMED_OR_AFTER)
@@ -364,7 +364,7 @@ class Bench:
     def _check_results(self, outcome: Outcome, fresh: dict[str, Any]) -> None:
         for node, outputs in outcome.outputs.items():
             for dataset in outputs:
-                what = f"{dataset}, {'run' if node in outcome.ran else 'taken'}, is not what a fresh run gives"
+                what = f"{dataset}, {'run' if node in outcome.ran else 'reused'}, is not what a fresh run gives"
                 assert comparable(outcome.paths[dataset]) == fresh[dataset], what
 
     def _check_runs(self, outcome: Outcome) -> None:

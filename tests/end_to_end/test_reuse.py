@@ -93,7 +93,7 @@ def test_a_changed_candidate_runs_with_the_verdict_and_nothing_else(other_candid
 def test_the_plan_beforehand_is_the_plan_of_the_run(other_candidate: tuple[Done, Done]) -> None:
     plan, run = other_candidate
     assert plan.plan == run.plan
-    assert plan.planned_nodes("run", "maybe", "taken") == set(ALL)
+    assert plan.planned_nodes("run", "maybe", "reused") == set(ALL)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_selected_output_runs_the_changed_node_before_it_and_nothing_else(sele
 
 def test_a_selected_tag_takes_what_another_selection_has_made(selections: dict[str, Done]) -> None:
     selections["int8"].ran("int8.predict_test", "int8.evaluate_candidate")
-    assert "int8.quantize_onnx" in selections["int8"].planned_nodes("taken")
+    assert "int8.quantize_onnx" in selections["int8"].planned_nodes("reused")
 
 
 def test_from_a_node_on_runs_what_the_selections_before_have_changed(selections: dict[str, Done]) -> None:

@@ -68,7 +68,7 @@ def test_the_second_run_waits_and_then_takes_everything(at_once: AtOnce) -> None
     at_once.first.ran(*TRAINING_NODES)
     assert f"waiting: small is being run by process {at_once.first_pid} on " in at_once.waiting.text
     at_once.waiting.ran()
-    assert list(at_once.waiting.planned("taken").values()) == [[EVERY_NODE]]
+    assert list(at_once.waiting.planned("reused").values()) == [[EVERY_NODE]]
     assert at_once.first.planned_nodes("run") == {EVERY_NODE}
 
 

@@ -1,4 +1,4 @@
-"""What is taken is part of the new run all the same: metrics, models, verdict, champion, Bento; one story."""
+"""What is reused is part of the new run all the same: metrics, models, verdict, champion, Bento; one story."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_unchanged_recipe_runs_nothing(unchanged: Unchanged) -> None:
 
 def test_the_plan_names_the_run_its_date_and_the_machine_that_was_measured_on(unchanged: Unchanged) -> None:
     tags = unchanged.first.data.tags
-    ((why, nodes),) = unchanged.done.planned("taken").items()
+    ((why, nodes),) = unchanged.done.planned("reused").items()
     assert f"from run {unchanged.first.info.run_id[:8]} of 20" in why
     assert why.endswith(f"timed on {tags['machine.processor']}, {tags['machine.cores']} cores")
     assert nodes == [EVERY_NODE]
@@ -118,12 +118,12 @@ def test_the_new_run_has_the_same_outcome_in_its_tags(unchanged: Unchanged) -> N
 def test_the_new_run_leads_to_the_run_that_made_its_results(unchanged: Unchanged) -> None:
     first = unchanged.first.info
     tags = unchanged.again.data.tags
-    assert tags["taken_from"] == first.run_id
+    assert tags["reused_from"] == first.run_id
     note = tags["mlflow.note.content"]
     assert note.startswith("# small")  # the model card
     assert f"(#/experiments/{first.experiment_id}/runs/{first.run_id}): " in note
-    assert "train_float" in note[note.index("Taken from earlier runs") :]
-    assert "taken_from" not in unchanged.first.data.tags
+    assert "train_float" in note[note.index("Reused from earlier runs") :]
+    assert "reused_from" not in unchanged.first.data.tags
 
 
 def test_the_plan_is_an_artifact_of_the_run(unchanged: Unchanged) -> None:
@@ -152,7 +152,7 @@ def test_a_run_of_the_verdict_alone_is_complete_too(project: Project, unchanged:
     assert metrics_of(run).keys() == metrics_of(unchanged.first).keys()
     assert {model.source_run_id for model in project.logged_models(run).values()} == {unchanged.first.info.run_id}
     assert set(project.logged_models(run)) == CANDIDATES
-    assert run.data.tags["taken_from"] == unchanged.first.info.run_id
+    assert run.data.tags["reused_from"] == unchanged.first.info.run_id
     assert project.artifacts(run, "contract") == project.artifacts(unchanged.first, "contract")
     # The next version is the same model, served otherwise, and that leads to the run that made it.
     assert project.champion_version("small") == "2"
@@ -197,7 +197,7 @@ def nobody(project: Project, without_bento: Done) -> tuple[Done, Done]:
 def test_a_recipe_in_which_nobody_qualifies_fails_again(project: Project, nobody: tuple[Done, Done]) -> None:
     first, again = nobody
     assert first.nodes[:2] == ["compare_baseline", "judge_candidates"]
-    assert "judge_candidates" in again.planned_nodes("taken") - set(again.nodes)
+    assert "judge_candidates" in again.planned_nodes("reused") - set(again.nodes)
     for done in nobody:
         assert "no candidate meets selection.require; the registry is unchanged" in done.text
     run = project.mlflow_runs("small")[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
-from thresher.hooks.recipe import recipe_of
 from thresher.hooks.tracking import describe_selection
+from thresher.pipelines.stage import recipe_of
 
 
 def test_plain_run() -> None:

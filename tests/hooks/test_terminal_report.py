@@ -257,12 +257,12 @@ def test_plan_names_every_node_once_with_its_reason(printed: Printed) -> None:
         Planned(nodes[0], Action.RUN, "training.epochs 10 -> 12"),
         Planned(nodes[1], Action.RUN, "training.epochs 10 -> 12"),
         Planned(nodes[2], Action.CHECK, "node1"),
-        Planned(nodes[3].tag(TIMED), Action.TAKE, record=record),
+        Planned(nodes[3].tag(TIMED), Action.REUSE, record=record),
     )
     report.print_plan(Plan("shirts", planned))
     assert printed().splitlines() == [
-        "Plan for shirts: 2 of 4 nodes run, 1 more if what they read comes out different, 1 taken from earlier runs",
+        "Plan for shirts: 2 of 4 nodes run, 1 more if what they read comes out different, 1 reused from earlier runs",
         "  run    training.epochs 10 -> 12: node0, node1",
         "  maybe  unless node1 gives the same as before: node2",
-        "  taken  from run 01234567 of 2026-02-03 09:10 UTC, timed on A [fast] processor, 2 cores: node3",
+        "  reused from run 01234567 of 2026-02-03 09:10 UTC, timed on A [fast] processor, 2 cores: node3",
     ]

@@ -10,7 +10,7 @@ import pytest
 from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import fingerprint
 from thresher.datasets.model_file import ModelFileDataset
 from thresher.errors import DataError, RecipeError
@@ -111,7 +111,7 @@ def test_a_checkpoint_is_finetuned_by_the_training_section() -> None:
 
 
 def test_the_file_s_content_counts_and_not_its_name(tmp_path: Path) -> None:
-    hashes = ContentHashes(tmp_path / "hashes.db")
+    hashes = FileHashes(tmp_path / "hashes.db")
 
     def seen(name: str) -> str | None:
         return fingerprint(ModelFileDataset(path=str(tmp_path / name)), hashes)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from kedro.io import DataCatalog
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
-from thresher.caching.records import Dependencies, Ledger, Record
+from thresher.caching.records import Dependencies, Record, Records
 from thresher.retention.artifacts import Item
 from thresher.retention.data_folder import DataFolder
 from thresher.retention.mlflow_lineage import Tracked
@@ -77,7 +77,7 @@ class Leavings:
         named = {f"small.{name.replace('__', '.')}": value for name, value in outputs.items()}
         for name, value in named.items():
             catalog.save(name, value)
-        contents = CatalogContents(catalog, ContentHashes(self.folder / "unused.db"))
+        contents = CatalogContents(catalog, FileHashes(self.folder / "unused.db"))
         record = Record(
             node=node,
             dependencies=NO_DEPENDENCIES,
@@ -89,7 +89,7 @@ class Leavings:
             seconds=1.0,
             machine={},
         )
-        Ledger(self.folder, "small").write(record)
+        Records(self.folder, "small").write(record)
 
     def write(self, path: str, content: str = "left", second: int = 5000) -> Path:
         """Write a file that no record knows, changed last in that second since 1970."""
@@ -113,7 +113,7 @@ class Leavings:
         return {str(file.relative_to(data)) for file in data.rglob("*") if file.is_file()}
 
     def records(self) -> set[str]:
-        return set(Ledger(self.folder, "small").read_all())
+        return set(Records(self.folder, "small").read_all())
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ class Experiment:
     client: MlflowClient
     experiment_id: str
 
-    def run(self, *taken_from: str, status: str = "FINISHED", models: tuple[str, ...] = ()) -> str:
+    def run(self, *reused_from: str, status: str = "FINISHED", models: tuple[str, ...] = ()) -> str:
         """Make a run with an artifact; it took results from earlier ones, and logged or linked models."""
-        tags = {"taken_from": ",".join(taken_from)} if taken_from else {}
+        tags = {"reused_from": ",".join(reused_from)} if reused_from else {}
         run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
         self.client.log_text(run_id, "plan", "plan.txt")
         self.client.log_metric(run_id, "loss", 1.0)

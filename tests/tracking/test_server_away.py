@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from thresher.events import Trial
-from thresher.hooks.reuse import deliver_waiting
+from thresher.hooks.caching import deliver_waiting
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.tracking import entries, logs
 from thresher.tracking.patience import SPOOL
@@ -67,7 +67,7 @@ def log_all(scale: float) -> None:
     send(entries.Model.model_validate(model))
     send(entries.Model.model_validate({**model, "figures": {"accuracy": 0.9}, "data": data}))
     log_trial(Trial(1, 3, {"lr": 0.1}, "complete", 0.5, (0.7, 0.5), 2.0, figures={"macs": 3.0}))
-    send(entries.TakenFrom(runs=["f" * 32], section="## Taken from earlier runs\n"))
+    send(entries.ReusedFrom(runs=["f" * 32], section="## Reused from earlier runs\n"))
 
 
 def check_all(server: TrackingServer, run: str, status: str) -> Run:
@@ -75,8 +75,8 @@ def check_all(server: TrackingServer, run: str, status: str) -> Run:
     found = client.get_run(run)
     assert found.info.status == status
     tags = found.data.tags
-    assert (tags["winner"], tags["taken_from"]) == ("half", "f" * 32)
-    assert tags[entries.NOTE].count("# A card") == tags[entries.NOTE].count("## Taken from earlier runs") == 1
+    assert (tags["winner"], tags["reused_from"]) == ("half", "f" * 32)
+    assert tags[entries.NOTE].count("# A card") == tags[entries.NOTE].count("## Reused from earlier runs") == 1
     losses = client.get_metric_history(run, "loss")
     assert [(one.step, one.value) for one in losses] == [(step, 1 / (step + 1)) for step in range(1500)]
     assert len(client.get_metric_history(run, "broken")) == 1 and np.isnan(found.data.metrics["broken"])

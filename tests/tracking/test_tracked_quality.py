@@ -123,7 +123,7 @@ def test_a_description_is_never_cut_by_mlflow(tracked: None) -> None:
     link_runs({("1", f"{number:032}"): nodes for number in range(9)})
     tags = MlflowClient().get_run(run_id()).data.tags
     note = tags[entries.NOTE]
-    assert len(note) <= entries.MAX_TAG and tags["taken_from"].count(",") == 8
-    assert "## Taken from earlier runs" in note and note.endswith("names them, `plan.txt` the nodes\n")
+    assert len(note) <= entries.MAX_TAG and tags["reused_from"].count(",") == 8
+    assert "## Reused from earlier runs" in note and note.endswith("names them, `plan.txt` the nodes\n")
     assert note.count("More of it: `verdict/model_card.md`") == 1
     assert mlflow.artifacts.load_text(f"runs:/{run_id()}/verdict/model_card.md") == card

@@ -10,17 +10,16 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher.caching.fingerprints import ABSENT, CatalogContents
 from thresher.caching.records import Dependencies
-from thresher.code_fingerprint.files import find_folder
 from thresher.code_fingerprint.graph import CodeGraph
 from thresher.code_fingerprint.kinds import find_kinds
 from thresher.machine import describe_machine
 from thresher.modalities import encoder_classes
+from thresher.packaging.build_context import PackagingError, packed_files
 from thresher.pipelines.stage import TIMED, model_file
 from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
@@ -55,15 +54,15 @@ def find_dependencies(
     pipeline: Pipeline,
     parameters: Mapping[str, Any],
     contents: CatalogContents,
-    sources: Path | None = None,
+    graph: CodeGraph,
+    project: Path,
 ) -> dict[str, Dependencies]:
     """Return the dependencies of every node of ``pipeline``, which is the whole of ``recipe``.
 
     Args:
         parameters: the recipes as Kedro knows them, every default written out.
-        sources: the file that keeps between runs what is known of source code, if any.
+        project: whose bentofile.yaml says what a Bento packs.
     """
-    graph = CodeGraph(contents.hash_file, sources)
     slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
@@ -85,11 +84,10 @@ def find_dependencies(
             code=code.files,
             parameters=slices[node.name],
             versions=find_versions(frozenset(code.packages)) | (find_pins() if packs else {}),
-            files=find_packed(graph) if packs else {},
+            files=find_packed(project, graph) if packs else {},
             machine=machine if TIMED in node.tags else {},
             raw={name: content for name, content in raw.items() if name in read},
         )
-    graph.save()
     return found
 
 
@@ -140,19 +138,15 @@ def find_pins() -> dict[str, str]:
     return dict(pin.split("==", 1) for pin in pinned_packages(of_encoders))
 
 
-def find_packed(graph: CodeGraph) -> dict[str, str]:
-    """Return the files that bentofile.yaml packs, by their places in the source tree, with the hashes of them.
+def find_packed(project: Path, graph: CodeGraph) -> dict[str, str]:
+    """Return the files that a Bento of ``project`` packs, by their places in it, with their hashes.
 
     Of Python's, comments, docstrings and formatting do not count.
     """
-    tree = find_folder("thresher").parents[1]
     try:
-        listed = yaml.safe_load((tree / "bentofile.yaml").read_bytes())
-    except OSError:  # outside of the source tree no Bento is built, which says so itself
+        return {place: graph.digest(path) for place, path in packed_files(project).items()}
+    except PackagingError:  # no Bento is built, which says so itself
         return {}
-    files = {path for pattern in listed["include"] for path in tree.glob(pattern) if path.is_file()}
-    left_out = {path for pattern in listed.get("exclude") or () for path in tree.glob(pattern)}
-    return {path.relative_to(tree).as_posix(): graph.digest(path) for path in sorted(files - left_out)}
 
 
 def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ LARGE_BYTES = 256_000_000
 Stat = tuple[int, int, int, int]
 
 
-class ContentHashes:
+class FileHashes:
     """SHA-256 of files and folders.
 
     A file's hash is kept with its size, inode and times of modification and change, as git's index does; it is read

@@ -11,7 +11,7 @@ from typing import Any
 from kedro.io import AbstractDataset, CatalogProtocol
 
 from thresher.adapters.kedro import dataset_arguments, dataset_file
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.readers.base import RawSamples
 
 ABSENT = ""
@@ -23,9 +23,8 @@ NOT_CONTENT = {"path", "filepath", "filename", "fetch", "metadata", "credentials
 class CatalogContents:
     """What the datasets of a catalog hold now; each is looked at once."""
 
-    def __init__(self, catalog: CatalogProtocol, hashes: ContentHashes) -> None:
+    def __init__(self, catalog: CatalogProtocol, hashes: FileHashes) -> None:
         self._catalog, self._hashes = catalog, hashes
-        self.hash_file = hashes.of
         self._seen: dict[str, str | None] = {}
 
     def of(self, name: str) -> str | None:
@@ -45,7 +44,7 @@ class CatalogContents:
         return place(dataset) if dataset is not None else name
 
 
-def fingerprint(dataset: AbstractDataset[Any, Any], hashes: ContentHashes) -> str | None:
+def fingerprint(dataset: AbstractDataset[Any, Any], hashes: FileHashes) -> str | None:
     """Return the fingerprint of ``dataset``; ``ABSENT`` where nothing is there, None where it cannot be known.
 
     A dataset says itself what it holds by a method `fingerprint(hash_of)`, or names its files in `paths`; of any other

@@ -17,13 +17,13 @@ def plan_title(plan: Plan) -> str:
     parts = [f"{counts[Action.RUN]} of {len(plan.nodes)} nodes run" if counts[Action.RUN] else "nothing runs"]
     if counts[Action.CHECK]:
         parts.append(f"{counts[Action.CHECK]} more if what they read comes out different")
-    if counts[Action.TAKE]:
-        parts.append(f"{counts[Action.TAKE]} taken from earlier runs")
+    if counts[Action.REUSE]:
+        parts.append(f"{counts[Action.REUSE]} reused from earlier runs")
     return f"Plan for {plan.recipe}: {', '.join(parts)}"
 
 
 def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
-    """Return (run, maybe or taken; why; names of nodes), each reason once, in the order of execution.
+    """Return (run, maybe or reused; why; names of nodes), each reason once, in the order of execution.
 
     One reason for all of them names none.
     """
@@ -33,12 +33,12 @@ def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
     for planned in plan.of(Action.CHECK):
         why = f"unless {planned.reason} gives the same as before"
         groups.setdefault(("maybe", why), []).append(planned.node.name)
-    taken: dict[str, list[Planned]] = {}
-    for planned in plan.of(Action.TAKE):
+    reused: dict[str, list[Planned]] = {}
+    for planned in plan.of(Action.REUSE):
         assert planned.record is not None
-        taken.setdefault(planned.record.run_id, []).append(planned)
-    for members in taken.values():
-        groups["taken", describe_origin(members)] = [planned.node.name for planned in members]
+        reused.setdefault(planned.record.run_id, []).append(planned)
+    for members in reused.values():
+        groups["reused", describe_origin(members)] = [planned.node.name for planned in members]
     if len(groups) == 1:
         return [(*what, ["every node"]) for what in groups]
     return [(*what, nodes) for what, nodes in groups.items()]
@@ -52,7 +52,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def describe_origin(members: Sequence[Planned]) -> str:
-    """Return which run the outputs of ``members`` are taken from; where they were timed, on what machine, too."""
+    """Return which run the outputs of ``members`` are reused from; where they were timed, on what machine, too."""
     records = [planned.record for planned in members if planned.record is not None]
     timed = [planned.record for planned in members if TIMED in planned.node.tags and planned.record is not None]
     where = f", timed on {_machine(timed[0])}" if timed else ""

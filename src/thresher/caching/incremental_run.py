@@ -12,17 +12,18 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from thresher.caching.dependencies import data_only, find_dependencies
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
 from thresher.caching.plan import Knowledge, Plan, make_plan, next_wave
-from thresher.caching.recording_node import Datasets, Recorded, Recording
-from thresher.caching.records import STATE_FOLDER, Ledger, Record
+from thresher.caching.recording_node import Datasets, Recording, RecordingFunction
+from thresher.caching.records import STATE_FOLDER, Record, Records
+from thresher.code_fingerprint.graph import CodeGraph
 
-Taken = Callable[[Node, Record], Any]
+OnReused = Callable[[Node, Record], Any]
 RunNodes = Callable[[Pipeline], Any]
 
 
-class ReuseRun:
+class IncrementalRun:
     """Plans the selected nodes of a recipe, runs what must be, and plans again with what came out."""
 
     def __init__(
@@ -36,41 +37,41 @@ class ReuseRun:
         """
         self._recipe, self._whole, self._catalog = recipe, whole, catalog
         self._hash_file = project / STATE_FOLDER / "hashes.db"
-        self._ledger = Ledger(project, recipe)
-        hashes = ContentHashes(self._hash_file)
+        self._records = Records(project, recipe)
+        hashes = FileHashes(self._hash_file)
         self._contents = CatalogContents(catalog, hashes)
-        self._dependencies = find_dependencies(
-            recipe, whole, parameters, self._contents, project / STATE_FOLDER / "sources.json"
-        )
+        graph = CodeGraph(hashes.of, project / STATE_FOLDER / "sources.json")
+        self._dependencies = find_dependencies(recipe, whole, parameters, self._contents, graph, project)
+        graph.save()
         hashes.save()
 
     def plan(self, selection: Pipeline, ran: set[str], fresh: bool) -> Plan:
         """Return the plan for ``selection`` by what is there now, when the nodes named in ``ran`` have run."""
-        hashes = ContentHashes(self._hash_file)
+        hashes = FileHashes(self._hash_file)
         contents = CatalogContents(self._catalog, hashes)
         knowledge = Knowledge(
-            self._recipe, self._ledger.read_all(), self._dependencies, contents.of, frozenset(ran), fresh
+            self._recipe, self._records.read_all(), self._dependencies, contents.of, frozenset(ran), fresh
         )
         plan = make_plan(selection, knowledge)
         hashes.save()
         return plan
 
-    def execute(self, selection: Pipeline, plan: Plan, run_nodes: RunNodes, taken: Taken, fresh: bool) -> None:
+    def execute(self, selection: Pipeline, plan: Plan, run_nodes: RunNodes, on_reused: OnReused, fresh: bool) -> None:
         """Run what ``plan`` says, in waves, until all outputs of ``selection`` are what a fresh run would give.
 
         Args:
             run_nodes: runs a pipeline with the runner that the user chose.
-            taken: told of every node that does not run, once that is certain.
+            on_reused: told of every node that does not run, once that is certain.
         """
         ran: set[str] = set()
         told: set[str] = set()
         while True:
             wave = next_wave(selection, plan)
-            for planned in wave.taken:
+            for planned in wave.reused:
                 if planned.node.name not in ran | told:
                     assert planned.record is not None
                     told.add(planned.node.name)
-                    taken(planned.node, planned.record)
+                    on_reused(planned.node, planned.record)
             if not wave.run:
                 return
             run_nodes(Pipeline([self._recorded(planned.node) for planned in wave.run]))
@@ -82,19 +83,19 @@ class ReuseRun:
         return Pipeline([self._recorded(node) for node in selection.nodes])
 
     def _recorded(self, node: Node) -> Node:
-        function = node.func.function if isinstance(node.func, Recorded) else node.func
+        function = node.func.function if isinstance(node.func, RecordingFunction) else node.func
         recording = Recording(
             node=node.name,
             dependencies=self._dependencies[node.name],
             inputs=self._datasets(data_only(node.inputs)),
             outputs=self._datasets(node.outputs),
-            ledger=self._ledger,
+            records=self._records,
             hashes=self._hash_file,
             overwritten=self._overwritten(node),
         )
         recorded = copy.copy(node)
         assert recorded.inputs is not None  # Kedro's setter of func forgets what it takes to be there
-        recorded.func = Recorded(function, recording)
+        recorded.func = RecordingFunction(function, recording)
         return recorded
 
     def _datasets(self, names: list[str]) -> Datasets:

@@ -1,4 +1,4 @@
-"""Which nodes run, which are taken from earlier runs, and why."""
+"""Which nodes run, which are reused from earlier runs, and why."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Action(StrEnum):
     """Something that it depends on changed, or its outputs did."""
     CHECK = "check"
     """It runs if what it reads comes out different."""
-    TAKE = "take"
+    REUSE = "reuse"
     """Its outputs are what a run of it would give."""
 
 
@@ -35,7 +35,7 @@ class Planned:
 
     Attributes:
         reason: why it runs; for a node to check, the node that decides it.
-        record: of the run that it is taken from.
+        record: of the run that it is reused from.
     """
 
     node: Node
@@ -81,7 +81,7 @@ class Knowledge:
 def make_plan(selection: Pipeline, knowledge: Knowledge) -> Plan:
     """Return the plan for the nodes of ``selection``.
 
-    From raw data downwards: a node's outputs are as its record says while it is taken, and open once it runs. What
+    From raw data downwards: a node's outputs are as its record says while it is reused, and open once it runs. What
     reads something open is decided when that is there: a node that runs may well give the same content as before.
     Where only its outputs are gone, it is expected to.
     """
@@ -103,11 +103,11 @@ class Wave:
     """What can be done of a plan before it is made anew.
 
     Attributes:
-        taken: nodes that certainly do not run.
+        reused: nodes that certainly do not run.
         run: nodes that nothing undecided stands before.
     """
 
-    taken: tuple[Planned, ...]
+    reused: tuple[Planned, ...]
     run: tuple[Planned, ...]
 
 
@@ -123,12 +123,12 @@ def next_wave(selection: Pipeline, plan: Plan) -> Wave:
     wave: set[str] = set()
     for node in selection.nodes:
         before = {parent.name for parent in parents[node]}
-        if actions[node.name] == Action.TAKE and before <= settled:
+        if actions[node.name] == Action.REUSE and before <= settled:
             settled.add(node.name)
         elif actions[node.name] == Action.RUN and before <= settled | wave:
             wave.add(node.name)
     return Wave(
-        taken=tuple(planned for planned in plan.nodes if planned.node.name in settled),
+        reused=tuple(planned for planned in plan.nodes if planned.node.name in settled),
         run=tuple(planned for planned in plan.nodes if planned.node.name in wave),
     )
 
@@ -161,6 +161,6 @@ def _choose(
     now = {name: knowledge.contents(name) for name in record.outputs}
     reason = changed_output(record, now, knowledge.recipe)
     if not reason or (not again and None in now.values()):
-        return Planned(node, Action.TAKE, record=record)
+        return Planned(node, Action.REUSE, record=record)
     remade = None if TIMED in node.tags else record
     return Planned(node, Action.RUN, reason, remade)

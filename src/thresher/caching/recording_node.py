@@ -13,9 +13,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import fingerprint
-from thresher.caching.records import Dependencies, Ledger, Record
+from thresher.caching.records import Dependencies, Record, Records
 from thresher.candidate_failure import CandidateFailure
 from thresher.contracts import ContractReport
 from thresher.machine import describe_machine
@@ -37,12 +37,12 @@ class Recording:
     dependencies: Dependencies
     inputs: Datasets
     outputs: Datasets
-    ledger: Ledger
+    records: Records
     hashes: Path
     overwritten: tuple[tuple[str, str, str], ...] = ()
 
 
-class Recorded:
+class RecordingFunction:
     """Calls a node's function; once all outputs are saved, writes the node's record.
 
     It is pickled with its node, so that the record is written where the node runs: a run that is killed has recorded
@@ -85,16 +85,16 @@ class Recorded:
             seconds=self._seconds,
             machine=describe_machine(),
         )
-        recording.ledger.write(record)
+        recording.records.write(record)
         # Who read a place before this node overwrote it has its say in what is there now. What it read is gone.
         for node, given, left in recording.overwritten:
-            reader = recording.ledger.read(node)
+            reader = recording.records.read(node)
             if reader is not None:
                 inputs = {**reader.inputs, given: outputs[left]}
-                recording.ledger.write(reader.model_copy(update={"inputs": inputs}))
+                recording.records.write(reader.model_copy(update={"inputs": inputs}))
 
     def _fingerprints(self, datasets: Datasets) -> dict[str, str | None]:
-        hashes = ContentHashes(self._recording.hashes)
+        hashes = FileHashes(self._recording.hashes)
         return {name: fingerprint(dataset, hashes) if dataset else None for name, dataset in datasets.items()}
 
 

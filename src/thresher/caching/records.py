@@ -41,7 +41,7 @@ class Record(Config):
     outputs: dict[str, str | None]
     """Dataset -> fingerprint as the node left it."""
     unfinished: str = ""
-    """Why the outputs may not be taken although they are there."""
+    """Why the outputs may not be reused although they are there."""
     run_id: str
     """The MLflow run that made the outputs."""
     experiment_id: str
@@ -53,7 +53,7 @@ class Record(Config):
     """That it ran on."""
 
 
-class Ledger:
+class Records:
     """The records of one recipe."""
 
     def __init__(self, project: Path, recipe: str) -> None:

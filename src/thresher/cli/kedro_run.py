@@ -30,7 +30,7 @@ def cli() -> None:
 
 
 def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
-    """Run a recipe: validate, train, compress, judge, register and pack it. What earlier runs have done is taken."""
+    """Run a recipe: validate, train, compress, judge, register and pack it. Finished steps are reused."""
     options["params"] = _with_run_options(options["params"], fresh=fresh, if_running=if_running)
     # --pipeline is how recipes are named everywhere; Kedro is about to rename it and says so at every run.
     if options.get("pipeline") and not options.get("pipelines"):
@@ -45,7 +45,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run again: what it finished is taken.", INTERRUPTED)
+        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run again: finished steps are reused.", INTERRUPTED)
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
@@ -66,18 +66,18 @@ def run_recipe(recipe: str | None, **options: Any) -> Any:
 
 
 def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], namespaces: Any, **selection: Any) -> None:
-    """Print what `kedro run --pipeline RECIPE` would run, what it would take from earlier runs, and why.
+    """Print what `kedro run --pipeline RECIPE` would run, what it would reuse of earlier runs, and why.
 
     Runs nothing. The options are those of `kedro run`.
     """
     from thresher.hooks.report import print_plan
-    from thresher.session import ReuseSession
+    from thresher.session import IncrementalSession
 
     project = find_project()
     enter_project(project)
     options = _with_run_options(params, fresh=fresh)
-    with ReuseSession.create(project, env=env, runtime_params=options) as session:
-        assert isinstance(session, ReuseSession)
+    with IncrementalSession.create(project, env=env, runtime_params=options) as session:
+        assert isinstance(session, IncrementalSession)
         print_plan(session.plan(recipe, node_namespaces=namespaces, **selection))
 
 

@@ -93,11 +93,6 @@ def files_beside(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def find_folder(package: str) -> Path:
-    """Return where the top-level ``package`` lies, which is there, without importing it."""
-    return _top_places(package)[0]
-
-
 @cache
 def is_installed(path: Path) -> bool:
     """Return whether ``path`` lies where packages are installed, or Python itself does."""

@@ -15,8 +15,8 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.events import Event, Notice, Step, TrainingStep, Trial, subscribe
 from thresher.hooks.console import console
 from thresher.hooks.failures import Failures
-from thresher.hooks.recipe import recipe_of
 from thresher.hooks.report import print_plan, print_result, summarize
+from thresher.pipelines.stage import recipe_of
 
 SECONDS_A_LINE = 5
 
@@ -48,7 +48,7 @@ class ProgressHooks:
         print_plan(plan)
 
     @hook_impl
-    def after_node_taken(self) -> None:
+    def after_node_reused(self) -> None:
         self._advance()
 
     @hook_impl

@@ -7,7 +7,6 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
 
 from thresher.config_loader import use_loader
 from thresher.datasets.model_file import ModelFileDataset
@@ -33,9 +32,3 @@ class RecipeHooks:
         for name, recipe in loader.recipes.items():
             if isinstance(recipe.model, ExternalModel):
                 catalog[model_file(name)] = ModelFileDataset(path=str(self._context.project_path / recipe.model.path))
-
-
-def recipe_of(pipeline: Pipeline) -> str:
-    """Return whose nodes ``pipeline`` holds, by the names of what they make; a run is of one recipe."""
-    (recipe,) = {output.partition(".")[0] for output in pipeline.all_outputs()}
-    return recipe

@@ -22,7 +22,7 @@ from thresher.hooks.console import console
 from thresher.tracking.run import TRACKING_URI, models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
-PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "taken": "green"}
+PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "reused": "green"}
 TEXT_COLUMNS = ("candidate", "verdict", "reason", "drop [interval]", "increase [interval]")
 WIDTH_WITH_REASONS = 150
 
@@ -115,7 +115,7 @@ def _say_quality(quality: Any) -> str:
 
 
 def print_plan(plan: Plan) -> None:
-    """Print what runs, what is taken from earlier runs, and why."""
+    """Print what runs, what is reused from earlier runs, and why."""
     console.print(f"[bold]{escape(plan_title(plan))}[/]", highlight=False)
     for word, why, nodes in plan_groups(plan):
         line = f"[{PLAN_STYLES[word]}]{word:6}[/] {escape(why)}: [dim]{', '.join(nodes)}[/]"

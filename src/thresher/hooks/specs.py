@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thresher.caching.records import Record
 
 
-class ReuseSpecs:
+class CachingSpecs:
     """Called in the process that `kedro run` was called in, whatever the runner."""
 
     @hook_spec
@@ -21,5 +21,5 @@ class ReuseSpecs:
         """The plan of a run is known, and nothing has run yet."""
 
     @hook_spec
-    def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
+    def after_node_reused(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
         """It is certain that ``node`` does not run: its outputs are those of the run that ``record`` is of."""

@@ -17,8 +17,8 @@ from thresher.caching.format_plan import plan_text
 from thresher.caching.plan import Plan
 from thresher.caching.records import STATE_FOLDER, Record
 from thresher.events import subscribe
-from thresher.hooks.recipe import recipe_of
 from thresher.models import FLOAT
+from thresher.pipelines.stage import recipe_of
 from thresher.tracking import run
 from thresher.tracking.parameters import flatten
 from thresher.tracking.patience import SPOOL, be_patient
@@ -84,13 +84,13 @@ class TrackingHooks:
         self._plan = plan
 
     @hook_impl
-    def after_node_taken(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
-        from thresher.tracking import reused as taken
+    def after_node_reused(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
+        from thresher.tracking import reused
 
         self._taken.setdefault((record.experiment_id, record.run_id), []).append(node.name)
-        taken.log_taken(node.outputs, catalog)
+        reused.log_reused(node.outputs, catalog)
         if node.func.__name__ in TRAINS:
-            taken.copy_curves(node.namespace or FLOAT, record.run_id)
+            reused.copy_curves(node.namespace or FLOAT, record.run_id)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:

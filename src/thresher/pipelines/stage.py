@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from kedro.pipeline import Node, node
+from kedro.pipeline import Node, Pipeline, node
 
 # The dots are meant: RECIPE.CANDIDATE.NAME is what the catalog's patterns and kedro viz read.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters", category=UserWarning)
 
 
 TIMED = "timed"
-"""Tag of the nodes that measure time: what they give is taken again only on the machine that it was measured on."""
+"""Tag of the nodes that measure time: what they give is reused only on the machine that it was measured on."""
 
 
 def model_file(recipe: str) -> str:
@@ -30,3 +30,9 @@ def stage_node(
 ) -> Node:
     """Return the node `FUNCTION`, or `CANDIDATE.FUNCTION`, over full dataset names."""
     return node(function, inputs, outputs, name=function.__name__, namespace=candidate, tags=tags)
+
+
+def recipe_of(pipeline: Pipeline) -> str:
+    """Return whose nodes ``pipeline`` holds, by the names of what they make; a run is of one recipe."""
+    (recipe,) = {output.partition(".")[0] for output in pipeline.all_outputs()}
+    return recipe

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from thresher.retention.artifacts import CleaningError
 from thresher.tracking.history import CHAMPION, find_former, read_moves
-from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, TAKEN_FROM, TRACKING_URI
+from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE, TRACKING_URI
 from thresher.tracking.settings import SQLITE
 from thresher.tracking.store import registry_is_empty
 
@@ -73,7 +73,7 @@ class Tracked:
             run_id = waiting.pop()
             if run_id not in found:
                 found.add(run_id)
-                waiting.extend(self._taken_from(run_id) | self._trials_of[run_id])
+                waiting.extend(self._reused_from(run_id) | self._trials_of[run_id])
         return found
 
     @cached_property
@@ -113,10 +113,11 @@ class Tracked:
             found[run.data.tags.get(PARENT, "")].add(run_id)
         return found
 
-    def _taken_from(self, run_id: str) -> set[str]:
+    def _reused_from(self, run_id: str) -> set[str]:
         if run_id not in self.runs:
             return set()
-        named = self.runs[run_id].data.tags.get(TAKEN_FROM, "").split(",")
+        tags = self.runs[run_id].data.tags
+        named = f"{tags.get(REUSED_FROM, '')},{tags.get(REUSED_FROM_BEFORE, '')}".split(",")
         models = (self.models.get(model_id) for model_id in self.linked_models(run_id))
         return {name.strip() for name in named if name.strip()} | {str(m.source_run_id) for m in models if m}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kedro.io import DatasetError
 
-from thresher.caching.file_hashes import ContentHashes
+from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
-from thresher.caching.records import STATE_FOLDER, Ledger, Record
+from thresher.caching.records import STATE_FOLDER, Record, Records
 from thresher.retention.artifacts import SHORT_ID, CleaningError, Item, Kind, delete, size_of
 from thresher.retention.data_folder import DataFolder
 from thresher.retention.lineage import Crowning, find_lineage
@@ -28,7 +28,7 @@ class OutputsItem(Item):
 
 def find_outputs(folder: DataFolder, tracked: Tracked) -> list[Item]:
     """Return an item for every node with outputs in the data folder, and one for every other file of the recipe."""
-    records = Ledger(folder.project, tracked.recipe).read_all()
+    records = Records(folder.project, tracked.recipe).read_all()
     lineage = _lineage(folder, tracked, records)
     paths = {node: [path for name in record.outputs for path in folder.ours(name)] for node, record in records.items()}
     items: list[Item] = [
@@ -45,7 +45,7 @@ def _lineage(folder: DataFolder, tracked: Tracked, records: dict[str, Record]) -
     if champion is None:
         return set()
     dataset = f"{tracked.recipe}.champion"
-    contents = CatalogContents(folder.catalog, ContentHashes(folder.project / STATE_FOLDER / "hashes.db"))
+    contents = CatalogContents(folder.catalog, FileHashes(folder.project / STATE_FOLDER / "hashes.db"))
     with saying_mlflow_trouble():
         crowning = Crowning(
             dataset=dataset,
@@ -117,7 +117,7 @@ def _made_by_any(tracked: Tracked, runs: Iterable[str], made: datetime) -> bool:
 
 
 def _free(folder: DataFolder, recipe: str, node: str, paths: list[Path]) -> None:
-    # The record first: without it, what is left of the outputs is made again and never taken.
-    Ledger(folder.project, recipe).delete(node)
+    # The record first: without it, what is left of the outputs is made again and never reused.
+    Records(folder.project, recipe).delete(node)
     for path in paths:
         delete(path, folder.stage_of(path))

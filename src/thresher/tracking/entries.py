@@ -17,7 +17,7 @@ from thresher.config import Config
 from thresher.modalities import read_encoder
 from thresher.tracking import models
 from thresher.tracking.parameters import in_batches
-from thresher.tracking.run import PARENT, TAKEN_FROM
+from thresher.tracking.run import PARENT, REUSED_FROM
 
 METRICS_A_CALL = 1000  # MLflow's own limit
 MAX_TAG = 8000
@@ -162,10 +162,10 @@ class Curves(Entry):
         Metrics(metrics=copied).deliver(run)
 
 
-class TakenFrom(Entry):
-    """The runs that results were taken from, by name and with links in the run's description."""
+class ReusedFrom(Entry):
+    """The runs that results were reused from, by name and with links in the run's description."""
 
-    kind: Literal["taken_from"] = "taken_from"
+    kind: Literal["reused_from"] = "reused_from"
     runs: list[str]
     section: str
 
@@ -174,7 +174,7 @@ class TakenFrom(Entry):
         note = tags.get(NOTE, "")
         if self.section not in note:
             note = f"{shorten_note(note, MAX_TAG - len(self.section) - 2)}\n\n{self.section}" if note else self.section
-        Tags(tags={TAKEN_FROM: ",".join(self.runs), NOTE: note}).deliver(run)
+        Tags(tags={REUSED_FROM: ",".join(self.runs), NOTE: note}).deliver(run)
 
 
 class End(Entry):
@@ -189,7 +189,7 @@ class End(Entry):
 
 
 AnyEntry = Annotated[
-    Tags | Parameters | Metrics | Artifact | Data | Model | NestedRun | Curves | TakenFrom | End,
+    Tags | Parameters | Metrics | Artifact | Data | Model | NestedRun | Curves | ReusedFrom | End,
     Field(discriminator="kind"),
 ]
 NOTE_END = "\n\nMore of it: `verdict/model_card.md` among the artifacts.\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 from thresher.evaluation.verdict import Verdict
 from thresher.tracking import logs, results
-from thresher.tracking.entries import Curves, TakenFrom
-from thresher.tracking.run import TAKEN_FROM
+from thresher.tracking.entries import Curves, ReusedFrom
+from thresher.tracking.run import REUSED_FROM
 from thresher.tracking.spool import send
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
@@ -21,7 +21,7 @@ SECTION_CHARACTERS = 3000
 """Of a run's description, which has 8,000 in all."""
 
 
-def log_taken(outputs: Iterable[str], catalog: Any) -> None:
+def log_reused(outputs: Iterable[str], catalog: Any) -> None:
     """Log what lies in the datasets ``outputs`` as if a node of this run had made it."""
     for name in outputs:
         if name.endswith(LOGGED):
@@ -38,24 +38,24 @@ def copy_curves(training: str, from_run: str) -> None:
     send(Curves(names=[f"{training}.{curve}" for curve in logs.CURVES], from_run=from_run))
 
 
-def link_runs(taken: dict[tuple[str, str], list[str]]) -> None:
-    """Name the runs that results were taken from in the tag `taken_from`, and link them in the run's description.
+def link_runs(reused: dict[tuple[str, str], list[str]]) -> None:
+    """Name the runs that results were reused from in the tag `reused_from`, and link them in the run's description.
 
     Args:
-        taken: (experiment id, run id) -> nodes.
+        reused: (experiment id, run id) -> nodes.
     """
-    taken = {place: nodes for place, nodes in taken.items() if all(place)}  # without MLflow there is no run to name
-    if not taken:
+    reused = {place: nodes for place, nodes in reused.items() if all(place)}  # without MLflow there is no run to name
+    if not reused:
         return
     links = [
         f"- [run {run[:8]}](#/experiments/{experiment}/runs/{run}): {', '.join(nodes)}"
-        for (experiment, run), nodes in taken.items()
+        for (experiment, run), nodes in reused.items()
     ]
-    lines, length = ["## Taken from earlier runs", ""], 0
+    lines, length = ["## Reused from earlier runs", ""], 0
     for number, link in enumerate(links):
         length += len(link) + 1
         if length > SECTION_CHARACTERS:
-            lines.append(f"- and {len(links) - number} more: the tag `{TAKEN_FROM}` names them, `plan.txt` the nodes")
+            lines.append(f"- and {len(links) - number} more: the tag `{REUSED_FROM}` names them, `plan.txt` the nodes")
             break
         lines.append(link)
-    send(TakenFrom(runs=[run for _, run in taken], section="\n".join([*lines, ""])))
+    send(ReusedFrom(runs=[run for _, run in reused], section="\n".join([*lines, ""])))

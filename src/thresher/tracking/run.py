@@ -23,8 +23,10 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag: the run that one is nested in."""
 MAX_ERROR = 5000
-TAKEN_FROM = "taken_from"
-"""Tag with the ids of the runs that results were taken from, with commas between them."""
+REUSED_FROM = "reused_from"
+"""Tag with the ids of the runs that results were reused from, with commas between them."""
+REUSED_FROM_BEFORE = "taken_from"
+"""The same tag on runs that were made before it had its name: what they reused is kept as long as they are."""
 
 
 class TrackingError(ThresherError):

@@ -37,6 +37,6 @@ def _has_confidence(recipe: Recipe) -> bool:
 
 
 def _count(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> int:
-    if any(planned.node.name == COUNT for planned in plan.of(Action.TAKE)):
+    if any(planned.node.name == COUNT for planned in plan.of(Action.REUSE)):
         return int(catalog.load(f"{plan.recipe}.fingerprint").num_test_samples)
     return len(catalog.load(recipe.data.test))
