@@ -21,8 +21,6 @@ KINDS = "thresher.kinds"
 """The registry of kinds: the modules that it names count where code asks for a group of kinds, and a recipe for one."""
 RECORDS = "thresher.kinds.built_in"
 """Our kinds' records, of which each counts by itself."""
-HUBS = {"thresher.compression", "thresher.models", "thresher.modalities"}
-"""Modules that import every kind of a family, and use of it what the recipe names."""
 NAMED_ELSEWHERE = {"thresher", "thresher.datasets.local", "thresher.readers"}
 """Modules of ours that import others by name: what these are is a root of the nodes for which they do so."""
 
@@ -105,10 +103,11 @@ class CodeGraph:
             code.files |= node.files
             code.packages |= node.packages
             asks_for |= {*node.asks_for, unit.module}
-            targets = {Unit(target) for target in node.targets if self._counts(unit.module, target, words)}
-            waiting += targets.difference(seen, waiting)
+            waiting += set(map(Unit, node.targets)).difference(seen, waiting)
             for kind in () if waiting else tuple(open_kinds):
-                if kind.looked_up_by in asks_for and (kind.name in words or Unit(kind.settings) in seen):
+                if not asks_for.isdisjoint((kind.looked_up_by, "GROUPS")) and (
+                    kind.name in words or Unit(kind.settings) in seen
+                ):
                     open_kinds.remove(kind)
                     code.files[kind.place] = kind.digest
                     ours = {module for module in kind.modules if self._links(followed).follows(module)}
@@ -123,15 +122,6 @@ class CodeGraph:
     def save(self) -> None:
         """Keep what was read for later processes."""
         self._cache.save()
-
-    def _counts(self, module: str, target: str, words: Collection[str]) -> bool:
-        """Return whether ``module`` uses what it imports of ``target``: of kinds, hubs use those that are named."""
-        if module not in HUBS or target in module:
-            return target != RECORDS
-        _, _, modality, *inside = [*target.split("."), ""]
-        is_modality = module == "thresher.modalities" and len(inside) > 1
-        kinds = [modality] if is_modality else self.source(Unit(target)).kinds
-        return not kinds or not set(kinds).isdisjoint(words)
 
     def _links(self, followed: frozenset[str]) -> _Links:
         return _Links(self.find, self._files, followed)
@@ -150,7 +140,7 @@ class CodeGraph:
         targets = {name for name in named if links.follows(name)} | {package.name for package in packages}
         return Node(
             files=self._files_of(module, unit, source),
-            targets=frozenset(targets),
+            targets=frozenset(targets - {RECORDS}),
             packages=frozenset(map(_top, named - targets)) - sys.stdlib_module_names,
             asks_for=frozenset(name.rpartition(".")[2] for name in source.imports if asks and _is_in(name, KINDS)),
         )

@@ -29,8 +29,6 @@ class Source:
     """Qualified names that it imports, and attributes of these; what follows the name of a module is a name in it."""
     texts: tuple[str, ...]
     """Text that may name a module, as "package.module:name", a file beside the module, or a group of kinds."""
-    kinds: tuple[str, ...]
-    """NAME of each class with `kind: Literal[NAME]`."""
     loads_by_name: bool
     """Whether it imports modules by names that it computes."""
     lists_modules: bool
@@ -49,7 +47,7 @@ def read_source(content: bytes, package: str, definition: str = "") -> Source:
     try:
         tree = _strip(ast.parse(content))
     except (SyntaxError, ValueError):  # an extension module; what imports one that is broken says so
-        return Source(hashlib.sha256(content).hexdigest()[:16], (), (), (), False, False, False)
+        return Source(hashlib.sha256(content).hexdigest()[:16], (), (), False, False, False)
     if definition:
         _keep_used(tree, definition)
     nodes = list(ast.walk(tree))
@@ -60,7 +58,6 @@ def read_source(content: bytes, package: str, definition: str = "") -> Source:
         digest=hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()[:16],
         imports=tuple(sorted({*_imports(nodes, package), *loaded})),
         texts=tuple(sorted(text for text in texts if NAME_OR_PATH.fullmatch(text))),
-        kinds=tuple(sorted(kind for node in nodes for kind in _kinds(node))),
         loads_by_name=sum(word in LOADERS for word in [*words, *texts]) > len(loaded),
         lists_modules="__all__" in words,
         reads_files=not READERS.isdisjoint(words),
@@ -155,13 +152,6 @@ def _loaded(node: ast.AST, package: str) -> list[str]:
         return []
     given = more[0].value if more and isinstance(more[0], ast.Constant) else None
     return [resolve(name.value, given if isinstance(given, str) else package)]
-
-
-def _kinds(node: ast.AST) -> list[str]:
-    """Return NAME of `kind: Literal[NAME] = NAME`."""
-    named = isinstance(node, ast.AnnAssign) and _last_name(node.target) == "kind"
-    value = node.value if named and isinstance(node, ast.AnnAssign) else None
-    return [value.value] if isinstance(value, ast.Constant) and isinstance(value.value, str) else []
 
 
 def _last_name(node: ast.expr) -> str:
