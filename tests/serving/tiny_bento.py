@@ -68,11 +68,17 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def serve(
-    bento: str, packages: tuple[str, ...], folder: Path, tls: tuple[str, ...] = (), **more: str
+    bento: str,
+    packages: tuple[str, ...],
+    folder: Path,
+    tls: tuple[str, ...] = (),
+    prefix: tuple[str, ...] = (),
+    **more: str,
 ) -> Iterator[httpx.Client]:
     """Serve ``bento`` where only what it pins can be imported, ``packages`` for its encoder among it.
 
-    ``tls`` are BentoML's options for it; ``more`` is what else stands in the environment.
+    ``tls`` are BentoML's options for it, ``prefix`` is a command that runs the rest; ``more`` is what else stands in
+    the environment.
     """
     pinned = {pin.split("==")[0] for pin in pinned_packages(packages)} | {"bentoml"}
     owners = packages_distributions().items()
@@ -81,7 +87,7 @@ def serve(
     (folder / "sitecustomize.py").write_text(SHIM.format(blocked=blocked, source=str(PROJECT / "src")))
     port, grpc_port, http_port = free_ports(3)
     more = {GRPC_PORT: str(grpc_port), HTTP_PORT: str(http_port), "THRESHER_WORKERS": "1", **more}
-    command = [sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
+    command = [*prefix, sys.executable, "-m", "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
     command += tls
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

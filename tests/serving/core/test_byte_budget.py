@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psutil
 import pytest
 
 from thresher.serving.core.byte_budget import IN_FLIGHT, MAX_BYTES, MIB, ByteBudget, available_bytes, budget_bytes
 from thresher.serving.core.errors import OverloadedError, TooLargeError
+from thresher.serving.core.strict_json import num_decoded_bytes, parse_json
 from thresher.serving.http.response import error_reply
 
 MACHINE = psutil.virtual_memory().total
@@ -49,6 +53,37 @@ def test_refusals_say_whether_it_is_worth_trying_again() -> None:
         with pytest.raises(TooLargeError) as never:
             budget.take(8 * MIB + 1)
         assert error_reply(never.value).status == 413 and "8.0 MiB for all requests in flight" in str(never.value)
+
+
+def size_of(value: Any) -> int:
+    items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return sys.getsizeof(value) + sum(map(size_of, items))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"images": [[[0, 255, 7]] * 20] * 30},
+        {"rows": [[1.5, 1e300, 2**60]] * 50},
+        {"rows": [{"a": 1, "b": None}] * 50},
+        [[]] * 100,
+        [{}] * 100,
+        {"text": "a, [b] {c} " * 100},
+        {"text": "\U0001f600 and plain" * 100},
+    ],
+)
+def test_what_a_document_takes_is_not_underestimated(document: Any) -> None:
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    assert size_of(parse_json(body)) <= num_decoded_bytes(body)
+
+
+def test_a_document_that_cannot_be_decoded_here_is_refused_in_words() -> None:
+    budget = ByteBudget(MIB)
+    budget.check_decoded(4 * MIB)
+    with pytest.raises(
+        TooLargeError, match=r"up to 5\.0 MiB of memory; this service decodes at most 4\.0 MiB at a time"
+    ):
+        budget.check_decoded(5 * MIB)
 
 
 def test_threads_count_together() -> None:

@@ -19,6 +19,8 @@ MIB = 2**20
 SHARE = 16
 """The workers' budgets together are this part of the memory: bytes become several times as many while they are
 decoded, and the processes and the model need most of what a small container has."""
+DECODED_SHARE = 4
+"""Times the budget: what one document may take while it is decoded."""
 MAX_BYTES = 256 * MIB
 """Where the memory is larger than anybody needs."""
 MIN_BYTES = MIB
@@ -77,6 +79,17 @@ class ByteBudget:
             yield
         finally:
             self.release(num_bytes)
+
+    def check_decoded(self, num_bytes: int) -> None:
+        """Check that one document may take ``num_bytes`` while it is decoded; large ones are, one after another.
+
+        Raises:
+            TooLargeError: it may not.
+        """
+        most = DECODED_SHARE * self.limit
+        if num_bytes > most:
+            text = f"The JSON would take up to {_mib(num_bytes)} of memory; this service decodes at most {_mib(most)}"
+            raise TooLargeError(f"{text} at a time. Send less, or in binary.")
 
     def refusal(self, num_bytes: int) -> Exception:
         """Return why a request cannot have the ``num_bytes`` that it needs in all: never, or not now."""

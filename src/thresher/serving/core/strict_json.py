@@ -16,6 +16,8 @@ NO_NUMBER = re.compile(r"-?(?:NaN|Infinity)")
 CONTAINERS = (dict, list)
 MAX_NAME = 100
 """Characters of a key that an error repeats."""
+VALUE_BYTES, LIST_BYTES, OBJECT_BYTES = 40, 72, 240
+"""Of a number in a list, of a list besides its values, and of a short object."""
 WORDS = {
     "surrogate": "half of a surrogate pair (\\ud800 to \\udfff alone) is no character",
     "infinity": "a number is too large for 64 bits of floating point",
@@ -38,6 +40,14 @@ def parse_json(body: bytes | bytearray | memoryview) -> Any:
         raise MalformedError(f"Malformed JSON: {_explain(error, bytes(body))}.") from error
     _refuse_duplicates(document, body)
     return document
+
+
+def num_decoded_bytes(body: bytes) -> int:
+    """Return what the document in ``body`` takes as Python's objects, at most; some times the body's own bytes."""
+    num_lists, num_objects = body.count(b"["), body.count(b"{")
+    num_values = num_lists + num_objects + body.count(b",")
+    text = len(body) if body.isascii() else 4 * len(body)
+    return VALUE_BYTES * num_values + LIST_BYTES * num_lists + OBJECT_BYTES * num_objects + text
 
 
 def _explain(error: orjson.JSONDecodeError, body: bytes) -> str:

@@ -24,7 +24,7 @@ from thresher.serving.explain.explanation import explain_sample
 from thresher.serving.http.body import read_body
 from thresher.serving.http.content_types import JSON, MULTIPART, content_type, read_form
 from thresher.serving.http.disconnect import unless_gone
-from thresher.serving.http.operations import refusal
+from thresher.serving.http.operations import check_document, refusal
 from thresher.serving.http.response import Reply, header, to_json
 from thresher.serving.monitoring import tracing
 
@@ -88,6 +88,9 @@ async def _read_one(request: Request, predictor: Predictor) -> tuple[np.ndarray,
     kind = content_type(request.headers, encoder)
     body = await read_body(request, predictor.timeout)
     files = await read_form(request.headers, body, encoder) if kind == MULTIPART else []
+
+    if kind == JSON:
+        check_document(body, predictor.budget)
 
     def decode() -> tuple[np.ndarray, Any]:
         if kind == JSON:

@@ -10,10 +10,12 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.byte_budget import ByteBudget
+from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_beside
 from thresher.serving.core.decoding import decode_files, decode_json
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.core.request_id import REQUEST_ID, request_id
+from thresher.serving.core.strict_json import num_decoded_bytes
 from thresher.serving.http.body import read_body
 from thresher.serving.http.content_types import JSON, MULTIPART, content_type, read_form
 from thresher.serving.http.disconnect import unless_gone
@@ -63,7 +65,7 @@ class Predict:
     protocol, span, invalid = "rest", "POST /predict", 422
 
     def __init__(self, predictor: Predictor) -> None:
-        self._timeout, self._info = predictor.timeout, predictor.bundle.info
+        self._timeout, self._info, self._budget = predictor.timeout, predictor.bundle.info, predictor.budget
         self._encoder = predictor.bundle.encoder
 
     def reads(self, content_type: bytes) -> bool:
@@ -91,6 +93,7 @@ class Predict:
         body = await read_body(request, self._timeout)
         decode: Callable[[], np.ndarray] = partial(encoder.encode_file, body)
         if kind == JSON:
+            check_document(body, self._budget)
             decode = partial(decode_json, body, encoder)
         elif kind == MULTIPART:
             decode = partial(decode_files, await read_form(request.headers, body, encoder), encoder)
@@ -124,7 +127,7 @@ class Infer:
     protocol, span, invalid = "v2_rest", "POST /v2/models/{model_name}/infer", 400
 
     def __init__(self, predictor: Predictor) -> None:
-        self._timeout, self._tensors = predictor.timeout, predictor.tensors
+        self._timeout, self._tensors, self._budget = predictor.timeout, predictor.tensors, predictor.budget
         self._codec = InferCodec(predictor.tensors)
 
     def reads(self, content_type: bytes) -> bool:
@@ -148,7 +151,19 @@ class Infer:
         """Do as `read`; besides, the errors of the path's model, of `read_body` and of `decode_beside`."""
         self._tensors.check_model(request.path_params["name"], request.path_params.get("version", ""))
         body = await read_body(request, self._timeout)
+        if HEADER_LENGTH.decode() not in request.headers:
+            check_document(body, self._budget)
         return await decode_beside(lambda: self.read(request.scope["headers"], body, name), len(body), self._timeout)
+
+
+def check_document(body: bytes, budget: ByteBudget) -> None:
+    """Check that a large document in JSON fits into memory as it is decoded.
+
+    Raises:
+        TooLargeError: it does not.
+    """
+    if len(body) > LARGE_BODY_BYTES:
+        budget.check_decoded(num_decoded_bytes(body))
 
 
 def endpoint(kind: type[Operation]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
