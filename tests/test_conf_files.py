@@ -75,8 +75,8 @@ def the_recipe(folder: Path, **params: Any) -> Recipe:
             2,
             "*oen is not defined by an anchor &oen above it\n    Did you mean 'one'?",
         ),
-        ("a: {b: 1}\nd: 1\na: {b: 2}\n", 3, "the key 'a' stands twice (first in line 1)"),
-        ("a: {b: 1,\n  b: 2}\n", 2, "the key 'b' stands twice"),
+        ("a: {b: 1}\nd: 1\na: {b: 2}\n", 3, "the key 'a' appears twice (first in line 1)"),
+        ("a: {b: 1,\n  b: 2}\n", 2, "the key 'b' appears twice"),
     ],
 )
 def test_a_file_that_is_no_yaml_names_its_line(folder: Path, key: str, text: str, line: int, says: str) -> None:
@@ -88,9 +88,9 @@ def test_a_file_that_is_no_yaml_names_its_line(folder: Path, key: str, text: str
 
 def test_a_key_that_stands_twice_is_told_once(folder: Path) -> None:
     (folder / "conf/base/catalog.yml").write_text("a: &a\n  b: 1\n  b: 2\nc: {<<: *a}\n")
-    assert refused(folder, "catalog").count("the key 'b' stands twice") == 1
+    assert refused(folder, "catalog").count("the key 'b' appears twice") == 1
     (folder / "conf/base/catalog.yml").write_text("a: {b: 1, c: 2}\na: {b: 1, c: 2}\n")
-    assert refused(folder, "catalog").count("stands twice") == 1
+    assert refused(folder, "catalog").count("appears twice") == 1
 
 
 @pytest.mark.parametrize("key", ["catalog", "mlflow", "parameters"])
@@ -111,7 +111,7 @@ def test_an_empty_file_is_an_empty_mapping(folder: Path) -> None:
 
 def test_a_missing_catalog_says_where_it_belongs(folder: Path) -> None:
     (folder / "conf/base/catalog.yml").unlink()
-    assert "Fix: say in conf/base/catalog.yml what data there is" in refused(folder, "catalog")
+    assert "Fix: write in conf/base/catalog.yml what data there is" in refused(folder, "catalog")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from thresher.modalities.tabular.table import Table
 pytestmark = pytest.mark.slow
 BETWEEN, IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
 NOT_IN_SET = "expect_column_values_to_not_be_in_set"
-NONE = "Nothing was looked at: row_condition selects none of the 60 samples. "
+NONE = "No value was checked: row_condition selects none of the 60 samples. "
 TEST = 'col("split") == "test"'
 NUMBER = {"type": "comparison", "column": {"name": "x"}, "operator": ">", "parameter": 0.5}
 SCRIPT = "<script>alert(1)</script>"
@@ -75,7 +75,7 @@ LINES: list[tuple[dict[str, Any], bool, str]] = [
     (
         {IN_SET: {"column": "state", "value_set": ["NY", "CA"]}},
         True,
-        "Holds for all 40 samples. 20 more are missing and not looked at.",
+        "Holds for all 40 samples. 20 more are missing and were not checked.",
     ),
     (
         {IN_SET: {"column": "state", "value_set": ["NY"], "mostly": 0.4}},
@@ -112,22 +112,22 @@ LINES: list[tuple[dict[str, Any], bool, str]] = [
             }
         },
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {"expect_column_values_to_not_be_null": {"column": "x", "row_condition": 'col("x") > 7'}},
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {"expect_column_pair_values_to_be_equal": {"column_A": "x", "column_B": "x", "row_condition": 'col("x") > 7'}},
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {"expect_compound_columns_to_be_unique": {"column_list": ["x", "state"], "row_condition": 'col("x") > 7'}},
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {
@@ -138,22 +138,22 @@ LINES: list[tuple[dict[str, Any], bool, str]] = [
             }
         },
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {BETWEEN: {"column": "empty", "min_value": 5}},
         False,
-        "Nothing was looked at: all 60 values of 'empty' are missing.",
+        "No value was checked: all 60 values of 'empty' are missing.",
     ),
     (
         {IN_SET: {"column": "none", "value_set": ["a"], "mostly": 0.9}},
         False,
-        "Nothing was looked at: all 60 values of 'none' are missing.",
+        "No value was checked: all 60 values of 'none' are missing.",
     ),
     (
         {"expect_column_mean_to_be_between": {"column": "empty", "min_value": 5, "severity": "warning"}},
         False,
-        "Nothing was looked at",
+        "No value was checked",
     ),
     (
         {BETWEEN: {"column": "x", "min_value": 0, "row_condition": 'col("label") == "1"'}},
@@ -319,7 +319,7 @@ NOISE = {"noise": RANDOM.random(300), "place": objects([f"p{number}" for number 
 
 @pytest.mark.oddity(
     "Splits and contracts",
-    "a column that numbers the rows, or tells the label alone",
+    "a column that numbers the rows, or predicts the label on its own",
     "is said as a warning, with the fix",
 )
 @pytest.mark.parametrize(
@@ -329,11 +329,11 @@ NOISE = {"noise": RANDOM.random(300), "place": objects([f"p{number}" for number 
         (RANDOM.permutation(300) + 1000.0, "numbers the 200 rows"),
         (np.arange(300.0)[::-1] * 60 + 1.7e9, "only falls from row to row"),
         (objects([f"u{number:x}" for number in RANDOM.permutation(300)]), "another value in each of the 200 rows"),
-        (LABELS * 7.0, "tells the label alone: it is right for 100 of the 100"),
-        (objects([("spam", "ham")[label] for label in LABELS]), "tells the label alone"),
-        (LABELS + 0.9 * RANDOM.random(300), "tells the label alone"),
-        (objects([None if label else "x" for label in LABELS]), "tells the label alone"),
-        (np.where(LABELS == 1, np.nan, RANDOM.random(300)), "tells the label alone"),
+        (LABELS * 7.0, "predicts the label on its own, rightly for 100 of the 100"),
+        (objects([("spam", "ham")[label] for label in LABELS]), "predicts the label on its own"),
+        (LABELS + 0.9 * RANDOM.random(300), "predicts the label on its own"),
+        (objects([None if label else "x" for label in LABELS]), "predicts the label on its own"),
+        (np.where(LABELS == 1, np.nan, RANDOM.random(300)), "predicts the label on its own"),
     ],
 )
 def test_a_column_that_numbers_rows_or_tells_the_label_is_said(column: np.ndarray, says: str) -> None:
@@ -348,7 +348,7 @@ def test_a_file_sorted_by_class_makes_its_row_number_tell_the_label() -> None:
     columns = {"row": np.arange(900.0)[where], "noise": np.random.default_rng(2).random(900)}
     sentences = warnings(columns, np.arange(900)[where] // 450)
     assert any("numbers the 600 rows" in sentence for sentence in sentences)
-    assert any("tells the label alone" in sentence for sentence in sentences)
+    assert any("predicts the label on its own" in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_there_is_no_false_alarm(column: np.ndarray) -> None:
 def test_a_rare_class_that_is_told_is_found_and_one_that_is_not_is_not() -> None:
     rare = (np.arange(900) % 25 == 0).astype(np.int64)
     noise = {"noise": np.random.default_rng(2).random(900)}
-    assert any("tells the label" in each for each in warnings({**noise, "c": rare * 1.0}, rare))
+    assert any("predicts the label" in each for each in warnings({**noise, "c": rare * 1.0}, rare))
     assert warnings({**noise, "c": np.random.default_rng(3).random(900)}, rare) == []
 
 
@@ -452,7 +452,7 @@ def test_a_row_that_leaks_does_not_make_each_column_tell_the_label() -> None:
 def test_what_a_kept_contract_left_out_is_told(report: ContractReport) -> None:
     told = tell(report.model_copy(update={"results": report.results[:1], "warnings": ["w"], "information": ["i"]}))
     assert told[0].startswith("Contract: expect_column_values_to_be_in_set: {column: state, value_set: [")
-    assert told[0].endswith("Holds for all 40 samples. 20 more are missing and not looked at.")
+    assert told[0].endswith("Holds for all 40 samples. 20 more are missing and were not checked.")
     assert told[1:] == ["Contract, warning: w", "i"]
 
 

@@ -80,7 +80,10 @@ def test_categories_and_missing_values_that_training_never_saw() -> None:
         ("expect_column_values_to_not_be_null", "age", "None at test[1] (test.csv:3)"),
     ]
     assert found[1].arguments["value_set"] == ["clerk", "smith"]
-    assert "unseen_categories: other" in found[1].fix
+    assert "50% of its values are categories that train never has" in found[1].fix
+    few = split("test", rows(["clark", *["clerk"] * 12], [31.0] * 13), [1.0] * 13)
+    (unseen,) = [result for result in failures(run(TRAIN, few, kind="tabular")) if result.column == "job"]
+    assert "unseen_categories: other" in unseen.fix
     lenient = failures(run(TRAIN, test, kind="tabular", unseen_categories="other"))
     assert [result.column for result in lenient] == ["age"]
 

@@ -89,7 +89,7 @@ def test_a_value_out_of_range_is_counted_and_located(broken: ContractReport) -> 
     result = recipes(broken)[2]
     assert (result.num_unexpected, round(result.percent_unexpected or 0, 2)) == (29, round(100 * 29 / 109, 2))
     assert [str(example) for example in result.examples[:2]] == ["2 at train[2]", "2 at train[8]"]
-    assert result.message.startswith("29 of 109 samples (26.6 %) break it. 1 more is missing and not")
+    assert result.message.startswith("29 of 109 samples (26.6 %) break it. 1 more is missing and was not")
 
 
 def test_an_unknown_column_is_a_clear_failure(broken: ContractReport) -> None:

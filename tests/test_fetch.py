@@ -61,7 +61,7 @@ def test_a_damaged_file_in_data_is_fetched_again(tmp_path: Path) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(b"x" * len(CONTENT["labels.gz"]))
     with serve(Behaviour(dict(CONTENT))) as address:
-        assert "there, but not as published" in run(tmp_path, address)
+        assert "exists, but differs from the published file" in run(tmp_path, address)
 
 
 def test_mirror_replaces_the_public_address(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class RecipeConfigLoader(LenientConfigLoader):
             raise ConfigurationError(f"{error} Fix: {NEEDED[key]}") from error
         except OmegaConfBaseException as error:
             where = self.files(key).where(tuple(str(error.full_key).split("."))) if error.full_key else "conf/"
-            raise ConfigurationError(f"{where}: {error.msg or error}. Fix: mend what stands in ${{...}}.") from error
+            raise ConfigurationError(f"{where}: {error.msg or error}. Fix: correct what stands in ${{...}}.") from error
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"{self.files(key).names or 'conf/'}: {error}") from error
 

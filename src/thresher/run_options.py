@@ -13,6 +13,6 @@ class RunOptions(Config):
     """What concerns a run and not its outcome."""
 
     fresh: bool = False
-    """Run every selected node, whatever earlier runs left."""
+    """Run every selected node, even where results of earlier runs could be reused."""
     if_running: IfRunning = "wait"
     """What to do while another process runs the same recipe."""

@@ -218,7 +218,7 @@ def test_a_deleted_output_of_a_timed_node_is_not_expected_to_come_out_the_same()
 def test_fresh_runs_everything_once(chain: Situation) -> None:
     chain.fresh = True
     assert set(chain.actions().values()) == {RUN}
-    assert chain.reason("train") == "asked for by --fresh"
+    assert chain.reason("train") == "requested by --fresh"
     assert chain.wave() == ([], ["split", "encode", "train", "export"])
     chain.ran = ("split", "encode", "train", "export")
     assert set(chain.actions().values()) == {REUSE}

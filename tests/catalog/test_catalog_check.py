@@ -94,7 +94,8 @@ def test_another_delimiter_is_told_where_columns_are_missing(folder: Path) -> No
     told = check(folder)
     assert "Recipe cats: 1 problem" in told
     assert (
-        "label: the file has no column 'kind'\n    Fix: the file seems to be divided by ';': say 'delimiter: " in told
+        "label: the file has no column 'kind'\n    Fix: the file seems to be separated by ';': write 'delimiter: "
+        in told
     )
     catalog(folder, "label: kind", 'label: kind\n  delimiter: ";"')
     assert check(folder) == "sound"
@@ -123,9 +124,9 @@ def test_another_delimiter_is_told_where_columns_are_missing(folder: Path) -> No
         ("readers.TableFile", "reader.TableFile", 2, "Did you mean 'thresher.readers.TableFile'?"),
         ("thresher.readers.TableFile", "thresher.datasets.local.ArrayDataset", 2, "does not give samples"),
         ("thresher.readers.TableFile", "pandas.CSVDataset", 2, "'pandas.CSVDataset' does not give samples"),
-        ("thresher.readers.TableFile", "pathlib.Path", 2, "'pathlib.Path' is no dataset"),
+        ("thresher.readers.TableFile", "pathlib.Path", 2, "'pathlib.Path' is not a dataset"),
         ("thresher.readers.TableFile", "mine.Nothing", 2, "there is no class 'mine.Nothing'"),
-        ("seed: 1", "fetch: adlut", 8, "'adlut' is no known data set\n    Did you mean 'adult'?"),
+        ("seed: 1", "fetch: adlut", 8, "'adlut' is not a known data set\n    Did you mean 'adult'?"),
     ],
 )  # fmt: skip
 def test_each_mistake_of_an_entry_is_told_once_with_its_line(
@@ -214,7 +215,7 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
         ("import no_such_library\n", "importing mine_{n}.ds fails: ModuleNotFoundError"),
         ("1 / 0\n", "importing mine_{n}.ds fails: ZeroDivisionError"),
         ("class Others: ...\n", "there is no class 'mine_{n}.ds.Own'"),
-        ("class Own: ...\n", "'mine_{n}.ds.Own' is no dataset"),
+        ("class Own: ...\n", "'mine_{n}.ds.Own' is not a dataset"),
         (f"{OWN}  def __init__(self, *, name): ...\n", "mine_{n}.ds.Own refuses its arguments: TypeError"),
         (f"{OWN}  def __init__(self, **given): ...\n", "sound"),
         ("from thresher.readers import TableFile\nclass Own(TableFile): ...\n", "sound"),
@@ -427,5 +428,5 @@ def test_case_14b_one_number_a_channel(folder: Path, model: str, side: int, trai
         f"model: {model}\ntraining: {training}\n"
     )
     told = check(folder)
-    assert ("gives the last batch norm of a" in told) != is_sound
+    assert ("leaves the last batch norm of a" in told) != is_sound
     assert is_sound or f"cats.yml:4 training.{'accumulation' if 'acc' in training else 'batch_size'}: " in told

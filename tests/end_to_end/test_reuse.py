@@ -244,7 +244,7 @@ def fresh(project: Project, kedros_own: Done) -> Done:
 
 def test_fresh_runs_all_that_is_selected(fresh: Done) -> None:
     fresh.ran("fingerprint_data", "describe_samples", "check_contract")
-    assert list(fresh.planned("run")) == ["asked for by --fresh"]
+    assert list(fresh.planned("run")) == ["requested by --fresh"]
 
 
 @pytest.fixture(scope="module")

@@ -180,11 +180,11 @@ def test_constant_inputs_and_one_of_several_outputs_are_named(digit: Classifier)
     [
         ({"shape": ["n", 3, 32, 32]}, {}, r"takes x float32 \[\?, 3, 32, 32\].*1x8x8.*Fix: give the images"),
         ({"shape": ["n", 65]}, {}, r"takes x float32 \[\?, 65\].*64 numbers"),
-        ({"shape": ["n", "c", "h", "w"]}, {}, r"both layouts fit.*Fix: say layout"),
+        ({"shape": ["n", "c", "h", "w"]}, {}, r"both layouts fit.*Fix: write layout"),
         ({"shape": ["n", 1, 8, 8]}, {"layout": "channels_last"}, r"channels_last does not fit.*layout: channels_first"),
         ({"shape": ["n", 1, 8, 8], "dtype": TensorProto.UINT8}, {"scale": 2}, "leave them out: it takes pixels"),
         ({"shape": ["n", 1, 8, 8]}, {"mean": (1, 2, 3)}, r"model\.mean: 3 values for 1 channels"),
-        ({"shape": ["n", 1, 8, 8], "dtype": TensorProto.STRING}, {}, "no numbers can become that"),
+        ({"shape": ["n", 1, 8, 8], "dtype": TensorProto.STRING}, {}, "Thresher cannot make that from numbers"),
         ({"shape": ["n", 1, 8, 8]}, {"output": "probabilities"}, "says probabilities, but it answers.*output: logits"),
         ({"shape": ["n", 1, 8, 8]}, {"class_names": tuple("abcdefghij")}, "differ in 0, 1, 2"),
         ({"shape": ["n", 1, 8, 8]}, {"input_name": "z"}, "there is no input 'z'. Allowed: x"),

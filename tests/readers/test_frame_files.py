@@ -104,7 +104,7 @@ def test_places_are_lines(tmp_path: Path) -> None:
     [
         ('x,y\n1,2\n"a\nb",2,3\n1\n', "t.csv:3: 3 values, but 2 columns; "),
         ('x,y\n1,2\n"a\nb",2\n"open,3\n', "t.csv:5: unexpected end of data"),
-        ('x,y\n1,2\n"a"b,2\n', "t.csv:3: ',' expected after '\"'. Fix: mend the line, or its quotes; where"),
+        ('x,y\n1,2\n"a"b,2\n', "t.csv:3: ',' expected after '\"'. Fix: correct the line, or its quotes; where"),
         ("x,y\n\n  \n", "t.csv:3: 1 values, but 2 columns"),
         ("x;y;z\n1,5;2;3\n", "t.csv:2: 2 values, but 1 columns. Fix: the file seems"),
         ("x,y\n", "t.csv: holds no rows"),

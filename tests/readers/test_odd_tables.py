@@ -68,11 +68,11 @@ def test_a_german_excel_export(tmp_path: Path) -> None:
         content.append(f"{warmth:.1f};{pressure:.1f};{'heiss' if warmth > 10.2 else 'kalt'}".replace(".", ","))
     path = tmp_path / "t.csv"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(content).encode() + b"\r\n")
-    assert "Fix: the file seems to be divided by ';': say 'delimiter: \";\"'" in refused(path, "Zustand")
+    assert "Fix: the file seems to be separated by ';': write 'delimiter: \";\"'" in refused(path, "Zustand")
     text = refused(path, "Zustand", delimiter=";")
     assert "column 'Temperatur' holds text that looks like numbers, such as '" in text
     assert "column 'Druck' holds text that looks like numbers" in text
-    assert "Fix: say 'decimal: \",\"', 'categorical: [Temperatur]' to take it for categories" in text
+    assert "Fix: write 'decimal: \",\"', 'categorical: [Temperatur]' to take it for categories" in text
     samples = load(path, "Zustand", delimiter=";", decimal=",")
     assert samples.inputs.columns["Temperatur"].dtype == np.float64
     assert set(samples.inputs.columns["Temperatur"] % 0.5) == {0.0}
@@ -189,7 +189,7 @@ def test_a_few_numbers_that_are_written_differently_are_named_with_the_cure(tmp_
     path = csv(tmp_path, "a;y", *[f"{number};p" for number in range(50)], "1,000;q")
     text = refused(path, delimiter=";")
     assert text.startswith(
-        f"{path}:52: column 'a' holds '1,000' among numbers. Fix: say 'thousands: \",\"' or 'decimal"
+        f"{path}:52: column 'a' holds '1,000' among numbers. Fix: write 'thousands: \",\"' or 'decimal"
     )
 
 
@@ -230,7 +230,7 @@ def test_ids_of_64_bits_and_more_keep_their_digits(tmp_path: Path, kind: str, fi
     assert len(set(labelled.labels.tolist())) == 5
     text = refused(path)
     assert "column 'device' holds" in text
-    assert "which no 64-bit float is exactly" in text or "infinite" in text
+    assert "which a 64-bit float cannot represent exactly" in text or "infinite" in text
     assert str(numbers[0])[:50] in text or str(numbers[1])[:50] in text or first == 10**400
 
 
@@ -246,9 +246,13 @@ def test_a_feature_and_a_target_at_the_limit_of_float64(tmp_path: Path, kind: st
         assert load(path, **target).labels.tolist() == [float(number), 1.0]
         return
     first = 2 if kind == "csv" else 1
-    assert refused(path).startswith(f"{path}:{first}: column 'device' holds {number}, which no 64-bit float is exactly")
+    assert refused(path).startswith(
+        f"{path}:{first}: column 'device' holds {number}, which a 64-bit float cannot represent exactly"
+    )
     text = refused(path, **target)
-    assert text.startswith(f"{path.name}:{first}: label {number} is a number that no 64-bit float is exactly")
+    assert text.startswith(
+        f"{path.name}:{first}: label {number} is a number that a 64-bit float cannot represent exactly"
+    )
 
 
 def test_numbers_that_are_no_floats_as_classes(tmp_path: Path) -> None:
@@ -260,7 +264,7 @@ def test_numbers_that_are_no_floats_as_classes(tmp_path: Path) -> None:
     path = rows(tmp_path / "b.parquet", y=pa.array(exact, pa.decimal128(38, 2)), x=[1, 2, 3, 4])
     assert set(load(path).class_names) == {"1.1", "12345678901234567890123456789.01", "2"}
     assert "x" in columns_of(load(path))
-    assert "column 'y' holds 12345678901234567890123456789.01, which no" in refused(path, "x")
+    assert "column 'y' holds 12345678901234567890123456789.01, which a 64-bit" in refused(path, "x")
     assert load(rows(tmp_path / "c.parquet", y=[True, False], x=[1, 2])).class_names == ("false", "true")
 
 
@@ -283,8 +287,11 @@ def test_what_training_reads_the_service_takes() -> None:
         as_text = encoder.encode_json({"id": ids[offset], "x": 1})
         assert encoder.encode_json({"id": BIG + offset, "x": 1}).tolist() == as_text.tolist()
     problem = encoder.columns[1].problem
-    assert problem("12,5", True) == "x: '12,5' is no number. Expected one of JSON, such as 1."
-    assert problem(2**53 + 1, True) == "x: 9007199254740993 is a whole number that no 64-bit float is exactly."
+    assert problem("12,5", True) == "x: '12,5' is not a number. Expected one of JSON, such as 1."
+    assert (
+        problem(2**53 + 1, True)
+        == "x: 9007199254740993 is a whole number that a 64-bit float cannot represent exactly."
+    )
     assert problem(2**53, True) == ""
 
 
@@ -293,7 +300,9 @@ def test_the_service_says_what_number_a_date_is(tmp_path: Path) -> None:
     samples = load(path, dates={"when": "%d.%m.%Y"}, regression=True)
     encoder = TabularEncoder.fit(samples, TabularEncoding())
     assert encoder.expected.startswith("an object with when: a number of days since 1970-01-01 UTC, or a date")
-    assert "'3.1.1970' is no number. Expected one of JSON of days since" in encoder.columns[0].problem("3.1.1970", True)
+    assert "'3.1.1970' is not a number. Expected one of JSON of days since" in encoder.columns[0].problem(
+        "3.1.1970", True
+    )
     for value in (2, "1970-01-03", "1970-01-03T00:00:00Z", "1970-01-03 01:00:00+01:00"):
         assert encoder.encode_json({"when": value}).tolist() == encoder.encode(samples.inputs)[1:].tolist()
     path = csv(tmp_path, "at,y", "6 AM,1", "6 PM,2")
@@ -313,7 +322,7 @@ def test_an_index_of_pandas_is_no_feature(tmp_path: Path, caplog: pytest.LogCapt
     frame.to_parquet(tmp_path / "t.parquet")
     assert list(columns_of(load(tmp_path / "t.parquet"))) == ["x"]
     assert list(columns_of(load(tmp_path / "t.parquet"))) == ["x"]
-    told = "'__index_level_0__' is the index of the DataFrame that was written, and no feature"
+    told = "'__index_level_0__' is the index of the DataFrame that was written, and not a feature"
     assert caplog.text.count(told) == 1, "each node reads the data anew, and says it once"
     frame.rename_axis("id").to_parquet(tmp_path / "t.parquet")
     assert list(columns_of(load(tmp_path / "t.parquet"))) == ["x"]
@@ -354,15 +363,15 @@ def test_a_trailing_delimiter(tmp_path: Path) -> None:
 
 @pytest.mark.oddity(KIND, "two columns, or two keys of one object, of one name", "an error that names it and the cure")
 def test_a_name_that_is_there_twice(tmp_path: Path) -> None:
-    assert "column 'x' is there twice (the second is column 2)" in refused(csv(tmp_path, "x, x,y", "1,2,p"))
+    assert "column 'x' appears twice (the second is column 2)" in refused(csv(tmp_path, "x, x,y", "1,2,p"))
     table = pa.table([pa.array([1]), pa.array([2]), pa.array(["p"])], names=["x", "x", "y"])
     parquet.write_table(table, tmp_path / "t.parquet")
     text = refused(tmp_path / "t.parquet")
-    assert "column 'x' is there twice" in text
+    assert "column 'x' appears twice" in text
     assert "'columns: [...]'" in text
     assert columns_of(load(tmp_path / "t.parquet", columns=["a", "b", "y"])) == {"a": [1], "b": [2]}
     (tmp_path / "t.jsonl").write_text('{"x": 1, "x": 2, "y": "p"}\n')
-    assert f"{tmp_path / 't.jsonl'}:1: not JSON (key 'x' is there twice)" in refused(tmp_path / "t.jsonl")
+    assert f"{tmp_path / 't.jsonl'}:1: not JSON (key 'x' appears twice)" in refused(tmp_path / "t.jsonl")
 
 
 # Missing values.
@@ -521,7 +530,7 @@ def test_dates_of_parquet_are_numbers_where_that_is_said(tmp_path: Path) -> None
 def test_dates_that_are_none(tmp_path: Path) -> None:
     path = csv(tmp_path, "d,y", "2024-01-31,p", "2024-02-31,q")
     text = refused(path, dates={"d": "iso"})
-    assert text.startswith(f"{path}:3: column 'd' holds '2024-02-31', which is no date as 'iso'. Fix: ")
+    assert text.startswith(f"{path}:3: column 'd' holds '2024-02-31', which is not a date as 'iso'. Fix: ")
     with pytest.raises(DataError, match=r"dates\.d: 'days' given. Fix: iso, or a format"):
         load(path, dates={"d": "days"})
 
@@ -550,7 +559,7 @@ def test_numbers_as_classes_without_end_are_a_regression(tmp_path: Path) -> None
 def test_points_that_may_divide_thousands_are_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     values = [f"{number}.{number}00" for number in range(1, 6)] + ["999"]
     path = csv(tmp_path, "a,y", *[f"{value},p" for value in values])
-    assert "'1.100', whose point may divide thousands. Fix: say 'decimal: \",\"' and 'thousands: \".\"'" in refused(
+    assert "'1.100', whose point may divide thousands. Fix: write 'decimal: \",\"' and 'thousands: \".\"'" in refused(
         path
     )
     assert columns_of(load(path, numeric=["a"]))["a"][:2] == [1.1, 2.2]
@@ -558,13 +567,15 @@ def test_points_that_may_divide_thousands_are_asked_for(tmp_path: Path, caplog: 
     for others in ([*values[:4], "999"], [*values, "1.25"], [*values[:5], "0.125", "999"], [*values[:5], ""]):
         assert load(csv(tmp_path, "a,y", *[f"{value},p" for value in others]))
     load(csv(tmp_path, "a,y", "01067,p", "99998,q"))
-    assert "column 'a' is read as numbers: '01067' loses its zeros. If these are codes, say 'categorical" in caplog.text
+    assert (
+        "column 'a' is read as numbers: '01067' loses its zeros. If these are codes, write 'categorical" in caplog.text
+    )
 
 
 def test_labels_of_a_regression_that_are_written_differently(tmp_path: Path) -> None:
     path = csv(tmp_path, "x;y", "1;12,5", "2;3")
     text = refused(path, delimiter=";", regression=True)
-    assert text == "t.csv:2: label '12,5' is no finite number. Fix: say 'decimal: \",\"', or mend or remove it."
+    assert text == "t.csv:2: label '12,5' is not a finite number. Fix: write 'decimal: \",\"', or correct or remove it."
     assert load(path, delimiter=";", regression=True, decimal=",").labels.tolist() == [12.5, 3]
     path = csv(tmp_path, "x,y", "1,$5", "2,\u20ac6")
     text = refused(path, regression=True, symbols=["$", "\u20ac"])
@@ -590,7 +601,7 @@ def test_arguments_without_an_effect_are_refused() -> None:
 def test_the_line_that_excel_reads_the_delimiter_from(tmp_path: Path) -> None:
     path = csv(tmp_path, "sep=;", "x;y", "1;p", "2;q")
     text = refused(path)
-    assert "begins with 'sep=;', which Excel writes. Fix: say 'delimiter: \";\"' and 'skip_lines" in text
+    assert "begins with 'sep=;', which Excel writes. Fix: write 'delimiter: \";\"' and 'skip_lines" in text
     assert columns_of(load(path, delimiter=";", skip_lines_starting_with="sep="))["x"] == [1, 2]
 
 
@@ -664,7 +675,9 @@ def test_labels_of_arrays_keep_their_digits(tmp_path: Path, kind: Any) -> None:
     np.savez(tmp_path / "t.npz", images=np.zeros((3, 2, 2), np.uint8), labels=labels)
     samples = NpzImages(path=str(tmp_path), file="t.npz").load()
     assert samples.class_names == tuple(str(2**60 + offset) for offset in range(3))
-    with pytest.raises(DatasetError, match=rf"t.npz:2: label {2**60 + 1} is a number that no 64-bit float is exactly"):
+    with pytest.raises(
+        DatasetError, match=rf"t.npz:2: label {2**60 + 1} is a number that a 64-bit float cannot represent exactly"
+    ):
         NpzImages(path=str(tmp_path), file="t.npz", regression=True).load()
 
 
@@ -707,12 +720,12 @@ def test_one_file_may_hold_numbers_of_people_and_of_programs(tmp_path: Path, cap
 )
 def test_no_cure_is_printed_that_does_not_cure(tmp_path: Path, values: list[str]) -> None:
     path = csv(tmp_path, "x,y", *(f"{value},{'ab'[row % 2]}" for row, value in enumerate(values)))
-    assert "Fix: say 'categorical: [x]'" in refused(path)
+    assert "Fix: write 'categorical: [x]'" in refused(path)
 
 
 def test_a_fraction_with_an_exponent_has_no_thousands(tmp_path: Path) -> None:
     path = csv(tmp_path, "x;y", *(f"{row % 9 + 1},{row + 100}E-06;{'ab'[row % 2]}" for row in range(40)))
-    assert "Fix: say 'decimal: \",\"', 'categorical: [x]'" in refused(path, delimiter=";")
+    assert "Fix: write 'decimal: \",\"', 'categorical: [x]'" in refused(path, delimiter=";")
 
 
 @pytest.mark.oddity(
@@ -721,7 +734,7 @@ def test_a_fraction_with_an_exponent_has_no_thousands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"group": "g"}, "100 samples cannot be divided into train and test: all hang together by 'group'"),
+        ({"group": "g"}, "100 samples cannot be divided into train and test: all are linked by 'group'"),
         ({"order": "g"}, "100 samples cannot be divided into train and test: all are of one time by 'order'"),
         ({"drop": ["x"]}, "100 samples cannot be divided into train and test: each class has one sample, or copies"),
     ],
@@ -775,7 +788,7 @@ def test_a_binary_file_is_no_text_of_another_encoding(tmp_path: Path, content: b
 def test_a_first_row_that_columns_replace_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = csv(tmp_path, "1,2.5,a", "2,3.5,b", "3,4.5,a")
     assert len(load(path, columns=["u", "v", "y"])) == 2
-    assert "the first line, '1,2.5,a', is taken for names" in caplog.text
+    assert "the first line, '1,2.5,a', is treated as the header" in caplog.text
     caplog.clear()
     assert len(load(path, columns=["u", "v", "y"], header=False)) == 3
     assert not caplog.text

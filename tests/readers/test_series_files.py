@@ -63,9 +63,12 @@ def test_targets_and_renamed_classes(tmp_path: Path) -> None:
         ("1:2:yes\n1::no\n", ":8: a series of length 0"),
         ("1,2:3:yes\n", ":7: channels of unequal length (1, 2 steps)"),
         ("1:2:yes\n1:yes\n", ":8: 1 channels, but 2 in the lines before"),
-        ("1,two:yes\n", ":7: what is no number (could not convert"),
-        ("1,1_0:yes\n", ":7: what is no number (could not convert string to float: '1_0')"),
-        ("1,9007199254740993:yes\n", ":7: what is no number (no 64-bit float is exactly 9007199254740993)"),
+        ("1,two:yes\n", ":7: what is not a number (could not convert"),
+        ("1,1_0:yes\n", ":7: what is not a number (could not convert string to float: '1_0')"),
+        (
+            "1,9007199254740993:yes\n",
+            ":7: what is not a number (a 64-bit float cannot represent 9007199254740993 exactly)",
+        ),
         ("1,1e400:yes\n", ":7: an infinite or too large number"),
         ("(0,1),(1,2):yes\n", ":7: values with timestamps"),
         ("1,2\n", ":7: no colon"),
@@ -161,7 +164,7 @@ def test_all_that_parquet_calls_a_list_is_read_exactly(tmp_path: Path, kind: pa.
     parquet.write_table(pa.table(table), tmp_path / "x.parquet")
     text = error_of(entry(tmp_path, channels=["a"]))
     assert text.startswith(
-        f"{tmp_path / 'x.parquet'}:2: column 'a' holds 9007199254740993, which is infinite, or no 64"
+        f"{tmp_path / 'x.parquet'}:2: column 'a' holds 9007199254740993, which is infinite, or not a 64"
     )
 
 
@@ -172,7 +175,7 @@ def test_parquet_that_holds_no_series(tmp_path: Path) -> None:
     assert "column 'c' is of type list<" in error_of(entry(tmp_path, channels=["c"]))
     twice = pa.table([pa.array([[1.0]])] * 2, names=["a", "a"])
     parquet.write_table(twice, tmp_path / "x.parquet")
-    assert "column 'a' is there twice" in error_of(entry(tmp_path, channels=["a"]))
+    assert "column 'a' appears twice" in error_of(entry(tmp_path, channels=["a"]))
 
 
 def test_parquet_columns_and_regression(tmp_path: Path) -> None:

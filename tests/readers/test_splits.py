@@ -109,9 +109,12 @@ def test_an_order_is_one_of_numbers_or_of_dates(
 @pytest.mark.parametrize(
     ("days", "says"),
     [
-        (["1.2.2026", "2.2.2026"], "t.csv:2: '1.2.2026' in the column that 'order' names is no number, and no date"),
+        (
+            ["1.2.2026", "2.2.2026"],
+            "t.csv:2: '1.2.2026' in the column that 'order' names is neither a number nor a date",
+        ),
         (["2026-01-01", ""], "t.csv:3: no value in the column that 'order' names"),
-        (["2026-01-01", "7"], "t.csv:3: '7' in the column that 'order' names is no number, and no date"),
+        (["2026-01-01", "7"], "t.csv:3: '7' in the column that 'order' names is neither a number nor a date"),
         (["nan", "1"], "t.csv:2: no value"),
     ],
 )
@@ -219,5 +222,5 @@ def test_a_training_split_of_one_group_cannot_be_divided_and_says_so() -> None:
     )
     texts = np.array(["a", "b", "c", "d"], dtype=object)
     samples = Samples(texts, np.array([0, 1, 0, 1]), ("n", "y"), groups=np.array(["p"] * 4, dtype=object))
-    with pytest.raises(DataError, match=r"all of one content, of one group or of one time.*Fix: add samples"):
+    with pytest.raises(DataError, match=r"all with one content, one group or one time.*Fix: add samples"):
         hold_out(samples, kept, "classification", 0.2, 1)

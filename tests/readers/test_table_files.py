@@ -119,7 +119,7 @@ def test_rows_of_unequal_length_and_open_quotes(tmp_path: Path) -> None:
 def test_labels_of_a_regression(tmp_path: Path) -> None:
     samples = numbers(tmp_path, ["1,2,3.5", "2,3,"]).load()
     np.testing.assert_array_equal(samples.labels, [3.5, np.nan])
-    assert "t.csv:2: label 'much' is no finite number" in error_of(numbers(tmp_path, ["1,2,much"]))
+    assert "t.csv:2: label 'much' is not a finite number" in error_of(numbers(tmp_path, ["1,2,much"]))
 
 
 def test_typed_files_agree_with_csv(tmp_path: Path) -> None:

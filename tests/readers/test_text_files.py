@@ -93,13 +93,15 @@ def test_numbers_as_labels(tmp_path: Path) -> None:
     assert (samples.labels.tolist(), samples.labels.dtype, samples.class_names) == ([0.5, -2], np.float64, ())
     (tmp_path / "q.txt").write_text("0.5 good\nhigh bad\ninf worse\n")
     text = error_of(entry(tmp_path, regression=True))
-    assert text.startswith("q.txt:2: label 'high' is no finite number; q.txt:3: label 'inf' is no finite number. Fix")
+    assert text.startswith(
+        "q.txt:2: label 'high' is not a finite number; q.txt:3: label 'inf' is not a finite number. Fix"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"class_names": ["a", "a"]}, "'a' is there twice"),
+        ({"class_names": ["a", "a"]}, "'a' appears twice"),
         ({"class_names": [True, False]}, "true given. .*quotes"),
         ({"class_names": "ab"}, "a list of names"),
         ({"class_names": ["a"], "regression": True}, "has no classes"),

@@ -116,8 +116,8 @@ EXPECTED = {
         f"Did you mean 'quantize_static'? Allowed: {CANDIDATE_KINDS}.",
     ),
     ":34 candidates.broken.steps.2": ("'kind' is missing in {'ratio': 0.5}", "Write it as {kind: NAME, ...}."),
-    ":36 candidates.hen.from": ("goes in a circle: hen -> egg -> hen", "Start one of them from float."),
-    ":39 candidates.egg.from": ("goes in a circle: egg -> hen -> egg", "Start one of them from float."),
+    ":36 candidates.hen.from": ("forms a cycle: hen -> egg -> hen", "Start one of them from float."),
+    ":39 candidates.egg.from": ("forms a cycle: egg -> hen -> egg", "Start one of them from float."),
     ":41 candidates.empty": ("give one of steps and search", ""),
     ":46 selection.require.latency_ms_p50_batch32": (
         "'latency_ms_p50_batch32' is not measured",
@@ -191,7 +191,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
         ({"model": "lenet"}, "model", "'lenet' given"),
         ({"candidates": {"half": None}}, "candidates.half", "None given"),
         ({"candidates": {"half": {"from": "half", "steps": [FINETUNE]}}}, "candidates.half.from",
-         "goes in a circle: half -> half"),
+         "forms a cycle: half -> half"),
         ({"candidates": {1: [FINETUNE]}}, "candidates.1", "1 given"),
         ({"candidates": {"a" * 64: [FINETUNE]}}, f"candidates.{'a' * 64}", f"'{'a' * 64}' is not a name"),
         ({"candidates": {"int8": [{"kind": "quantize_static"}, {"kind": "quantize_dynamic"}]}},
@@ -227,8 +227,8 @@ def test_a_chain_is_judged_through_several_candidates(problems_with: Callable[..
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ("task: classification\ntask: regression\n", ":2", "the key 'task' stands twice (first in line 1)"),
-        ("model:\n  kind: lenet\n  kind: cnn\n", ":3", "the key 'kind' stands twice (first in line 2)"),
+        ("task: classification\ntask: regression\n", ":2", "the key 'task' appears twice (first in line 1)"),
+        ("model:\n  kind: lenet\n  kind: cnn\n", ":3", "the key 'kind' appears twice (first in line 2)"),
         ("task: [classification\n", ":2", "expected ',' or ']'"),
         ("task: a: b\n", ":1", "mapping values are not allowed here"),
         ("task: !!python/name:os.system x\n", ":1", "could not determine a constructor"),

@@ -137,7 +137,7 @@ def test_every_difference_that_counts_begins_anew_and_is_said(
         (folder / checkpoint.name).write_bytes(checkpoint.read_bytes())
         assert_same(fresh, train(other, learned, judged, new, "float", None, Checkpoints(folder))[0])
         said = [event.text for event in events if isinstance(event, Step)]
-        assert said == [f"float: the checkpoint in {folder} is of other settings or data, and not used"]
+        assert said == [f"float: the checkpoint in {folder} belongs to other settings or data and is not used"]
         Checkpoints(folder).clear()
 
 

@@ -93,7 +93,7 @@ def test_a_search_without_any_finite_loss_says_so(tmp_path: Path) -> None:
     def explodes(settings: dict[str, Any], number: int, on_epoch: OnEpoch) -> float:
         raise TrainingError("the loss is nan")
 
-    with pytest.raises(TrainingError, match="none of 12 trials came to a finite loss"):
+    with pytest.raises(TrainingError, match="none of 12 trials reached a finite loss"):
         search(SEARCH, "key", 1, explodes, tmp_path)
 
 

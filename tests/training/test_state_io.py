@@ -79,7 +79,7 @@ def test_memory_formats_stay_and_one_tensor_may_be_there_twice(tmp_path: Path) -
 
 
 def test_what_has_no_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="no place for a set"):
+    with pytest.raises(TypeError, match="cannot store a set"):
         write_state({"a": [{1}]}, tmp_path / "state", {})
 
 

@@ -142,7 +142,7 @@ def _choose(
         assert again, f"{node.name} ran and left no record"
         return Planned(node, Action.RUN, NEVER_RUN)
     if again and (knowledge.fresh or record.unfinished):
-        return Planned(node, Action.RUN, "asked for by --fresh" if knowledge.fresh else record.unfinished)
+        return Planned(node, Action.RUN, "requested by --fresh" if knowledge.fresh else record.unfinished)
     inputs = data_only(node.inputs)
     reason = changed_dependency(record.dependencies, knowledge.dependencies[node.name])
     if reason := reason or changed_datasets(record, inputs, node.outputs, knowledge.recipe):

@@ -44,7 +44,9 @@ def find_class(name: str, project: Path) -> type[AbstractDataset[Any, Any]]:
     if found is None:
         raise TypeRefusedError(f"there is no class '{name}'", _readers_like(name))
     if not (isinstance(found, type) and issubclass(found, AbstractDataset)):
-        raise TypeRefusedError(f"'{name}' is no dataset", "Fix: a class that inherits from kedro.io.AbstractDataset.")
+        raise TypeRefusedError(
+            f"'{name}' is not a dataset", "Fix: a class that inherits from kedro.io.AbstractDataset."
+        )
     foreign = found.__module__.partition(".")[0] in ("thresher", "kedro", "kedro_datasets")
     if foreign and not issubclass(found, RawSamples):
         raise TypeRefusedError(f"'{name}' does not give samples", _readers_like(name))
@@ -91,7 +93,7 @@ def _import(name: str) -> Any:
 def _import_failed(module: str, error: Exception) -> TypeRefusedError:
     line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return TypeRefusedError(
-        f"importing {module} fails: {type(error).__name__}: {error}{line}", "Fix: mend that module."
+        f"importing {module} fails: {type(error).__name__}: {error}{line}", "Fix: correct that module."
     )
 
 

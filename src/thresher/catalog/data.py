@@ -133,8 +133,8 @@ def _find_lone_numbers(values: Mapping[str, Any], train: Entry) -> Iterator[Foun
     count = getattr(recipe.model, "positions_at_last_norm", lambda *_: 0)(*size)
     if part == 1 and count == 1:
         key = "batch_size" if recipe.training.batch_size == 1 else "accumulation"
-        what = f"one sample at a time gives the last batch norm of a {recipe.model.kind} one number a channel"
-        fix = "A single number has no spread to divide by. Fix: at least two samples, batch_size / accumulation; or "
+        what = f"one sample at a time leaves the last batch norm of a {recipe.model.kind} one number per channel"
+        fix = "One number has no variance. Fix: make batch_size / accumulation at least 2, or use "
         yield ("training", key), f"{what} (images of {size[0]}x{size[1]})", f"{fix}larger images."
 
 

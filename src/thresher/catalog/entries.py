@@ -113,7 +113,7 @@ class Catalog:
         fetch = options.fetch
         if fetch is not None and fetch not in KNOWN_SETS:
             place = self.files.where((pattern, "fetch"))
-            entry.problems.append(Problem(place, f"'{fetch}' is no known data set", nearest(fetch, KNOWN_SETS)))
+            entry.problems.append(Problem(place, f"'{fetch}' is not a known data set", nearest(fetch, KNOWN_SETS)))
         # What is relative for lack of a path is meant from the project's folder.
         missing = [path for path in (self._project / path for path in options.find_files()) if not path.exists()]
         if missing and fetch in KNOWN_SETS:

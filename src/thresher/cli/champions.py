@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-ENVIRONMENT = click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
-REASON = click.option("--reason", metavar="TEXT", required=True, help="Why, for those who read the history.")
-NO_BENTO = click.option("--no-bento", is_flag=True, help="Move the alias alone; build no Bento.")
+ENVIRONMENT = click.option(
+    "--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the registry."
+)
+REASON = click.option("--reason", metavar="TEXT", required=True, help="Why the champion changes; the history shows it.")
+NO_BENTO = click.option("--no-bento", is_flag=True, help="Move only the alias; do not build a Bento.")
 
 
 @click.command()
@@ -39,11 +41,23 @@ def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("-t", "--tag", metavar="NAME:TAG", help="Of the image; by default the Bento's.")
-@click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="By default the first that works.")
-@click.option("--gpu", is_flag=True, help="An image that runs the model by CUDA (onnxruntime-gpu, some GB more).")
-@click.option("--opt", "options", multiple=True, metavar="NAME=VALUE", help="For the builder, such as network=host.")
-@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow has the registry.")
+@click.option("-t", "--tag", metavar="NAME:TAG", help="The image's tag; by default the Bento's.")
+@click.option(
+    "--builder",
+    type=click.Choice(["docker", "podman", "buildah"]),
+    help="The container engine; by default the first that works.",
+)
+@click.option(
+    "--gpu", is_flag=True, help="Build an image that runs the model with CUDA (onnxruntime-gpu, some GB more)."
+)
+@click.option(
+    "--opt",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option for the container engine, such as network=host.",
+)
+@click.option("--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the registry.")
 def containerize(
     recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...], env: str | None
 ) -> None:

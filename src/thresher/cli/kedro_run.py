@@ -45,7 +45,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run again: finished steps are reused.", INTERRUPTED)
+        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run it again: finished steps are reused.", INTERRUPTED)
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
@@ -116,7 +116,9 @@ def _end_tracking(status: str) -> None:
     end_run(status)
 
 
-FRESH = click.Option(["--fresh"], is_flag=True, help="Run every selected node, whatever earlier runs left.")
+FRESH = click.Option(
+    ["--fresh"], is_flag=True, help="Run every selected node, even where results of earlier runs could be reused."
+)
 IF_RUNNING = click.Option(
     ["--if-running"],
     type=click.Choice(get_args(IfRunning)),

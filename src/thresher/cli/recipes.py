@@ -33,7 +33,11 @@ def new(folder: Path) -> None:
 
 @click.command()
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
-@click.option("--env", metavar="ENV", help="A folder of conf/ whose catalog and parameters come before those of base.")
+@click.option(
+    "--env",
+    metavar="ENV",
+    help="The environment, a folder of conf/, whose catalog and parameters override those of base.",
+)
 def check(recipes: tuple[str, ...], env: str | None) -> None:
     """Check recipes and the data that they name; run nothing.
 
@@ -101,7 +105,7 @@ def ui(port: int, host: str, env: str | None) -> None:
 
 
 @click.command()
-@click.option("--catalog", is_flag=True, help="That of the catalog's entries.")
+@click.option("--catalog", is_flag=True, help="Print the schema of catalog entries instead.")
 def schema(catalog: bool) -> None:
     """Print the JSON schema of recipes.
 
@@ -152,8 +156,13 @@ def readers() -> None:
 
 @click.command(epilog=f"Data sets: {', '.join(KNOWN_SETS)}.")
 @click.argument("name", metavar="DATA_SET")
-@click.option("--from", "source", type=click.Path(path_type=Path), help="A folder that holds the files already.")
-@click.option("--mirror", metavar="URL", help="Another address to download from.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Copy the files from this folder instead of downloading them.",
+)
+@click.option("--mirror", metavar="URL", help="Download from this address instead.")
 def fetch(name: str, source: Path | None, mirror: str | None) -> None:
     """Get a public data set into data/01_raw.
 
@@ -169,9 +178,11 @@ def fetch(name: str, source: Path | None, mirror: str | None) -> None:
 
 @click.command()
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
-@click.option("--older-than", metavar="AGE", help="Free what is older: 12h, 30d, 8w.")
-@click.option("--keep-at-most", metavar="SIZE", help="Free the oldest until this is left: 500MB, 5GB.")
-@click.option("--env", metavar="ENV", help="A folder of conf/: whose MLflow knows the runs and champions.")
+@click.option("--older-than", metavar="AGE", help="Free what was last used longer ago than this: 12h, 30d, 8w.")
+@click.option("--keep-at-most", metavar="SIZE", help="Free the oldest until at most this much is left: 500MB, 5GB.")
+@click.option(
+    "--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the runs and champions."
+)
 @click.option("--yes", is_flag=True, help="Free it without asking.")
 def clean(
     recipes: tuple[str, ...], older_than: str | None, keep_at_most: str | None, env: str | None, yes: bool

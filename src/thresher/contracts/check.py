@@ -8,7 +8,7 @@ from typing import Any, Literal
 TRAIN = "train"
 LEAK_COLUMN = "same_content_in_train"
 """Of the table that is checked: the equal sample of train, where there is one."""
-FIX_DATA_OR_BOUND = "mend or remove these samples, or change the expectation in data.contract of the recipe."
+FIX_DATA_OR_BOUND = "correct or remove these samples, or change the expectation in data.contract of the recipe."
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,10 @@ def find_nothing(item: Check, looked: LookedAt | None, table: pd.DataFrame) -> t
     if not looked.rows:
         held = [_say_values(table, each.column) for each in comparisons(item.arguments.get("row_condition"))]
         what = f"row_condition selects none of the {len(table):,} samples. {' '.join(dict.fromkeys(held))}"
-        return f"Nothing was looked at: {what}".rstrip(), FIX_CONDITION
+        return f"No value was checked: {what}".rstrip(), FIX_CONDITION
     if looked.missing == looked.rows and item.expectation not in OF_WHAT_IS_MISSING:
         column = columns_named(item.expectation, item.arguments)[0]
-        return f"Nothing was looked at: all {looked.rows:,} values of '{column}' are missing.", FIX_MISSING
+        return f"No value was checked: all {looked.rows:,} values of '{column}' are missing.", FIX_MISSING
     return "", ""
 
 

@@ -77,7 +77,11 @@ def _counts(result: dict[str, Any], looked: LookedAt | None) -> tuple[int | None
 
 
 def _sentence(item: Check, success: bool, result: dict[str, Any], values: int | None, missing: int | None) -> str:
-    left_out = f" {missing:,} more {'is' if missing == 1 else 'are'} missing and not looked at." if missing else ""
+    left_out = (
+        f" {missing:,} more {'is missing and was' if missing == 1 else 'are missing and were'} not checked."
+        if missing
+        else ""
+    )
     if result.get("unexpected_count") is not None and "element_count" in result:
         return _count_sentence(item, result, values or 0) + left_out
     over = f" over {values:,} values" if values is not None else ""

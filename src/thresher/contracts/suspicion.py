@@ -83,7 +83,7 @@ def _column(train: pd.DataFrame, test: pd.DataFrame, name: str) -> Iterable[str]
         return
     if train[name].nunique(dropna=False) == 1 and test[name].nunique(dropna=False) > 1:
         yield (
-            f"Column '{name}' has one value in {TRAIN} and others in test: nothing can be learned of it, and it has no "
+            f"Column '{name}' has one value in {TRAIN} and others in test: a model cannot learn from it, and it has no "
             f"part in any answer. Fix: 'drop: [{name}]' in the catalog, or a {TRAIN} split that has its other values."
         )
     counted = _counts_rows(train[name])
@@ -128,12 +128,16 @@ def _tells_label(train: pd.DataFrame, test: pd.DataFrame, name: str) -> str:
     if join is _mean:
         variance = ((right - right.mean()) ** 2).sum()
         share = 1 - ((found - right) ** 2).sum() / variance if variance > 0 else 0.0
-        return f"tells the label alone: it explains {100 * share:.2f} % of its variance" if share >= EXPLAINED else ""
+        return (
+            f"predicts the label on its own: it explains {100 * share:.2f} % of its variance"
+            if share >= EXPLAINED
+            else ""
+        )
     errors, errors_without = (
         int((answers != right).sum()) for answers in (found, np.full(len(right), _all(labels, join)))
     )
     if errors_without >= MIN_ERRORS and errors <= MAX_ERRORS * errors_without:
-        return f"tells the label alone: it is right for {len(right) - errors:,} of the {len(right):,} other samples"
+        return f"predicts the label on its own, rightly for {len(right) - errors:,} of the {len(right):,} other samples"
     return ""
 
 

@@ -83,7 +83,7 @@ def _start_of(response: Any, part: Path, held: int, url: str) -> int:
         return 0  # the server knows no Range: from the start
     if response.status_code == 416:
         part.unlink(missing_ok=True)
-        raise _InterruptedError("the server refuses to go on from here")
+        raise _InterruptedError("the server refuses to resume the download")
     reason = f"the server answers {response.status_code} {response.reason}"
     if response.status_code in TEMPORARY:
         raise _InterruptedError(reason)

@@ -47,7 +47,7 @@ def fetch(
     if name not in known_sets:
         raise FetchError(f"Unknown data set '{name}'. {nearest(name, known_sets)}")
     if mirror is not None and not mirror.startswith(("http://", "https://")):
-        raise FetchError(f"Mirror '{mirror}' is no address. Fix: give one that starts with http:// or https://.")
+        raise FetchError(f"Mirror '{mirror}' is not an address. Fix: give one that starts with http:// or https://.")
     known = known_sets[name]
     cache = project / CACHE_FOLDER / name
     paths = [project / known.folder / file.name for file in known.files]
@@ -82,7 +82,9 @@ def _is_there(file: RemoteFile, path: Path, console: Console) -> bool:
     if path.stat().st_size == file.num_bytes and sha256_of(path) == file.sha256:
         console.print(f"{path}: already there, SHA-256 verified", soft_wrap=True, highlight=False)
         return True
-    console.print(f"{path}: there, but not as published; fetching it again", soft_wrap=True, highlight=False)
+    console.print(
+        f"{path}: exists, but differs from the published file; downloading it again", soft_wrap=True, highlight=False
+    )
     return False
 
 

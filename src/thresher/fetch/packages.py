@@ -92,7 +92,7 @@ def _open_in_tar(archive: Path, member: str) -> Iterator[IO[bytes]]:
     with tarfile.open(archive, "r:gz") as package:
         file = package.extractfile(member)
         if file is None:
-            raise KeyError(f"{member} is no file")
+            raise KeyError(f"{member} is not a file")
         with file:
             yield file
 

@@ -62,4 +62,6 @@ def encode(encoder: Encoder, samples: Samples) -> EncodedSamples:
         return samples.with_inputs(encoder.encode(samples.inputs))
     except UnencodableError as error:
         place = samples.place(error.index)
-        raise DataError(f"{place}: {error} Fix: mend or remove it, or let data.contract find such samples.") from error
+        raise DataError(
+            f"{place}: {error} Fix: correct or remove it, or let data.contract find such samples."
+        ) from error

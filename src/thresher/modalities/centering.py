@@ -8,7 +8,7 @@ LARGEST_NUMBER = 1e100
 """In a table, a series or a label: its square must stay a number, and so must the sum of many."""
 TINIEST = 1e-300
 """A smaller deviation has no finite inverse, or few digits."""
-SWAMPED = "beside it, others become equal in 32-bit floats. Fix: mend or remove it, or give the logarithm."
+SWAMPED = "beside it, others become equal in 32-bit floats. Fix: correct or remove it, or give the logarithm."
 """What is said of a value that `find_swamping` finds."""
 MANY_STEPS, FEW = 1e-4, 0.01
 """All but so few values are nearer to the median than this share of the farthest, where that one may swamp the others.

@@ -111,5 +111,5 @@ def check_values(samples: Samples) -> None:
         index = int(wrong.argmax())
         raise DataError(
             f"{samples.place(index)}: the label is {samples.labels[index]:.6g}. Allowed: finite numbers up to "
-            f"{LARGEST_NUMBER:g}. Fix: mend or remove it, or take another unit for the labels."
+            f"{LARGEST_NUMBER:g}. Fix: correct or remove it, or take another unit for the labels."
         )

@@ -24,7 +24,9 @@ def require_agreement(train: Samples, test: Samples) -> None:
     """
     for split, samples in (("train", train), ("test", test)):
         if not len(samples):
-            raise DataError(f"The {split} data holds no samples. Fix: name another catalog entry, or mend its reader.")
+            raise DataError(
+                f"The {split} data holds no samples. Fix: name another catalog entry, or correct its reader."
+            )
     problems = [*_labels(train, test), *_inputs(train, test), *_groups(train, test)]
     if problems:
         raise DataError(f"The test data is not like the training data. {tell_some(problems, 'differences')}")
@@ -141,7 +143,7 @@ def _columns(train: Samples, test: Samples) -> Iterable[str]:
         )
         yield (
             f"Column '{name}' holds numbers in {of_numbers}, but text in {of_text}: {_not_numbers(text, name)}. "
-            "Fix: mend these, list them under 'missing', or name the column under 'categorical', in both entries."
+            "Fix: correct these, list them under 'missing', or name the column under 'categorical', in both entries."
         )
 
 

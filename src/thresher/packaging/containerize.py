@@ -57,7 +57,7 @@ def containerize(wanted: Wanted, console: Console) -> str:
     console.print(f"Building image {tag} of Bento {bento} with {builder}")
     if _build(builder, bento, tag, wanted.options):
         raise ContainerError(
-            f"{builder} could not build image {tag}; what it said stands above. Its log often names a registry or a "
+            f"{builder} could not build image {tag}; its output is above. Its log often names a registry or a "
             "package index that cannot be reached."
         )
     return tag

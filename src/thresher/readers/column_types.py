@@ -38,10 +38,10 @@ from thresher.readers.frame.values import (
 from thresher.readers.labels import looks_missing
 from thresher.readers.warn_once import warn
 
-NOT_FINITE = "mend or remove the row, or list what it says under 'missing' in the catalog."
-NO_NUMBER = "mend the row, list what it says under 'missing' in the catalog, or name the column under 'categorical'."
+NOT_FINITE = "correct or remove the row, or list what it says under 'missing' in the catalog."
+NO_NUMBER = "correct the row, list what it says under 'missing' in the catalog, or name the column under 'categorical'."
 TOO_LARGE = "name the column under 'categorical' if it is an id, or under 'drop', in the catalog."
-NO_DATE = "mend the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
+NO_DATE = "correct the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
 ONE_SYMBOL = "bring the column to one unit."
 
 THOUSANDS, MANY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$"), 5
@@ -83,7 +83,7 @@ def choose_columns(frame: Frame, label: str, drop: Sequence[str], declared: Sequ
         raise DataError(f"{frame.source}: column '{both[0]}' is dropped and has a type. Fix: one of them.")
     index = [name for name in frame.index if name not in (label, *drop, *declared)]
     if index:
-        told = f"{', '.join(map(repr, index))} is the index of the DataFrame that was written, and no feature"
+        told = f"{', '.join(map(repr, index))} is the index of the DataFrame that was written, and not a feature"
         warn(frame.source, f"{told}. To use it, name it under 'numeric' or 'categorical'.")
     used = [name for name in frame.columns if name not in (label, *drop, *index)]
     if not used:
@@ -96,7 +96,7 @@ def type_columns(frame: Frame, names: list[str], types: ColumnTypes) -> Table:
     """Return the columns ``names`` of ``frame`` as float64 where they are numbers or dates, else as text.
 
     Raises:
-        DataError: a value that is no number among numbers; an infinite number, or one that float64 does not hold; a
+        DataError: a value that is not a number among numbers; an infinite number, or one that float64 does not hold; a
             column that is named twice, is of a type that is neither number nor text, or looks like numbers or dates
             that are written differently; with the first rows.
     """
@@ -150,9 +150,9 @@ class _Reading:
             values, changed = np.where(gone, np.nan, values), changed & ~gone
         if name not in self._types.numeric and are_dates_in_digits(np.unique(values[~np.isnan(values)]).tolist()):
             fix = f"'dates: {{{name}: \"{DIGITS}\"}}', or 'numeric: [{name}]' to take them for numbers"
-            self._refused.append(f"column '{name}' holds dates in digits, such as {values[0]:.0f}. Fix: say {fix}.")
+            self._refused.append(f"column '{name}' holds dates in digits, such as {values[0]:.0f}. Fix: write {fix}.")
         for index in np.flatnonzero(changed).tolist():
-            what = f"column '{name}' holds {str(column[index])[:60]}, which no 64-bit float is exactly"
+            what = f"column '{name}' holds {str(column[index])[:60]}, which a 64-bit float cannot represent exactly"
             self._wrong(index, what, TOO_LARGE)
         for index in np.flatnonzero(np.isinf(values)).tolist():
             self._wrong(index, f"column '{name}' holds an infinite number", NOT_FINITE)
@@ -195,7 +195,7 @@ class _Reading:
         zeros = next((text for text in first if LEADING_ZERO.match(text)), None)
         if zeros is not None:
             told = f"column '{name}' is read as numbers: '{zeros}' loses its zeros"
-            fix = f"If these are codes, say 'categorical: [{name}]'; else 'numeric: [{name}]'"
+            fix = f"If these are codes, write 'categorical: [{name}]'; else 'numeric: [{name}]'"
             warn(self._frame.source, f"{told}. {fix}, in the catalog.")
         if not all(THOUSANDS.match(text) for text in first if "." in text):
             return
@@ -204,13 +204,13 @@ class _Reading:
         if all(map(THOUSANDS.match, dotted)) and len(dotted) >= MANY_POINTS and any("." not in text for text in given):
             told = f"column '{name}' holds numbers such as '{min(dotted)}', whose point may divide thousands"
             fix = f"'decimal: \",\"' and 'thousands: \".\"' if it does, else 'numeric: [{name}]'"
-            self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
+            self._refused.append(f"{told}. Fix: write {fix}, in the catalog.")
 
     def _note_wrong(self, name: str, texts: np.ndarray, wrong: set[str]) -> None:
         if not wrong:
             return
         told = say_formats(suggest_format(sorted(wrong)[:100]), sorted(wrong)[:100])
-        fix = f"say {told}or {NO_NUMBER}" if told else NO_NUMBER
+        fix = f"write {told}or {NO_NUMBER}" if told else NO_NUMBER
         for index, text in enumerate(texts.tolist()):
             if text in wrong:
                 self._wrong(index, f"column '{name}' holds '{text[:60]}' among numbers", fix)
@@ -240,7 +240,7 @@ class _Reading:
     def _refuse_temporal(self, name: str, column: Any) -> None:
         told = f"column '{name}' holds dates or times ({column.type})"
         fix = f"'dates: {{{name}: {ISO}}}' to take it for numbers, {INSIST.format(name)}"
-        self._refused.append(f"{told}. Fix: say {fix}, in the catalog.")
+        self._refused.append(f"{told}. Fix: write {fix}, in the catalog.")
 
     def _dates(self, name: str, column: Any, form: str) -> np.ndarray:
         import pyarrow as pa
@@ -255,7 +255,7 @@ class _Reading:
                 try:
                     numbers[text] = read_date(text, form)
                 except ValueError:
-                    self._wrong(index, f"column '{name}' holds '{text[:60]}', which is no date as '{form}'", NO_DATE)
+                    self._wrong(index, f"column '{name}' holds '{text[:60]}', which is not a date as '{form}'", NO_DATE)
                     numbers[text] = np.nan
         return np.array([numbers[text] for text in texts.tolist()], dtype=np.float64)
 

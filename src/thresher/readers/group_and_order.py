@@ -29,10 +29,10 @@ class BelongingOptions(SplitOptions):
 
     group: Column | None = None
     """A column that says what a sample belongs to, such as a person or a machine. No group is in train and in test, nor
-    in the part of train that validates. It is no feature."""
+    in the part of train that validates. It is not a feature."""
     order: Column | None = None
     """A column of numbers or dates (ISO 8601, or as `dates` says) that says when a sample was: the last ones are the
-    test split, and the last ones of train validate, in place of a share of each class. It is no feature."""
+    test split, and the last ones of train validate, in place of a share of each class. It is not a feature."""
 
     @field_validator("order")
     @classmethod
@@ -126,7 +126,9 @@ def _refuse(frame: Frame, values: list[Any], wrong: dict[int, str], key: str) ->
     for index, value in enumerate(values):
         place = frame.source.parent / str(frame.places[index])
         if index in wrong:
-            told = f"'{wrong[index][:60]}' in the column that '{key}' names is no number, and no date of its format"
+            told = (
+                f"'{wrong[index][:60]}' in the column that '{key}' names is neither a number nor a date of its format"
+            )
             mistakes.add(place, told, "write numbers, or dates such as 2026-11-29, or say the format under 'dates'.")
         elif value is None or value != value:
             mistakes.add(place, f"no value in the column that '{key}' names", "write it, or remove the row.")

@@ -27,7 +27,7 @@ def _grey_or_colour(channels: int) -> int:
 Channels = Annotated[int, AfterValidator(_grey_or_colour), Says(GREY_OR_RGB)]
 Background = Annotated[
     Literal["white", "black"] | Annotated[list[Annotated[int, Ge(0), Le(255)]], MinLen(3), MaxLen(3)],
-    Says("white, black, or [red, green, blue] in whole numbers from 0 to 255"),
+    Says("white, black, or [red, green, blue] as whole numbers from 0 to 255"),
 ]
 
 

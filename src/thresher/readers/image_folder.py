@@ -82,7 +82,9 @@ def _finds_one_thing(pattern: str) -> str:
     try:
         count = re.compile(pattern).groups
     except re.error as error:
-        raise RefusedError(f"{pattern!r} is no regular expression ({error})", f"Fix: such as {EXAMPLE}.") from None
+        raise RefusedError(
+            f"{pattern!r} is not a regular expression ({error})", f"Fix: write it like {EXAMPLE}."
+        ) from None
     if count != 1:
         raise RefusedError(f"{pattern!r} has {count} pairs of brackets", f"Fix: one pair, as in {EXAMPLE}.")
     return pattern

@@ -70,7 +70,7 @@ def _each_once(names: Any) -> Any:
     texts = [str(name) for name in names] if isinstance(names, list) else []
     repeated = next((text for number, text in enumerate(texts) if text in texts[:number]), None)
     if repeated is not None:
-        raise RefusedError(f"'{repeated}' is there twice", "Fix: one name a class.")
+        raise RefusedError(f"'{repeated}' appears twice", "Fix: one name a class.")
     return names
 
 
@@ -166,7 +166,7 @@ def make_values(
         form: how texts write numbers, where the reader can be told.
 
     Raises:
-        DataError: what is no finite number, or one that float64 does not hold, with the first places.
+        DataError: what is not a finite number, or one that float64 does not hold, with the first places.
     """
     column = _as_arrow(raw)
     if is_numeric(column.type):
@@ -186,16 +186,18 @@ def make_values(
     for number in np.flatnonzero(~gone & (changed | ~np.isfinite(values))).tolist():
         text = str(column[number])[:100]
         if changed[number]:
-            mistakes.add(places[number], f"label {text} is a number that no 64-bit float is exactly", FIX_CHANGED)
+            mistakes.add(
+                places[number], f"label {text} is a number that a 64-bit float cannot represent exactly", FIX_CHANGED
+            )
         else:
-            mistakes.add(places[number], f"label '{text}' is no finite number", _fix_number(text, form))
+            mistakes.add(places[number], f"label '{text}' is not a finite number", _fix_number(text, form))
     mistakes.refuse()
     return np.where(gone, np.nan, values)
 
 
 def _fix_undeclared(text: str, class_names: ClassNames) -> str:
     if isinstance(class_names, Mapping) or not text.isdecimal():
-        return "mend the label, or complete class_names."
+        return "correct the label, or complete class_names."
     return f"a list counts from 0; a mapping says which label is which class: class_names: {{'{text}': NAME, ...}}."
 
 
@@ -238,7 +240,7 @@ def _refuse_units(texts: np.ndarray, places: np.ndarray, form: NumberFormat) -> 
 
 def _fix_number(text: str, form: NumberFormat | None) -> str:
     told = say_formats(suggest_format([text]), [text]) if form is not None else ""
-    return f"say {told}or mend or remove it." if told else "mend or remove it."
+    return f"write {told}or correct or remove it." if told else "correct or remove it."
 
 
 def _as_arrow(raw: Any) -> Any:
@@ -267,8 +269,8 @@ def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[st
             unclear[text] = (f"label '{text}' looks like a missing value", fix)
         number = _as_decimal(text)
         if number is not None and not number.is_finite():
-            fix = f"mend or remove it, or list it under 'class_names' to keep it as a class: '{text}'."
-            unclear.setdefault(text, (f"label '{text}' is no finite number", fix))
+            fix = f"correct or remove it, or list it under 'class_names' to keep it as a class: '{text}'."
+            unclear.setdefault(text, (f"label '{text}' is not a finite number", fix))
         elif number is not None and number in numbers:
             what = f"label '{text}' is the same number as label '{numbers[number]}'"
             unclear[text] = (what, "write them alike, or map both to one name under 'class_names'.")

@@ -35,7 +35,7 @@ class RefusedError(ValueError):
 def _only_once(names: list[str]) -> list[str]:
     repeated = next((name for number, name in enumerate(names) if name in names[:number]), None)
     if repeated is not None:
-        raise RefusedError(f"'{repeated}' is there twice", "Name each once.")
+        raise RefusedError(f"'{repeated}' appears twice", "Name each only once.")
     return names
 
 
@@ -47,7 +47,7 @@ def _on_one_line(text: str) -> str:
 
 def _no_end_of_line(character: str) -> str:
     if character in '\r\n\0"':
-        raise RefusedError(f"{character!r} given", "It quotes values or ends lines. Fix: such as , or ; or \\t.")
+        raise RefusedError(f"{character!r} given", "It quotes values or ends lines. Fix: write it like , or ; or \\t.")
     return character
 
 
@@ -55,7 +55,7 @@ def _known_encoding(encoding: str) -> str:
     try:
         "a".encode(encoding)
     except (LookupError, ValueError):
-        raise RefusedError(f"'{encoding}' is unknown", "Fix: such as utf-8 or latin-1.") from None
+        raise RefusedError(f"'{encoding}' is unknown", "Fix: write it like utf-8 or latin-1.") from None
     return encoding
 
 

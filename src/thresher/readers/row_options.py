@@ -105,7 +105,7 @@ class NumberOptions(FileOptions):
         if thousands is not None and thousands == info.data.get("decimal"):
             raise RefusedError(
                 f"{thousands!r} given, which divides the fraction too",
-                f"Fix: say 'decimal: \"{',' if thousands == '.' else '.'}\"' as well.",
+                f"Fix: write 'decimal: \"{',' if thousands == '.' else '.'}\"' as well.",
             )
         return thousands
 

@@ -75,7 +75,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
             if lengths.min() == 0 or lengths.min() != lengths.max():
                 what = "a series of length 0" if lengths.min() == 0 else "channels of unequal length"
                 told = ", ".join(f"{name} {length}" for name, length in zip(options.channels, lengths, strict=True))
-                mistakes.add(path.parent / str(places[row]), f"{what} ({told} steps)", "mend or remove the row.")
+                mistakes.add(path.parent / str(places[row]), f"{what} ({told} steps)", "correct or remove the row.")
         mistakes.refuse()
         steps = np.stack(values, axis=1)
         return Samples(
@@ -103,8 +103,8 @@ def _list_column(frame: Frame, name: str) -> tuple[np.ndarray, np.ndarray]:
     mistakes = Mistakes()
     for step in np.flatnonzero(changed | np.isinf(values)).tolist():
         row = int(np.searchsorted(ends, step, side="right")) - 1
-        what = f"column '{name}' holds {str(steps[step])[:60]}, which is infinite, or no 64-bit float exactly"
-        mistakes.add(frame.source.parent / frame.places[row], what, "mend or remove the row.")
+        what = f"column '{name}' holds {str(steps[step])[:60]}, which is infinite, or not a 64-bit float exactly"
+        mistakes.add(frame.source.parent / frame.places[row], what, "correct or remove the row.")
     mistakes.refuse()
     return values, ends
 

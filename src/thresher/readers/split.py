@@ -56,7 +56,7 @@ def _say_whole(samples: Samples) -> str:
     if samples.order is not None:
         together, fix = "all are of one time by 'order', or copies of an earlier one", "another column as 'order'"
     elif samples.groups is not None:
-        together, fix = "all hang together by 'group' and as copies of each other", "another column as 'group'"
+        together, fix = "all are linked by 'group' or as copies of each other", "another column as 'group'"
     else:
         together, fix = "each class has one sample, or copies of one", "more samples that differ"
     told = f"{len(samples):,} sample{'s' if len(samples) != 1 else ''} cannot be divided into train and test"

@@ -52,7 +52,7 @@ class TableFile(RawSamples[TableFileOptions]):
         """Return the rows as a Table, in the order of the columns in the file."""
         (path,), options = self.paths, self.options
         frame = options.read_rows(path, self._fix)
-        # What samples are divided by is no feature; the format of its dates may be said all the same.
+        # What samples are divided by is not a feature; the format of its dates may be said all the same.
         dates = {name: form for name, form in options.dates.items() if name != options.order}
         types = ColumnTypes(
             tuple(options.numeric or ()),

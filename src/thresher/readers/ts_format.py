@@ -17,7 +17,7 @@ from thresher.readers.base import Mistakes
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.values import changes
 
-FIX_LINE = "mend or remove the line."
+FIX_LINE = "correct or remove the line."
 MISSING = "?"
 
 
@@ -43,7 +43,7 @@ def read_ts(path: Path, fix: str) -> TsFile:
 
     Raises:
         DataError: no such file, a header without classes or targets, timestamps, a series of length 0, channels of
-            unequal length or number, what is no number; with the first lines.
+            unequal length or number, what is not a number; with the first lines.
     """
     lines = read_lines(path, "utf-8", fix)
     header, first = _read_header(path, lines, fix)
@@ -125,7 +125,7 @@ def _read_series(channels: list[str], num_channels: int) -> np.ndarray:
     try:
         numbers = np.array([[_number(step) for step in steps] for steps in values], dtype=np.float64)
     except ValueError as error:
-        raise ValueError(f"what is no number ({error})") from error
+        raise ValueError(f"what is not a number ({error})") from error
     series = np.ascontiguousarray(numbers.T)
     if np.isinf(series).any():
         raise ValueError("an infinite or too large number")
@@ -138,5 +138,5 @@ def _number(text: str) -> float:
     if text.strip() == MISSING:
         return np.nan
     if changes(text):
-        raise ValueError(f"no 64-bit float is exactly {text.strip()[:60]}")
+        raise ValueError(f"a 64-bit float cannot represent {text.strip()[:60]} exactly")
     return float(text)

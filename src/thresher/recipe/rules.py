@@ -28,7 +28,7 @@ def _candidate_problems(parts: PartialRecipe) -> Iterable[Found]:
         if name == FLOAT:
             yield ("candidates", name), "this name is taken by the unpruned model", "Rename it."
         elif circle := find_circle(name, parts.candidates):
-            yield place, f"goes in a circle: {' -> '.join(circle)}", "Start one of them from float."
+            yield place, f"forms a cycle: {' -> '.join(circle)}", "Start one of them from float."
         elif candidate.from_ not in others:
             yield place, f"there is no candidate '{candidate.from_}'", nearest(candidate.from_, others)
         yield from _teacher_problems(name, parts)

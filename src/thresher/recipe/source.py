@@ -99,7 +99,7 @@ def _collect(node: yaml.Node, place: Place, file: YamlFile) -> None:
             below = (*place, key.value)
             line = key.start_mark.line + 1
             if below in file.lines and key.tag != MERGE:
-                what = f"the key '{key.value}' stands twice (first in line {file.lines[below]})"
+                what = f"the key '{key.value}' appears twice (first in line {file.lines[below]})"
                 problem = Problem(f"{file.name}:{line}", what, "Keep one of them.")
                 if problem not in file.problems:  # an alias leads to the same lines again
                     file.problems.append(problem)

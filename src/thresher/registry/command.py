@@ -59,7 +59,7 @@ def sync(environment: str | None) -> None:
         servers = ", ".join(sorted({spooled.server for spooled in left}))
         raise RegistryError(f"{len(left)} runs wait for another server: {servers}. Name it in MLFLOW_TRACKING_URI.")
     if not delivered:
-        console.print("Nothing waits: MLflow has all that was logged.")
+        console.print("Nothing to deliver: MLflow has everything that was logged.")
 
 
 def _move(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool) -> None:

@@ -66,8 +66,10 @@ def _free_beyond(project: Project, names: Sequence[str], age: timedelta | None, 
 
 def _is_confirmed(choice: Choice) -> bool:
     if not sys.stdin.isatty():
-        raise CleaningError("Nothing was freed: there is no terminal to ask in. Fix: add --yes to free this.")
-    return click.confirm(f"Free {decimal(choice.freed)}? Nothing brings it back but another run")
+        raise CleaningError(
+            "Nothing was freed: there is no terminal to ask for confirmation. Fix: add --yes to free this."
+        )
+    return click.confirm(f"Free {decimal(choice.freed)}? Only another run can make it again")
 
 
 def _free_all(items: Iterable[Item]) -> int:

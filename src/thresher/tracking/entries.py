@@ -155,7 +155,7 @@ class Curves(Entry):
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            what = "MLflow has run %s no more: its curves are not part of this run"
+            what = "MLflow no longer has run %s: its curves are not part of this run"
             logging.getLogger(__name__).warning(what, self.from_run)
             return
         copied = [(one.key, one.value, one.timestamp, one.step) for history in histories for one in history]

@@ -201,7 +201,7 @@ def _refuse_truncated(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(100)
     if header[:16] != b"SQLite format 3\0":
-        raise sqlite3.DatabaseError("it is no SQLite database")
+        raise sqlite3.DatabaseError("it is not a SQLite database")
     size = int.from_bytes(header[PAGE_SIZE], "big")
     expected = int.from_bytes(header[PAGE_COUNT], "big") * (65536 if size == 1 else size)
     if path.stat().st_size < expected and not path.with_name(f"{path.name}-wal").exists():

@@ -69,7 +69,7 @@ class Checkpoints:
     def _say_others(self, name: str) -> None:
         others = self.folder.glob(f"{_as_file_name(name)}-*{SUFFIX}")
         if any(not _is_finished(other) for other in others):
-            emit(Step(f"{name}: the checkpoint in {self.folder} is of other settings or data, and not used"))
+            emit(Step(f"{name}: the checkpoint in {self.folder} belongs to other settings or data and is not used"))
 
 
 def key_of(

@@ -1,4 +1,4 @@
-"""Stops a training whose loss is no finite number, and says at which samples."""
+"""Stops a training whose loss is not a finite number, and says at which samples."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def search(config: Search, key: str, seed: int, train: Train, folder: Path) -> t
         folder: where the study is kept.
 
     Raises:
-        TrainingError: no trial came to a finite loss.
+        TrainingError: no trial reached a finite loss.
     """
     import optuna
 
@@ -95,7 +95,7 @@ def search(config: Search, key: str, seed: int, train: Train, folder: Path) -> t
     losses = [math.inf if trial.validation_loss is None else trial.validation_loss for trial in done]
     if not math.isfinite(min(losses, default=math.inf)):
         raise TrainingError(
-            f"training.search: none of {len(done)} trials came to a finite loss. Lower the rates in its space."
+            f"training.search: none of {len(done)} trials reached a finite loss. Lower the rates in its space."
         )
     return SearchResult(trials=tuple(done), best=losses.index(min(losses))), study
 

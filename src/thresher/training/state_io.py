@@ -51,7 +51,7 @@ def read_state(path: Path) -> Any:
     except (SafetensorError, KeyError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable checkpoint ({error}).") from error
     if damaged:
-        raise DataError(f"{path}: not a readable checkpoint (its checksum is another).")
+        raise DataError(f"{path}: not a readable checkpoint (its checksum does not match).")
     return _unpack(json.loads(document), tensors)
 
 
@@ -79,7 +79,7 @@ def _pack(value: Any, tensors: Tensors) -> Any:
     if isinstance(value, list):
         return [_pack(item, tensors) for item in value]
     if type(value) not in PLAIN:
-        raise TypeError(f"no place for a {type(value).__name__} in a checkpoint")
+        raise TypeError(f"cannot store a {type(value).__name__} in a checkpoint")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Finetuning wins back accuracy, alone or with a teacher, and stops where the loss is no number."""
+"""Finetuning wins back accuracy, alone or with a teacher, and stops where the loss is not a number."""
 
 from __future__ import annotations
 

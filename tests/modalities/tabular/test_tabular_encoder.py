@@ -82,9 +82,9 @@ def test_unseen_categories_in_a_request() -> None:
     [
         ({"hours": None}, "hours: null, but training had no missing value here"),
         ({"town": None}, "town: null, but training had no missing value here. Allowed: A, B."),
-        ({"age": "40"}, "age: '40' is no number"),
-        ({"age": True}, "age: True is no number"),
-        ({"age": []}, "age: list of JSON is no number"),
+        ({"age": "40"}, "age: '40' is not a number"),
+        ({"age": True}, "age: True is not a number"),
+        ({"age": []}, "age: list of JSON is not a number"),
         ({"job": 3}, "job: '3' was not in the training data"),
         ({"job": [3]}, "job: list of JSON is no text"),
         ({"age": float("inf")}, "age: inf is not finite"),

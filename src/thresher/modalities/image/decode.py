@@ -56,7 +56,7 @@ def check_background(background: Any) -> Colour | None:
         red, green, blue = background
         if all(type(part) is int and 0 <= part <= 255 for part in background):
             return (red, green, blue)
-    fix = "white, black, or [red, green, blue] in whole numbers from 0 to 255"
+    fix = "white, black, or [red, green, blue] as whole numbers from 0 to 255"
     raise DataError(f"background: {background!r} given. Fix: {fix}.")
 
 

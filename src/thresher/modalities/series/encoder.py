@@ -71,7 +71,7 @@ class SeriesEncoder(Encoder):
             place = samples.place(int(np.searchsorted(np.cumsum(lengths), step, side="right")))
             raise DataError(
                 f"{place}: channel {channel} holds {steps[step, channel]:g}. Allowed: finite numbers up to "
-                f"{LARGEST_NUMBER:g}. Fix: mend it, or take another unit for the channel."
+                f"{LARGEST_NUMBER:g}. Fix: correct it, or take another unit for the channel."
             )
         given = ~np.isnan(steps)
         if not given.any(axis=0).all():

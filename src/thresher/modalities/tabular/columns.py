@@ -82,9 +82,11 @@ class NumericColumn(Config):
         value = self._in_days(value)
         if not is_number(value):
             unit = f" of {self.unit} or a date or time of ISO 8601" if self.unit else ""
-            return f"{self.name}: {_shown(value)} is no number. Expected one of JSON{unit}, such as {self.median:.6g}."
+            return (
+                f"{self.name}: {_shown(value)} is not a number. Expected one of JSON{unit}, such as {self.median:.6g}."
+            )
         if isinstance(value, int) and abs(value) > EXACT and _changes(value):
-            return f"{self.name}: {_shown(value)} is a whole number that no 64-bit float is exactly."
+            return f"{self.name}: {_shown(value)} is a whole number that a 64-bit float cannot represent exactly."
         try:
             standardized = abs((float(value) - self.mean) / self.std)
         except OverflowError:
@@ -194,7 +196,7 @@ def fit_column(name: str, values: np.ndarray, unit: str = "") -> NumericColumn |
     if (large := too_large(values)).any():
         index = int(large.argmax())
         what = f"Column {name} holds {values[index]:g}. Allowed: finite numbers up to {LARGEST_NUMBER:g}"
-        raise UnencodableError(index, f"{what}. Fix: mend it, or take another unit for the column.")
+        raise UnencodableError(index, f"{what}. Fix: correct it, or take another unit for the column.")
     given = values[~missing]
     try:
         mean, std = center(given)

@@ -89,7 +89,7 @@ def build_adapter(encoder: Encoder, config: GraphModel, value: onnx.ValueInfoPro
     given = encoder.model_input
     adapter = Adapter(given, config, value, file)
     if adapter.dtype not in INTEGERS | FLOATS:
-        raise adapter.refuse("no numbers can become that", "export the model for one tensor of numbers.")
+        raise adapter.refuse("Thresher cannot make that from numbers", "export the model for one tensor of numbers.")
     if isinstance(given, TabularInput):
         assert isinstance(encoder, TabularEncoder)
         _adapt_rows(adapter, encoder)
@@ -168,7 +168,7 @@ def _adapt_rows(adapter: Adapter, encoder: TabularEncoder) -> None:
     categories = [column.name for column in encoder.columns if isinstance(column, CategoricalColumn)]
     raw = adapter.config.rows == "raw"
     if raw and categories:
-        fix = "leave the columns out, or train the model on rows of Thresher's encoder and say rows: encoded."
+        fix = "leave the columns out, or train the model on rows of Thresher's encoder and write rows: encoded."
         raise adapter.refuse(f"these columns hold text: {', '.join(categories)}", fix)
     width = len(numeric) if raw else encoder.model_input.longest[0]
     if adapter.axes not in (None, [None], [width]):
@@ -209,7 +209,7 @@ def _choose_layout(adapter: Adapter, shapes: Shapes, what: str, fix: str) -> str
     if asked != "auto" and not _fits(adapter.axes, shapes[asked]):
         raise adapter.refuse(f"{what}; layout: {asked} does not fit", f"layout: {fitting[0]}.")
     if asked == "auto" and len(fitting) > 1 and not _alike(adapter):
-        raise adapter.refuse(f"{what}; both layouts fit", "say layout: channels_first or channels_last.")
+        raise adapter.refuse(f"{what}; both layouts fit", "write layout: channels_first or channels_last.")
     return fitting[0] if asked == "auto" else asked
 
 

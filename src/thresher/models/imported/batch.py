@@ -45,7 +45,7 @@ def free_batch(model: ModelProto, name: str, output: str, inputs: np.ndarray, fi
             problem = problem or f"({str(error).strip().partition(chr(10))[0][:LONGEST]}) "
     bound = f"a batch of {fixed}" if fixed else "one sample"
     raise DataError(
-        f"{file}: is bound to {bound} and answers otherwise, or not at all, to {len(some)}. {problem}"
+        f"{file}: is fixed to {bound} and gives other outputs, or none, for {len(some)}. {problem}"
         "Fix: export it with a free batch axis (dynamic_axes or dynamic_shapes in torch, a None shape in Keras)."
     )
 

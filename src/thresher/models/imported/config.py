@@ -130,7 +130,7 @@ class Checkpoint(KindConfig):
         if (self.mean is None) != (self.std is None):
             raise ValueError("give both of mean and std, or neither")
         if self.scale is not None and self.mean is None:
-            raise ValueError("scale alone says nothing; give mean and std, too")
+            raise ValueError("scale has no effect alone; give mean and std too")
         return self
 
 

@@ -64,7 +64,7 @@ def understand(outputs: np.ndarray, class_names: tuple[str, ...], config: GraphM
     if sum(length != 1 for length in outputs.shape[1:]) > 1:
         what = f"answers {list(outputs.shape[1:])} for one sample: maps or sequences, as of a segmentation"
         raise DataError(
-            f"{file}: {what}, and one row of numbers is expected. Fix: name another output by model.output_name, or "
+            f"{file}: {what}, where one row of numbers is expected. Fix: name another output by model.output_name, or "
             "export the model with one answer a sample."
         )
     if not np.isfinite(outputs.astype(np.float64)).all():
@@ -136,7 +136,7 @@ def answers_width(answers: Answers) -> int:
 
 def say(value: onnx.ValueInfoProto, answers: Answers) -> str:
     """Return in words what the graph answers."""
-    added = {"logits": "made probabilities here", "probabilities": "taken as they are", "value": "taken as it is"}
+    added = {"logits": "made probabilities here", "probabilities": "used as they are", "value": "used as it is"}
     found = "" if answers.certain else ", by what it answers to real samples"
     order = "; its classes put into the data's order" if answers.order else ""
     return f"answers {describe(value)}: {answers.kind}{found}, {added[answers.kind]}{order}"

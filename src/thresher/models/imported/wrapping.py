@@ -110,7 +110,7 @@ def _choose_input(model: ModelProto, config: GraphModel, file: str) -> onnx.Valu
         raise DataError(f"{file}: model.input_name: {what}. {nearest(config.input_name, inputs)}")
     if len(inputs) != 1:
         raise DataError(
-            f"{file}: takes {len(inputs)} inputs: {names_of(inputs.values())}. Thresher gives it one tensor. Fix: give "
+            f"{file}: takes {len(inputs)} inputs: {names_of(inputs.values())}. Thresher gives it one. Fix: give "
             "the others a value in model.constants, or export the model with one input."
         )
     return next(iter(inputs.values()))

@@ -32,7 +32,7 @@ class Transformer(KindConfig):
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Transformer:
         if self.dimension % self.num_heads:
-            raise ValueError(f"dimension {self.dimension} cannot be shared by {self.num_heads} heads")
+            raise ValueError(f"dimension {self.dimension} cannot be divided evenly among {self.num_heads} heads")
         return self
 
 

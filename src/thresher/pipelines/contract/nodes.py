@@ -25,7 +25,7 @@ def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) ->
     """Return the sample table: one row a sample of both splits.
 
     Raises:
-        DataError: test has other classes, columns or shapes than train, or train a column that is no feature.
+        DataError: test has other classes, columns or shapes than train, or train a column that is not a feature.
     """
     import pandas as pd
 

@@ -38,7 +38,7 @@ def hold_out(train: Samples, contract_report: ContractReport, task: str, validat
     check_learnable(train)
     held_out = mark_held_out(train, validation, seed)
     if not held_out.any() or held_out.all():
-        what = "one of each class, all of one content, of one group or of one time"
+        what = "one per class, or all with one content, one group or one time"
         raise DataError(f"{len(train)} training samples, {what}, leave none to validate with. Fix: add samples.")
     return held_out
 

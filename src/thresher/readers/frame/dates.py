@@ -78,7 +78,7 @@ def read_date(text: str, form: str) -> float:
         form: "iso" for ISO 8601, or a format of Python's strptime.
 
     Raises:
-        ValueError: it is no date of that format.
+        ValueError: it is not a date of that format.
     """
     try:
         if form == ISO:

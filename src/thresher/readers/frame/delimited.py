@@ -24,8 +24,8 @@ from thresher.readers.frame.numbers import PLAIN
 from thresher.readers.frame.records import Records, find_records
 from thresher.readers.warn_once import warn
 
-FIX_ROW = "mend the line, or 'delimiter', 'columns' and 'header' in the catalog."
-FIX_QUOTE = "mend the line, or its quotes; where quotes have no meaning, say 'quote: none' in the catalog."
+FIX_ROW = "correct the line, or 'delimiter', 'columns' and 'header' in the catalog."
+FIX_QUOTE = "correct the line, or its quotes; where quotes have no meaning, write 'quote: none' in the catalog."
 DELIMITERS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
 """What may stand between values -> as YAML writes it."""
 SEP = re.compile(r"sep=(.?)")
@@ -204,12 +204,12 @@ def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], st
     line = str(form.delimiter).join(first)
     hint = other_delimiter(line, str(form.delimiter))
     if form.names is not None and len(header) == len(names) and any(map(PLAIN.read, header)):
-        told = f"the first line, '{line[:100]}', is taken for names, in place of which 'columns' stand"
-        warn(path, f"{told}. If it is a row, say 'header: false'.")
+        told = f"the first line, '{line[:100]}', is treated as the header, and 'columns' replaces it"
+        warn(path, f"{told}. If it is a row, write 'header: false'.")
     excel = SEP.fullmatch(line)
     if excel:
         told = f"'delimiter: \"{excel[1]}\"' and 'skip_lines_starting_with: sep='"
-        raise DataError(f"{path}: begins with '{line}', which Excel writes. Fix: say {told} in the catalog.")
+        raise DataError(f"{path}: begins with '{line}', which Excel writes. Fix: write {told} in the catalog.")
     if form.header and form.names is not None and header and len(header) != len(names):
         told = f"{len(header)} columns, but {len(names)} names in 'columns' of the catalog"
         raise DataError(f"{path}: {told}. Fix: {hint or 'one name a column.'}")
@@ -226,7 +226,7 @@ def other_delimiter(line: str, delimiter: str) -> str:
     count, other = max((line.count(other), other) for other in DELIMITERS if other != delimiter)
     if count <= line.count(delimiter):
         return ""
-    return f"the file seems to be divided by {other!r}: say 'delimiter: {DELIMITERS[other]}' in the catalog."
+    return f"the file seems to be separated by {other!r}: write 'delimiter: {DELIMITERS[other]}' in the catalog."
 
 
 def _frame(path: Path, names: list[str], columns: list[Any], places: np.ndarray, hint: str) -> Frame:

@@ -99,7 +99,7 @@ def read_text(path: Path, encoding: str, fix: str) -> str:
     try:
         text = content.decode(encoding)
     except LookupError as error:
-        raise DataError(f"encoding: '{encoding}' is unknown. Fix: such as utf-8 or latin-1.") from error
+        raise DataError(f"encoding: '{encoding}' is unknown. Fix: write it like utf-8 or latin-1.") from error
     except UnicodeDecodeError as error:
         kind = next((told for start, told in MAGIC.items() if content.startswith(start)), "")
         if kind:

@@ -123,7 +123,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key '{repeated}' is there twice")
+        raise ValueError(f"key '{repeated}' appears twice")
     return document
 
 
@@ -168,8 +168,8 @@ def _column(path: Path, name: str, values: list[Any], places: np.ndarray) -> Any
             what = f"column '{name}' holds {_kind(value)} {str(value)[:60]}{others}"
             mistakes.add(path.parent / place, what, "one type a column, text or numbers; or drop the column.")
         elif isinstance(value, str) and not _is_text(value):
-            what = f"column '{name}' holds half of a surrogate pair, which is no character"
-            mistakes.add(path.parent / place, what, "mend the text: write the file as UTF-8.")
+            what = f"column '{name}' holds half of a surrogate pair, which is not a character"
+            mistakes.add(path.parent / place, what, "correct the text: write the file as UTF-8.")
     mistakes.refuse()
     return _as_array(given, first)
 

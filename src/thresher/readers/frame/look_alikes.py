@@ -50,7 +50,7 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
             either = (
                 f"{told}{', whichever is meant' if len(formats) > 1 else ''} to take it for numbers, " if told else ""
             )
-            return LookAlike("dates or times", next(iter(dates)), f"say {either}{insist}")
+            return LookAlike("dates or times", next(iter(dates)), f"write {either}{insist}")
     numbers = _numbers_of(counts)
     formats_of_numbers = suggest_format(list(numbers)[:MAX_TRIED])
     # Some names such as <18 and >65 are categories, and many are not.
@@ -61,7 +61,7 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
     odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)
     # What reads fewer leaves the column as it is.
     cures = [form for form in formats_of_numbers if _share(filter(form.read, counts), counts) >= MIN_SHARE_READ]
-    return LookAlike("numbers", odd[0], f"say {say_formats(cures, odd)}{insist}")
+    return LookAlike("numbers", odd[0], f"write {say_formats(cures, odd)}{insist}")
 
 
 def say_formats(formats: list[NumberFormat], texts: list[str]) -> str:

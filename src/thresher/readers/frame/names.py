@@ -42,7 +42,7 @@ def check_names(
             fixes = f"'drop: [\"{name}\"]' in the catalog, or name it under 'numeric' or 'categorical' to keep it"
             unusable[name] = f"{path}: {what}. Fix: {fixes}."
         if name.strip() in taken:
-            told = f"column '{name}' is there twice (the second is {place})"
+            told = f"column '{name}' appears twice (the second is {place})"
             raise DataError(f"{path}: {told}. Fix: {fix}, each by a name of its own.")
         taken.add(name.strip())
         named[name] = column

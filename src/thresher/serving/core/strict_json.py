@@ -19,7 +19,7 @@ MAX_NAME = 100
 VALUE_BYTES, LIST_BYTES, OBJECT_BYTES = 40, 72, 240
 """Of a number in a list, of a list besides its values, and of a short object."""
 WORDS = {
-    "surrogate": "half of a surrogate pair (\\ud800 to \\udfff alone) is no character",
+    "surrogate": "half of a surrogate pair (\\ud800 to \\udfff alone) is not a character",
     "infinity": "a number is too large for 64 bits of floating point",
     "depth limit": "nested too deep",
     "allocate memory": "nested too deep",
