@@ -41,7 +41,7 @@ def _no_leak(split: str) -> Check:
         "expect_column_values_to_be_null",
         {"column": LEAK_COLUMN, **_only(split)},
         f"No sample of {split} is in {TRAIN} as well; the value is the equal one in {TRAIN}.",
-        f"remove these samples from {split} or from {TRAIN}: a model must not be judged on what it was trained on. If it is "
+        f"remove these samples from {split} or from {TRAIN}: no model may be judged on its training samples. If it is "
         "the published split, allow a share in data.contract: expect_column_values_to_be_null: "
         f'{{column: {LEAK_COLUMN}, mostly: 0.95, row_condition: \'col("split") == "{split}"\'}}.',
     )
