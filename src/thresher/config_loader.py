@@ -66,8 +66,8 @@ def active_loader() -> RecipeConfigLoader | None:
 
 
 NEEDED = {
-    "catalog": "say in conf/base/catalog.yml what data there is (docs/own_data.md).",
-    "mlflow": "say in conf/base/mlflow.yml where MLflow keeps its runs; an empty file will do.",
+    "catalog": "write in conf/base/catalog.yml what data there is (docs/own_data.md).",
+    "mlflow": "write in conf/base/mlflow.yml where MLflow keeps its runs; an empty file will do.",
 }
 """Kinds of files without which nothing runs, and what to do about it."""
 

@@ -188,7 +188,7 @@ def _opaque(image: Image.Image, background: Colour | None) -> Image.Image:
     if background is None:
         raise PictureError(
             "pixels that are not opaque, and no background is declared",
-            "say 'background: white' (or black, or [red, green, blue]) in the catalog entries of train and test, "
+            "write 'background: white' (or black, or [red, green, blue]) in the catalog entries of train and test, "
             "or save it without transparency.",
         )
     below = Image.new("RGBA", layered.size, (*background, 255))
