@@ -22,8 +22,10 @@ from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import Candidate
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.config import KindConfig
-from thresher.errors import CompressionError
+from thresher.errors import CompressionError, RecipeError
 from thresher.evaluation.cost import measure_cost
+from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.metrics import compute_metrics, format_value, measure_metrics
 from thresher.evaluation.runtime import open_session, predict
 from thresher.export import check_parity, export_onnx
 from thresher.kinds.built_in import TECHNIQUES
@@ -34,7 +36,7 @@ from thresher.modalities.outputs import ClassOutput
 from thresher.models import ModelChoice
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.storage import load_network, save_network
-from thresher.recipe import Recipe
+from thresher.recipe import Recipe, dump
 from thresher.recipe.reading import RecipeSource, check_recipe
 from thresher.training.loop import train
 
@@ -114,6 +116,39 @@ def test_own_kinds_are_checked_and_completed_like_ours(recipe: Recipe) -> None:
     assert "PruneThreshold" in schema and "RoundWeights" in schema
     with pytest.raises(ValueError, match=r"steps\.0\.prune_threshold\.threshold\n  Field required"):
         Candidate.model_validate([{"kind": "prune_threshold"}])
+
+
+def test_an_own_metric_is_measured_and_may_be_required(
+    recipe: Recipe, digits: Any, float_onnx: bytes, grey: ImageInput
+) -> None:
+    inputs, labels = digits.test.inputs, digits.test.labels
+    outputs = predict(open_session(float_onnx, 1), inputs, grey)
+    model = Contender(float_onnx, inputs, grey, "float", outputs)
+    quick = recipe.evaluation.model_copy(update={"batch_sizes": (1,), "rounds": 10, "seconds": 0.1})
+    found = evaluate(model, model, labels, quick, {})
+    second = np.sort(outputs, axis=1)[:, -2]
+    right = outputs[np.arange(len(labels)), labels] >= second
+    assert found.computed == {"top_two_accuracy": pytest.approx(right.mean())}
+    assert measure_metrics(found, found, 0.95)["top_two_accuracy"].value == found.computed["top_two_accuracy"]
+    assert format_value("top_two_accuracy", 0.98765) == "0.9877"
+
+
+def test_an_own_metric_that_is_not_named_or_of_another_task_is_told(recipe: Recipe) -> None:
+    values = {**dump(recipe), "evaluation": {}}
+    with pytest.raises(RecipeError, match=r"'top_two_accuracy' is not measured unless evaluation\.metrics names it"):
+        check_recipe(RecipeSource("acme", PAGE, values, {}))
+    values = {**dump(recipe), "task": "regression"}
+    with pytest.raises(RecipeError, match=r"evaluation.metrics: 'top_two_accuracy' is not measured in a regression"):
+        check_recipe(RecipeSource("acme", PAGE, values, {}))
+    values = {**dump(recipe), "evaluation": {"metrics": ["top_too_accuracy"]}}
+    with pytest.raises(RecipeError, match=r"'top_too_accuracy' is not allowed\n    Did you mean 'top_two_accuracy'\?"):
+        check_recipe(RecipeSource("acme", PAGE, values, {}))
+
+
+def test_a_metric_that_is_no_number_fails_in_words(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acme.top_two.top_two_accuracy", lambda outputs, labels: None)
+    with pytest.raises(CompressionError, match="The metric top_two_accuracy is None, where"):
+        compute_metrics(("top_two_accuracy",), np.eye(2), np.array([0, 1]))
 
 
 def test_an_own_reader_is_named_in_the_catalog_and_checked(recipe: Recipe, tmp_path: Path) -> None:

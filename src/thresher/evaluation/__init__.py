@@ -7,8 +7,12 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from thresher.config import Config
+from thresher.kinds.field import NameOf
+from thresher.kinds.record import MetricKind
 
 BatchSize = Annotated[int, Field(ge=1, le=65536)]
+
+MetricName = Annotated[str, NameOf(MetricKind, "is_computed")]
 
 
 class Measurement(Config):
@@ -22,6 +26,8 @@ class Measurement(Config):
     """How often candidate and float model take turns."""
     seconds: float = Field(default=2.0, gt=0, le=600)
     """Time to spend on each batch size, both models together."""
+    metrics: tuple[MetricName, ...] = ()
+    """Further metrics of quality, of packages or of the project, for `selection` and for MLflow."""
 
     @field_validator("batch_sizes")
     @classmethod

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from thresher.errors import CompressionError
 from thresher.evaluation.statistics import Interval, exactly
+from thresher.kinds.record import MetricKind
+from thresher.kinds.registry import registry
 
 if TYPE_CHECKING:
     from thresher.evaluation.evaluation import Evaluation
@@ -14,74 +19,46 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How one metric is compared and printed."""
-
-    smaller_is_better: bool
-    has_interval: bool
-    worse_word: str
-    """How a candidate that has more (or less) of it than another is called."""
-
-
-QUALITY_METRICS = {
-    "classification": {
-        "accuracy": Metric(False, False, "less accurate than"),
-        "balanced_accuracy": Metric(False, False, "less accurate over the classes than"),
-        "log_loss": Metric(True, False, "less sure of the right class than"),
-        "accuracy_drop": Metric(True, True, "less accurate than"),
-        "mcnemar_p": Metric(False, False, "more surely different from float than"),
-    },
-    "regression": {
-        "rmse": Metric(True, False, "less accurate than"),
-        "mae": Metric(True, False, "less accurate than"),
-        "r2": Metric(False, False, "less accurate than"),
-        "rmse_increase": Metric(True, True, "less accurate than"),
-    },
-}
-"""By task."""
 LOSS = {"classification": "accuracy_drop", "regression": "rmse_increase"}
 """Task -> the metric that says how much worse than the reference a model is."""
-COST_METRICS = {
-    "size_bytes": Metric(True, False, "larger than"),
-    "compressed_bytes": Metric(True, False, "larger, compressed, than"),
-    "num_parameters": Metric(True, False, "more parameters than"),
-    "macs": Metric(True, False, "more multiply-accumulates than"),
-}
-FOOTPRINT_METRICS = {
-    "peak_memory_bytes": Metric(True, False, "more memory than"),
-    "load_ms": Metric(True, False, "slower to load than"),
-}
-LATENCY_METRICS = {
-    "latency_ms_p50": Metric(True, False, "slower than"),
-    "latency_ms_p90": Metric(True, False, "slower in the tail than"),
-    "latency_ms_p99": Metric(True, False, "slower in the tail than"),
-    "speedup": Metric(False, True, "slower than"),
-    "throughput": Metric(False, False, "fewer samples a second than"),
-}
-ENERGY_METRICS = {"energy_joules": Metric(True, False, "more energy than")}
-"""Of a sample, at each batch size, on machines that count it."""
+AT_EACH_BATCH_SIZE = ("latency", "energy")
+"""What metrics measure whose name may end with `_batchN`."""
 _JOULES = ((1.0, "J"), (1e3, "mJ"), (1e6, "uJ"))
-_ALL_METRICS = {
-    name: metric
-    for table in (*QUALITY_METRICS.values(), COST_METRICS, FOOTPRINT_METRICS, LATENCY_METRICS, ENERGY_METRICS)
-    for name, metric in table.items()
-}
 
 
-def available_metrics(batch_sizes: tuple[int, ...], task: str) -> dict[str, Metric]:
+def available_metrics(batch_sizes: tuple[int, ...], task: str, computed: tuple[str, ...] = ()) -> dict[str, MetricKind]:
     """Return every metric that is measured in this task with these batch sizes; `_batchN` names the batch size N.
 
-    Energy is among them, though only some machines count it.
+    Energy is among them, though only some machines count it. Of those with an implementation, the ``computed`` are.
     """
-    timed = LATENCY_METRICS | ENERGY_METRICS
-    batched = {f"{name}_batch{size}": metric for name, metric in timed.items() for size in batch_sizes}
-    return QUALITY_METRICS[task] | COST_METRICS | FOOTPRINT_METRICS | timed | batched
+    kinds = [kind for kind in registry().usable(MetricKind) if kind.name in computed or not kind.is_computed]
+    ours = {kind.name: kind for kind in kinds if kind.task in (None, task)}
+    timed = {name: kind for name, kind in ours.items() if kind.measures in AT_EACH_BATCH_SIZE}
+    return ours | {f"{name}_batch{size}": kind for name, kind in timed.items() for size in batch_sizes}
 
 
-def find_metric(name: str) -> Metric:
-    """Return the metric ``name``, with or without a batch size in it."""
-    return _ALL_METRICS[name.partition("_batch")[0]]
+def find_metric(name: str) -> MetricKind:
+    """Return the metric ``name``, with or without a batch size in it; raises a KindError where there is none."""
+    kinds = registry()
+    known = name in kinds.names(MetricKind.group)
+    return kinds.find(MetricKind, name if known else name.partition("_batch")[0])
+
+
+def compute_metrics(names: Iterable[str], outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return the metrics ``names``, each by its implementation.
+
+    Args:
+        outputs: probabilities [N, K], or values [N, 1].
+        labels: of shape [N], int64 classes for probabilities, float64 for values.
+
+    Raises:
+        CompressionError: one is not a finite number.
+    """
+    computed = {name: find_metric(name).load()(outputs, labels) for name in names}
+    for name, value in computed.items():
+        if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+            raise CompressionError(f"The metric {name} is {value!r}, where a finite number is expected.")
+    return {name: float(value) for name, value in computed.items()}
 
 
 def format_value(metric: str, value: float) -> str:
@@ -99,7 +76,7 @@ def format_value(metric: str, value: float) -> str:
         return f"{value:.4f}"
     if metric == "mcnemar_p":
         return f"{value:.3g}"
-    if metric in QUALITY_METRICS["regression"]:  # in the label's unit, whatever that is
+    if find_metric(metric).measures == "quality":  # in the label's unit, or its implementation's, whatever that is
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     return f"{value:,.0f}" + (" bytes" if metric.endswith("bytes") else "")
 
@@ -130,7 +107,7 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     turns with the float model, and what the machine did to those rounds it did to both.
     """
     quality = evaluation.quality
-    exact = {**quality.figures, **evaluation.cost.model_dump()}
+    exact = {**quality.figures, **evaluation.computed, **evaluation.cost.model_dump()}
     metrics = {name: exactly(value, confidence) for name, value in exact.items()}
     metrics[LOSS[quality.kind]] = measure_loss(evaluation, confidence)
     metrics |= _footprint_metrics(evaluation, baseline, confidence)

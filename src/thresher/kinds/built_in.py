@@ -5,6 +5,7 @@ from __future__ import annotations
 from thresher.kinds.record import (
     AugmentationKind,
     Kind,
+    MetricKind,
     ModalityKind,
     ModelKind,
     OptimizerKind,
@@ -183,4 +184,48 @@ READERS = tuple(
     )
 )
 
-KINDS: tuple[Kind, ...] = (*MODALITIES, *MODELS, *TECHNIQUES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS, *READERS)
+METRICS = (
+    MetricKind("accuracy", task="classification", worse_word="less accurate than"),
+    MetricKind("balanced_accuracy", task="classification", worse_word="less accurate over the classes than"),
+    MetricKind(
+        "log_loss", task="classification", smaller_is_better=True, worse_word="less sure of the right class than"
+    ),
+    MetricKind(
+        "accuracy_drop",
+        task="classification",
+        smaller_is_better=True,
+        has_interval=True,
+        worse_word="less accurate than",
+    ),
+    MetricKind("mcnemar_p", task="classification", worse_word="more surely different from float than"),
+    MetricKind("rmse", task="regression", smaller_is_better=True, worse_word="less accurate than"),
+    MetricKind("mae", task="regression", smaller_is_better=True, worse_word="less accurate than"),
+    MetricKind("r2", task="regression", worse_word="less accurate than"),
+    MetricKind(
+        "rmse_increase", task="regression", smaller_is_better=True, has_interval=True, worse_word="less accurate than"
+    ),
+    MetricKind("size_bytes", measures="cost", smaller_is_better=True, worse_word="larger than"),
+    MetricKind("compressed_bytes", measures="cost", smaller_is_better=True, worse_word="larger, compressed, than"),
+    MetricKind("num_parameters", measures="cost", smaller_is_better=True, worse_word="more parameters than"),
+    MetricKind("macs", measures="cost", smaller_is_better=True, worse_word="more multiply-accumulates than"),
+    MetricKind("peak_memory_bytes", measures="footprint", smaller_is_better=True, worse_word="more memory than"),
+    MetricKind("load_ms", measures="footprint", smaller_is_better=True, worse_word="slower to load than"),
+    MetricKind("latency_ms_p50", measures="latency", smaller_is_better=True, worse_word="slower than"),
+    MetricKind("latency_ms_p90", measures="latency", smaller_is_better=True, worse_word="slower in the tail than"),
+    MetricKind("latency_ms_p99", measures="latency", smaller_is_better=True, worse_word="slower in the tail than"),
+    MetricKind("speedup", measures="latency", has_interval=True, worse_word="slower than"),
+    MetricKind("throughput", measures="latency", worse_word="fewer samples a second than"),
+    MetricKind("energy_joules", measures="energy", smaller_is_better=True, worse_word="more energy than"),
+)
+
+
+KINDS: tuple[Kind, ...] = (
+    *MODALITIES,
+    *MODELS,
+    *TECHNIQUES,
+    *OPTIMIZERS,
+    *SCHEDULES,
+    *AUGMENTATIONS,
+    *READERS,
+    *METRICS,
+)

@@ -113,7 +113,8 @@ class NameOf:
         return core_schema.no_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"enum": self._names(), "type": "string"}
+        names = self._names()
+        return {"enum": names, "type": "string"} if names else {"type": "string"}
 
 
 class _Union:

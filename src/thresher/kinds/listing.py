@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from thresher.kinds.record import Kind, KindError
 from thresher.kinds.registry import OURS, Entry, Registry
 
+NOT_SHOWN = ("worse_word",)
+"""Traits that say nothing of how a kind is used."""
+
 
 class Line(NamedTuple):
     """One kind.
@@ -44,7 +47,7 @@ def _examine(registry: Registry, entry: Entry) -> tuple[str, str]:
 
 
 def _describe(kind: Kind) -> str:
-    return ", ".join(_words(name, value) for name, value in kind.traits.items())
+    return ", ".join(_words(name, value) for name, value in kind.traits.items() if name not in NOT_SHOWN)
 
 
 def _words(trait: str, value: Any) -> str:

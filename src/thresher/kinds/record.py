@@ -59,10 +59,9 @@ class Kind:
 
     def check(self) -> None:
         """Import all that it names; raises a KindError if it cannot be used."""
-        if self.config:
-            _ = self.config_class
-        if self.implementation:
-            self.load()
+        for part in self.parts:
+            if getattr(self, part):
+                _ = self.config_class if part == "config" else self.load(part)
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -163,22 +162,32 @@ class AugmentationKind(Kind):
 
 @dataclass(frozen=True)
 class MetricKind(Kind):
-    """A metric of quality. Its implementation is called as (outputs, labels), numpy arrays, and returns a float.
+    """A metric. Its implementation is called as (outputs, labels), numpy arrays, and returns a float.
 
-    Outputs are probabilities [N, K] with int64 labels [N], or values [N, 1] with float64 labels [N].
+    Outputs are probabilities [N, K] with int64 labels [N], or values [N, 1] with float64 labels [N]. Thresher's
+    own have no implementation: they come out of what is measured of every candidate.
 
     Attributes:
-        task: classification or regression.
+        task: classification or regression; None where it has a meaning in both.
+        measures: what it speaks of; latency and energy are measured at each batch size.
         smaller_is_better: the direction of `selection.minimize` and of what is required of it.
+        has_interval: whether a requirement may ask for a confidence.
         worse_word: completes "candidate a is ... candidate b" where a is worse.
     """
 
     group: ClassVar[str] = "metric"
     config: str = ""
     implementation: str = ""
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression"] | None = None
+    measures: Literal["quality", "cost", "footprint", "latency", "energy"] = "quality"
     smaller_is_better: bool = False
+    has_interval: bool = False
     worse_word: str = "worse than"
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether it has an implementation, so that `evaluation.metrics` may name it."""
+        return bool(self.implementation)
 
 
 @dataclass(frozen=True)

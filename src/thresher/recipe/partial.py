@@ -30,6 +30,8 @@ class PartialRecipe:
     require: dict[str, Requirement] = field(default_factory=dict)
     slices: Slices | None = None
     batch_sizes: tuple[int, ...] | None = None
+    computed: tuple[str, ...] = ()
+    """Metrics that `evaluation.metrics` names."""
     task: str | None = None
     modality: str | None = None
     model: Any = None
@@ -48,6 +50,7 @@ def read_partial(values: dict[str, Any]) -> PartialRecipe:
         require=_readable(Requirement, _mapping(raw["selection"].get("require"))),
         slices=_try(Slices, raw["selection"].get("slices")),
         batch_sizes=measurement.batch_sizes if measurement else None,
+        computed=measurement.metrics if measurement else (),
         task=_text(values.get("task")),
         modality=_text(_mapping(values.get("data")).get("modality")),
         model=getattr(_try(ModelChoice, values.get("model")), "root", None),

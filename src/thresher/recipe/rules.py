@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from thresher.compression.validate import find_chain_problems, find_circle
 from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
-from thresher.evaluation.metrics import ENERGY_METRICS, LOSS, QUALITY_METRICS, available_metrics
+from thresher.evaluation.metrics import LOSS, available_metrics, find_metric
+from thresher.kinds.record import KindError
 from thresher.models import FLOAT
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.training_rules import find_training_problems
@@ -46,10 +47,13 @@ def _teacher_problems(name: str, parts: PartialRecipe) -> Iterable[Found]:
 
 
 def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> Iterable[Found]:
-    task = parts.task if parts.task in QUALITY_METRICS else "classification"
-    metrics = available_metrics(batch_sizes, task)
+    task = parts.task if parts.task in LOSS else "classification"
+    metrics = available_metrics(batch_sizes, task, parts.computed)
+    for name in parts.computed:
+        if name not in metrics:
+            yield ("evaluation", "metrics"), f"'{name}' {_not_measured(name, task)}", "Leave it out."
     if not find_meter().zones:
-        metrics = {name: metric for name, metric in metrics.items() if not _is_energy(name)}
+        metrics = {name: metric for name, metric in metrics.items() if metric.measures != "energy"}
     minimizable = {name for name, metric in metrics.items() if metric.smaller_is_better}
     if parts.minimize not in minimizable:
         what = "is better the more there is of it" if parts.minimize in metrics else _not_measured(parts.minimize, task)
@@ -71,11 +75,12 @@ def _slice_problems(parts: PartialRecipe, task: str) -> Iterable[Found]:
 
 
 def _not_measured(metric: str, task: str) -> str:
-    of_others = {name for metrics in QUALITY_METRICS.values() for name in metrics} - QUALITY_METRICS[task].keys()
-    if _is_energy(metric):
+    try:
+        kind = find_metric(metric)
+    except KindError:
+        return "is not measured"
+    if kind.measures == "energy":
         return "is not measured: this machine has no counter of energy that can be read"
-    return f"is not measured in a {task}" if metric in of_others else "is not measured"
-
-
-def _is_energy(metric: str) -> bool:
-    return metric.partition("_batch")[0] in ENERGY_METRICS
+    if kind.task not in (None, task):
+        return f"is not measured in a {task}"
+    return "is not measured unless evaluation.metrics names it" if kind.is_computed else "is not measured"
