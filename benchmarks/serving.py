@@ -110,7 +110,7 @@ def make_bento(model: str, folder: Path) -> Path:
     info = ModelInfo.model_validate({"recipe": model, "candidate": "float", "model_version": "1", **where, **how})
     write_bundle(folder / "bundle", export_onnx(network.eval()), encoder, info)
     store_bundle(folder / "bundle")
-    build_bento(model)
+    build_bento(model, Path(__file__).parents[1])
     return folder / "bundle" / MODEL_FILE
 
 

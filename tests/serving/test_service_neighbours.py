@@ -70,7 +70,11 @@ def test_a_second_service_with_tls_leaves_the_first_its_counts(
         for wrong, more_words, says in (
             ({"THRESHER_IN_FLIGHT_MIB": "0"}, [], "Error: THRESHER_IN_FLIGHT_MIB is '0'. Set it to"),
             ({}, ["--arg", "recipe=other"], "Error: --arg chooses a champion when a Bento is built"),
-            ({GRPC_PORT: str(taken), HTTP_PORT: "0"}, [], f"Error: Port {taken} is taken by process"),  # by a worker
+            (
+                {GRPC_PORT: str(taken), HTTP_PORT: "0"},
+                [],
+                f"Error: Cannot bind to port {taken}: in use by process",
+            ),  # by a worker
         ):
             environment = {**os.environ, **wrong}
             ended = subprocess.run(

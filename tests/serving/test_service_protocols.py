@@ -183,5 +183,5 @@ def test_a_port_of_another_service_ends_it_with_a_sentence(bento: str, tmp_path:
         ]
         environment = {**os.environ, GRPC_PORT: taken, HTTP_PORT: "0", "THRESHER_WORKERS": "1"}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert f"Error: Port {taken} is taken by process {os.getpid()}. Set THRESHER_GRPC_PORT" in done.stderr
+    assert f"Error: Cannot bind to port {taken}: in use by process {os.getpid()}. Set THRESHER_GRPC_PORT" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

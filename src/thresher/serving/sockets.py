@@ -17,7 +17,7 @@ BACKLOG = 2048
 
 
 class PortError(Exception):
-    """A port that is not to be had, with what to do."""
+    """A port that cannot be bound to, or not as asked for, with what to do."""
 
 
 def chosen_port(variable: str, above: int) -> int:
@@ -80,7 +80,7 @@ def check_own_port(arguments: Sequence[str] | None = None) -> None:
         host = value if option == "--host" else host
     number = int(port) if port.isdecimal() and len(port) <= 5 else DEFAULT_PORT
     if number > LAST_PORT:
-        raise PortError(f"There is no port {number}. Serve on another: --port NUMBER.")
+        raise PortError(f"There is no port {number}. Serve on another port: --port NUMBER.")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -88,7 +88,10 @@ def check_own_port(arguments: Sequence[str] | None = None) -> None:
         except OSError as error:
             if error.errno == EADDRINUSE:
                 who = "".join(f" by process {process}" for process in sorted(_listeners(number))[:1])
-                raise PortError(f"Port {number} is taken{who}. Serve on another: --port NUMBER.") from error
+                place = f"{host or '0.0.0.0'}:{number}"
+                raise PortError(
+                    f"Cannot bind to {place}: in use{who}. Serve on another port: --port NUMBER."
+                ) from error
 
 
 def check_free(variable: str, port: int) -> None:
@@ -99,16 +102,15 @@ def check_free(variable: str, port: int) -> None:
     """
     for process in _listeners(port):
         if process not in _own_family():
-            raise PortError(
-                f"Port {port} is taken by process {process}. Set {variable} to a free port, or to 0 for none."
-            )
+            fix = f"Set {variable} to a free port, or to 0 for none."
+            raise PortError(f"Cannot bind to port {port}: in use by process {process}. {fix}")
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on ``port``, which other processes may share.
 
     Raises:
-        PortError: it is not to be had.
+        PortError: it cannot be bound to.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY on no other
@@ -118,7 +120,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise PortError(f"Port {port} of {host} is not to be had: {error.strerror}.") from error
+        raise PortError(f"Cannot bind to {host}:{port}: {error.strerror}.") from error
     bound.listen(BACKLOG)
     bound.setblocking(False)
     return bound

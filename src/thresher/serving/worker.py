@@ -57,7 +57,7 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
 
     Raises:
-        PortError: a port is not to be had, not with the TLS that BentoML's has, or another service has it.
+        PortError: a port cannot be bound to, or not with the TLS that BentoML's has, or another service has it.
     """
     host, own_port = bentoml_address()
     tls = chosen_tls()

@@ -59,7 +59,7 @@ async def start_rpc_server(
         patience: seconds that a client has for a message.
 
     Raises:
-        PortError: the port is not to be had, or not with this TLS.
+        PortError: the port cannot be bound to, or not with this TLS.
     """
     intake = Intake(predictor.budget, patience)
     server = grpc.aio.server(options=(*OPTIONS, *options(intake)))
@@ -70,6 +70,6 @@ async def start_rpc_server(
     try:
         bound = server.add_secure_port(address, tls.for_grpc()) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise PortError(f"Port {port} of {host} is not to be had for gRPC.") from error
+        raise PortError(f"gRPC cannot bind to {address}: it is in use, or not an address of this machine.") from error
     await server.start()
     return RpcServer(server, service, health, intake, bound)
