@@ -15,3 +15,19 @@ for _name, _value in {
     "ORT_DISABLE_TELEMETRY": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+
+FROM_API = ("Project", "Results", "open_project")
+
+
+def __getattr__(name: str) -> object:
+    """Import what notebooks use once it is asked for: `import thresher` itself must cost nothing."""
+    if name in FROM_API:
+        from importlib import import_module
+
+        return getattr(import_module("thresher.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Let editors and notebooks complete the names that are imported late."""
+    return sorted({*globals(), *FROM_API})

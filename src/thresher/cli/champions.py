@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import click
 
 ENVIRONMENT = click.option(
@@ -121,6 +124,24 @@ def history(recipe: str, env: str | None) -> None:
     from thresher.registry.command import history as show_history
 
     show_history(recipe, env)
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("file", type=click.Path(path_type=Path))
+@ENVIRONMENT
+def predict(recipe: str, file: Path, env: str | None) -> None:
+    """Answer a file of samples with the champion of a recipe, in JSON.
+
+    FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text.
+    """
+    from thresher.project.folder import find_project
+    from thresher.registry.champion_model import load_champion
+
+    model = load_champion(find_project(), recipe, env)
+    predictions = model.predict_file(file)
+    version = model.info.model_version
+    click.echo(json.dumps({"predictions": predictions, "model": recipe, "model_version": version}, indent=2))
 
 
 @click.command()

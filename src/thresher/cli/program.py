@@ -13,7 +13,7 @@ from thresher.errors import ThresherError
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Begin": (recipes.new, recipes.fetch, recipes.check, recipes.kinds, recipes.schema, recipes.readers),
     "Run": (recipes.plan, recipes.run, recipes.ui, champions.sync, recipes.clean),
-    "Serve": (champions.serve, champions.containerize),
+    "Serve": (champions.predict, champions.serve, champions.containerize),
     "Choose the champion": (champions.champion, champions.history, champions.promote, champions.rollback),
 }
 """The commands in the order in which a person meets them."""

@@ -46,7 +46,7 @@ def move_champion(
 
     bento, notices = "", _notices(registered, version)
     if with_bento:
-        champion = _load(registered.versions[version])
+        champion = load_version(registered.versions[version])
         challenger, said = _find_challenger(project, registered, champion)
         bento, notices = pack(champion, project.folder, challenger), [*notices, *said]
     if version != registered.champion:
@@ -75,12 +75,19 @@ def _find_challenger(
         return None, []
     name = str(options.version)
     number = registered.aliases.get(name, name)
-    found = _load(registered.versions[number]) if number in registered.versions else None
+    found = load_version(registered.versions[number]) if number in registered.versions else None
     challenger, notice = choose_challenger(champion, found, options)
     return challenger, [notice]
 
 
-def _load(version: Any) -> Bundle:
+def load_version(version: Any) -> Bundle:
+    """Return the bundle of MLflow's ``version``.
+
+    Raises:
+        RegistryError: its files are gone.
+        DataError: it cannot be read by this Thresher.
+        TrackingError: the registry cannot be asked.
+    """
     with asking_registry():
         try:
             return load_bundle(version)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from thresher.serving.core.byte_budget import ByteBudget
 from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_beside
 from thresher.serving.core.decoding import decode_files, decode_json
+from thresher.serving.core.predictions import list_predictions
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.core.request_id import REQUEST_ID, request_id
 from thresher.serving.core.strict_json import num_decoded_bytes
@@ -106,16 +107,11 @@ class Predict:
         return Asked(samples, None, write)
 
     def _document(self, outputs: np.ndarray, name: bytes) -> bytes:
-        names, info = self._encoder.class_names, self._info
-        # float32 or float64 to a Python float is exact: the answer holds the very number that the model gave.
-        predictions = (
-            _class_predictions(outputs, names) if names else [{"value": value} for value in outputs[:, 0].tolist()]
-        )
         return to_json(
             {
-                "predictions": predictions,
-                "model": info.recipe,
-                "model_version": info.model_version,
+                "predictions": list_predictions(outputs, self._encoder),
+                "model": self._info.recipe,
+                "model_version": self._info.model_version,
                 "request_id": name.decode(),
             }
         )
@@ -195,14 +191,3 @@ def refusal(error: Exception, name: bytes, protocol: str, invalid: int, seconds:
     if reply.status >= 500:
         log_failed(name.decode(), protocol, reply.status, seconds, error if reply.status == 500 else None)
     return reply.with_id(name)
-
-
-def _class_predictions(probabilities: np.ndarray, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": names[index],
-            "class_index": index,
-            "probabilities": dict(zip(names, row, strict=True)),
-        }
-        for index, row in zip(probabilities.argmax(axis=1).tolist(), probabilities.tolist(), strict=True)
-    ]

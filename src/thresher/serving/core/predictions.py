@@ -1,0 +1,26 @@
+"""What a model's outputs say of each sample, as answers have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thresher.modalities.encoder import Encoder
+
+
+def list_predictions(outputs: np.ndarray, encoder: Encoder) -> list[dict[str, Any]]:
+    """Return one document a sample: label, class_index and the probabilities by class; of a regression its value.
+
+    Numbers are exact: a float32 or float64 becomes the same Python float.
+
+    Args:
+        outputs: probabilities [N, K] or values [N, 1].
+    """
+    names = encoder.class_names
+    if not names:
+        return [{"value": value} for value in outputs[:, 0].tolist()]
+    return [
+        {"label": names[index], "class_index": index, "probabilities": dict(zip(names, row, strict=True))}
+        for index, row in zip(outputs.argmax(axis=1).tolist(), outputs.tolist(), strict=True)
+    ]
