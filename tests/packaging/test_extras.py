@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from thresher.modalities import ENCODER
+from thresher.modalities import encoder_classes
 from thresher.serving.requirements import REQUIREMENTS, pinned_packages
 
 TRAINING = {"torch", "kedro", "mlflow", "great-expectations", "onnx", "pandas", "scikit-learn", "scipy"}
@@ -16,12 +16,12 @@ TRAINING = {"torch", "kedro", "mlflow", "great-expectations", "onnx", "pandas", 
 def test_the_extra_for_serving_is_what_a_bento_pins(project: Path) -> None:
     settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     serve = settings["optional-dependencies"]["serve"]
-    of_encoders = {name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}
+    of_encoders = {name for encoder in encoder_classes() for name in encoder.REQUIREMENTS}
     assert {Requirement(line).name for line in serve} == {*REQUIREMENTS, *of_encoders}
     assert set(serve) <= set(settings["dependencies"])  # with the same bounds; a run packs and serves, too
 
 
 def test_serving_needs_nothing_of_the_training_side() -> None:
-    of_encoders = tuple(sorted({name for encoder in ENCODER.values() for name in encoder.REQUIREMENTS}))
+    of_encoders = tuple(sorted({name for encoder in encoder_classes() for name in encoder.REQUIREMENTS}))
     pinned = {pin.split("==")[0] for pin in pinned_packages(of_encoders)}
     assert not TRAINING & pinned
