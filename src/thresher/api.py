@@ -15,7 +15,7 @@ from thresher.project.folder import enter_project, find_project
 if TYPE_CHECKING:
     from thresher.evaluation.verdict import Verdict
     from thresher.registry.champion_model import ChampionModel
-    from thresher.session import ReuseSession
+    from thresher.session import IncrementalSession
 
 
 def open_project(folder: str | Path = ".", env: str | None = None) -> Project:
@@ -138,13 +138,13 @@ class Project:
             yield
 
     @contextmanager
-    def _session(self, params: dict[str, Any]) -> Iterator[ReuseSession]:
+    def _session(self, params: dict[str, Any]) -> Iterator[IncrementalSession]:
         with self._entered():
             enter_project(self.folder)
-            from thresher.session import ReuseSession
+            from thresher.session import IncrementalSession
 
-            with ReuseSession.create(self.folder, env=self.env, runtime_params=params) as session:
-                assert isinstance(session, ReuseSession)
+            with IncrementalSession.create(self.folder, env=self.env, runtime_params=params) as session:
+                assert isinstance(session, IncrementalSession)
                 yield session
 
 
