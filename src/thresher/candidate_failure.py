@@ -24,7 +24,7 @@ class CandidateFailure(Config):
     reason: str
     """One sentence or a few, as the verdict gives it."""
     traceback: str = ""
-    """Of an error that is no user's to mend, which may be a bug; it may not come again either."""
+    """The traceback of an error that no user can correct and that may be a bug; it may not occur again."""
 
     @property
     def may_pass(self) -> bool:

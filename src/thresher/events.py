@@ -30,7 +30,7 @@ class TrainingEpoch:
     """accuracy (a share from 0 to 1) or rmse (in the label's own unit)."""
     epoch: int
     epochs: int
-    """To be done."""
+    """The number of epochs of the training."""
     step: int
     training_loss: float
     validation_loss: float

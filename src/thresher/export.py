@@ -21,7 +21,8 @@ from thresher.models.recurrent.network import RecurrentNetwork
 from thresher.process_state import alone
 
 PARITY_TOLERANCE = 1e-4
-"""Of any answer: probabilities, or values in standard deviations."""
+"""The largest difference between the answers of torch and of the ONNX file: in probabilities, or in standard
+deviations."""
 QUANTIZED_TOLERANCE = 0.1
 """Of any answer of a fake-quantized network; the mean is held to more, see `check_parity`."""
 LAST_BITS = 1e-6

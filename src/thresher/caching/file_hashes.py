@@ -15,7 +15,7 @@ from thresher.events import Step, emit
 SETTLED_S = 2
 """A file that was written within this time could be written again without its times telling."""
 LARGE_BYTES = 256_000_000
-"""From this size on, hashing takes long enough to say so."""
+"""Files from this size on take long enough to hash that a message says so."""
 Stat = tuple[int, int, int, int]
 
 

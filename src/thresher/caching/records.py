@@ -11,7 +11,7 @@ from thresher.config import Config
 from thresher.files import replacing_file
 
 STATE_FOLDER = ".thresher"
-"""In the project: records, hashes and locks of all its recipes."""
+"""The folder in the project that holds records, hashes and locks of all its recipes."""
 
 
 class Dependencies(Config):
@@ -22,11 +22,11 @@ class Dependencies(Config):
     parameters: dict[str, Any]
     """The node's slice of the recipe: dotted name -> value."""
     versions: dict[str, str]
-    """Of Python and of the packages that this code uses."""
+    """The versions of Python and of the packages that this code uses."""
     files: dict[str, str] = Field(default_factory=dict)
     """Files that it packs: place in the source tree -> hash; empty, but for the node that builds a Bento."""
     machine: dict[str, str]
-    """Empty, but for nodes that measure time."""
+    """The machine of a node that measures time; empty for other nodes."""
     raw: dict[str, str]
     """Raw data that it descends from: catalog entry -> fingerprint."""
 
@@ -50,7 +50,7 @@ class Record(Config):
     seconds: float
     """The node's own time, without loading and saving."""
     machine: dict[str, str]
-    """That it ran on."""
+    """The machine that the node ran on."""
 
 
 class Records:

@@ -22,7 +22,7 @@ class Budget(Config):
     """What the chain that is found may cost at most. Of several, each must be kept."""
 
     size_bytes: int | None = Field(default=None, gt=0)
-    """Of the ONNX file."""
+    """The size of the ONNX file, in bytes."""
     latency_us: float | None = Field(default=None, gt=0)
     """Median time of a call on this machine, at the first of evaluation.batch_sizes."""
     accuracy_drop: float | None = Field(default=None, ge=0, lt=1)

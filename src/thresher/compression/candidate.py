@@ -23,7 +23,7 @@ class Candidate(Config):
     steps: tuple[Technique, ...] = ()
     """Applied in order. Pruning and finetuning come first, what works on the ONNX file follows."""
     search: CandidateSearch | None = None
-    """In place of the steps: what they must come to, and what they may be."""
+    """The search that finds the steps, in place of `steps`: the budget and the techniques that may be used."""
 
     @model_validator(mode="before")
     @classmethod

@@ -32,9 +32,10 @@ class CalibrationData:
     batch_sizes: tuple[int, ...] = (1, 32)
     """What is timed, is timed at these."""
     threads: int = 1
-    """Of a session that is timed."""
+    """The threads of a session that is timed."""
     validation_samples: EncodedSamples | None = None
-    """On which choices are made; no ranges are read from them. Without them the first of all choices is taken."""
+    """The samples on which choices are made; no ranges are read from them. Without them the first of all choices is
+    used."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,6 @@ class CompressionData:
     execution: ChosenExecution | None = None
     """How this machine trains fastest; without a trial where it is None."""
     checkpoints: Checkpoints | None = None
-    """Where a finetuning that was killed goes on."""
+    """The folder from which a finetuning that was killed resumes."""
     teachers: Mapping[str, Network] = field(default_factory=dict)
     """Candidate -> its network, for those that a step distills from; the float model is always there."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 TRAIN = "train"
 LEAK_COLUMN = "same_content_in_train"
-"""Of the table that is checked: the equal sample of train, where there is one."""
+"""The column of the checked table that names the equal sample of train, if there is one."""
 FIX_DATA_OR_BOUND = "correct or remove these samples, or change the expectation in data.contract of the recipe."
 
 

@@ -19,7 +19,7 @@ class Example(Config):
     index: int | None = None
     """The sample's place in its split, from 0."""
     place: str | None = None
-    """Where it stands, such as `adult.data:18`, where that is known."""
+    """The sample's place in its file, such as `adult.data:18`, where it is known."""
 
     def __str__(self) -> str:
         value = f"{self.value:.6g}" if isinstance(self.value, float) else str(self.value)
@@ -31,7 +31,7 @@ class ExpectationResult(Config):
     """What one expectation found."""
 
     expectation: str
-    """In Great Expectations' own words."""
+    """The name of the expectation in Great Expectations."""
     origin: Literal["recipe", "built in"] = "recipe"
     column: str | None = None
     arguments: dict[str, Any]
@@ -48,7 +48,7 @@ class ExpectationResult(Config):
     """What a table or column as a whole showed, such as a count or a mean."""
     num_unexpected: int | None = None
     percent_unexpected: float | None = None
-    """Of all samples that the expectation looked at that have a value."""
+    """The percentage of samples that break it, among those that it checked and that have a value."""
     examples: list[Example] = Field(default_factory=list)
     """The first samples that break the expectation."""
     message: str

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 20
-"""Of train and of test: in fewer rows, a column may be unique or tell the label by chance."""
+"""The fewest rows of train and of test that are searched: with fewer, a column may be unique or predict the label by
+chance."""
 MIN_ERRORS = 5
-"""Of the most frequent class on test: a column that makes none of so few errors may do so by chance."""
+"""The fewest mistakes of the most frequent class on test: with fewer, a column may make none by chance."""
 MAX_ERRORS = 0.02
-"""Of those of the most frequent class: what a column makes at most that tells the label."""
+"""The largest share of the most frequent class's mistakes that a column makes which predicts the label on its own."""
 EXPLAINED = 0.9999
-"""Of the variance of a number to predict: what a column must explain alone, to be the label in other words."""
+"""The share of a label's variance from which on a column counts as the label in other words."""
 DENSE = 2
 """Whole numbers without a repetition that fill so large a part (1/2) of their span count rows."""
 MAX_EXAMPLES = 3

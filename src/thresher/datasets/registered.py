@@ -19,7 +19,7 @@ from thresher.tracking.history import RUN, Alias
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
 LATER_TAGS = ("timeout_ms", "workers")
-"""Also of the model's info, where they have a value; versions of before have none."""
+"""Tags of the model's info that have a value only in versions of later releases."""
 METRIC = "metric."
 NOBODY = "nobody"
 

@@ -42,7 +42,7 @@ class Beside(Config):
 
 
 Compare = Callable[[np.ndarray], Beside]
-"""From the outputs of a model for the test samples to how it compares."""
+"""Maps a model's outputs for the test samples to its comparison with the baseline."""
 
 
 class Baseline(Config):
@@ -52,7 +52,7 @@ class Baseline(Config):
     """What it answers, in words."""
     num_samples: int
     metric: str
-    """By which a candidate is judged."""
+    """The metric by which candidates are compared."""
     figures: dict[str, float]
     """Its own, by metric; r2 among those of a regression."""
     beside: dict[str, dict[str, Beside]]

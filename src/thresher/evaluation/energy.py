@@ -17,7 +17,7 @@ class EnergyUse(Config):
 
     joules: float
     reference_joules: float
-    """Of the reference in the same rounds."""
+    """The energy of the reference model in the same rounds, in joules."""
 
     @property
     def ratio(self) -> float:

@@ -20,9 +20,9 @@ class ExportedQuality(Config):
     metric: str
     """accuracy or rmse."""
     reported: float
-    """By training, or by whoever read a model from elsewhere."""
+    """The value that training or the import reported."""
     found: Interval
-    """Of the file."""
+    """The value measured on the exported file."""
     num_samples: int
 
     @property

@@ -33,7 +33,7 @@ class Footprint(Config):
     """Of one model, beside the reference."""
 
     peak_memory_bytes: int
-    """Of a process with one session, above what it held without, at the largest batch."""
+    """The memory that a process with one session holds above one without, in bytes, at the largest batch."""
     reference_peak_memory_bytes: int
     load_ms: float
     """Median time to open a session on a file that is in memory already."""

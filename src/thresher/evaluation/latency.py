@@ -50,7 +50,7 @@ STOLEN, TOO_MUCH_STOLEN = 0.01, 0.2
 TOO_LONG_WAITS = 0.1
 """Share of the time that calls may wait where no clock takes it off."""
 MIN_CALLS_ALONE = 3
-"""Of a turn: calls that nothing interrupted, without which a round of sessions with more threads is repeated."""
+"""The fewest calls of a turn without interruption; a round with fewer is repeated if sessions have several threads."""
 MIN_ROUNDS = 10
 PATIENCE_SECONDS = 20.0
 """For rounds that are repeated, and the pauses before them."""
@@ -73,14 +73,14 @@ class Latency(Config):
     round_ratios: tuple[float, ...]
     """Median of the model over median of the reference, a round, each in new sessions; below 1 is faster."""
     energy: EnergyUse | None = None
-    """Of a sample; None where the machine has no counter that can be read."""
+    """The energy of one sample; None where the machine has no counter that can be read."""
     waited: float = 0.0
     """Share of its time that a call waited for a processor that other work had, of the model that waited more; with
     more than one thread, the share of calls that were interrupted. Times are without it."""
     stolen: float = 0.0
     """Share of the processors' work that the host of a virtual machine kept for others."""
     margin: float = 0.0
-    """By how much the ratio may be wrong in each direction besides what the rounds show, as a share of it."""
+    """The relative error of the ratio in each direction that the rounds do not show."""
     unmeasured: str = ""
     """Why the figures are not to be trusted, where the machine was too busy to tell; no requirement holds then."""
 

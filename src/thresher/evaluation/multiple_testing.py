@@ -10,7 +10,7 @@ from thresher.evaluation.selection import Requirement
 from thresher.evaluation.statistics import TOO_FEW_SAMPLES, Interval
 
 At = Callable[[float], Interval]
-"""From a confidence to the interval at it."""
+"""Maps a confidence to the interval at that confidence."""
 
 
 @dataclass(frozen=True)

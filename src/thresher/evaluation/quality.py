@@ -79,7 +79,7 @@ class RegressionQuality(Config):
     reference_mae: float
     reference_r2: float
     increase: Resampled
-    """Of the RMSE over the reference's."""
+    """The increase of the RMSE over the reference's."""
 
     @property
     def figure(self) -> float:

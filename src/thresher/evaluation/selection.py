@@ -34,9 +34,9 @@ class Slices(Config):
     by: tuple[str, ...] = Field(min_length=1)
     """Columns of the sample table, `label` for the classes. Of numbers with many values each quarter is a part."""
     accuracy_drop: Requirement | None = None
-    """In a classification: of each part."""
+    """The bound on each part's drop in accuracy, in a classification."""
     rmse_increase: Requirement | None = None
-    """In a regression: of each part."""
+    """The bound on each part's increase of the RMSE, in a regression."""
     min_samples: int = Field(default=30, ge=1)
     """Smaller parts are reported as such and not judged."""
 

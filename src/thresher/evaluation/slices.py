@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MAX_PARTS = 50
-"""Of one column; beyond that a column of numbers is cut, and another is no column of groups."""
+"""The most parts of one column: with more values a column of numbers is cut into quarters, and another is refused."""
 NUM_QUANTILES = 4
 MISSING = "missing"
 NAMES = {"label": "class_name"}
@@ -35,7 +35,7 @@ class Slice(Config):
     figure: float
     """Accuracy or RMSE of the candidate."""
     reference_figure: float
-    """Of the float model."""
+    """The figure of the float model."""
     loss: Interval
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class SliceComparison(Config):
     metric: str
     """accuracy_drop or rmse_increase."""
     candidates: dict[str, tuple[Slice, ...]]
-    """Of those that were judged, the worst first."""
+    """The parts of the candidates that were judged, the worst first."""
     too_small: dict[str, int]
     """Part -> test samples, of those that are too few to be judged."""
 

@@ -13,7 +13,7 @@ from thresher.config import Config
 RESAMPLES = 10_000
 DRAWS_AT_ONCE = 2**16
 PRECISION = 1e-7
-"""Of a bound that is found by bisection."""
+"""The precision of a bound that is found by bisection."""
 QUANTILES = np.linspace(0, 1, 2001)
 FEW_SAMPLES = 30
 """Of fewer the percentile interval is too narrow, and is widened as Student's t is wider than the normal's."""

@@ -15,7 +15,7 @@ QUALITY_COLUMNS = {
     "classification": ("accuracy", "drop [interval]"),
     "regression": ("RMSE", "increase [interval]", "R2"),
 }
-"""By task."""
+"""Task -> the columns of quality."""
 COST_COLUMNS = {"size": "size_bytes", "MACs": "macs", "p50": "latency_ms_p50", "p99": "latency_ms_p99"}
 """Column -> the metric in it."""
 MARKUP = re.compile(r"[\\`*<]|&(?=[#\w])|(?<=\])\(")

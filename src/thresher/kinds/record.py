@@ -27,7 +27,7 @@ class Kind:
 
     group: ClassVar[str]
     fields: ClassVar[tuple[str, ...]] = ("kind",)
-    """Of its settings, at least."""
+    """Fields that its settings have at least."""
     parts: ClassVar[tuple[str, ...]] = ("config", "implementation")
     """Attributes that name code."""
     loaded_by: ClassVar[Mapping[str, str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LARGEST_NUMBER = 1e100
-"""In a table, a series or a label: its square must stay a number, and so must the sum of many."""
+"""The largest number in a table, a series or a label: its square must be finite, and so must the sum of many."""
 TINIEST = 1e-300
 """A smaller deviation has no finite inverse, or few digits."""
 SWAMPED = "beside it, others become equal in 32-bit floats. Fix: correct or remove it, or give the logarithm."

@@ -46,7 +46,7 @@ class Description:
     """Base: what the sample table shows of a modality, and what must hold of it; of this one nothing."""
 
     COLUMNS: tuple[str, ...] = ()
-    """Of the sample table, that `describe` makes of any data."""
+    """The columns of the sample table that `describe` makes for every modality."""
     SHOWS_DATA = False
     """Whether the sample table has the columns of the data, too; what they tell of the label is looked at."""
 

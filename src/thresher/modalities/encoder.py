@@ -42,7 +42,7 @@ class Encoder(KindConfig):
     """Distributions that encoding needs besides numpy and pydantic."""
 
     class_names: tuple[str, ...]
-    """In the order of the model's outputs; empty for a regression."""
+    """The names of the classes in the order of the model's outputs; empty for a regression."""
 
     @classmethod
     def fit(cls, samples: Samples, config: Any) -> Self:

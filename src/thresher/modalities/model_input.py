@@ -12,14 +12,14 @@ from thresher.config import KindConfig
 
 LARGEST = float(np.finfo(np.float32).max)
 AnyLength = None
-"""In a shape: an axis that is as long as the longest sample of a batch."""
+"""An axis of a shape that is as long as the longest sample of a batch."""
 
 
 class ModelInput(KindConfig):
     """Base: the input tensor of a model, in torch and in ONNX alike."""
 
     name: ClassVar[str]
-    """Of the ONNX graph's input."""
+    """The name of the ONNX graph's input."""
     dtype: ClassVar[np.dtype]
 
     @property

@@ -13,14 +13,15 @@ from thresher.modalities.centering import LARGEST_NUMBER, SWAMPED, center, find_
 from thresher.modalities.samples import EncodedSamples, Samples
 
 SMALLEST_SPREAD = 1e-140
-"""Of the labels of a regression: float64 holds squares of errors that are a ten-thousandth of it, with all digits."""
+"""The smallest standard deviation of a regression's labels: float64 holds squares of errors of a ten-thousandth of
+it."""
 
 
 class ClassOutput(Config):
     """One probability a class, float32 [N, K]; in training, logits [N, K]."""
 
     name: ClassVar[str] = "probabilities"
-    """Of the ONNX graph's output."""
+    """The name of the ONNX graph's output."""
     dtype: ClassVar[np.dtype] = np.dtype(np.float32)
     kind: Literal["classification"] = "classification"
     num_classes: int = Field(ge=1)
@@ -42,7 +43,7 @@ class ValueOutput(Config):
     dtype: ClassVar[np.dtype] = np.dtype(np.float64)
     kind: Literal["regression"] = "regression"
     mean: float
-    """Of the labels over the training split."""
+    """The mean of the labels over the training split."""
     std: float = Field(gt=0)
 
     @property

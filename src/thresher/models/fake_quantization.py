@@ -24,7 +24,7 @@ LEVELS = 255
 RANGE_RATE = 0.01
 """Share that a batch has in the moving average of a range."""
 SMALLEST_SHARE = 2**-12
-"""Of a layer's largest scale: a channel of nothing but zeros has no scale of its own."""
+"""The smallest scale of a channel, as a share of the layer's largest: a channel of zeros has no scale of its own."""
 INPUT, OUTPUT = "input_range", "output_range"
 
 
@@ -40,7 +40,7 @@ class Quantization(Config):
     folded: dict[str, str] = Field(default_factory=dict)
     """Convolution -> the batch norm that became part of it."""
     calibration: dict[str, str] = Field(default_factory=dict)
-    """Of the samples that the ranges started from: sha256, samples and seed, for the file's metadata."""
+    """The samples that the ranges were first read from (sha256, samples, seed), for the file's metadata."""
 
 
 class ActivationRange(nn.Module):

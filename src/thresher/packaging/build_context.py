@@ -19,7 +19,7 @@ from thresher.errors import Problem, RecipeError, ThresherError
 BENTOFILE = "bentofile.yaml"
 SERVICE = "thresher.serving.service:Champion"
 PACKAGE = "src/thresher/"
-"""Where the package lies in a Bento and in bentofile.yaml, wherever it is installed."""
+"""The path of the package in a Bento and in bentofile.yaml, wherever it is installed."""
 TAG = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?"
 MAX_TAG = 63
 """BentoML's rules for the names of models and Bentos."""

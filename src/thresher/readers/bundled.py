@@ -33,7 +33,7 @@ class BundledTableOptions(SplitOptions):
     """Of `BundledTable`."""
 
     name: Bundled
-    """The table."""
+    """The name of the table."""
     split: Split
     """The part."""
     test_share: Share = 0.2

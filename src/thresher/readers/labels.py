@@ -55,7 +55,7 @@ LIKE_MISSING = frozenset(
 )
 """What programs and people write for a value that is not there, in small letters."""
 MANY_CLASSES = 50
-"""With more classes than this, and than half of the samples, the labels are no classes."""
+"""Labels of more classes than this, and than half of the samples, are refused as classes."""
 FIX_MANY = "'regression: true' where they are numbers to predict, another column as 'label', or name the classes."
 FIX_NONE = "Fix: name the column of labels as 'label', and see what 'missing' lists."
 FIX_CHANGED = "write a number of fewer digits; leave out 'regression: true' where it is an id."

@@ -40,7 +40,7 @@ class RowOptions(FileOptions):
     """Around values of a CSV file that hold a delimiter or the end of a line; within them it is written twice. With
     `none` quotes are characters like others."""
     encoding: Encoding = "utf-8"
-    """Of a CSV or JSON file."""
+    """The encoding of a CSV or JSON file."""
     strip: bool = True
     """Whether blanks around the names and values of a CSV file are left out."""
     skip_lines_starting_with: Text | None = None

@@ -27,11 +27,11 @@ class SplitOptions(DuplicateOptions):
     """Which part of the samples an entry gives, where one file holds both."""
 
     split: Split | None = None
-    """The part, together with `test_share`; without both it is all."""
+    """The part to load, together with `test_share`; without both, all samples are loaded."""
     test_share: Share | None = Field(default=None, validate_default=True)
     """The share that goes to test: of each class alike, or the last by `order`. Copies of a sample stay together."""
     seed: Seed = 0
-    """Of the split; the same in the entries of train and test."""
+    """The seed of the split; it must be the same in the entries of train and test."""
 
     @field_validator("test_share")
     @classmethod

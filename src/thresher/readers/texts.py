@@ -23,7 +23,7 @@ class LabeledLinesOptions(LabelOptions, SideFileOptions):
     file: File
     """Relative to `path`; may be compressed as .gz, .zst or .bz2. Empty lines are skipped."""
     encoding: Encoding = "utf-8"
-    """Of the file."""
+    """The encoding of the file."""
 
 
 class LabeledLines(RawSamples[LabeledLinesOptions]):

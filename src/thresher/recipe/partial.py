@@ -24,7 +24,7 @@ class PartialRecipe:
     """What the rules need of a recipe; a part that could not be read is left out, and its rules with it."""
 
     names: frozenset[str]
-    """Of all candidates, the unreadable ones too."""
+    """The names of all candidates, unreadable ones included."""
     candidates: dict[str, Candidate]
     minimize: str = Selection().minimize
     require: dict[str, Requirement] = field(default_factory=dict)

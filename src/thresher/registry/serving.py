@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thresher.registry.versions import Registered
 
 CUDA_LABEL = "cuda"
-"""Of a Bento that was built for a GPU's image."""
+"""The label of a Bento that was built for an image with CUDA."""
 
 
 def find_champion_bento(recipe: str, environment: str | None) -> str:

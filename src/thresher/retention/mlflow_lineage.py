@@ -42,7 +42,7 @@ class Tracked:
     former: str = ""
     """The number of the version that `thresher rollback` would return to."""
     models_folder: str = ""
-    """Where the experiment keeps logged models, as an address."""
+    """The address of the folder in which the experiment keeps logged models."""
 
     @property
     def champion(self) -> ModelVersion | None:

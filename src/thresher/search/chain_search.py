@@ -24,7 +24,7 @@ from thresher.search.space import ALLOCATIONS, LAST_STEP, build_steps
 from thresher.search.study import Trials, kept_savings, open_study
 
 TRIALS_SHARE = 0.5
-"""Of the minutes, after which no further trial begins."""
+"""The share of `minutes` after which no further trial begins."""
 STANDS_FOR = {"quantize_aware": "quantize_static"}
 """What a chain is judged with before it is finetuned, where its own last step trains."""
 

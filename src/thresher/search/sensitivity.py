@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
 MAX_SAMPLES = 2000
-"""Of the validation split, drawn by the seed."""
+"""The most samples of the validation split that are used, drawn by the seed."""
 
 
 class Point(Config):

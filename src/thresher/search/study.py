@@ -17,7 +17,7 @@ STUDY = "compression.db"
 STARTUP_TRIALS = 12
 """Drawn at random, besides those that every search begins with, before the sampler learns from them."""
 WORST = 1e30
-"""Of a chain that could not be made, in both objectives; Optuna would leave out a failed trial and draw it again."""
+"""Both objectives of a chain that could not be made; Optuna would ignore a failed trial and draw it again."""
 ASSESSED, SAVINGS = "assessed", "savings"
 
 

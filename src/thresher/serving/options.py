@@ -16,7 +16,7 @@ class ShadowOptions(Config):
     """A version in the registry, by its number or by the alias `challenger`. Where no version has the alias, the Bento
     is built without a challenger."""
     share: float = Field(default=0.1, gt=0, le=1)
-    """Of the samples that the champion answers."""
+    """The share of the samples that the champion answers."""
     register_loser: bool = Field(default=True, alias="register")
     """Whether a run's winner that does not replace the champion is registered, with the alias `challenger`."""
 

@@ -31,7 +31,7 @@ class Tls:
     """What `bentoml serve` was told of TLS; it hands its options on to each worker process."""
 
     options: dict[str, str]
-    """By their names without `--ssl-`."""
+    """The TLS options by their names without `--ssl-`."""
 
     def for_uvicorn(self) -> dict[str, Any]:
         """Return uvicorn's options of the same meaning."""

@@ -29,7 +29,7 @@ YOUNG_OBJECTS = 50_000
 GRPC_SERVER = "THRESHER_GRPC_SERVER"
 """A variable that chose between two servers, of which one is gone."""
 REFUSED = "THRESHER_REFUSED"
-"""Where workers find the file that says that one of them gave up."""
+"""The file in which workers find that one of them gave up."""
 CONTAINER = "BENTOML_CONTAINERIZED"
 """The variable that the image sets."""
 SWITCH_SECONDS = 0.0005

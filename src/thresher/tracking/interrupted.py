@@ -7,7 +7,7 @@ import platform
 
 HOST, PROCESS = "host", "process"
 CLOCK_S = 5
-"""By which the system's clock may have been set while a run went on."""
+"""The seconds by which the system's clock may have been set during a run."""
 
 
 def process_tags() -> dict[str, str]:

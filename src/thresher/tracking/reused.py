@@ -18,7 +18,7 @@ LOGGED = (
     "search_result", "search_plot", "sensitivity", "budget_search", "budget_plot",
 )  # fmt: skip
 SECTION_CHARACTERS = 3000
-"""Of a run's description, which has 8,000 in all."""
+"""The most characters of this section in a run's description, which has 8,000 in all."""
 
 
 def log_reused(outputs: Iterable[str], catalog: Any) -> None:

@@ -26,7 +26,7 @@ class TrackingSettings(Config):
     tracking_uri: str = f"{SQLITE}mlflow.db"
     """A server, or a SQLite file within the project. The variable MLFLOW_TRACKING_URI comes before it."""
     artifact_folder: str | None = "mlartifacts"
-    """Within the project, for a SQLite file; a server decides for itself."""
+    """The folder of artifacts within the project, for a SQLite store; a server decides for itself."""
     system_metrics: bool = True
     """Whether CPU, memory and GPU use are recorded while a run goes on."""
 

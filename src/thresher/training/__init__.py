@@ -48,11 +48,11 @@ class Training(Config):
     keep: Literal["best", "last"] = "best"
     """Whose weights are kept: those of the epoch with the least validation loss, or the last epoch's."""
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Of the split, the initial weights, the order of the samples, augmentation and dropout."""
+    """The seed of the split, the initial weights, the order of the samples, augmentation and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is a GPU, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the sums in forward and backward passes; weights stay in fp32."""
+    """The precision of the forward and backward passes; weights stay in fp32."""
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
     execution: Execution = Field(default_factory=Execution)

@@ -21,13 +21,13 @@ from thresher.training.execution import ChosenExecution, Measured, default_execu
 from thresher.training.trainer import Trainer
 
 SECONDS = 0.6
-"""Of measuring for each question, once every way has been tried twice."""
+"""The seconds of measurement for each question, once every way has been tried twice."""
 MIN_ROUNDS = 2
 MIN_SECONDS_A_TURN = 0.02
 MAX_SAMPLES = 512
-"""In a batch of the trial."""
+"""The most samples in a batch of the trial."""
 MIN_GAIN = 1.05
-"""By which another way must be faster than what is the rule: less is noise."""
+"""The relative gain from which on another way than the default is chosen: less is noise."""
 STEPS_WORTH_COMPILING = 5000
 """A minute of compiling must come back."""
 

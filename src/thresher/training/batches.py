@@ -15,7 +15,7 @@ from thresher.models.network import NetworkSpec
 from thresher.training.memory import free_bytes
 
 Positions = slice | torch.Tensor
-"""Of the samples of a batch; a slice where they lie side by side, which costs no copy."""
+"""The positions of a batch's samples; a slice where they are adjacent, which costs no copy."""
 MEGABYTE = 1_000_000
 ROWS_AT_ONCE = 65536
 

@@ -15,7 +15,7 @@ from thresher.training.batches import Batch, Positions, as_positions
 from thresher.training.train_state import TrainState
 
 STEPS_A_LOOK = 20
-"""On a GPU, where looking at a loss waits for all that was asked of it; on a CPU it costs nothing."""
+"""The number of steps between two checks of the loss on a GPU, where a check waits for all queued work."""
 NAMED_SAMPLES = 10
 
 

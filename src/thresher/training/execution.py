@@ -30,7 +30,7 @@ class Execution(Config):
     a training that is long enough to pay for the minute that compiling may take.
     """
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(default="auto", union_mode="left_to_right")
-    """Of the CPU, for one operation."""
+    """The CPU threads of one operation."""
 
 
 class Measured(Config):

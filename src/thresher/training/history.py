@@ -13,7 +13,7 @@ class Epoch(Config):
     """Optimizer steps done at its end."""
     training_loss: float
     validation_loss: float
-    """Without label smoothing and class weights; of a regression, in variances of the labels."""
+    """The validation loss without label smoothing and class weights; of a regression, in variances of the labels."""
     validation_metric: float
     """What `TrainingHistory.metric` says: a share from 0 to 1, or an error in the label's own unit."""
     seconds: float

@@ -39,7 +39,7 @@ class FinishedTrial(Config):
     validation_loss: float | None
     """The least of its epochs."""
     validation_losses: tuple[float, ...]
-    """Of each epoch."""
+    """The validation loss of each epoch."""
     seconds: float
 
 

@@ -77,7 +77,7 @@ class Search(Config):
     minutes: float | None = Field(default=None, gt=0)
     """After which no further trial begins; a search that this ends may come out differently on another day."""
     epochs: int | None = Field(default=None, ge=1)
-    """Of each trial; training.epochs where it is not given."""
+    """The epochs of each trial; `training.epochs` if it is not given."""
     prune: bool = True
     """Whether a trial ends early when it is worse than the median of the others at the same epoch."""
 

@@ -47,9 +47,9 @@ class OneCycle(KindConfig):
     rise: float = Field(default=0.3, gt=0, lt=1)
     """Share of the steps that goes up."""
     start: float = Field(default=0.04, gt=0, lt=1)
-    """Of the rate, at the first step."""
+    """The share of the rate at the first step."""
     final: float = Field(default=1e-4, ge=0, lt=1)
-    """Of the rate, at the last step."""
+    """The share of the rate at the last step."""
 
 
 Schedule = Annotated[KindConfig, KindOf(ScheduleKind)]

@@ -23,9 +23,9 @@ class TrainState:
     loss_sum: float = 0.0
     """Over the samples of this epoch so far."""
     num_samples: int = 0
-    """Of this epoch so far."""
+    """The samples of this epoch so far."""
     recent_losses: list[float] = field(default_factory=list)
-    """Of the steps since the last report."""
+    """The losses of the steps since the last report."""
     seconds: float = 0.0
     """Spent on this epoch so far, in this process and in those before it."""
     best_epoch: int = 0
@@ -35,7 +35,7 @@ class TrainState:
     steps: list[dict[str, Any]] = field(default_factory=list)
     """What was reported, for an observer that a killed process never told."""
     began: float = field(default_factory=time.perf_counter)
-    """Of the time that is not in ``seconds`` yet."""
+    """The start of the time that is not yet in ``seconds``."""
 
     def add(self, loss: float, count: int) -> None:
         """Count a step on ``count`` samples with this mean loss."""

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 METHODS: tuple[Calibration, ...] = ("minmax", "percentile")
 """What auto tries. Entropy takes longer than both: it counts where a recipe names it."""
 JUDGED_SAMPLES = 1000
-"""Of the validation split, at most."""
+"""The most samples of the validation split that a choice is judged on."""
 MAX_BYTES = 2**29
-"""Of activations, which ONNX Runtime holds all at once where it reads percentiles: beyond it auto is minmax."""
+"""The most bytes of activations, all of which ONNX Runtime holds when it reads percentiles: beyond it auto is
+minmax."""
 Quantize = Callable[[Quantizer], bytes]
 
 

@@ -23,7 +23,7 @@ KEPT_FLOAT = ("Softmax", "LogSoftmax", "LayerNormalization", "ReduceMean", "Redu
 """Operators whose sums, exponentials and quotients need float32; ONNX Runtime has LSTM and GRU in float32 alone."""
 
 BF16_OPSET = 22
-"""From which on ONNX's convolutions take bfloat16."""
+"""The first opset in which ONNX's convolutions accept bfloat16."""
 INPUT_CAST, OUTPUT_CAST, DOWN, UP = "graph_input_cast", "graph_output_cast", "_cast_to_fp16_node", "_cast_to_fp32_node"
 """What the converter calls its casts of inputs and outputs, to 16 bits and back."""
 

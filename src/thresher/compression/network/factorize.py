@@ -35,7 +35,7 @@ class Factorize(KindConfig):
     energy: float | None = Field(default=None, gt=0, le=1)
     """Share of the squared singular values that each layer keeps; 0.9 where neither this nor rank_share is given."""
     rank_share: float | None = Field(default=None, gt=0, lt=1)
-    """In place of energy: each layer keeps this share of its full rank, rounded to a whole one, at least 1."""
+    """The share of its full rank that each layer keeps, rounded to a whole rank of at least 1, in place of `energy`."""
     ranks: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     """Layer -> its own rank; 0 leaves it whole. In a name, * and ? stand for any letters; a layer that such a one means
     stays whole where two of that rank would not be smaller. The layer that makes the outputs is split only where its

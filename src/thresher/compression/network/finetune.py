@@ -21,9 +21,9 @@ class Distill(Config):
     from_: str = Field(default=FLOAT, alias="from")
     """The teacher: float, or a candidate with a network of its own."""
     temperature: float = Field(default=4.0, gt=0, le=1000)
-    """Of both softmaxes: the higher, the more the teacher's small probabilities say."""
+    """The temperature of both softmaxes: the higher, the more the teacher's small probabilities count."""
     weight: float = Field(default=0.5, gt=0, le=1)
-    """Of what the teacher says; the labels have the rest."""
+    """The share of the loss that compares with the teacher; the labels have the rest."""
     features: float = Field(default=0.0, ge=0, le=1_000_000)
     """Weight of where the convolutions look, besides; 0 leaves it out."""
 
@@ -37,7 +37,7 @@ class Finetune(KindConfig):
     lr: float | None = Field(default=None, gt=0, le=10)
     """Learning rate; the training's own where it is not given."""
     schedule: Schedule | None = None
-    """Of the learning rate; the training's own where it is not given."""
+    """The schedule of the learning rate; the training's own if it is not given."""
     distill: Distill | None = None
     """A teacher; the labels alone count where there is none."""
 

@@ -29,7 +29,7 @@ ALIGNED = ((32, 8), (8, 4))
 channels: of a ResNet-20 on CIFAR-10, whole 697 us a call, 11, 22 and 44 channels took 756, and 12, 24 and 48 took 592
 (1.31.1, AVX-512, time of the thread)."""
 MIN_SHARE = 0.05
-"""Of a layer's channels, which a global ranking leaves it: an empty layer cuts the network in two."""
+"""The share of a layer's channels that a global ranking leaves: an empty layer cuts the network in two."""
 
 
 class PruneChannels(KindConfig):
@@ -54,7 +54,7 @@ class PruneChannels(KindConfig):
     counts as the channels that it is wide. auto: of convolutions, a multiple of 8 from 32 channels on and of 4 from 8
     on, with which they are computed faster; of all else any number."""
     iterations: int = Field(default=1, ge=1, le=1000)
-    """In how many steps of equal size the channels go."""
+    """The number of steps of equal size in which channels are removed."""
     between: Finetune | None = None
     """Training after each step but the last."""
 

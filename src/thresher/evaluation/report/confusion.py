@@ -9,7 +9,7 @@ import numpy as np
 from thresher.evaluation.report.context import Predictions
 
 MAX_CLASSES = 30
-"""Of more, the matrix is too large to read, and the pairs that are confused most are named instead."""
+"""The most classes that a matrix shows; of more, it names the pairs that are confused most."""
 MAX_PAIRS = 25
 
 

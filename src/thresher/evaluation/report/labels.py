@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 DISTANCES = (7, 14, 24, 36, 50)
-"""In points."""
+"""The distances of a label from its point that are tried, in points."""
 LEAD = 20
-"""From this distance on, a line leads to the point."""
+"""The distance from which on a line connects a label with its point, in points."""
 SIDES = {1: "left", -1: "right", 0: "center"}
 RADIUS, ROOM = 4, 10
 """Of a point, and of what names of other points keep free around it, so that each is by its own; in points."""

@@ -27,7 +27,7 @@ FOOTPRINT_COLUMNS = {
     "load_ms": "load time",
     "energy_joules": "energy a sample",
 }
-"""By metric; of what no candidate has there is no column."""
+"""Metric -> column of the table; a metric that no candidate has gets no column."""
 FOOTPRINT_CAPTION = (
     "Peak memory is what a process with one session holds above one without, at the largest batch; with the first "
     "session come some megabytes of ONNX Runtime's own. Load time is that of opening a session on a file in memory."

@@ -19,7 +19,7 @@ LEGEND = {"wins": (WINNER, "*"), "qualifies": (QUALIFIES, "o"), "fails a require
 METRIC = {"classification": "accuracy", "regression": "rmse"}
 AXIS = {"classification": "accuracy", "regression": "RMSE (less is better)"}
 LARGE_RATIO = 12.0
-"""From dearest to cheapest; beyond it the axis is logarithmic."""
+"""The ratio of the largest to the smallest cost beyond which the axis is logarithmic."""
 
 
 def cost_metrics(verdict: Verdict) -> tuple[str, ...]:

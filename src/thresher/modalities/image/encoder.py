@@ -36,7 +36,7 @@ class ImageEncoder(Encoder):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     mean: tuple[float, ...]
-    """Of each channel over the training split, in 0..255."""
+    """The mean of each channel over the training split, in 0..255."""
     std: tuple[float, ...]
     background: Colour | None = None
     """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""

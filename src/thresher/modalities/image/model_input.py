@@ -19,7 +19,7 @@ class ImageInput(ModelInput):
     height: int
     width: int
     mean: tuple[float, ...]
-    """Of each channel over the training split, in 0..255."""
+    """The mean of each channel over the training split, in 0..255."""
     std: tuple[float, ...]
 
     @property

@@ -45,10 +45,10 @@ class SeriesEncoder(Encoder):
     """The median over the training split."""
     missing: Literal["interpolate", "refuse"]
     mean: tuple[float, ...]
-    """Of each channel over the training split."""
+    """The mean of each channel over the training split."""
     std: tuple[float, ...]
     channel_names: tuple[str, ...] = ()
-    """In their order; empty where the data does not name its channels."""
+    """The names of the channels in their order; empty where the data does not name them."""
 
     @classmethod
     def fit(cls, samples: Samples, config: SeriesEncoding) -> SeriesEncoder:

@@ -24,7 +24,7 @@ class SeriesInput(ModelInput):
     channels: int
     max_length: int
     mean: tuple[float, ...]
-    """Of each channel over the training split."""
+    """The mean of each channel over the training split."""
     std: tuple[float, ...]
 
     @property

@@ -21,7 +21,7 @@ MAX_LISTED = 30
 """Categories that a sentence lists."""
 UNSEEN = 0
 EXACT = 2**53
-"""Up to here float64 holds every whole number."""
+"""The number up to which float64 holds every whole number."""
 
 
 def category_text(value: str | float | None) -> str | None:
@@ -126,8 +126,8 @@ class CategoricalColumn(Config):
     kind: Literal["categorical"] = "categorical"
     name: str
     categories: tuple[str | None, ...]
-    """Of the training split, the most frequent one first, null for a missing value; their codes are 1, 2, ...; 0 is
-    a category that training has not seen."""
+    """The categories of the training split, the most frequent first, null for a missing value. Their codes are 1, 2,
+    ...; code 0 is a category that training has not seen."""
 
     @property
     def expected(self) -> str:

@@ -48,7 +48,7 @@ class TabularEncoder(Encoder):
 
     kind: Literal["tabular"] = "tabular"
     columns: tuple[AnyColumn, ...]
-    """In the table's order."""
+    """The columns in the table's order."""
     unseen_categories: Literal["refuse", "other"]
 
     @classmethod

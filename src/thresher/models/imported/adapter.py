@@ -23,11 +23,11 @@ from thresher.models.imported.config import GraphModel
 from thresher.models.imported.read_onnx import TARGET_OPSET
 
 PREFIX = "thresher."
-"""Of every name that is put into a graph."""
+"""The prefix of every name that is added to a graph."""
 INTEGERS = {TensorProto.UINT8, TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64}
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
 Axes = list[int | None]
-"""Of one sample; None where the graph leaves a length open."""
+"""The axes of one sample; None where the graph leaves a length open."""
 Shapes = dict[str, tuple[int | None, ...]]
 """Layout -> what the data gives; None for an axis of any length."""
 

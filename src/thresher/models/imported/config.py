@@ -51,8 +51,8 @@ class GraphModel(KindConfig):
     class_names: tuple[str, ...] = ()
     """The classes in the order of the graph's answers, where it is not that of the data."""
     layout: Literal["auto"] | Layout = "auto"
-    """Of images, [N, C, H, W] or [N, H, W, C], and of series, [N, C, T] or [N, T, C]. auto reads it off the shape of
-    the graph's input."""
+    """The order of an image's axes, [N, C, H, W] or [N, H, W, C], and of a series' axes, [N, C, T] or [N, T, C]. auto
+    infers it from the shape of the graph's input."""
     scale: float | None = Field(default=None, gt=0)
     """Images and series: the graph takes (x * scale - mean) / std of pixels in 0..255, or of the series' own values.
     1/255 for images and 1 for series where it is not given. A graph that takes integers takes pixels as they are."""
@@ -108,7 +108,8 @@ class Checkpoint(KindConfig):
     mean: Channels | None = None
     std: Scales | None = None
     standardized: bool = False
-    """Of a regression: whether it answers in standard deviations of the training labels, as Thresher trains it."""
+    """Whether the model of a regression answers in standard deviations of the training labels, as Thresher trains
+    it."""
 
     @property
     def network(self) -> Any:

@@ -20,11 +20,11 @@ class Imported(Config):
     answers: str
     """Its own output, and what was made of it."""
     opset: int | None = None
-    """Of the ONNX file."""
+    """The opset of the ONNX file."""
     metric: str
     """accuracy or rmse."""
     value: float
-    """Of the metric on the validation samples."""
+    """The value of the metric on the validation samples."""
     baseline: float
     """The metric of the most frequent class, or of the mean of the labels."""
     num_samples: int

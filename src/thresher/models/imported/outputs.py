@@ -14,7 +14,7 @@ from thresher.models.imported.batch import describe, names_of
 from thresher.models.imported.config import GraphModel, OutputKind
 
 TOLERANCE = 1e-3
-"""By which probabilities may miss 0, 1 and their sum: those of float16 do."""
+"""The error that probabilities and their sum may have: those of float16 have one."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class _Recurrent(KindConfig):
     dimension: int = Field(default=128, ge=1, le=65536)
-    """Of a token's vector; a series enters as it is."""
+    """The length of a token's vector; a series is not embedded."""
     hidden: int = Field(default=128, ge=1, le=65536)
     """Units of each layer, in each direction."""
     num_layers: int = Field(default=1, ge=1, le=16)

@@ -22,11 +22,11 @@ class TextCnn(KindConfig):
 
     kind: Literal["textcnn"] = "textcnn"
     dimension: int = Field(default=128, ge=1, le=65536)
-    """Of a token's vector."""
+    """The length of a token's vector."""
     filter_widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(3, 4, 5), min_length=1, max_length=8)
     """Tokens that a filter looks at."""
     num_filters: int = Field(default=100, ge=1, le=65536)
-    """Of each width."""
+    """The number of filters of each width."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 

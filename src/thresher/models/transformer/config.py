@@ -22,7 +22,7 @@ class Transformer(KindConfig):
 
     kind: Literal["transformer"] = "transformer"
     dimension: int = Field(default=128, ge=1, le=65536)
-    """Of a token's vector."""
+    """The length of a token's vector."""
     num_layers: int = Field(default=2, ge=1, le=64)
     num_heads: int = Field(default=4, ge=1, le=256)
     feed_forward: int = Field(default=256, ge=1, le=262144)

@@ -41,7 +41,7 @@ class CsvFormat:
 
     header: bool = True
     names: Sequence[str] | None = None
-    """Of the columns, where the file has no header; in place of it where it has one."""
+    """The names of the columns where the file has no header, or in place of its header."""
     delimiter: str | None = None
     """Between values; None for what the file's suffix says."""
     quote: str | None = '"'

@@ -17,7 +17,7 @@ from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.names import check_names
 
 EXACT = 2**53
-"""Up to here a float64 holds every whole number."""
+"""The number up to which a float64 holds every whole number."""
 MAX_DEPTH = 500
 ONE_A_LINE = "one JSON object a line."
 KEYS = "name the keys in the file"

@@ -12,7 +12,7 @@ import numpy as np
 from thresher.modalities.tabular.columns import category_text
 
 EXACT = 2**53
-"""Up to here float64 holds every whole number."""
+"""The number up to which float64 holds every whole number."""
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ class Pace:
     """How batches are to be run."""
 
     inline: bool
-    """On the event loop, since a thread would cost more than it saves."""
+    """Whether the model runs on the event loop, because a thread would cost more than it saves."""
     max_batch_size: int
     """The one that answers the most samples a second within the time asked for; at least 1."""
     seconds_one: float
-    """Of a batch of one sample."""
+    """The seconds that a batch of one sample takes."""
 
 
 def measure_pace(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 MAX_WORKERS = 8
-"""Where the number is left to the service: each has its own copy of the model."""
+"""The most workers that are started by default: each has its own copy of the model."""
 WORKERS = "THRESHER_WORKERS"
 CGROUP = Path("/sys/fs/cgroup")
 

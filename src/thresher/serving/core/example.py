@@ -12,7 +12,7 @@ class Example(Config):
     """A real sample of the test data that the model answers rightly."""
 
     input: Any
-    """As a JSON document writes it."""
+    """The example's input as a JSON document."""
     answer: str | float
     """The right one: the name of a class, or the value that the data has."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 MAX_BODY_BYTES = 32 * 2**20
-"""Of what a client sends as one request, before and after it is decompressed."""
+"""The most bytes of one request, before and after it is decompressed."""
 MAX_BODY_SECONDS = 30.0
-"""That a client has to send a request."""
+"""The seconds that a client has to send a request."""
 MAX_SAMPLES_BYTES = 256 * 2**20
-"""Of one request's encoded samples: a small body can hold very many short ones, which are padded to the longest."""
+"""The most bytes of one request's encoded samples: a small body can hold many short ones, which are padded to the
+longest."""

@@ -12,7 +12,7 @@ INPUT = ("binary_data_size",)
 OUTPUT = ("binary_data",)
 """The parameters that are offered."""
 MAX_DIGITS = 20
-"""Of a length or a time."""
+"""The most digits of a length or a time."""
 STATELESS = "The model keeps nothing from one request to the next."
 SHARED_MEMORY = "Shared memory is not offered: send the tensor in the request, and read it from the answer."
 INSTEAD = {

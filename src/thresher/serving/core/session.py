@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Output = type[ClassOutput] | type[ValueOutput]
 OUTPUT: dict[str, Output] = {"classification": ClassOutput, "regression": ValueOutput}
-"""Of the graph, by task."""
+"""Task -> the name of the graph's output."""
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 """Which of them there are depends on the package that is installed: an image without CUDA has the second alone."""

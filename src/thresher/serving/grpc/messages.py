@@ -26,4 +26,4 @@ _METHODS = POOL.FindServiceByName(SERVICE).methods
 
 REQUESTS: dict[str, Any] = {method.name: GetMessageClass(method.input_type) for method in _METHODS}
 RESPONSES: dict[str, Any] = {method.name: GetMessageClass(method.output_type) for method in _METHODS}
-"""By method, the class of the message."""
+"""Method -> the class of its response."""

@@ -40,7 +40,7 @@ class RpcServer:
     ) -> None:
         self._server, self._service, self._health, self._intake = server, service, health, intake
         self.port = port
-        """That it listens on."""
+        """The port that it listens on."""
 
     async def close(self, grace: float = DRAIN_SECONDS) -> None:
         """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""

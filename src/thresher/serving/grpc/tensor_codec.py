@@ -108,7 +108,7 @@ class Asked(NamedTuple):
     is_raw: bool
     """Whether the tensors came raw, and are answered so."""
     names: tuple[str, ...]
-    """Of the outputs."""
+    """The names of the outputs."""
     samples: np.ndarray
     """[N, ...], encoded."""
     timeout: float | None

@@ -15,7 +15,7 @@ from thresher.serving.http.response import HttpError
 PIECE_BYTES = 2**20
 SLICE_BYTES = 2**16
 MAX_MEMBERS = 4096
-"""Of a gzip body: each costs time, however short it is."""
+"""The most members of a gzip body: each costs time, however short it is."""
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """Content encodings and how zlib is told of them."""
 ALLOWED_ENCODINGS = "gzip, deflate, identity"

@@ -44,7 +44,7 @@ class Head:
     datatype: str
     shape: tuple[int, ...]
     num_bytes: int | None
-    """Of the tensor behind the JSON; None where its values are in it."""
+    """The length of the binary tensor after the JSON; None where the values are in the JSON."""
     values: Any
     outputs: tuple[tuple[str, bool], ...]
     """Name, and whether it is wanted in binary."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client keeps the files of several workers; BentoML sets it."""
+"""The folder in which prometheus_client keeps the files of several workers; BentoML sets it."""
 SAMPLES_PER_SECOND = 100
-"""That a worker looks at, at most: features cost more than a small model."""
+"""The most samples that a worker records in a second: features cost more than a small model."""
 BYTES_PER_SECOND = 4 * 2**20
 """Of samples so large that fewer of them are looked at; one a second is."""
 WINDOW = 1000

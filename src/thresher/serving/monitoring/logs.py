@@ -16,7 +16,7 @@ FIELDS = ("request_id", "protocol", "status", "milliseconds", "port", "recipe", 
 """What a line may have besides time, level and event. A payload is none of them."""
 
 MAX_FAILED_A_SECOND = 10
-"""That a worker logs: writing a line costs more than refusing a request does."""
+"""The most failed requests that a worker logs in a second: writing a line costs more than refusing a request."""
 
 _logger = logging.getLogger(f"{LOGGER}.serving")
 

@@ -11,7 +11,7 @@ from thresher.modalities.service import service_of
 
 NUM_BINS = 10
 MAX_SAMPLES = 20_000
-"""Of the training split, evenly spaced, that a profile is made of."""
+"""The most samples of the training split that a profile is made from, evenly spaced."""
 SMOOTHING = 0.5
 """Added to every bin's count, so that an empty one has a logarithm."""
 PREDICTION = "prediction"

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 MAX_WAITING = 64
 """Takes of samples; the next one is dropped."""
 MAX_TAKE_BYTES = 256 * 2**10
-"""Of samples at once, so that copying them stays a matter of microseconds. One sample is taken whatever its size."""
+"""The most bytes of samples that are copied at once, so that copying takes microseconds. One sample is copied whatever
+its size."""
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SECONDS_A_WARNING = 60.0
 """One that fails may do so at every call: all are counted, and not all are logged."""

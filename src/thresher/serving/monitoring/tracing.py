@@ -35,7 +35,7 @@ CARRIED = (b"traceparent", b"tracestate")
 HUNG_UP = 499
 """The status of a request whose client left, as nginx has it."""
 END_SECONDS = 3.0
-"""That sending the last spans may take."""
+"""The seconds that sending the last spans may take."""
 
 _propagator = TraceContextTextMapPropagator()
 _provider: TracerProvider | None = None
