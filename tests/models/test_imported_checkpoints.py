@@ -18,12 +18,13 @@ from thresher.compression.data import CompressionData
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.errors import DataError
 from thresher.kinds.built_in import MODELS
-from thresher.kinds.record import ModelKind
+from thresher.kinds.record import ModalityKind, ModelKind
+from thresher.kinds.registry import registry
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image.encoder import ImageEncoding
 from thresher.modalities.outputs import ClassOutput, output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.models.imported.architecture import PROBES, check_checkpoint
+from thresher.models.imported.architecture import check_checkpoint
 from thresher.models.imported.checkpoint import import_checkpoint
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported
@@ -130,7 +131,7 @@ def test_every_architecture_can_be_compared_before_data_is_read(kind: ModelKind)
     """What it comes to with data of its own is within what the check expects of it."""
     config = Checkpoint.model_validate({"architecture": kind.name, "path": "w"})
     for modality in kind.takes:
-        given = PROBES[modality][0]
+        given, _ = registry().find(ModalityKind, modality).class_of("model_input").probes()
         network = Network(NetworkSpec(model=config.network, input=given, output=ClassOutput(num_classes=7)))  # type: ignore[arg-type]
         weights = {name: weight.contiguous() for name, weight in network.body.state_dict().items()}
         file = ModelFile("weights", save_safetensors(weights))

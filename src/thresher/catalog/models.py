@@ -50,7 +50,6 @@ def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> 
 
         choose_output(read_graph(file), model, file.name)
     elif isinstance(model, Checkpoint):
-        from thresher.models.imported.architecture import PROBES, check_checkpoint
+        from thresher.models.imported.architecture import check_checkpoint
 
-        if modality in PROBES:
-            check_checkpoint(file, model, str(modality), str(values.get("task")))
+        check_checkpoint(file, model, str(modality), str(values.get("task")))

@@ -47,5 +47,5 @@ def _codes(kind: Kind) -> Iterator[KindCode]:
     place, settings = f"kinds/{kind.group}/{kind.name}", next(iter(kind.modules), "")
     yield KindCode(kind.name, type(kind).__name__, place, digest, settings, kind.modules)
     for part, module in kind.loaded_by.items():
-        home = getattr(kind, part).partition(":")[0]
-        yield KindCode(kind.name, module, f"{place}/{part}", digest, settings, (home,))
+        if home := getattr(kind, part).partition(":")[0]:
+            yield KindCode(kind.name, module, f"{place}/{part}", digest, settings, (home,))

@@ -15,6 +15,7 @@ from thresher.kinds.record import (
 )
 
 _MODALITIES = "thresher.modalities"
+_IMPORTED = "thresher.models.imported"
 _MODELS = "thresher.models"
 _NETWORK = "thresher.compression.network"
 _FILE = "thresher.compression.file"
@@ -162,8 +163,15 @@ MODALITIES = tuple(
         input_transform=f"{_MODALITIES}.{name}.input_transform:{prefix}Transform",
         description=f"{_MODALITIES}.{name}.description:{prefix}Description",
         service=f"{_MODALITIES}.{name}.service:{prefix}Service",
+        adapter=f"{_IMPORTED}.adapter:adapt_{name}",
+        graph_options=graph_options,
     )
-    for name, prefix in (("image", "Image"), ("text", "Text"), ("tabular", "Tabular"), ("series", "Series"))
+    for name, prefix, graph_options in (
+        ("image", "Image", ("layout", "scale", "mean", "std", "channel_order")),
+        ("text", "Text", ()),
+        ("tabular", "Tabular", ("rows",)),
+        ("series", "Series", ("layout", "scale", "mean", "std")),
+    )
 )
 
 READERS = tuple(

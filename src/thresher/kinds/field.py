@@ -106,7 +106,8 @@ class NameOf:
 
     def _validate(self, value: Any) -> str:
         if value not in (names := self._names()):
-            raise PydanticKnownError("literal_error", {"expected": ", ".join(f"'{name}'" for name in names)})
+            expected = " or ".join(", ".join(f"'{name}'" for name in names).rsplit(", ", 1))
+            raise PydanticKnownError("literal_error", {"expected": expected})
         return str(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -155,9 +155,14 @@ class ScheduleKind(Kind):
 
 @dataclass(frozen=True)
 class AugmentationKind(Kind):
-    """An augmentation. Its implementation is called as (uint8 images [B, C, H, W], config) and returns such images."""
+    """An augmentation. Its implementation is called as (batch of encoded samples, config) and returns such a batch.
+
+    Attributes:
+        takes: the modalities whose samples it takes; images are uint8 [B, C, H, W].
+    """
 
     group: ClassVar[str] = "augmentation"
+    takes: tuple[str, ...] = ("image",)
 
 
 @dataclass(frozen=True)
@@ -208,13 +213,18 @@ class ModalityKind(Kind):
         input_transform: of the nn.Module that makes a body's arguments of it, as the first part of the ONNX graph.
         description: of its Description, what a contract and other splits are compared by.
         service: of its ModalityService, what a service says of its inputs; it may not import torch.
+        adapter: `module:function` that leads from the model input to the input of a graph from elsewhere; "" for none.
+        graph_options: what a recipe may say of such a graph's input.
         models: kinds of models that can be built for it, besides those whose own records name it.
     """
 
     group: ClassVar[str] = "modality"
-    parts: ClassVar[tuple[str, ...]] = (*Kind.parts, "model_input", "input_transform", "description", "service")
+    parts: ClassVar[tuple[str, ...]] = (
+        *Kind.parts, "model_input", "input_transform", "description", "service", "adapter"
+    )  # fmt: skip
     loaded_by: ClassVar[Mapping[str, str]] = {
         "input_transform": "thresher.models.network",
+        "adapter": "thresher.models.imported.adapter",
         "description": "thresher.modalities.description",
         "service": "thresher.modalities.service",
     }
@@ -222,7 +232,13 @@ class ModalityKind(Kind):
     input_transform: str
     description: str = "thresher.modalities.description:Description"
     service: str = "thresher.modalities.service:ModalityService"
+    adapter: str = ""
+    graph_options: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+
+    def can_build(self, model: ModelKind) -> bool:
+        """Return whether ``model`` can be built for samples of this kind."""
+        return self.name in model.takes or model.name in self.models
 
 
 GROUPS: dict[str, type[Kind]] = {

@@ -40,6 +40,8 @@ class Encoder(KindConfig):
     """What one raw input and several are called in a request, such as image and images."""
     REQUIREMENTS: ClassVar[tuple[str, ...]] = ()
     """Distributions that encoding needs besides numpy and pydantic."""
+    NOT_ENCODED: ClassVar[tuple[str, ...]] = ()
+    """Fields that do not change what `encode` gives: the ONNX graph has them, or an example."""
 
     class_names: tuple[str, ...]
     """The names of the classes in the order of the model's outputs; empty for a regression."""

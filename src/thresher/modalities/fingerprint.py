@@ -39,6 +39,8 @@ def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
 def _say_inputs(inputs: Inputs) -> str:
     if isinstance(inputs, Table):
         return f"rows of {len(inputs.columns)} columns: {', '.join(inputs.columns)}"
+    if inputs.dtype != np.object_ and inputs.ndim != 4:
+        return f"arrays, {inputs.dtype} {'x'.join(map(str, inputs.shape[1:]))}"
     if inputs.dtype != np.object_:
         return f"images, {inputs.dtype} {'x'.join(map(str, inputs.shape[1:]))} (channels x height x width)"
     shortest, longest = (pick(map(len, inputs), default=0) for pick in (min, max))

@@ -21,6 +21,15 @@ class ModelInput(KindConfig):
     name: ClassVar[str]
     """The name of the ONNX graph's input."""
     dtype: ClassVar[np.dtype]
+    SCALE: ClassVar[float] = 1.0
+    """What networks from elsewhere are given one unit as, unless their recipe says otherwise."""
+    is_dense: ClassVar[bool] = True
+    """Whether a body is given each sample as one float tensor of the shape `longest`."""
+
+    @classmethod
+    def probes(cls) -> tuple[ModelInput, ModelInput] | None:
+        """Return two that differ in all that data may differ in, to tell what of a network depends on it."""
+        return None
 
     @property
     def shape(self) -> tuple[int | None, ...]:

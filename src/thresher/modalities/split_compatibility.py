@@ -80,8 +80,8 @@ def _inputs(train: Samples, test: Samples) -> Iterable[str]:
         yield from _columns(train, test)
     elif isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.dtype != np.object_:
         if ours.shape[1:] != theirs.shape[1:]:
-            sizes = f"{list(ours.shape[1:])}; of test: {list(theirs.shape[1:])}"
-            yield f"Images of train: {sizes} (channels, height, width)."
+            what, axes = ("Images", " (channels, height, width)") if ours.ndim == 4 else ("Arrays", "")
+            yield f"{what} of train: {list(ours.shape[1:])}; of test: {list(theirs.shape[1:])}{axes}."
         if train.background != test.background:
             colours = f"{train.background or 'none'}; of test: {test.background or 'none'}"
             yield f"The background of train: {colours}. Fix: the same in both catalog entries."

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 from thresher.config import KindConfig
-from thresher.modalities.image.model_input import ImageInput
-from thresher.modalities.tabular.model_input import TabularInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,13 +17,12 @@ class Linear(KindConfig):
     kind: Literal["linear"] = "linear"
 
 
-def build_linear(config: Linear, given: ImageInput | TabularInput, width: int) -> nn.Module:
-    """Return the body that maps images [B, C, H, W], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
+def build_linear(config: Linear, given: Any, width: int) -> nn.Module:
+    """Return the body that maps dense samples [B, ...], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
     from torch import nn
 
     from thresher.models.tabular import RowLinear
 
-    if isinstance(given, ImageInput):
-        channels, height, across = given.longest
-        return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * across, width))
+    if given.is_dense:
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(given.longest), width))
     return RowLinear(given, width)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from thresher.config import KindConfig
-from thresher.modalities.image.model_input import ImageInput
-from thresher.modalities.tabular.model_input import TabularInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,15 +25,14 @@ class Mlp(KindConfig):
     """Share of the units that each step of training leaves out, after every hidden layer."""
 
 
-def build_mlp(config: Mlp, given: ImageInput | TabularInput, width: int) -> nn.Module:
-    """Return the body that maps images [B, C, H, W], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
+def build_mlp(config: Mlp, given: Any, width: int) -> nn.Module:
+    """Return the body that maps dense samples [B, ...], or numbers [B, N] and codes [B, M], to [B, ``width``]."""
     from torch import nn
 
     from thresher.models.tabular import RowEmbedding, RowNetwork
 
-    if isinstance(given, ImageInput):
-        channels, height, across = given.longest
-        return nn.Sequential(nn.Flatten(), *_layers(config, channels * height * across, width))
+    if given.is_dense:
+        return nn.Sequential(nn.Flatten(), *_layers(config, math.prod(given.longest), width))
     embedding = RowEmbedding(given)
     return RowNetwork(embedding, nn.Sequential(*_layers(config, embedding.width, width)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -14,6 +14,9 @@ from thresher.config import Config
 from thresher.contracts import Contract
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
+from thresher.kinds.field import NameOf
+from thresher.kinds.record import ModalityKind
+from thresher.kinds.registry import registry
 from thresher.modalities import AnyEncoding
 from thresher.models import AnyModel
 from thresher.serving.options import Serving
@@ -22,15 +25,13 @@ from thresher.training import Training
 RESERVED_NAMES = ("every_recipe", "run")
 """They mean something else where overlays name recipes."""
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-Modality = Literal["image", "text", "tabular", "series"]
-MODALITIES = get_args(Modality)
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class Data(Config):
     """Which samples, and what must hold of them before anything is trained."""
 
-    modality: Modality
+    modality: Annotated[str, NameOf(ModalityKind, "name")]
     encoding: AnyEncoding
     """How raw samples become tensors; the modality's own defaults where it is not given."""
     train: str
@@ -48,8 +49,9 @@ class Data(Config):
         """Fill in `encoding.kind`: it is always the modality, and nobody should have to write it twice."""
         if not isinstance(values, dict) or not isinstance(values.get("encoding", {}), dict):
             return values
-        if values.get("modality") not in MODALITIES:
-            return {**values, "encoding": {"kind": MODALITIES[0]}}  # one problem is enough
+        known = registry().names(ModalityKind.group)
+        if values.get("modality") not in known:
+            return {**values, "encoding": {"kind": known[0]}}  # one problem is enough
         return {**values, "encoding": {"kind": values["modality"], **values.get("encoding", {})}}
 
     @model_validator(mode="after")

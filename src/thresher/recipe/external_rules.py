@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thresher.compression import works_on
-from thresher.models.imported.config import ExportedModel, GraphModel
+from thresher.kinds.record import ModalityKind
+from thresher.kinds.registry import registry
+from thresher.models.imported.config import GraphModel
 from thresher.recipe.partial import Found, PartialRecipe
 
-SCALED = ("image", "series")
 AS_CHECKPOINT = "Load it as kind: checkpoint if it is one of Thresher's architectures, or use steps on the ONNX file."
 
 
@@ -51,19 +52,10 @@ def _task_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
 
 
 def _modality_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
-    if parts.modality is None:
-        return
-    given = model.model_dump()
-    defaults = {name: field.default for name, field in ExportedModel.model_fields.items()}
-    for name in ("layout", "scale", "mean", "std"):
-        if parts.modality not in SCALED and given[name] != defaults[name]:
-            yield (
-                ("model", name),
-                f"is for {' and '.join(SCALED)}, and data.modality is {parts.modality}",
-                "Leave it out.",
-            )
-    if parts.modality != "image" and model.channel_order != "rgb":
-        what = f"is for image, and data.modality is {parts.modality}"
-        yield ("model", "channel_order"), what, "Leave it out."
-    if parts.modality != "tabular" and model.rows != "raw":
-        yield ("model", "rows"), f"is for tabular, and data.modality is {parts.modality}", "Leave it out."
+    modalities = registry().usable(ModalityKind)
+    known = next((kind for kind in modalities if kind.name == parts.modality), None)
+    for name in dict.fromkeys(option for kind in modalities for option in kind.graph_options):
+        is_said = getattr(model, name) != type(model).model_fields[name].default
+        if known and is_said and name not in known.graph_options:
+            able = [kind.name for kind in modalities if name in kind.graph_options]
+            yield ("model", name), f"is for {' and '.join(able)}, and data.modality is {known.name}", "Leave it out."

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from thresher.errors import nearest
-from thresher.kinds.record import ModelKind, TechniqueKind
+from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind, TechniqueKind
 from thresher.kinds.registry import kind_of, registry
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel
@@ -37,10 +37,11 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
 def _model_problems(parts: PartialRecipe) -> Iterable[Found]:
     if parts.model is None or parts.modality is None:
         return
-    takes = kind_of(ModelKind, parts.model).takes
-    if parts.modality not in takes:
-        able = [kind.name for kind in registry().usable(ModelKind) if parts.modality in kind.takes]
-        what = f"model {parts.model.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
+    known = {kind.name: kind for kind in registry().usable(ModalityKind)}.get(parts.modality)
+    own = kind_of(ModelKind, parts.model)
+    if known and not known.can_build(own):
+        able = [kind.name for kind in registry().usable(ModelKind) if known.can_build(kind)]
+        what = f"model {own.name} takes {' or '.join(own.takes)}, and data.modality is {known.name}"
         yield ("model", "kind"), what, nearest(parts.model.kind, able)
 
 
@@ -57,7 +58,8 @@ def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:
 
 
 def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
-    if training.augmentation and parts.modality not in (None, "image"):
+    takes = [kind_of(AugmentationKind, each).takes for each in training.augmentation]
+    if parts.modality is not None and not all(parts.modality in each for each in takes):
         yield ("training", "augmentation"), f"there is none for {parts.modality}", "Leave it out: it is for images."
     if parts.task == "regression":
         for name in ("label_smoothing", "class_weights"):

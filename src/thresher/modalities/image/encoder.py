@@ -29,6 +29,7 @@ class ImageEncoder(Encoder):
 
     NAMES: ClassVar[tuple[str, str]] = ("image", "images")
     REQUIREMENTS: ClassVar[tuple[str, ...]] = ("pillow",)
+    NOT_ENCODED: ClassVar[tuple[str, ...]] = ("mean", "std")
 
     kind: Literal["image"] = "image"
     channels: Literal[1, 3]

@@ -14,6 +14,7 @@ class ImageInput(ModelInput):
 
     name: ClassVar[str] = "image"
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
+    SCALE: ClassVar[float] = 1 / 255
     kind: Literal["image"] = "image"
     channels: int
     height: int
@@ -21,6 +22,13 @@ class ImageInput(ModelInput):
     mean: tuple[float, ...]
     """The mean of each channel over the training split, in 0..255."""
     std: tuple[float, ...]
+
+    @classmethod
+    def probes(cls) -> tuple[ImageInput, ImageInput]:
+        return (
+            cls(channels=1, height=32, width=32, mean=(0.0,), std=(1.0,)),
+            cls(channels=3, height=64, width=64, mean=(0.0,) * 3, std=(1.0,) * 3),
+        )
 
     @property
     def longest(self) -> tuple[int, ...]:

@@ -37,6 +37,7 @@ class SeriesEncoder(Encoder):
     """Series to float64 [N, T, C], NaN after the end of each."""
 
     NAMES: ClassVar[tuple[str, str]] = ("series", "many_series")
+    NOT_ENCODED: ClassVar[tuple[str, ...]] = ("mean", "std", "typical_length")
 
     kind: Literal["series"] = "series"
     channels: int = Field(ge=1)

@@ -20,12 +20,20 @@ class SeriesInput(ModelInput):
 
     name: ClassVar[str] = "series"
     dtype: ClassVar[np.dtype] = np.dtype(np.float64)
+    is_dense: ClassVar[bool] = False
     kind: Literal["series"] = "series"
     channels: int
     max_length: int
     mean: tuple[float, ...]
     """The mean of each channel over the training split."""
     std: tuple[float, ...]
+
+    @classmethod
+    def probes(cls) -> tuple[SeriesInput, SeriesInput]:
+        return (
+            cls(channels=1, max_length=16, mean=(0.0,), std=(1.0,)),
+            cls(channels=3, max_length=24, mean=(0.0,) * 3, std=(1.0,) * 3),
+        )
 
     @property
     def shape(self) -> tuple[int | None, ...]:

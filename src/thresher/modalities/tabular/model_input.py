@@ -18,11 +18,16 @@ class TabularInput(ModelInput):
 
     name: ClassVar[str] = "row"
     dtype: ClassVar[np.dtype] = np.dtype(np.float32)
+    is_dense: ClassVar[bool] = False
     kind: Literal["tabular"] = "tabular"
     num_numeric: int
     """Leading columns that are numbers."""
     cardinalities: tuple[int, ...]
     """Codes of each categorical column, 0 included."""
+
+    @classmethod
+    def probes(cls) -> tuple[TabularInput, TabularInput]:
+        return cls(num_numeric=3, cardinalities=(4,)), cls(num_numeric=5, cardinalities=(6, 7))
 
     @property
     def longest(self) -> tuple[int, ...]:

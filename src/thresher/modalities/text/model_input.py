@@ -16,10 +16,15 @@ class TextInput(ModelInput):
 
     name: ClassVar[str] = "tokens"
     dtype: ClassVar[np.dtype] = np.dtype(np.int64)
+    is_dense: ClassVar[bool] = False
     kind: Literal["text"] = "text"
     vocabulary_size: int
     """Tokens, the padding and the unknown one among them."""
     max_length: int
+
+    @classmethod
+    def probes(cls) -> tuple[TextInput, TextInput]:
+        return cls(vocabulary_size=50, max_length=16), cls(vocabulary_size=70, max_length=24)
 
     @property
     def shape(self) -> tuple[int | None, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,13 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from thresher.errors import DataError
+from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.model_input import ImageInput
-from thresher.modalities.model_input import ModelInput
-from thresher.modalities.series.model_input import SeriesInput
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.series.encoder import SeriesEncoder
 from thresher.modalities.tabular.columns import CategoricalColumn
 from thresher.modalities.tabular.encoder import TabularEncoder
-from thresher.modalities.tabular.model_input import TabularInput
-from thresher.modalities.text.model_input import TextInput
+from thresher.modalities.text.encoder import TextEncoder
 from thresher.models.imported.batch import describe
 from thresher.models.imported.config import GraphModel
 from thresher.models.imported.read_onnx import TARGET_OPSET
@@ -35,7 +33,7 @@ Shapes = dict[str, tuple[int | None, ...]]
 class Adapter:
     """A graph under construction: one tensor, changed by one operator after the other."""
 
-    def __init__(self, given: ModelInput, config: GraphModel, value: onnx.ValueInfoProto, file: str) -> None:
+    def __init__(self, given: Any, config: GraphModel, value: onnx.ValueInfoProto, file: str) -> None:
         """Begin with ``given``; ``value`` is the input of the graph in ``file`` that it must become."""
         self.given, self.config, self.file = given, config, file
         self.value, self.dtype = value, int(value.type.tensor_type.elem_type)
@@ -90,15 +88,16 @@ def build_adapter(encoder: Encoder, config: GraphModel, value: onnx.ValueInfoPro
     adapter = Adapter(given, config, value, file)
     if adapter.dtype not in INTEGERS | FLOATS:
         raise adapter.refuse("Thresher cannot make that from numbers", "export the model for one tensor of numbers.")
-    if isinstance(given, TabularInput):
-        assert isinstance(encoder, TabularEncoder)
-        _adapt_rows(adapter, encoder)
-    else:
-        ADAPT[type(given)](adapter, given)
+    modality = modality_of(encoder)
+    if not modality.adapter:
+        raise adapter.refuse(f"nothing adapts {modality.name} samples to a graph", "train a model for them.")
+    modality.load("adapter")(adapter, encoder)
     return adapter.finish()
 
 
-def _adapt_images(adapter: Adapter, image: ImageInput) -> None:
+def adapt_image(adapter: Adapter, encoder: ImageEncoder) -> None:
+    """Bring images to the layout, order of channels and scale of the graph."""
+    image = encoder.model_input
     channels, height, width = image.longest
     shapes: Shapes = {
         "channels_first": (channels, height, width),
@@ -130,14 +129,18 @@ def _adapt_images(adapter: Adapter, image: ImageInput) -> None:
         adapter.add("Reshape", adapter.constant([-1, height, width], np.int64))
 
 
-def _adapt_texts(adapter: Adapter, text: TextInput) -> None:
+def adapt_text(adapter: Adapter, encoder: TextEncoder) -> None:
+    """Pad tokens to the length of the graph, where it has one."""
+    text = encoder.model_input
     axes = adapter.axes
     if axes is not None and len(axes) != 1:
         raise adapter.refuse("the data gives tokens [N, T]", "export the model from its tokens on.")
     _pad(adapter, axes[0] if axes else None, text.max_length, 0)
 
 
-def _adapt_series(adapter: Adapter, series: SeriesInput) -> None:
+def adapt_series(adapter: Adapter, encoder: SeriesEncoder) -> None:
+    """Bring series to the layout and scale of the graph, 0 where they are padded."""
+    series = encoder.model_input
     steps, channels = None, series.channels
     shapes: dict[str, tuple[int | None, ...]] = {
         "channels_first": (channels, steps),
@@ -162,7 +165,8 @@ def _adapt_series(adapter: Adapter, series: SeriesInput) -> None:
         adapter.add("Transpose", perm=[0, 2, 1])
 
 
-def _adapt_rows(adapter: Adapter, encoder: TabularEncoder) -> None:
+def adapt_tabular(adapter: Adapter, encoder: TabularEncoder) -> None:
+    """Give the graph rows as they were before they were standardized, or as they are."""
     numeric = [column for column in encoder.columns if not isinstance(column, CategoricalColumn)]
     flagged = [index for index, column in enumerate(numeric) if column.has_missing]
     categories = [column.name for column in encoder.columns if isinstance(column, CategoricalColumn)]
@@ -195,13 +199,6 @@ def _adapt_rows(adapter: Adapter, encoder: TabularEncoder) -> None:
         adapter.add("Where", adapter.constant([np.nan], np.float64), value)
 
 
-ADAPT: dict[type, Callable[[Adapter, Any], None]] = {
-    ImageInput: _adapt_images,
-    TextInput: _adapt_texts,
-    SeriesInput: _adapt_series,
-}
-
-
 def _choose_layout(adapter: Adapter, shapes: Shapes, what: str, fix: str) -> str:
     asked, fitting = adapter.config.layout, _best(adapter.axes, shapes)
     if not fitting:
@@ -225,7 +222,7 @@ def _best(axes: Axes | None, shapes: Shapes) -> list[str]:
 
 def _alike(adapter: Adapter) -> bool:
     """Return whether both layouts hold the same numbers in the same order."""
-    one_channel = adapter.given.longest[0 if isinstance(adapter.given, ImageInput) else -1] == 1
+    one_channel = adapter.given.channels == 1
     return one_channel and adapter.axes is not None and len(adapter.axes) < len(adapter.given.longest)
 
 
@@ -273,5 +270,5 @@ def _pad(adapter: Adapter, length: int | None, longest: int, axes_after: int) ->
     adapter.add("Pad", pads)
 
 
-def _free(given: ModelInput) -> list[str | int]:
+def _free(given: Any) -> list[str | int]:
     return ["length" if size is None else size for size in given.shape]

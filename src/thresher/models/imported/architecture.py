@@ -5,34 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from thresher.errors import DataError, ThresherError
-from thresher.modalities.image.model_input import ImageInput
+from thresher.kinds.record import KindError, ModalityKind
+from thresher.kinds.registry import registry
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
-from thresher.modalities.series.model_input import SeriesInput
-from thresher.modalities.tabular.model_input import TabularInput
-from thresher.modalities.text.model_input import TextInput
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.layer_differences import Shape, match_names, read_header, say_differences
 
 FIX = "give model the fields it was trained with, or rename its weights."
-Inputs = tuple[ModelInput, ModelInput]
-
-
-def _image(channels: int, height: int, width: int) -> ImageInput:
-    return ImageInput(channels=channels, height=height, width=width, mean=(0.0,) * channels, std=(1.0,) * channels)
-
-
-def _series(channels: int, length: int) -> SeriesInput:
-    return SeriesInput(channels=channels, max_length=length, mean=(0.0,) * channels, std=(1.0,) * channels)
-
-
-PROBES: dict[str, Inputs] = {
-    "image": (_image(1, 32, 32), _image(3, 64, 64)),
-    "text": (TextInput(vocabulary_size=50, max_length=16), TextInput(vocabulary_size=70, max_length=24)),
-    "tabular": (TabularInput(num_numeric=3, cardinalities=(4,)), TabularInput(num_numeric=5, cardinalities=(6, 7))),
-    "series": (_series(1, 16), _series(3, 24)),
-}
-"""Modality -> two inputs that differ in all that data may differ in: what both networks share is the architecture's."""
 
 
 def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: str) -> None:
@@ -56,16 +36,29 @@ def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: s
 
 def _expected(config: Checkpoint, modality: str, task: str) -> tuple[dict[str, Shape], set[str]] | None:
     """Return the shapes of the architecture's layers, and the layers that not all data makes; None if it needs data."""
+    probes = _probes(modality)
+    if probes is None:
+        return None
     outputs = (ClassOutput(num_classes=3), ClassOutput(num_classes=5))
     values = (ValueOutput(mean=0.0, std=1.0),) * 2
     first, second = (
         _build(config, given, output)
-        for given, output in zip(PROBES[modality], values if task == "regression" else outputs, strict=True)
+        for given, output in zip(probes, values if task == "regression" else outputs, strict=True)
     )
     if first is None or second is None:
         return None
     shared = {name: _meet(first[name], second[name]) for name in first.keys() & second.keys()}
     return {**first, **second, **shared}, set(first) ^ set(second)
+
+
+def _probes(modality: str) -> tuple[ModelInput, ModelInput] | None:
+    try:
+        probes: tuple[ModelInput, ModelInput] | None = (
+            registry().find(ModalityKind, modality).class_of("model_input").probes()
+        )
+    except KindError:  # told elsewhere
+        return None
+    return probes
 
 
 def _build(config: Checkpoint, given: ModelInput, output: Any) -> dict[str, Shape] | None:

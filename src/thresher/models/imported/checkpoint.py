@@ -12,12 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
 from thresher.errors import DataError, ThresherError
+from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.modalities.series.model_input import SeriesInput
 from thresher.models.imported.architecture import FIX
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score
@@ -111,18 +110,18 @@ def _spec(
         raise DataError(f"{file.name}: {error}") from error
 
 
-def _normalized(config: Checkpoint, given: ModelInput, weights: Weights) -> Any:
+def _normalized(config: Checkpoint, given: Any, weights: Weights) -> Any:
     """Return ``given`` with the mean and deviation that the weights were trained with, where they are known.
 
     A network that Thresher has saved carries its own; any other's may stand in the recipe.
     """
-    if not isinstance(given, ImageInput | SeriesInput):
+    if "mean" not in modality_of(given).graph_options:
         if config.mean is not None:
             raise DataError("model.mean: is for images and series. Fix: leave out mean, std and scale.")
         return given
     channels = given.channels
     if config.mean is not None and config.std is not None:
-        scale = config.scale or (1 / 255 if isinstance(given, ImageInput) else 1.0)
+        scale = config.scale or given.SCALE
         for name, values in (("mean", config.mean), ("std", config.std)):
             if len(values) not in (1, channels):
                 what = f"{len(values)} values for {channels} channels"

@@ -11,8 +11,8 @@ import onnx
 from onnx import ModelProto, compose, helper, numpy_helper
 
 from thresher.errors import DataError, nearest
+from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.imported.adapter import build_adapter
@@ -181,7 +181,7 @@ def _doubt_channels(
 ) -> str:
     """Return whether the graph answers better where red and blue are exchanged, on as many samples as are tried."""
     given = encoder.model_input
-    if not isinstance(given, ImageInput) or given.channels != 3 or not samples.class_names:
+    if "channel_order" not in modality_of(given).graph_options or given.longest[0] != 3 or not samples.class_names:
         return ""
     some = samples.take(np.arange(min(len(samples), TRIED)))
     exchanged = some.with_inputs(np.ascontiguousarray(some.inputs[:, ::-1]))

@@ -8,8 +8,6 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from thresher.modalities.series.model_input import SeriesInput
-from thresher.modalities.text.model_input import TextInput
 from thresher.models.recurrent.config import Gru, Lstm
 
 OPSET = 14
@@ -22,13 +20,11 @@ OnnxWeights = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 class RecurrentNetwork(nn.Module):
     """Tokens [B, T] or series [B, T, C], and lengths [B], to [B, K]."""
 
-    def __init__(self, config: Lstm | Gru, given: TextInput | SeriesInput, width: int) -> None:
+    def __init__(self, config: Lstm | Gru, given: Any, width: int) -> None:
         super().__init__()
-        if isinstance(given, TextInput):
-            self.embedding: nn.Module = nn.Embedding(given.vocabulary_size, config.dimension, padding_idx=0)
-        else:
-            self.embedding = nn.Identity()
-        size = config.dimension if isinstance(given, TextInput) else given.channels
+        tokens = getattr(given, "vocabulary_size", None)
+        self.embedding = nn.Embedding(tokens, config.dimension, padding_idx=0) if tokens else nn.Identity()
+        size = config.dimension if tokens else given.channels
         directions = 2 if config.bidirectional else 1
         kind = nn.LSTM if isinstance(config, Lstm) else nn.GRU
         self.layers = nn.ModuleList(

@@ -15,8 +15,6 @@ from thresher.serving.core.bundle import Bundle, BundleError, read_bundle, write
 from thresher.serving.options import ShadowOptions
 
 FOLDER, SHARE_FILE = "challenger", "share.json"
-IN_THE_GRAPH = {"image": {"mean", "std"}, "series": {"mean", "std", "typical_length"}}
-"""Fields of encoders that do not change what `encode` gives: the ONNX graph has them, or an example."""
 
 
 class _Share(Config):
@@ -97,4 +95,4 @@ def why_unfit(champion: Bundle, challenger: Bundle) -> str:
 def _deciding(encoder: Encoder) -> Mapping[str, Any]:
     """Return the fields of ``encoder`` that decide what `encode` gives."""
     values = encoder.model_dump(mode="json")
-    return {key: value for key, value in values.items() if key not in IN_THE_GRAPH.get(values["kind"], ())}
+    return {key: value for key, value in values.items() if key not in encoder.NOT_ENCODED}
