@@ -128,12 +128,12 @@ def activate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_width", 60)
     activate(monkeypatch)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}my runs/mlflow.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
     lines = [line.strip() for line in printed().splitlines()]
     # Each in one line, however long, so that it can be copied.
-    assert f"look at the runs:     mlflow ui --backend-store-uri sqlite:////{'deep/' * 20}mlflow.db" in lines
+    assert f"look at the runs:     mlflow ui --backend-store-uri 'sqlite:////{'deep/' * 20}my runs/mlflow.db'" in lines
     page = "http://127.0.0.1:5000/#/experiments/7/models?workflowType=machine_learning"
     assert f"at this address:      {page}" in lines
     assert "serve it:             bentoml serve shirts:abc" in lines

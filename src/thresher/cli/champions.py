@@ -136,9 +136,11 @@ def predict(recipe: str, file: Path, env: str | None) -> None:
     FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text.
     """
     from thresher.project.folder import find_project
-    from thresher.registry.champion_model import load_champion
 
-    model = load_champion(find_project(), recipe, env)
+    folder = find_project()
+    from thresher.registry.champion_model import load_champion  # Kedro, which outside of a project's top logs to stdout
+
+    model = load_champion(folder, recipe, env)
     predictions = model.predict_file(file)
     version = model.info.model_version
     click.echo(json.dumps({"predictions": predictions, "model": recipe, "model_version": version}, indent=2))

@@ -7,6 +7,7 @@ import shutil
 import sys
 from functools import singledispatch
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from kedro.pipeline import Pipeline
@@ -201,7 +202,7 @@ def _print_next(recipe: str, bento: str, challenge: Any) -> None:
     page = models_page("http://127.0.0.1:5000" if local else uri)
     console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)
     for what, command in (
-        ("look at the runs", f"{_command('mlflow')} ui --backend-store-uri {uri}" if local else f"open {page}"),
+        ("look at the runs", f"{_command('mlflow')} ui --backend-store-uri {quote(uri)}" if local else f"open {page}"),
         *((("at this address", page),) if local else ()),
         ("serve it", f"{_command('bentoml')} serve {bento}"),
         ("build the container", f"{_command('thresher')} containerize {recipe}"),
@@ -214,4 +215,4 @@ def _command(name: str) -> str:
     ours = Path(sys.executable).with_name(name)
     if shutil.which(name) == str(ours):
         return name
-    return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
+    return quote(str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours))

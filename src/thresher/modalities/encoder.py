@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from thresher.config import KindConfig
+from thresher.config import Config, KindConfig
 from thresher.errors import InvalidInputError
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import Inputs, Samples
@@ -29,7 +29,13 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-class Encoder(KindConfig):
+class _Classes(Config):
+    class_names: tuple[str, ...]
+    """The names of the classes in the order of the model's outputs; empty for a regression."""
+
+
+# The classes come before the kind in JSON: the registry knows champions of before by the hash of that text.
+class Encoder(KindConfig, _Classes):
     """Turns raw inputs into the model's input.
 
     Fitted on the training split and stored as JSON beside the ONNX file, so that training, evaluation, calibration
@@ -42,9 +48,6 @@ class Encoder(KindConfig):
     """Distributions that encoding needs besides numpy and pydantic."""
     NOT_ENCODED: ClassVar[tuple[str, ...]] = ()
     """Fields that do not change what `encode` gives: the ONNX graph has them, or an example."""
-
-    class_names: tuple[str, ...]
-    """The names of the classes in the order of the model's outputs; empty for a regression."""
 
     @classmethod
     def fit(cls, samples: Samples, config: Any) -> Self:

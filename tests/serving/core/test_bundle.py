@@ -108,3 +108,13 @@ def test_encoder_that_cannot_encode_is_refused(bundle: Bundle) -> None:
     encoder = make_encoder("text").model_copy(update={"tokenizer": "{}"})
     with pytest.raises(BundleError, match=r"The encoder in encoder\.json cannot be used"):
         open_session(replace(bundle, encoder=encoder))
+
+
+def test_what_a_champion_was_registered_as_stays_its_hash() -> None:
+    """The hash is of the encoder's text: another order of its fields would call every champion of before altered."""
+    encoder = ImageEncoder(channels=1, mean=(0.5,), std=(2.0,), height=2, width=3, class_names=("a", "b"))
+    text = (
+        '{"class_names":["a","b"],"kind":"image","channels":1,"height":2,"width":3,"mean":[0.5],"std":[2.0],'
+        '"background":null}'
+    )
+    assert hash_content(b"model", encoder) == hashlib.sha256(b"model" + text.encode()).hexdigest()
