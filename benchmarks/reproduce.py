@@ -126,7 +126,8 @@ def excess_loss(recipe: str) -> float:
     """Return by which share the training loss lies above the closed-form least-squares solution's."""
     import torch
 
-    from thresher.datasets.local import NetworkDataset, SamplesDataset
+    from thresher.datasets.local import SamplesDataset
+    from thresher.datasets.networks import NetworkDataset
 
     samples = SamplesDataset(str(PROJECT / "data" / "05_model_input" / recipe / "training_samples")).load()
     network = NetworkDataset(str(PROJECT / "data" / "06_models" / recipe / "float" / "network")).load()

@@ -109,6 +109,12 @@ def test_kinds_that_the_recipe_does_not_name_are_not_reached(found: dict[str, De
     assert "thresher/compression/file/quantize_static.py" not in quantized
 
 
+def test_what_is_measured_does_not_depend_on_how_it_was_trained(found: dict[str, Dependencies]) -> None:
+    """Only what it was given decides: a change to the training measures again what comes out different alone."""
+    for node in ("describe_samples", "float.predict_test", "float.evaluate_float", "int8.evaluate_candidate"):
+        assert not any(place.startswith("thresher/training/") for place in found[node].code), node
+
+
 def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict[str, Any]) -> None:
     """A network is rebuilt by its model's code wherever it is read."""
     digits_recipe = {**digits_recipe, "model": {"kind": "lenet"}}

@@ -13,7 +13,8 @@ from kedro_datasets.json import JSONDataset
 from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import ABSENT, CatalogContents, fingerprint, place
 from thresher.datasets.champion import ChampionDataset
-from thresher.datasets.local import DocumentDataset, NetworkDataset, OnnxDataset
+from thresher.datasets.local import DocumentDataset, OnnxDataset
+from thresher.datasets.networks import NetworkDataset
 from thresher.datasets.reports import FigureDataset
 from thresher.readers import BundledDigits, IdxImages, ImageFolder, LabeledLines
 

@@ -15,9 +15,9 @@ from thresher.datasets.candidate import (
     CandidateArray,
     CandidateDocument,
     CandidateFigure,
-    CandidateNetwork,
     CandidateOnnx,
 )
+from thresher.datasets.networks import CandidateNetwork
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import ClassOutput

@@ -13,14 +13,13 @@ from kedro.io import DatasetError
 
 from thresher.datasets.local import (
     ArrayDataset,
-    CheckpointsDataset,
     DocumentDataset,
     FolderDataset,
     LocalDataset,
-    NetworkDataset,
     OnnxDataset,
     SamplesDataset,
 )
+from thresher.datasets.networks import CheckpointsDataset, NetworkDataset
 from thresher.errors import DataError
 from thresher.files import replacing_file, replacing_folder
 from thresher.modalities.image.encoder import ImageEncoder

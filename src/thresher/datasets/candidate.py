@@ -1,4 +1,4 @@
-"""The datasets of a candidate's branch: a result, or at the very path of it why there is none."""
+"""The datasets of a candidate's branch, but for networks: a result, or at the very path of it why there is none."""
 
 from __future__ import annotations
 
@@ -6,23 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from thresher.candidate_failure import CandidateFailure
-from thresher.datasets.local import ArrayDataset, DocumentDataset, NetworkDataset, OnnxDataset
+from thresher.datasets.local import ArrayDataset, DocumentDataset, OnnxDataset
 from thresher.datasets.reports import FigureDataset
 from thresher.files import replacing_file
 
 MARK = b'{\n  "failed": true'
 """How a kept failure begins; no result does."""
-
-
-class CandidateNetwork(NetworkDataset):
-    """A torch network, or a failure."""
-
-    def load(self) -> Any:
-        return read_failed(self._filepath) or super().load()
-
-    def save(self, data: Any) -> None:
-        if not is_kept(data, self._filepath):
-            super().save(data)
 
 
 class CandidateOnnx(OnnxDataset):

@@ -1,10 +1,10 @@
-"""The Kedro datasets for what Thresher makes itself: samples, networks, ONNX files, typed documents."""
+"""The Kedro datasets for what Thresher makes itself: samples, ONNX files, typed documents."""
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -104,22 +104,6 @@ class OnnxDataset(LocalDataset[bytes]):
             path.write_bytes(data)
 
 
-class NetworkDataset(LocalDataset[Any]):
-    """A torch network as a folder with safetensors weights and the JSON that rebuilds it."""
-
-    def load(self) -> Any:
-        from thresher.models.storage import load_network
-
-        with self._reading() as path:
-            return load_network(path)
-
-    def save(self, data: Any) -> None:
-        from thresher.models.storage import save_network
-
-        with replacing_folder(self._filepath) as folder:
-            save_network(data, folder)
-
-
 class FolderDataset(LocalDataset[dict[str, bytes]]):
     """A folder of small files, by their paths within it."""
 
@@ -133,25 +117,6 @@ class FolderDataset(LocalDataset[dict[str, bytes]]):
             for name, content in data.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
-
-
-class CheckpointsDataset(LocalDataset[Any]):
-    """The folder where trainings that were killed go on: an input of a node, there or not, never saved by Kedro."""
-
-    def load(self) -> Any:
-        from thresher.training.checkpoints import Checkpoints
-
-        return Checkpoints(self._filepath)
-
-    def save(self, data: Any) -> None:
-        raise DataError(f"{self._filepath}: trainings write here themselves; a node's output it cannot be.")
-
-    def _exists(self) -> bool:
-        return True
-
-    def fingerprint(self, hash_of: Callable[[Path], str | None]) -> str:
-        """Return always the same: where a training goes on does not change what it comes to."""
-        return "checkpoints"
 
 
 class DocumentDataset(LocalDataset[Config]):
