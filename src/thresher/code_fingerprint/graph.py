@@ -134,9 +134,9 @@ class CodeGraph:
     def _node(self, unit: Unit, followed: frozenset[str]) -> Node:
         *packages, module = self.find(unit.module)
         source, links = self.source(unit), self._links(followed)
-        named, asks = {*links.imported(source)}, not _is_in(unit.module, KINDS)
+        named, asks = {*links.imported(source.imports)}, not _is_in(unit.module, KINDS)
         if unit.module not in NAMED_ELSEWHERE and asks:
-            named |= {*links.named_by_text(module, source)}
+            named |= {*links.imported(source.loads), *links.named_by_text(module, source)}
         targets = {name for name in named if links.follows(name)} | {package.name for package in packages}
         return Node(
             files=self._files_of(module, unit, source),
@@ -169,9 +169,9 @@ class _Links:
         places = self.files.top_places(_top(name))
         return bool(places) and (_top(name) in self.followed or not is_installed(places[0]))
 
-    def imported(self, source: Source) -> Iterator[str]:
-        """Yield what is imported."""
-        for name in source.imports:
+    def imported(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the modules that imported ``names`` are or are in."""
+        for name in names:
             yield self.find(name)[-1].name if self.follows(name) else name
 
     def named_by_text(self, module: Module, source: Source) -> Iterator[str]:

@@ -27,6 +27,8 @@ class Source:
     """16 hex digits that change with the code."""
     imports: tuple[str, ...]
     """Qualified names that it imports, and attributes of these; what follows the name of a module is a name in it."""
+    loads: tuple[str, ...]
+    """Modules that it imports by text, as in `import_module("NAME")`."""
     texts: tuple[str, ...]
     """Text that may name a module, as "package.module:name", a file beside the module, or a group of kinds."""
     loads_by_name: bool
@@ -47,7 +49,7 @@ def read_source(content: bytes, package: str, definition: str = "") -> Source:
     try:
         tree = _strip(ast.parse(content))
     except (SyntaxError, ValueError):  # an extension module; what imports one that is broken says so
-        return Source(hashlib.sha256(content).hexdigest()[:16], (), (), False, False, False)
+        return Source(hashlib.sha256(content).hexdigest()[:16], (), (), (), False, False, False)
     if definition:
         _keep_used(tree, definition)
     nodes = list(ast.walk(tree))
@@ -56,7 +58,8 @@ def read_source(content: bytes, package: str, definition: str = "") -> Source:
     loaded = [text for node in nodes for text in _loaded(node, package)]
     return Source(
         digest=hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()[:16],
-        imports=tuple(sorted({*_imports(nodes, package), *loaded})),
+        imports=tuple(sorted({*_imports(nodes, package)})),
+        loads=tuple(sorted({*loaded})),
         texts=tuple(sorted(text for text in texts if NAME_OR_PATH.fullmatch(text))),
         loads_by_name=sum(word in LOADERS for word in [*words, *texts]) > len(loaded),
         lists_modules="__all__" in words,
