@@ -109,7 +109,7 @@ def own_mlflow() -> Iterator[None]:
     """An MLflow that knows of no store: it keeps the last one's address in the process and in the environment."""
     import mlflow
 
-    from thresher.tracking.run import EXPERIMENT_ID, RUN_ID, TRACKING_URI
+    from thresher.tracking.run_context import EXPERIMENT_ID, RUN_ID, TRACKING_URI
 
     before = dict(os.environ)
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # it is how MLflow forgets

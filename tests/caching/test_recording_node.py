@@ -18,7 +18,7 @@ from thresher.contracts import ContractReport
 from thresher.datasets.local import OnnxDataset
 from thresher.machine import describe_machine
 from thresher.readers import BundledDigits
-from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
+from thresher.tracking.run_context import EXPERIMENT_ID, RUN_ID
 
 DEPENDENCIES = Dependencies(code={"a.f": "1"}, parameters={"lr": 0.1}, versions={}, machine={}, raw={})
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from registry_project import RegistryProject
 
-from thresher.tracking.run import TRACKING_URI
+from thresher.tracking.run_context import TRACKING_URI
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.serving.core.bundle import hash_content
 from thresher.tracking.logs import log
-from thresher.tracking.run import TRACKING_URI
+from thresher.tracking.run_context import TRACKING_URI
 
 pytestmark = pytest.mark.slow
 

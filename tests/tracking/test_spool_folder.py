@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from thresher.tracking.patience import SPOOL, waiting_folders
+from thresher.tracking.patience import waiting_folders
+from thresher.tracking.run_context import SPOOL
 from thresher.tracking.spool import Spooled, deliver_all
 
 

@@ -15,7 +15,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from thresher.tracking.run import TRACKING_URI, end_run, start_run
+from thresher.tracking.run import end_run, start_run
+from thresher.tracking.run_context import TRACKING_URI
 from thresher.tracking.settings import TrackingSettings
 from thresher.tracking.store import StoreError, follow_project, make_store, mend_store, registry_is_empty
 

@@ -9,9 +9,6 @@ from thresher.errors import ThresherError
 from thresher.evaluation.provable import find_unprovable
 from thresher.recipe import Recipe
 
-COUNT = "fingerprint_data"
-"""The node that counts the samples."""
-
 
 def find_notes(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> tuple[str, ...]:
     """Return the bounds of ``recipe`` that its test split cannot show, a sentence each.
@@ -37,6 +34,7 @@ def _has_confidence(recipe: Recipe) -> bool:
 
 
 def _count(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> int:
-    if any(planned.node.name == COUNT for planned in plan.of(Action.REUSE)):
-        return int(catalog.load(f"{plan.recipe}.fingerprint").num_test_samples)
+    counted = f"{plan.recipe}.fingerprint"
+    if any(counted in planned.node.outputs for planned in plan.of(Action.REUSE)):
+        return int(catalog.load(counted).num_test_samples)
     return len(catalog.load(recipe.data.test))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from thresher.caching.records import Dependencies, Record, Records
 from thresher.candidate_failure import CandidateFailure
 from thresher.contracts import ContractReport
 from thresher.machine import describe_machine
-from thresher.tracking.run import EXPERIMENT_ID, RUN_ID
+from thresher.tracking.run_context import current
 
 Datasets = dict[str, AbstractDataset[Any, Any] | None]
 
@@ -79,8 +78,8 @@ class RecordingFunction:
             inputs=self._inputs,
             outputs=outputs,
             unfinished=self._unfinished,
-            run_id=os.environ.get(RUN_ID, ""),
-            experiment_id=os.environ.get(EXPERIMENT_ID, ""),
+            run_id=current().run_id,
+            experiment_id=current().experiment_id,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=self._seconds,
             machine=describe_machine(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -93,12 +92,13 @@ def asking_registry() -> Iterator[None]:
     """Turn what MLflow raises in the block into a TrackingError."""
     from mlflow import MlflowException
 
-    from thresher.tracking.run import TRACKING_URI, refusal
+    from thresher.tracking.run import refusal
+    from thresher.tracking.run_context import current
 
     try:
         yield
     except MlflowException as error:
-        raise refusal(os.environ.get(TRACKING_URI, "its default place"), error) from error
+        raise refusal(current().tracking_uri or "its default place", error) from error
 
 
 def ask_registry(ask: Callable[[], str]) -> str | None:
@@ -107,14 +107,15 @@ def ask_registry(ask: Callable[[], str]) -> str | None:
     Raises:
         TrackingError: the registry cannot be asked.
     """
-    from thresher.tracking.run import RUN_ID, TrackingError
+    from thresher.tracking.run import TrackingError
+    from thresher.tracking.run_context import current
     from thresher.tracking.server import is_away
 
     try:
         with asking_registry():
             return ask()
     except TrackingError as error:
-        if RUN_ID in os.environ and is_away(error):
+        if current().run_id and is_away(error):
             return None
         raise
 

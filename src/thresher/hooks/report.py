@@ -20,7 +20,8 @@ from thresher.caching.format_plan import plan_groups, plan_title
 from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
 from thresher.hooks.console import console
-from thresher.tracking.run import TRACKING_URI, models_page
+from thresher.tracking.run import models_page
+from thresher.tracking.run_context import current
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
 PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "reused": "green"}
@@ -197,7 +198,7 @@ def _conditions(verdict: Any) -> str:
 def _print_next(recipe: str, bento: str, challenge: Any) -> None:
     if not challenge.replaces:
         console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {challenge.reason}.")
-    uri = os.environ.get(TRACKING_URI, "")
+    uri = current().tracking_uri
     local = uri.startswith("sqlite")
     page = models_page("http://127.0.0.1:5000" if local else uri)
     console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)

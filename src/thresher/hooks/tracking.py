@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,15 +17,13 @@ from thresher.caching.plan import Plan
 from thresher.caching.records import STATE_FOLDER, Record
 from thresher.events import subscribe
 from thresher.models import FLOAT
-from thresher.pipelines.stage import recipe_of
+from thresher.pipelines.stage import TRAINS, recipe_of
 from thresher.tracking import run
 from thresher.tracking.parameters import flatten
-from thresher.tracking.patience import SPOOL, be_patient
+from thresher.tracking.patience import be_patient
+from thresher.tracking.run_context import enter_project
 from thresher.tracking.settings import TrackingSettings, resolve
 from thresher.tracking.store import follow_project
-
-TRAINS = ("train_float", "compress_network")
-"""Functions of the nodes that report their training while it goes on."""
 
 
 class TrackingHooks:
@@ -44,9 +41,7 @@ class TrackingHooks:
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader
         self._context, self._settings = context, resolve(loader["mlflow"], context.project_path)
-        # Datasets and worker processes find the registry by it.
-        os.environ[run.TRACKING_URI] = self._settings.tracking_uri
-        os.environ[SPOOL] = str(context.project_path / STATE_FOLDER / "spool")
+        enter_project(self._settings.tracking_uri, context.project_path / STATE_FOLDER / "spool")
         be_patient()
         if follow_project(context.project_path, self._settings.artifact_folder):
             click.echo("The project was moved or copied: MLflow's artifacts are looked for in it.", err=True)
@@ -71,12 +66,13 @@ class TrackingHooks:
     def after_node_run(
         self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], outputs: dict[str, Any]
     ) -> None:
+        from thresher.evaluation.verdict import Verdict
         from thresher.tracking import logs, results
 
         logs.log_waiting()
         for name, value in outputs.items():
             results.log_result(name, value, catalog)
-        if node.func.__name__ == "judge_candidates":
+        if any(isinstance(value, Verdict) for value in outputs.values()):
             results.log_candidates(node.outputs[0].partition(".")[0], inputs, catalog)
 
     @hook_impl
@@ -89,7 +85,7 @@ class TrackingHooks:
 
         self._taken.setdefault((record.experiment_id, record.run_id), []).append(node.name)
         reused.log_reused(node.outputs, catalog)
-        if node.func.__name__ in TRAINS:
+        if TRAINS in node.tags:
             reused.copy_curves(node.namespace or FLOAT, record.run_id)
 
     @hook_impl

@@ -16,6 +16,10 @@ TIMED = "timed"
 """Tag of the nodes that measure time: what they give is reused only on the machine that it was measured on."""
 
 
+TRAINS = "trains"
+"""Tag of the nodes that train a network and report it while it goes on, epoch by epoch."""
+
+
 def model_file(recipe: str) -> str:
     """Return the dataset with the file of a model that was not trained here: raw data, like samples."""
     return f"{recipe}.model_file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from thresher.retention.artifacts import CleaningError
 from thresher.tracking.history import CHAMPION, find_former, read_moves
-from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE, TRACKING_URI
+from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE
+from thresher.tracking.run_context import current
 from thresher.tracking.settings import SQLITE
 from thresher.tracking.store import registry_is_empty
 
@@ -145,7 +145,7 @@ def tracked_recipes() -> set[str]:
     Raises:
         CleaningError: MLflow cannot be asked.
     """
-    if registry_is_empty() or not os.environ.get(TRACKING_URI, "").startswith(SQLITE):
+    if registry_is_empty() or not current().tracking_uri.startswith(SQLITE):
         return set()
     import mlflow
 
@@ -163,7 +163,7 @@ def saying_mlflow_trouble() -> Iterator[None]:
         yield
     except MlflowException as error:
         hint = "Fix: see that it can be reached and changed, or choose another by --env or MLFLOW_TRACKING_URI."
-        raise CleaningError(f"MLflow at {os.environ.get(TRACKING_URI)}: {error}\n{hint}") from error
+        raise CleaningError(f"MLflow at {current().tracking_uri}: {error}\n{hint}") from error
 
 
 def _read(recipe: str) -> Tracked:

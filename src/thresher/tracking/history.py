@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from thresher.config import Config
 from thresher.errors import ThresherError
-from thresher.tracking.run import RUN_ID
+from thresher.tracking.run_context import current
 
 Alias = Literal["champion", "challenger"]
 How = Literal["run", "promote", "rollback"]
@@ -174,7 +173,7 @@ def move_alias(recipe: str, version: str, move: How, reason: str, alias: Alias =
         former=aliases.get(alias, ""),
         at=datetime.now(UTC),
         reason=shorten(reason),
-        run_id=os.environ.get(RUN_ID, "") if move == RUN else "",
+        run_id=current().run_id if move == RUN else "",
         by=_user(),
     )
     client.set_registered_model_alias(recipe, alias, version)

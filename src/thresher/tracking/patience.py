@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SPOOL = "THRESHER_SPOOL"
-"""The variable with the folder of the project's spool; worker processes find it by it."""
+from thresher.tracking.run_context import current
+
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -46,5 +46,5 @@ def being_short() -> Iterator[None]:
 
 def waiting_folders() -> list[Path]:
     """Return the folders of the runs of the project that have entries waiting, which needs no MLflow."""
-    folder = Path(os.environ.get(SPOOL, "/nonexistent"))
+    folder = current().spool
     return sorted(path for path in folder.iterdir() if any(path.glob("*.json"))) if folder.is_dir() else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +14,9 @@ from thresher.machine import describe_machine, git_commit
 from thresher.tracking.interrupted import end_interrupted_runs, process_tags
 from thresher.tracking.parameters import as_parameters
 from thresher.tracking.patience import being_short
+from thresher.tracking.run_context import current, enter_run, leave_run
 from thresher.tracking.settings import TrackingSettings
 
-RUN_ID, EXPERIMENT_ID, TRACKING_URI = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"
 # Without it, MLflow's pages show an experiment as one of language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 PARENT = "mlflow.parentRunId"
@@ -51,7 +50,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
         run = mlflow.start_run(run_name="no verdict", tags=tags, log_system_metrics=settings.system_metrics)
     except mlflow.MlflowException as error:
         raise refusal(settings.tracking_uri, error) from error
-    os.environ[RUN_ID], os.environ[EXPERIMENT_ID] = run.info.run_id, experiment.experiment_id
+    enter_run(run.info.run_id, experiment.experiment_id)
     from thresher.tracking.entries import Parameters
     from thresher.tracking.spool import send
 
@@ -61,7 +60,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
 
 def models_page(server: str) -> str:
     """Return the address on ``server`` of the page that compares the candidates of the active run."""
-    return f"{server}/#/experiments/{os.environ[EXPERIMENT_ID]}/models?workflowType=machine_learning"
+    return f"{server}/#/experiments/{current().experiment_id}/models?workflowType=machine_learning"
 
 
 def end_run(status: str, error: str = "") -> None:
@@ -72,7 +71,7 @@ def end_run(status: str, error: str = "") -> None:
     Args:
         error: why it failed.
     """
-    if RUN_ID in os.environ:
+    if current().run_id:
         from thresher.tracking import entries, spool
         from thresher.tracking.logs import log_waiting
 
@@ -86,8 +85,7 @@ def end_run(status: str, error: str = "") -> None:
             finally:
                 _forget_active_run(status, spool.is_waiting(run))
             spool.deliver_at_end(run, with_trying=status != "KILLED")
-    for name in (RUN_ID, EXPERIMENT_ID):
-        os.environ.pop(name, None)
+    leave_run()
 
 
 def _forget_active_run(status: str, is_away: bool) -> None:
@@ -121,9 +119,9 @@ def run_id() -> str:
     Raises:
         TrackingError: outside of a `kedro run`.
     """
-    if RUN_ID not in os.environ:
+    if not (run := current().run_id):
         raise TrackingError("There is no active MLflow run. Models are registered by `kedro run`.")
-    return os.environ[RUN_ID]
+    return run
 
 
 def describe_environment(project: Path) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from thresher.tracking.run import TRACKING_URI, TrackingError
+from thresher.tracking.run import TrackingError
+from thresher.tracking.run_context import current
 
 CONNECT_S, ANSWER_S = 3, 5
 
@@ -16,14 +17,14 @@ def require_server() -> None:
         TrackingError: it does not.
     """
     if reason := why_away():
-        uri = os.environ[TRACKING_URI]
+        uri = current().tracking_uri
         fix = "Start the server, or name another in MLFLOW_TRACKING_URI or conf/*/mlflow.yml"
         raise TrackingError(f"MLflow at {uri}: it does not answer: {reason}. {fix}. Nothing was run.")
 
 
 def why_away() -> str:
     """Return why the tracking server cannot be used now, in a few words; nothing where it can."""
-    uri = os.environ.get(TRACKING_URI, "")
+    uri = current().tracking_uri
     if not uri.startswith(("http://", "https://")):
         return ""
     import requests

@@ -21,8 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 from thresher.errors import ThresherError
 from thresher.files import replacing_file
 from thresher.tracking.entries import AnyEntry, Entry
-from thresher.tracking.patience import SPOOL, waiting_folders
-from thresher.tracking.run import TRACKING_URI, run_id
+from thresher.tracking.patience import waiting_folders
+from thresher.tracking.run import run_id
+from thresher.tracking.run_context import NOWHERE, current
 from thresher.tracking.server import is_away, why_away
 
 ABOUT = "server.txt"
@@ -60,7 +61,7 @@ class Spooled:
         """Keep ``entry`` behind those that are there."""
         if not (self.folder / ABOUT).exists():
             with replacing_file(self.folder / ABOUT) as path:
-                path.write_text(os.environ.get(TRACKING_URI, ""), encoding="utf-8")
+                path.write_text(current().tracking_uri, encoding="utf-8")
         with replacing_file(self.folder / f"{time.time_ns():020}-{os.getpid()}.json") as path:
             path.write_text(entry.model_dump_json(), encoding="utf-8")
 
@@ -93,7 +94,7 @@ class Spooled:
         except MlflowException as error:
             if is_away(error):
                 raise
-            what = f"MLflow at {os.environ.get(TRACKING_URI)} refuses {path}: {_short(error)}"
+            what = f"MLflow at {current().tracking_uri} refuses {path}: {_short(error)}"
             fix = f"bring back its run, or delete {self.folder}; what it holds is lost to MLflow, not to data/"
             raise SpoolError(f"{what}. It is kept. Fix: {fix}.") from error
 
@@ -115,16 +116,15 @@ def send(entry: Entry) -> None:
             raise
         spooled.add(entry)
         _tried[0] = time.monotonic()
-        uri = os.environ.get(TRACKING_URI)
+        uri = current().tracking_uri
         what = "The run goes on; what it logs is kept in .thresher/spool and delivered when the server is back"
         click.secho(f"MLflow at {uri} is away: {_short(error)}. {what}.", fg="yellow", err=True)
 
 
 def active_spool() -> Spooled | None:
     """Return the spool of the active run; None where it logs into a file of its own, or there is no run."""
-    folder, run = os.environ.get(SPOOL), os.environ.get("MLFLOW_RUN_ID")
-    is_server = os.environ.get(TRACKING_URI, "").startswith("http")
-    return Spooled(Path(folder) / run) if folder and run and is_server else None
+    now = current()
+    return Spooled(now.spool / now.run_id) if now.spool != NOWHERE and now.run_id and now.has_server else None
 
 
 def deliver_all() -> dict[str, int]:
@@ -134,7 +134,7 @@ def deliver_all() -> dict[str, int]:
         SpoolError: an entry is damaged or refused; what other runs have waiting is delivered all the same.
         Exception: the server went away; see `is_away`.
     """
-    uri = os.environ.get(TRACKING_URI, "")
+    uri = current().tracking_uri
     delivered: dict[str, int] = {}
     refused: list[str] = []
     for spooled in map(Spooled, waiting_folders()):
@@ -160,7 +160,7 @@ def deliver_at_end(run: str, with_trying: bool) -> None:
         return
     if reason := _try(spooled) if with_trying else "the run was interrupted":
         uri, what = (
-            os.environ.get(TRACKING_URI),
+            current().tracking_uri,
             f"{len(spooled.files)} entries of run {run[:8]} wait in .thresher/spool",
         )
         fix = "The next run delivers them, or: thresher sync"
@@ -170,7 +170,7 @@ def deliver_at_end(run: str, with_trying: bool) -> None:
 
 
 def _of(run: str) -> Spooled:
-    return Spooled(Path(os.environ.get(SPOOL, "/nonexistent")) / run)
+    return Spooled(current().spool / run)
 
 
 def _deliver_again(spooled: Spooled) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from thresher.adapters.mlflow import known_revisions, make_tables, upgrade_tables
 from thresher.errors import ThresherError
-from thresher.tracking.run import TRACKING_URI
+from thresher.tracking.run_context import current
 from thresher.tracking.settings import SQLITE
 
 BESIDE = ("", "-journal", "-wal", "-shm")
@@ -36,7 +36,7 @@ class StoreError(ThresherError):
 
 def store_path() -> Path | None:
     """Return the file of the tracking store, where a link leads to; None where it is a server."""
-    uri = os.environ.get(TRACKING_URI, "")
+    uri = current().tracking_uri
     return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
 
 

@@ -9,7 +9,7 @@ from thresher.models import FLOAT
 from thresher.models.imported.config import GraphModel
 from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
-from thresher.pipelines.stage import TIMED, stage_node
+from thresher.pipelines.stage import TIMED, TRAINS, stage_node
 from thresher.pipelines.train.pipeline import training_settings
 from thresher.recipe import Recipe
 
@@ -53,8 +53,11 @@ def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[No
     source = f"{name}.{candidate.from_}.onnx"
     changes_file = bool(candidate.onnx_steps or candidate.search)
     if candidate.changes_network:
-        inputs = [f"{name}.{candidate.from_}.network", *data, *_settings(name, key, steps, training)]
-        nodes.append(stage_node(compress_network, [*inputs, *_teachers(name, candidate)], f"{own}.network", tags, key))
+        settings = [*_settings(name, key, steps, training), *_teachers(name, candidate)]
+        inputs = [f"{name}.{candidate.from_}.network", *data, *settings]
+        nodes.append(
+            stage_node(compress_network, [*inputs, *_teachers(name, candidate)], f"{own}.network", [*tags, TRAINS], key)
+        )
         source = f"{own}.{'unquantized_' if changes_file else ''}onnx"
         exported = [f"{own}.network", f"{name}.validation_samples", f"params:{name}.candidates.{key}.name"]
         nodes.append(stage_node(export_network, exported, source, tags, key))

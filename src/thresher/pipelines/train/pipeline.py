@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models.imported.config import ExternalModel, GraphModel
-from thresher.pipelines.stage import TIMED, model_file, stage_node
+from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node
 from thresher.pipelines.train.nodes import (
     choose_execution,
     encode_samples,
@@ -43,7 +43,7 @@ def _trainings(name: str, recipe: Recipe) -> list[Node]:
     settings = [f"{name}.encoder", model_settings(name, recipe), training_settings(name, recipe)]
     run = [f"{name}.execution", f"{name}.float.checkpoints"]
     outputs = [f"{name}.float.network", f"{name}.training_history"]
-    return [*_preparations(name, recipe), stage_node(train_float, [*splits, *settings, *run], outputs, TAGS)]
+    return [*_preparations(name, recipe), stage_node(train_float, [*splits, *settings, *run], outputs, [*TAGS, TRAINS])]
 
 
 def _imports(name: str, recipe: Recipe) -> list[Node]:
