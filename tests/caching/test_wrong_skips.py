@@ -160,20 +160,26 @@ def test_a_bento_depends_on_every_file_and_version_that_it_packs(
     assert changed_dependency(bento, changed) == f"{Path(place).name} changed"
 
 
+SCRIPT = "docker:\n  setup_script: setup.sh\n"
+
+
 @pytest.mark.oddity("Runs", "an edited page of the service", "the Bento is built anew")
 def test_a_page_of_the_service_that_changed_is_another_bento(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(project / "src" / "thresher", tmp_path / "src" / "thresher")
-    shutil.copy(project / "bentofile.yaml", tmp_path)
+    (tmp_path / "bentofile.yaml").write_text((project / "bentofile.yaml").read_text() + SCRIPT)
+    (tmp_path / "setup.sh").write_text("true")
     monkeypatch.setattr(build_context.thresher, "__file__", str(tmp_path / "src" / "thresher" / "__init__.py"))
     before = find_packed(tmp_path, CodeGraph())
     page = next((tmp_path / "src" / "thresher" / "serving" / "page" / "ui").glob("*.js"))
     page.write_text(page.read_text() + "\n")
     with (tmp_path / "src" / "thresher" / "serving" / "http" / "response.py").open("a") as file:
         file.write("# a comment\n")
+    (tmp_path / "setup.sh").write_text("false")
     after = find_packed(tmp_path, CodeGraph())
-    assert [name for name in after if after[name] != before[name]] == [page.relative_to(tmp_path).as_posix()]
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {page.relative_to(tmp_path).as_posix(), "setup.sh"}
 
 
 def test_what_the_exporter_brings_along_counts(digits: Callable[..., dict[str, Dependencies]]) -> None:

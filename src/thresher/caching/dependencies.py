@@ -19,7 +19,7 @@ from thresher.code_fingerprint.graph import CodeGraph
 from thresher.code_fingerprint.kinds import find_kinds
 from thresher.machine import describe_machine
 from thresher.modalities import encoder_classes
-from thresher.packaging.build_context import PackagingError, packed_files
+from thresher.packaging.build_context import PackagingError, context_files
 from thresher.pipelines.stage import TIMED, model_file
 from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
@@ -139,12 +139,12 @@ def find_pins() -> dict[str, str]:
 
 
 def find_packed(project: Path, graph: CodeGraph) -> dict[str, str]:
-    """Return the files that a Bento of ``project`` packs, by their places in it, with their hashes.
+    """Return the files that a Bento of ``project`` is built from, by their places in it, with their hashes.
 
     Of Python's, comments, docstrings and formatting do not count.
     """
     try:
-        return {place: graph.digest(path) for place, path in packed_files(project).items()}
+        return {place: graph.digest(path) for place, path in context_files(project).items()}
     except PackagingError:  # no Bento is built, which says so itself
         return {}
 

@@ -90,14 +90,23 @@ def packed_files(project: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def context_files(project: Path) -> dict[str, Path]:
+    """Return all files that `bentoml build` reads: what is packed, bentofile.yaml, and the files that it names.
+
+    Raises:
+        PackagingError: as `read_bentofile` does.
+    """
+    settings = {key: value for key, value in read_bentofile(project).items() if key not in ("include", "exclude")}
+    named = {name: project / name for name in _texts(settings) if (project / name).is_file()}
+    return {**named, **packed_files(project), BENTOFILE: project / BENTOFILE}
+
+
 @contextmanager
 def build_context(project: Path) -> Iterator[Path]:
     """Give a folder that `bentoml build` builds from, as if the package's source were in the project."""
     with TemporaryDirectory(prefix="thresher-") as name:
         context = Path(name)
-        settings = {key: value for key, value in read_bentofile(project).items() if key not in ("include", "exclude")}
-        named = {name: project / name for name in _texts(settings) if (project / name).is_file()}
-        for place, path in {**named, **packed_files(project), BENTOFILE: project / BENTOFILE}.items():
+        for place, path in context_files(project).items():
             (context / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, context / place)  # a link would be packed as a link
         yield context
