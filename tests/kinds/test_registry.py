@@ -134,6 +134,15 @@ def test_a_project_whose_module_breaks_says_so_where_a_kind_is_not_found(write_p
     assert (listed.exit_code, listed.output.strip().splitlines()[-1]) == (1, reason)
 
 
+def test_a_pyproject_that_is_no_toml_is_told(write_project: Write) -> None:
+    folder = write_project({})
+    (folder / "pyproject.toml").write_text("[tool.thresher]\n[tool.thresher]\n")
+    listed = CliRunner().invoke(thresher, ["kinds"])
+    reason = f"Kinds of the project are not known, since {folder}/pyproject.toml is no TOML: Cannot declare"
+    assert listed.exit_code == 1
+    assert listed.output.strip().splitlines()[-1].startswith(reason)
+
+
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [

@@ -151,7 +151,10 @@ def _read_point(point: EntryPoint, group: str) -> Kind:
 def _own_kinds(project: Path) -> tuple[list[Entry], str]:
     """Return the entries of the project's own module, and what is wrong with it."""
     file = project / "pyproject.toml"
-    settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}) if file.is_file() else {}
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}) if file.is_file() else {}
+    except ValueError as error:
+        return [], f"Kinds of the project are not known, since {file} is no TOML: {error}."
     module = settings.get("thresher", {}).get("kinds")
     if module is None:
         return [], ""
