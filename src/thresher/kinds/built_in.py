@@ -33,17 +33,17 @@ MODELS = (
         has_channels=False,
     ),
     *(
-        ModelKind(name, f"{_MODELS}.{module}:{config}", f"{_MODELS}.{module}:{build}", takes=takes)
-        for name, module, config, build, takes in (
-            ("mlp", "mlp", "Mlp", "build_mlp", ("image", "tabular")),
-            ("lenet", "lenet", "LeNet", "build_lenet", ("image",)),
-            ("cnn", "cnn", "Cnn", "build_cnn", ("image",)),
-            ("resnet", "resnet.config", "Resnet", "build_resnet", ("image",)),
-            ("textcnn", "textcnn.config", "TextCnn", "build_textcnn", ("text",)),
-            ("lstm", "recurrent.config", "Lstm", "build_recurrent", ("text", "series")),
-            ("gru", "recurrent.config", "Gru", "build_recurrent", ("text", "series")),
-            ("transformer", "transformer.config", "Transformer", "build_transformer", ("text",)),
-            ("cnn1d", "cnn1d.config", "Cnn1d", "build_cnn1d", ("series",)),
+        ModelKind(name, f"{_MODELS}.{config}", f"{_MODELS}.{body}", takes=takes)
+        for name, config, body, takes in (
+            ("mlp", "mlp:Mlp", "mlp:build_mlp", ("image", "tabular")),
+            ("lenet", "lenet:LeNet", "lenet:build_lenet", ("image",)),
+            ("cnn", "cnn:Cnn", "cnn:build_cnn", ("image",)),
+            ("resnet", "resnet.config:Resnet", "resnet.network:build_resnet", ("image",)),
+            ("textcnn", "textcnn.config:TextCnn", "textcnn.network:TextFilters", ("text",)),
+            ("lstm", "recurrent.config:Lstm", "recurrent.network:RecurrentNetwork", ("text", "series")),
+            ("gru", "recurrent.config:Gru", "recurrent.network:RecurrentNetwork", ("text", "series")),
+            ("transformer", "transformer.config:Transformer", "transformer.network:TransformerEncoder", ("text",)),
+            ("cnn1d", "cnn1d.config:Cnn1d", "cnn1d.network:SeriesFilters", ("series",)),
         )
     ),
     *(

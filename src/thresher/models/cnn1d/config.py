@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from thresher.config import KindConfig
-from thresher.modalities.series.model_input import SeriesInput
-
-if TYPE_CHECKING:
-    from torch import nn
-
 
 Channels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -37,10 +32,3 @@ class Cnn1d(KindConfig):
         if kernel % 2 == 0:
             raise ValueError(f"a kernel has a middle, got {kernel}; use {kernel - 1} or {kernel + 1}")
         return kernel
-
-
-def build_cnn1d(config: Cnn1d, series: SeriesInput, width: int) -> nn.Module:
-    """Return the body that maps series [B, T, C] and lengths [B] to [B, ``width``]."""
-    from thresher.models.cnn1d.network import SeriesFilters
-
-    return SeriesFilters(config, series, width)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from thresher.config import KindConfig
-from thresher.modalities.series.model_input import SeriesInput
-from thresher.modalities.text.model_input import TextInput
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class _Recurrent(KindConfig):
@@ -36,10 +31,3 @@ class Gru(_Recurrent):
     """Gated recurrent units (Cho et al. 2014); their last states go to one linear layer."""
 
     kind: Literal["gru"] = "gru"
-
-
-def build_recurrent(config: Lstm | Gru, given: TextInput | SeriesInput, width: int) -> nn.Module:
-    """Return the body that maps tokens [B, T] or series [B, T, C], and lengths [B], to [B, ``width``]."""
-    from thresher.models.recurrent.network import RecurrentNetwork
-
-    return RecurrentNetwork(config, given, width)

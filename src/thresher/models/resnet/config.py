@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from thresher.config import KindConfig
-from thresher.modalities.image.model_input import ImageInput
-
-if TYPE_CHECKING:
-    from torch import nn
 
 STAGES = 3
 
@@ -39,28 +35,3 @@ class Resnet(KindConfig):
             below = (depth - 2) // 6 * 6 + 2
             raise ValueError(f"a depth is 6n+2, got {depth}; the nearest are {below} and {below + 6}")
         return depth
-
-
-def build_resnet(config: Resnet, image: ImageInput, width: int) -> nn.Module:
-    """Return the body that maps float [B, C, H, W] to [B, ``width``]; convolutions by He et al.'s initialization."""
-    from torch import nn
-
-    from thresher.models.resnet.network import ResidualBlock
-
-    blocks = (config.depth - 2) // (2 * STAGES)
-    layers: list[nn.Module] = [
-        nn.Conv2d(image.channels, config.width, 3, padding=1, bias=False),
-        nn.BatchNorm2d(config.width),
-        nn.ReLU(),
-    ]
-    channels = config.width
-    for stage in range(STAGES):
-        for block in range(blocks):
-            stride = 2 if stage > 0 and block == 0 else 1
-            layers.append(ResidualBlock(channels, config.width * 2**stage, stride))
-            channels = config.width * 2**stage
-    body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, width))
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return body

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from thresher.config import KindConfig
-from thresher.modalities.text.model_input import TextInput
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class TextCnn(KindConfig):
@@ -28,10 +24,3 @@ class TextCnn(KindConfig):
     num_filters: int = Field(default=100, ge=1, le=65536)
     """The number of filters of each width."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-
-
-def build_textcnn(config: TextCnn, text: TextInput, width: int) -> nn.Module:
-    """Return the body that maps tokens [B, T] and lengths [B] to [B, ``width``]."""
-    from thresher.models.textcnn.network import TextFilters
-
-    return TextFilters(config, text, width)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from thresher.config import KindConfig
-from thresher.modalities.text.model_input import TextInput
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Transformer(KindConfig):
@@ -34,10 +30,3 @@ class Transformer(KindConfig):
         if self.dimension % self.num_heads:
             raise ValueError(f"dimension {self.dimension} cannot be divided evenly among {self.num_heads} heads")
         return self
-
-
-def build_transformer(config: Transformer, text: TextInput, width: int) -> nn.Module:
-    """Return the body that maps tokens [B, T] and lengths [B] to [B, ``width``]."""
-    from thresher.models.transformer.network import TransformerEncoder
-
-    return TransformerEncoder(config, text, width)
