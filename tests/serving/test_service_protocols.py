@@ -159,6 +159,9 @@ def test_the_end_loses_no_request_that_was_taken_in(bento: str, tmp_path: Path) 
         await asyncio.sleep(1.5)
         until.set()
         await asyncio.gather(*tasks)
+        async with asyncio.timeout(20):  # a second signal, in the middle of its end, would be its exit code
+            while psutil.Process(parent).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.05)
 
     with serve(bento, ImageEncoder.REQUIREMENTS, tmp_path, **ports) as client:
         asyncio.run(work(client))

@@ -104,7 +104,8 @@ def serve(
                 wait_until_ready(client, process, folder / "log")
                 yield client
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            code = process.wait(15)
+            assert code == 0, (code, (folder / "log").read_text()[-3000:])
         finally:
             if process.poll() is None:
                 for one in psutil.Process(process.pid).children(recursive=True):  # workers have sessions of their own
