@@ -83,7 +83,7 @@ def test_a_container_of_256_mib_is_not_taken_down(
     fast, rpc = free_ports(2)
     images = json.dumps({"images": np.full((12_000, 8, 6), 255).tolist()}, separators=(",", ":")).encode()
     lists = b'{"images":[' + b",".join([b"[]"] * (5 * MIB)) + b"]}"
-    fewer = b'{"images":[' + b",".join([b"[]"] * (MIB // 3)) + b"]}"  # nearly what may be decoded at a time
+    fewer = b'{"images":[' + b",".join([b"[]"] * (MIB // 4)) + b"]}"  # nearly what may be decoded at a time
     with control_group() as group:
         prefix = ("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh")
         ports = {HTTP_PORT: str(fast), GRPC_PORT: str(rpc)}

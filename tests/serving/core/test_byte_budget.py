@@ -79,9 +79,9 @@ def test_what_a_document_takes_is_not_underestimated(document: Any) -> None:
 
 def test_a_document_that_cannot_be_decoded_here_is_refused_in_words() -> None:
     budget = ByteBudget(MIB)
-    budget.check_decoded(4 * MIB)
+    budget.check_decoded(3 * MIB)
     with pytest.raises(
-        TooLargeError, match=r"up to 5\.0 MiB of memory; this service decodes at most 4\.0 MiB at a time"
+        TooLargeError, match=r"up to 5\.0 MiB of memory; this service decodes at most 3\.0 MiB at a time"
     ):
         budget.check_decoded(5 * MIB)
 

@@ -19,7 +19,7 @@ MIB = 2**20
 SHARE = 16
 """The workers' budgets together are this part of the memory: bytes become several times as many while they are
 decoded, and the processes and the model need most of what a small container has."""
-DECODED_SHARE = 4
+DECODED_SHARE = 3
 """Times the budget: what one document may take while it is decoded."""
 MAX_BYTES = 256 * MIB
 """Where the memory is larger than anybody needs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -32,6 +33,17 @@ async def decode_beside(decode: Callable[[], Decoded], num_bytes: int, seconds: 
     def decode_in_time() -> Decoded:
         if seconds is not None and perf_counter() - begin > seconds:
             raise DeadlineError(f"The time was up after {seconds:g} s, before the body could be decoded.")
-        return decode()
+        try:
+            return decode()
+        except Exception as error:
+            _forget_locals(error)
+            raise
 
     return await asyncio.get_running_loop().run_in_executor(_large_bodies, decode_in_time)
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Free what the functions that ``error`` came through hold: the next document is decoded before it is answered."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
