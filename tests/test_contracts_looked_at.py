@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, tell
+from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, summarize
 from thresher.modalities.description import describe
 from thresher.modalities.samples import Samples
 from thresher.modalities.tabular.encoder import TabularEncoding
@@ -450,7 +450,7 @@ def test_a_row_that_leaks_does_not_make_each_column_tell_the_label() -> None:
 
 
 def test_what_a_kept_contract_left_out_is_told(report: ContractReport) -> None:
-    told = tell(report.model_copy(update={"results": report.results[:1], "warnings": ["w"], "information": ["i"]}))
+    told = summarize(report.model_copy(update={"results": report.results[:1], "warnings": ["w"], "information": ["i"]}))
     assert told[0].startswith("Contract: expect_column_values_to_be_in_set: {column: state, value_set: [")
     assert told[0].endswith("Holds for all 40 samples. 20 more are missing and were not checked.")
     assert told[1:] == ["Contract, warning: w", "i"]

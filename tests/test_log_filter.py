@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
 from thresher.errors import ContractError
-from thresher.log_filter import LOGGERS, say_once
+from thresher.log_filter import LOGGERS, log_once
 
 
 def begin(given: int) -> int:
@@ -32,7 +32,7 @@ def log() -> Iterator[io.StringIO]:
     """Return what reaches the terminal of Kedro's log."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
-    say_once()
+    log_once()
     logging.getLogger("kedro").addHandler(handler)
     yield text
     logging.getLogger("kedro").removeHandler(handler)

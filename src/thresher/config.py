@@ -24,13 +24,13 @@ class KindConfig(Config):
     kind: str
 
 
-def say_problems(error: ValidationError, config: type[Config]) -> str:
+def describe_problems(error: ValidationError, config: type[Config]) -> str:
     """Return what is wrong with the settings of ``config`` in one line, and which keys it has."""
-    problems = "; ".join(_say_problem(".".join(map(str, item["loc"])), item, config) for item in error.errors())
+    problems = "; ".join(_describe_problem(".".join(map(str, item["loc"])), item, config) for item in error.errors())
     return f"{problems}. Allowed keys: {', '.join(config.model_fields)}."
 
 
-def _say_problem(place: str, item: ErrorDetails, config: type[Config]) -> str:
+def _describe_problem(place: str, item: ErrorDetails, config: type[Config]) -> str:
     if item["type"] != "extra_forbidden":
         return f"{place}: {item['msg']}"
     near, _, _ = nearest(place, config.model_fields).partition(" Allowed: ")

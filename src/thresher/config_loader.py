@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from thresher.adapters.kedro import LenientConfigLoader
 from thresher.conf_files import ConfFiles, ConfigurationError
-from thresher.config import say_problems
+from thresher.config import describe_problems
 from thresher.errors import Problem, RecipeError, nearest
 from thresher.kinds.registry import use_project
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
@@ -174,7 +174,7 @@ class RecipeConfigLoader(LenientConfigLoader):
         try:
             return RunOptions.model_validate(given)
         except ValidationError as error:
-            raise ConfigurationError(f"{self._where((RUN,))}: {say_problems(error, RunOptions)}") from None
+            raise ConfigurationError(f"{self._where((RUN,))}: {describe_problems(error, RunOptions)}") from None
 
     @property
     def default_recipe(self) -> str | None:

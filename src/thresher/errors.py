@@ -80,7 +80,7 @@ def find_mendable(error: BaseException | None) -> ThresherError | None:
     return error
 
 
-def tell_some(sentences: Sequence[str], what: str) -> str:
+def list_some(sentences: Sequence[str], what: str) -> str:
     """Return ``sentences`` as one text: the first of them, and how many more there are of ``what`` they tell."""
     more = len(sentences) - MAX_TOLD
     return " ".join([*sentences[:MAX_TOLD], *([f"And {more:,} more {what}."] if more > 0 else [])])

@@ -20,7 +20,7 @@ LOGGERS = (
 )
 
 
-def say_once() -> None:
+def log_once() -> None:
     """Let Kedro's log leave out, from now on, what `kedro run` says at its end, and Kedro's advice on what to run.
 
     In the program: Kedro's logging configuration takes no filters and no handlers of others.

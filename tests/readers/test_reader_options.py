@@ -12,7 +12,7 @@ from thresher import readers
 from thresher.errors import DataError
 from thresher.kinds import built_in
 from thresher.readers.base import RawSamples
-from thresher.readers.option_errors import ArgumentsError, say_allowed
+from thresher.readers.option_errors import ArgumentsError, describe_allowed
 
 READERS: list[type[RawSamples[Any]]] = [kind.load() for kind in built_in.READERS]
 SOUND: dict[str, dict[str, Any]] = {
@@ -43,7 +43,7 @@ def test_every_argument_of_every_reader_is_documented_and_says_what_it_allows(re
     assert reader(**SOUND[reader.__name__]).paths
     for name, field in reader.options_type.model_fields.items():
         assert field.description, name
-        assert name == "metadata" or say_allowed(field.annotation) != "anything", name
+        assert name == "metadata" or describe_allowed(field.annotation) != "anything", name
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.readers import BundledDigits, IdxImages, ImageFolder
-from thresher.readers.split import Split, SplitOptions, take_split
+from thresher.readers.split import Split, SplitOptions, select_split
 
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 needs_data = pytest.mark.skipif(
@@ -279,9 +279,9 @@ def test_split_is_a_stratified_partition(labels: list[int], share: float, seed: 
     if max(map(labels.count, labels)) == 1:  # no class has a sample for each side
         for split in PARTS:
             with pytest.raises(DataError, match="cannot be divided into train and test"):
-                take_split(whole, SplitOptions(split=split, test_share=share, seed=seed))
+                select_split(whole, SplitOptions(split=split, test_share=share, seed=seed))
         return
-    train, test = (take_split(whole, SplitOptions(split=split, test_share=share, seed=seed)) for split in PARTS)
+    train, test = (select_split(whole, SplitOptions(split=split, test_share=share, seed=seed)) for split in PARTS)
     assert sorted([*train.inputs, *test.inputs]) == list(range(len(labels)))
     for label in set(labels):
         count, in_test = labels.count(label), int((test.labels == label).sum())

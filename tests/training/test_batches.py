@@ -51,7 +51,7 @@ def test_batches_lose_what_padding_their_samples_share(given: ModelInput, kind: 
     samples = padded(given)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0)).split(6)
     lengths = set()
-    for batch, positions in zip(kind(samples, spec_of(given), CPU).give(order), order, strict=True):
+    for batch, positions in zip(kind(samples, spec_of(given), CPU).iterate(order), order, strict=True):
         expected = given.trim(samples.inputs[positions.numpy()])
         np.testing.assert_array_equal(batch.inputs.numpy(), expected)
         np.testing.assert_array_equal(batch.labels.numpy(), samples.labels[positions.numpy()])

@@ -16,7 +16,7 @@ from thresher.modalities.samples import Samples
 from thresher.models.lenet import LeNet
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training
-from thresher.training.activation_checkpointing import keep_again, recompute
+from thresher.training.activation_checkpointing import recompute, stop_recomputing
 from thresher.training.batches import Batch, load_batches
 from thresher.training.ema import move_average
 from thresher.training.execution import default_execution
@@ -228,7 +228,7 @@ def test_recomputing_gives_the_same_gradients_and_statistics(kind: str, network:
         assert torch.equal(tensor, same_statistics[name]), name
     if kind == "chain":
         assert runs == {"kept": 1, "recomputed": 2}
-    keep_again(other)
+    stop_recomputing(other)
     assert all("forward" not in vars(module) for module in other.modules())
 
 

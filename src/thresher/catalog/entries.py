@@ -128,12 +128,16 @@ class Catalog:
             problem = Problem(self.files.where((pattern, argument)), f"{path}: the file is empty", f"Fix: {EMPTY}")
             entry.problems.append(problem)
         for path in missing:
-            fix = f"Fix: run 'thresher fetch {fetch}'." if entry.to_fetch else say_near(path, "the path in the catalog")
+            fix = (
+                f"Fix: run 'thresher fetch {fetch}'."
+                if entry.to_fetch
+                else describe_near(path, "the path in the catalog")
+            )
             problem = Problem(self.files.where((pattern, argument)), f"{path}: no such file or folder", fix)
             (entry.missing if entry.to_fetch else entry.problems).append(problem)
 
 
-def say_near(path: Path, where: str) -> str:
+def describe_near(path: Path, where: str) -> str:
     """Return what may be meant by a path that is not there, and ``where`` to correct it."""
     parent = next(folder for folder in path.parents if folder.is_dir())
     wanted = path.relative_to(parent).parts[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from thresher.catalog.entries import say_near
+from thresher.catalog.entries import describe_near
 from thresher.errors import DataError
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
@@ -30,7 +30,7 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
         return []
     path = project / model.path
     if not path.is_file():
-        return [(PATH, f"{path}: no such file", say_near(path, "model.path in the recipe"))]
+        return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]
     try:
         _check_file(model, path, values)
     except DataError as error:

@@ -11,7 +11,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 
 from thresher.config_loader import RUN
-from thresher.log_filter import say_once
+from thresher.log_filter import log_once
 from thresher.project.folder import enter_project, find_project
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
@@ -40,7 +40,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
     find_project()  # for its conf/logging.yml, where the working directory is a subfolder
     _handle_termination()
-    say_once()
+    log_once()
     try:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)

@@ -31,12 +31,12 @@ def apply_steps(
         if not isinstance(made, type(model)):
             got = "None" if made is None else f"a {type(made).__name__}"
             raise CompressionError(f"{step.kind} returned {got}, not {_name(type(model))}.")
-        _say_larger(step, model, made)
+        _describe_larger(step, model, made)
         model = made
     return model
 
 
-def _say_larger(step: Technique, before: object, after: object) -> None:
+def _describe_larger(step: Technique, before: object, after: object) -> None:
     """Say of a step on a file that it made it larger: not everything that is called a compression is one."""
     if isinstance(before, bytes) and isinstance(after, bytes) and len(after) > len(before):
         emit(

@@ -28,13 +28,13 @@ def step_words(step: Technique) -> str:
     """Return `kind (setting value, setting value)`."""
     settings = step.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     settings.pop("kind", None)
-    said = ", ".join(f"{key} {_say(value)}" for key, value in settings.items())
+    said = ", ".join(f"{key} {_describe(value)}" for key, value in settings.items())
     return f"{step.kind} ({said})" if said else step.kind
 
 
-def _say(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} {_say(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{key} {_describe(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_say, value)) + "]"
+        return "[" + ", ".join(map(_describe, value)) + "]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,7 +4,7 @@ Importing this package costs pydantic alone; Great Expectations is imported insi
 """
 
 from thresher.contracts.expectation import Contract, ContractLines, Expectation
-from thresher.contracts.report import ContractReport, Example, ExpectationResult, failure_message, require, tell
+from thresher.contracts.report import ContractReport, Example, ExpectationResult, failure_message, require, summarize
 from thresher.contracts.validation import check
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "check",
     "failure_message",
     "require",
-    "tell",
+    "summarize",
 ]

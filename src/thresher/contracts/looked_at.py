@@ -67,7 +67,7 @@ def find_nothing(item: Check, looked: LookedAt | None, table: pd.DataFrame) -> t
     if looked is None:
         return "", ""
     if not looked.rows:
-        held = [_say_values(table, each.column) for each in comparisons(item.arguments.get("row_condition"))]
+        held = [_describe_values(table, each.column) for each in comparisons(item.arguments.get("row_condition"))]
         what = f"row_condition selects none of the {len(table):,} samples. {' '.join(dict.fromkeys(held))}"
         return f"No value was checked: {what}".rstrip(), FIX_CONDITION
     if looked.missing == looked.rows and item.expectation not in OF_WHAT_IS_MISSING:
@@ -76,7 +76,7 @@ def find_nothing(item: Check, looked: LookedAt | None, table: pd.DataFrame) -> t
     return "", ""
 
 
-def _say_values(table: pd.DataFrame, column: str) -> str:
+def _describe_values(table: pd.DataFrame, column: str) -> str:
     values = table[column].dropna()
     if not len(values):
         return f"'{column}' is empty."

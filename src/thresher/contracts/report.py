@@ -108,7 +108,7 @@ def failure_message(report: ContractReport) -> str:
     return "\n".join(lines)
 
 
-def tell(report: ContractReport) -> list[str]:
+def summarize(report: ContractReport) -> list[str]:
     """Return what is worth a look though the contract holds, a sentence each."""
     partly = [
         result for result in report.results if result.origin == "recipe" and result.success and result.num_missing

@@ -65,9 +65,9 @@ class Baseline(Config):
             return ""
         others = {name: each for name, each in self.beside[candidate].items() if name != self.metric}
         better = next((f"; {_require(name, each)}" for name, each in others.items() if each.is_better), "")
-        return f"no better than {self.answers}: {self._say(compared)}{better}"
+        return f"no better than {self.answers}: {self._describe(compared)}{better}"
 
-    def _say(self, compared: Beside) -> str:
+    def _describe(self, compared: Beside) -> str:
         ours, theirs = (format_value(self.metric, value) for value in (compared.value, compared.baseline))
         if compared.gain.too_few:
             shown = f"on fewer than {TOO_FEW_SAMPLES} test samples, which prove nothing"

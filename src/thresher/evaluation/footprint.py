@@ -90,11 +90,11 @@ def _run_apart(model: Timed, config: Measurement) -> int:
         except subprocess.TimeoutExpired as error:
             raise CompressionError(f"{_FAILED} took more than {TIMEOUT_SECONDS} s.") from error
     if done.returncode != 0:
-        raise CompressionError(f"{_FAILED} {_say_end(done)}")
+        raise CompressionError(f"{_FAILED} {_describe_end(done)}")
     return int(done.stdout)
 
 
-def _say_end(done: subprocess.CompletedProcess[str]) -> str:
+def _describe_end(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode == -signal.SIGKILL:
         return "was killed, as the system does where memory runs out. Give it more, or lower evaluation.batch_sizes."
     said = done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"]

@@ -157,7 +157,7 @@ def measure_latency(
         if any(timing.num_rounds < number for timing in timings):
             patience -= _wait(timings, number, config) + time.perf_counter() - began
     latencies = tuple(timing.result(stolen.share) for timing in timings)
-    _say_busy(latencies)
+    _describe_busy(latencies)
     return latencies
 
 
@@ -172,7 +172,7 @@ def _wait(timings: list[_Timing], number: int, config: Measurement) -> float:
     return PAUSE_SECONDS
 
 
-def _say_busy(latencies: tuple[Latency, ...]) -> None:
+def _describe_busy(latencies: tuple[Latency, ...]) -> None:
     """Say of a busy machine what it did to the figures."""
     worst = max(latencies, key=lambda latency: (bool(latency.unmeasured), latency.margin))
     if worst.unmeasured:

@@ -38,7 +38,7 @@ def keeps(interval: Interval, requirement: Requirement) -> bool:
     return lower >= requirement.at_least
 
 
-def say_broken(metric: str, interval: Interval, requirement: Requirement, at: str = "") -> str:
+def describe_broken(metric: str, interval: Interval, requirement: Requirement, at: str = "") -> str:
     """Return how ``interval`` breaks ``requirement``.
 
     Args:

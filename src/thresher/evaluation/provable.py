@@ -40,7 +40,7 @@ def _of_classes(selection: Selection, num_test: int, num_candidates: int) -> Ite
         tried = num_candidates if selection.correction == "holm" else 1
         needed = _needed(bound, tried)
         if needed is None or num_test < needed:
-            yield f"selection.require.accuracy_drop: {_say_bound(bound, num_test, tried, needed)}"
+            yield f"selection.require.accuracy_drop: {_describe_bound(bound, num_test, tried, needed)}"
     if slices is not None and slices.accuracy_drop is not None:
         needed = _needed(slices.bound, 1)
         if needed is None or slices.min_samples < needed:
@@ -55,7 +55,7 @@ def _of_classes(selection: Selection, num_test: int, num_candidates: int) -> Ite
             )
 
 
-def _say_bound(bound: Requirement, num_test: int, tried: int, needed: int | None) -> str:
+def _describe_bound(bound: Requirement, num_test: int, tried: int, needed: int | None) -> str:
     assert bound.confidence is not None and bound.at_most is not None
     level = 1 - (1 - bound.confidence) / tried
     least = accuracy_drop(PairedCounts(num_samples=num_test, lost=0, gained=0), level).upper

@@ -10,7 +10,7 @@ import numpy as np
 from thresher.config import Config
 from thresher.errors import DataError, nearest
 from thresher.evaluation.metrics import CONFIDENCE
-from thresher.evaluation.multiple_testing import keeps, say_broken
+from thresher.evaluation.multiple_testing import describe_broken, keeps
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Slices
 from thresher.evaluation.statistics import Interval
@@ -58,7 +58,7 @@ class SliceComparison(Config):
         if not broken:
             return ""
         worst, more = broken[0], f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        return f"slice {worst}{more}: {say_broken(self.metric, worst.loss, bound)}"
+        return f"slice {worst}{more}: {describe_broken(self.metric, worst.loss, bound)}"
 
 
 def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:

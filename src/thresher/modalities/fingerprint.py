@@ -31,12 +31,12 @@ def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
         num_train_samples=len(train),
         num_test_samples=len(test),
         class_names=train.class_names,
-        inputs=_say_inputs(train.inputs),
+        inputs=_describe_inputs(train.inputs),
         notes=tuple(f"{name}: {note}" for name, split in (("train", train), ("test", test)) for note in split.notes),
     )
 
 
-def _say_inputs(inputs: Inputs) -> str:
+def _describe_inputs(inputs: Inputs) -> str:
     if isinstance(inputs, Table):
         return f"rows of {len(inputs.columns)} columns: {', '.join(inputs.columns)}"
     if inputs.dtype != np.object_ and inputs.ndim != 4:

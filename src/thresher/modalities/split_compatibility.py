@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from thresher.errors import DataError, nearest, tell_some
+from thresher.errors import DataError, list_some, nearest
 from thresher.modalities.samples import Samples, hash_each
 from thresher.modalities.tabular.table import Table, is_missing
 
@@ -29,11 +29,11 @@ def require_agreement(train: Samples, test: Samples) -> None:
             )
     problems = [*_labels(train, test), *_inputs(train, test), *_groups(train, test)]
     if problems:
-        raise DataError(f"The test data is not like the training data. {tell_some(problems, 'differences')}")
+        raise DataError(f"The test data is not like the training data. {list_some(problems, 'differences')}")
     if isinstance(train.inputs, Table):
         unfit = [problem for name in train.inputs.columns if (problem := _unfit(train, name))]
         if unfit:
-            raise DataError(tell_some(unfit, "such columns"))
+            raise DataError(list_some(unfit, "such columns"))
 
 
 def with_types_of(train: Samples, test: Samples) -> Samples:

@@ -13,7 +13,7 @@ from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.readers.option_errors import read_options
 from thresher.readers.options import ReaderOptions
-from thresher.readers.split import DuplicateOptions, take_split
+from thresher.readers.split import DuplicateOptions, select_split
 
 MAX_TOLD = 5
 
@@ -46,7 +46,7 @@ class RawSamples(OptionsDataset, Generic[AnyOptions]):
     def load(self) -> Samples:
         """Return the samples; raises DataError for data that is missing, damaged or not what the entry says."""
         samples = self._read()
-        return take_split(samples, self.options) if isinstance(self.options, DuplicateOptions) else samples
+        return select_split(samples, self.options) if isinstance(self.options, DuplicateOptions) else samples
 
     def save(self, data: Any) -> NoReturn:
         """Raise a DatasetError: raw data is what the outside world gave."""

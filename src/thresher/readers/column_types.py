@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.errors import DataError, tell_some
+from thresher.errors import DataError, list_some
 from thresher.modalities.tabular.days import UNIT, UNIT_OF_TIMES
 from thresher.modalities.tabular.table import Table
 from thresher.readers.base import Mistakes
@@ -23,7 +23,7 @@ from thresher.readers.frame.dates import (
     unit_of,
 )
 from thresher.readers.frame.frame import Frame
-from thresher.readers.frame.look_alikes import INSIST, look_alike, say_formats
+from thresher.readers.frame.look_alikes import INSIST, describe_formats, look_alike
 from thresher.readers.frame.numbers import MIN_SHARE_READ, PLAIN, NumberFormat, format_in, suggest_format
 from thresher.readers.frame.values import (
     NOTHING,
@@ -137,7 +137,7 @@ class _Reading:
     def refuse(self) -> None:
         """Raise a DataError if anything is wrong."""
         if self._refused:
-            raise DataError(f"{self._frame.source}: {tell_some(self._refused, 'such columns')}")
+            raise DataError(f"{self._frame.source}: {list_some(self._refused, 'such columns')}")
         self._mistakes.refuse()
 
     def _wrong(self, index: int, what: str, fix: str) -> None:
@@ -164,7 +164,7 @@ class _Reading:
             plain = _plain_numbers(column)
             if plain is not None:
                 if name not in types.numeric:
-                    self._look_at_digits(name, column)
+                    self._check_digits(name, column)
                 return self._numbers(name, column, *plain)
         texts = as_texts(column, types.missing)
         counts = Counter(text for text in texts.tolist() if text is not None)
@@ -189,7 +189,7 @@ class _Reading:
         changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
         return self._numbers(name, column, values, changed)
 
-    def _look_at_digits(self, name: str, column: Any) -> None:
+    def _check_digits(self, name: str, column: Any) -> None:
         """Refuse points that may divide thousands, and say that zeros before numbers are lost."""
         first = [text for text in column.slice(0, LOOKED_AT).to_pylist() if text]
         zeros = next((text for text in first if LEADING_ZERO.match(text)), None)
@@ -209,7 +209,7 @@ class _Reading:
     def _note_wrong(self, name: str, texts: np.ndarray, wrong: set[str]) -> None:
         if not wrong:
             return
-        told = say_formats(suggest_format(sorted(wrong)[:100]), sorted(wrong)[:100])
+        told = describe_formats(suggest_format(sorted(wrong)[:100]), sorted(wrong)[:100])
         fix = f"write {told}or {NO_NUMBER}" if told else NO_NUMBER
         for index, text in enumerate(texts.tolist()):
             if text in wrong:

@@ -18,7 +18,7 @@ from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.numbers import PLAIN, NumberFormat, format_in
 from thresher.readers.frame.values import Missing, as_texts, is_numeric, is_temporal
 from thresher.readers.options import Column, File, FileOptions, RefusedError
-from thresher.readers.row_options import take_column
+from thresher.readers.row_options import read_column
 from thresher.readers.split import SplitOptions
 
 FIX = "make it text or numbers."
@@ -81,7 +81,7 @@ Belonging = tuple[np.ndarray | None, np.ndarray | None]
 """`groups` and `order` of `Samples`."""
 
 
-def take_belonging(
+def read_belonging_columns(
     frame: Frame, options: BelongingOptions, missing: Missing, form: str = ISO, numbers: NumberFormat = PLAIN
 ) -> Belonging:
     """Return the groups and the order of the rows of ``frame``, as far as ``options`` name them.
@@ -95,11 +95,11 @@ def take_belonging(
     """
     groups = order = None
     if options.group is not None:
-        texts = as_texts(take_column(frame, options.group, "'group' of the catalog", FIX), missing)
+        texts = as_texts(read_column(frame, options.group, "'group' of the catalog", FIX), missing)
         _refuse(frame, texts.tolist(), {}, "group")
         groups = texts
     if options.order is not None:
-        column = take_column(frame, options.order, "'order' of the catalog", FIX)
+        column = read_column(frame, options.order, "'order' of the catalog", FIX)
         times, wrong = _times(column, missing, form, numbers)
         _refuse(frame, times, wrong, "order")
         order = np.empty(len(times), dtype=object)
@@ -113,12 +113,12 @@ def belonging_of(
     """Return the groups and the order that ``values``, one list for each of ``options.belonging``, say.
 
     Raises:
-        DataError: as `take_belonging`.
+        DataError: as `read_belonging_columns`.
     """
     import pyarrow as pa
 
     columns = {name: pa.array(list(given)) for name, given in values.items()}
-    return take_belonging(Frame(columns, places, source), options, missing)
+    return read_belonging_columns(Frame(columns, places, source), options, missing)
 
 
 def _refuse(frame: Frame, values: list[Any], wrong: dict[int, str], key: str) -> None:

@@ -14,11 +14,11 @@ from thresher.modalities.image.decode import MODES
 from thresher.modalities.samples import Samples
 from thresher.readers.base import RawSamples, number_places, read_bytes
 from thresher.readers.frame.frame import Frame
-from thresher.readers.group_and_order import BelongingOptions, belonging_of, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, belonging_of, read_belonging_columns
 from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack
 from thresher.readers.labels import ClassList, ClassOptions, LabelOptions, label_samples
 from thresher.readers.options import Column, File, FileOptions, Files, Size, Text
-from thresher.readers.row_options import join_labels, parquet_labels, take_column
+from thresher.readers.row_options import join_labels, parquet_labels, read_column
 from thresher.readers.split import SplitOptions
 
 BATCH_ROWS = 256
@@ -117,7 +117,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
             name: join_labels([_column(path, file, name) for path, file in zip(self.paths, files, strict=True)])
             for name in options.belonging
         }
-        groups, order = take_belonging(Frame(belonging, where, self.paths[0]), options, options.missing_values)
+        groups, order = read_belonging_columns(Frame(belonging, where, self.paths[0]), options, options.missing_values)
         named = label_samples(join_labels(labels), options.classes, options.regression, where, options.missing_values)
         return Samples(stack.images, *named, where, groups, order, options.colour)
 
@@ -203,7 +203,7 @@ def _column(path: Path, file: Any, name: str) -> Any:
     """Return the column ``name`` of an open Parquet file as an Arrow array; raises DataError where there is none."""
     table = file.read(columns=[name])
     frame = Frame(dict(zip(table.column_names, table.columns, strict=True)), number_places(path, len(table)), path)
-    return take_column(frame, name, "'group' or 'order' of the catalog", "make it text or numbers.")
+    return read_column(frame, name, "'group' or 'order' of the catalog", "make it text or numbers.")
 
 
 def _check_columns(path: Path, schema: Any, image: str, label: str) -> None:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from thresher.errors import DataError, nearest
 from thresher.modalities.samples import normalize
 from thresher.readers.base import Mistakes
-from thresher.readers.frame.look_alikes import say_formats
+from thresher.readers.frame.look_alikes import describe_formats
 from thresher.readers.frame.numbers import PLAIN, NumberFormat, format_in, suggest_format
 from thresher.readers.frame.values import NOTHING, Missing, as_float64, as_texts, changes, decode, is_numeric
 from thresher.readers.options import Codes, ReaderOptions, RefusedError, Says
@@ -239,7 +239,7 @@ def _refuse_units(texts: np.ndarray, places: np.ndarray, form: NumberFormat) -> 
 
 
 def _fix_number(text: str, form: NumberFormat | None) -> str:
-    told = say_formats(suggest_format([text]), [text]) if form is not None else ""
+    told = describe_formats(suggest_format([text]), [text]) if form is not None else ""
     return f"write {told}or correct or remove it." if told else "correct or remove it."
 
 

@@ -71,17 +71,17 @@ def find_problems(model: type[ReaderOptions], arguments: Mapping[str, Any]) -> l
     return []
 
 
-def say_allowed(annotation: Any) -> str:
+def describe_allowed(annotation: Any) -> str:
     """Return what ``annotation``, the type of a field, allows, in words."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return next((part.words for part in members[1:] if isinstance(part, Says)), say_allowed(members[0]))
+        return next((part.words for part in members[1:] if isinstance(part, Says)), describe_allowed(members[0]))
     if origin in (Union, types.UnionType):
-        return ", or ".join(dict.fromkeys(say_allowed(one) for one in members if one is not type(None)))
+        return ", or ".join(dict.fromkeys(describe_allowed(one) for one in members if one is not type(None)))
     if origin is Literal:
         return " or ".join(map(str, members))
     if origin is list:
-        return f"a list, each {say_allowed(members[0])}"
+        return f"a list, each {describe_allowed(members[0])}"
     return PLAIN.get(origin or annotation, "anything")
 
 
@@ -89,7 +89,7 @@ def allowed_of(model: type[ReaderOptions], name: str) -> str:
     """Return what the field ``name`` of ``model`` allows, in words."""
     field = model.model_fields[name]
     # pydantic takes an Annotated apart: what stood beside the type is in the field's metadata.
-    return next((part.words for part in field.metadata if isinstance(part, Says)), say_allowed(field.annotation))
+    return next((part.words for part in field.metadata if isinstance(part, Says)), describe_allowed(field.annotation))
 
 
 def show(value: Any) -> str:

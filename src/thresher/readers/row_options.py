@@ -123,7 +123,7 @@ class NumberOptions(FileOptions):
         return NumberFormat(self.decimal, self.thousands, tuple(self.symbols))
 
 
-def take_column(frame: Frame, name: str, what: str, fix: str) -> Any:
+def read_column(frame: Frame, name: str, what: str, fix: str) -> Any:
     """Return the column ``name`` as an Arrow array of texts, numbers, truths or dates.
 
     Raises:
@@ -141,7 +141,7 @@ def parquet_labels(path: Path, table: Any, name: str) -> Any:
     if not table.num_rows:
         raise DataError(f"{path}: holds no rows. Fix: name another file in the catalog.")
     frame = Frame({name: table.column(name)}, number_places(path, table.num_rows), path)
-    return take_column(frame, name, "the label", "make it text or numbers.")
+    return read_column(frame, name, "the label", "make it text or numbers.")
 
 
 def join_labels(columns: Sequence[Any]) -> Any:

@@ -12,10 +12,10 @@ from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.parquet import read_parquet
 from thresher.readers.frame.values import NOTHING, as_float64, decode, is_numeric
-from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, read_belonging_columns
 from thresher.readers.labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
 from thresher.readers.options import Column, Columns, File, FileOptions
-from thresher.readers.row_options import take_column
+from thresher.readers.row_options import read_column
 from thresher.readers.ts_format import as_objects, read_ts
 
 
@@ -68,7 +68,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
         if not len(frame.places):
             raise DataError(f"{path}: holds no rows. Fix: {self._fix}")
         places = frame.places
-        raw = take_column(frame, options.label, "the label", "make it text or numbers.")
+        raw = read_column(frame, options.label, "the label", "make it text or numbers.")
         values, ends = zip(*(_list_column(frame, name) for name in options.channels), strict=True)
         mistakes = Mistakes()
         for row, lengths in enumerate(np.stack([np.diff(end) for end in ends], axis=1)):
@@ -82,7 +82,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
             as_objects(np.split(steps, ends[0][1:-1])),
             *label_samples(raw, options.classes, options.regression, places, options.missing_values),
             places,
-            *take_belonging(frame, options, options.missing_values),
+            *read_belonging_columns(frame, options, options.missing_values),
             channel_names=tuple(options.channels),
         )
 

@@ -51,7 +51,7 @@ def _drop_repeated(samples: Samples) -> Samples:
     return replace(samples.take(~repeated), notes=(*samples.notes, note))
 
 
-def _say_whole(samples: Samples) -> str:
+def _describe_whole(samples: Samples) -> str:
     """Return why a split would leave one of its parts without samples."""
     if samples.order is not None:
         together, fix = "all are of one time by 'order', or copies of an earlier one", "another column as 'order'"
@@ -63,7 +63,7 @@ def _say_whole(samples: Samples) -> str:
     return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
 
 
-def take_split(samples: Samples, options: DuplicateOptions) -> Samples:
+def select_split(samples: Samples, options: DuplicateOptions) -> Samples:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.
@@ -77,5 +77,5 @@ def take_split(samples: Samples, options: DuplicateOptions) -> Samples:
         return samples
     in_test = mark_held_out(samples, options.test_share, options.seed)
     if in_test.all() or not in_test.any():
-        raise DataError(_say_whole(samples))
+        raise DataError(_describe_whole(samples))
     return samples.take(in_test if options.split == "test" else ~in_test)

@@ -10,10 +10,10 @@ from thresher.modalities.samples import Samples
 from thresher.readers.base import RawSamples
 from thresher.readers.column_types import ColumnTypes, choose_columns, type_columns
 from thresher.readers.frame.dates import ISO
-from thresher.readers.group_and_order import BelongingOptions, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, read_belonging_columns
 from thresher.readers.labels import LabelOptions, label_samples
 from thresher.readers.options import Column, Columns, RefusedError, Says
-from thresher.readers.row_options import NumberOptions, RowOptions, take_column
+from thresher.readers.row_options import NumberOptions, RowOptions, read_column
 
 
 def _known_format(form: str) -> str:
@@ -61,9 +61,9 @@ class TableFile(RawSamples[TableFileOptions]):
             options.number_format,
             options.missing_values,
         )
-        label = take_column(frame, options.label, "the label", "make it text or numbers.")
+        label = read_column(frame, options.label, "the label", "make it text or numbers.")
         form = options.dates.get(options.order or "", ISO)
-        groups, order = take_belonging(frame, options, types.missing, form, options.number_format)
+        groups, order = read_belonging_columns(frame, options, types.missing, form, options.number_format)
         not_used = (*(options.drop or ()), *options.belonging)
         used = choose_columns(frame, options.label, not_used, types.declared)
         named = label_samples(

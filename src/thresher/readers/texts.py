@@ -9,10 +9,10 @@ from thresher.modalities.samples import Samples
 from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.values import as_texts, is_textual
-from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, take_belonging
+from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, read_belonging_columns
 from thresher.readers.labels import LabelOptions, label_samples
 from thresher.readers.options import Column, Encoding, File
-from thresher.readers.row_options import NumberOptions, RowOptions, take_column
+from thresher.readers.row_options import NumberOptions, RowOptions, read_column
 
 FIX_TEXT = "write the text, or remove the line."
 
@@ -70,8 +70,8 @@ class TextTable(RawSamples[TextTableOptions]):
     def _read(self) -> Samples:
         (path,), options = self.paths, self.options
         frame = options.read_rows(path, self._fix)
-        column = take_column(frame, options.text, "the texts", "name the column of texts as 'text'.")
-        labels = take_column(frame, options.label, "the labels", "make it text or numbers.")
+        column = read_column(frame, options.text, "the texts", "name the column of texts as 'text'.")
+        labels = read_column(frame, options.label, "the labels", "make it text or numbers.")
         if not is_textual(column.type) and column.null_count < len(column):
             fix = "Fix: name the column of texts as 'text'."
             raise DataError(f"{path}: column '{options.text}' holds {column.type}, no texts. {fix}")
@@ -88,5 +88,5 @@ class TextTable(RawSamples[TextTableOptions]):
             options.missing_values,
             options.number_format,
         )
-        belonging = take_belonging(frame, options, options.missing_values, numbers=options.number_format)
+        belonging = read_belonging_columns(frame, options, options.missing_values, numbers=options.number_format)
         return Samples(texts, *named, frame.places, *belonging)

@@ -94,12 +94,12 @@ def _free(kind: Kind, tag: str, models: list[str]) -> None:
     import bentoml
 
     if kind == Kind.BENTO:
-        with saying_store_trouble():
+        with explaining_store_errors():
             bentoml.delete(tag)
     in_use = {used for bento in _list_bentos(tag.partition(":")[0]) for used in _models_of(bento)}
     for model in models:
         if model not in in_use:
-            with saying_store_trouble():
+            with explaining_store_errors():
                 bentoml.models.delete(model)
 
 
@@ -110,7 +110,7 @@ def _models_of(bento: Bento) -> list[str]:
 def _list_bentos(name: str) -> list[Bento]:
     import bentoml
 
-    with saying_store_trouble():
+    with explaining_store_errors():
         return list(bentoml.list(name))
     return []
 
@@ -118,13 +118,13 @@ def _list_bentos(name: str) -> list[Bento]:
 def _list_models(name: str) -> dict[str, Model]:
     import bentoml
 
-    with saying_store_trouble():
+    with explaining_store_errors():
         return {str(model.tag): model for model in bentoml.models.list(name)}
     return {}
 
 
 @contextmanager
-def saying_store_trouble() -> Iterator[None]:
+def explaining_store_errors() -> Iterator[None]:
     """Turn what BentoML raises in the block into a CleaningError; what is not there is no trouble."""
     from bentoml.exceptions import BentoMLException, NotFound
 

@@ -135,7 +135,7 @@ def read_tracked(recipe: str) -> Tracked:
     """
     if registry_is_empty():
         return Tracked(recipe)
-    with saying_mlflow_trouble():
+    with explaining_mlflow_errors():
         return _read(recipe)
 
 
@@ -149,13 +149,13 @@ def tracked_recipes() -> set[str]:
         return set()
     import mlflow
 
-    with saying_mlflow_trouble():
+    with explaining_mlflow_errors():
         experiments = mlflow.search_experiments()
     return {one.name for one in experiments if EXPERIMENT_TAGS.items() <= one.tags.items()}
 
 
 @contextmanager
-def saying_mlflow_trouble() -> Iterator[None]:
+def explaining_mlflow_errors() -> Iterator[None]:
     """Turn what MLflow raises in the block into a CleaningError."""
     from mlflow import MlflowException
 

@@ -15,7 +15,7 @@ from thresher.caching.records import STATE_FOLDER, Record, Records
 from thresher.retention.artifacts import SHORT_ID, CleaningError, Item, Kind, delete, size_of
 from thresher.retention.data_folder import DataFolder
 from thresher.retention.lineage import Crowning, find_lineage
-from thresher.retention.mlflow_lineage import Tracked, saying_mlflow_trouble
+from thresher.retention.mlflow_lineage import Tracked, explaining_mlflow_errors
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _lineage(folder: DataFolder, tracked: Tracked, records: dict[str, Record]) -
         return set()
     dataset = f"{tracked.recipe}.champion"
     contents = CatalogContents(folder.catalog, FileHashes(folder.project / STATE_FOLDER / "hashes.db"))
-    with saying_mlflow_trouble():
+    with explaining_mlflow_errors():
         crowning = Crowning(
             dataset=dataset,
             fingerprint=contents.of(dataset) or "",

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 from thresher.adapters.mlflow import delete_for_good
 from thresher.retention.artifacts import SHORT_ID, Item, Kind, delete, size_of
-from thresher.retention.mlflow_lineage import CHAMPION, Tracked, ended, saying_mlflow_trouble
+from thresher.retention.mlflow_lineage import CHAMPION, Tracked, ended, explaining_mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -71,7 +71,7 @@ class _TrackedRun:
         from mlflow import MlflowClient
 
         client = MlflowClient()
-        with saying_mlflow_trouble():
+        with explaining_mlflow_errors():
             for version in self.tracked.versions.values():
                 if version.run_id == self.run_id:
                     client.delete_model_version(version.name, version.version)
@@ -81,7 +81,7 @@ class _TrackedRun:
                 client.delete_run(self.run_id)
         for folder in self.folders:
             delete(folder, folder.parent)
-        with saying_mlflow_trouble():
+        with explaining_mlflow_errors():
             delete_for_good(self.run_id, self.model_ids)
 
 

@@ -134,7 +134,7 @@ def find_set_aside(moves: Iterable[Move], contents: Mapping[str, str]) -> dict[s
     for move in (move for move in moves if move.alias == CHAMPION):
         chosen = contents.get(move.version, "")
         if move.move != RUN and move.former in contents:
-            found[contents[move.former]] = _say_choice(move)
+            found[contents[move.former]] = _describe_choice(move)
             if contents[move.former] == chosen:  # the very same model, served otherwise
                 continue
         found.pop(chosen, None)
@@ -147,7 +147,7 @@ def find_choice(moves: Iterable[Move], champion: str) -> Move | None:
     return last if last and last.move != RUN and last.version == champion else None
 
 
-def _say_choice(move: Move) -> str:
+def _describe_choice(move: Move) -> str:
     if move.move == ROLLBACK:
         return f"it was rolled back from as version {move.former}: {move.reason}"
     return f"version {move.version} was promoted over it, version {move.former}: {move.reason}"

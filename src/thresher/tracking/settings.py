@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from thresher.config import Config, say_problems
+from thresher.config import Config, describe_problems
 from thresher.errors import ThresherError
 
 
@@ -40,7 +40,7 @@ def resolve(settings: dict[str, Any], project: Path) -> TrackingSettings:
     try:
         typed = TrackingSettings.model_validate(settings)
     except ValidationError as error:
-        raise SettingsError(f"conf/*/mlflow.yml: {say_problems(error, TrackingSettings)}") from None
+        raise SettingsError(f"conf/*/mlflow.yml: {describe_problems(error, TrackingSettings)}") from None
     uri = os.environ.get("MLFLOW_TRACKING_URI") or typed.tracking_uri
     if uri.startswith(SQLITE) and not uri.startswith(f"{SQLITE}/"):
         _refuse_unaddressable(project)

@@ -71,7 +71,7 @@ def is_whole() -> bool:
         return True
     if path.stat().st_size == 0:
         return False
-    with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
+    with _explaining_errors(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         _refuse_truncated(path)
         return _revision(connection) == known_revisions()[0]
 
@@ -90,7 +90,7 @@ def mend_store() -> None:
         return None
     if path.stat().st_size == 0:
         return _delete(path)
-    with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
+    with _explaining_errors(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         revision, holds_nothing = _revision(connection), _holds_nothing(connection)
     known = known_revisions()
     if revision is not None and revision not in known:
@@ -122,7 +122,7 @@ def follow_project(project: Path, artifact_folder: str | None) -> bool:
     if not path.is_relative_to(project.resolve()):
         return False
     name = artifact_folder.removeprefix(here)
-    with _saying_trouble(path), closing(sqlite3.connect(path, timeout=20)) as connection:
+    with _explaining_errors(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         former = _former_folders(connection, artifact_folder, name)
         with connection:
             for folder in former:
@@ -240,7 +240,7 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 @contextmanager
-def _saying_trouble(path: Path) -> Iterator[None]:
+def _explaining_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, OSError) as error:

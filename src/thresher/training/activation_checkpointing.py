@@ -31,7 +31,7 @@ def recompute(body: nn.Module) -> None:
             _replace_forward(child, _kept(child.forward, [child]))
 
 
-def keep_again(body: nn.Module) -> None:
+def stop_recomputing(body: nn.Module) -> None:
     """Undo what `recompute` did."""
     for module in body.modules():
         module.__dict__.pop("forward", None)

@@ -45,13 +45,13 @@ class Batches:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def give(self, order: Sequence[Positions]) -> Iterator[Batch]:
+    def iterate(self, order: Sequence[Positions]) -> Iterator[Batch]:
         """Yield the batch at each of ``order``."""
         raise NotImplementedError
 
     def in_slices(self, size: int) -> Iterator[Batch]:
         """Yield all samples in their own order, ``size`` at a time."""
-        return self.give([slice(start, start + size) for start in range(0, len(self), size)])
+        return self.iterate([slice(start, start + size) for start in range(0, len(self), size)])
 
     def _until(self, positions: Positions) -> int | None:
         """Return how long the longest sample at ``positions`` is; None where all are alike."""
@@ -65,7 +65,7 @@ class InMemory(Batches):
         super().__init__(samples, spec, device)
         self._inputs = _as_tensor(samples.inputs).to(device)
 
-    def give(self, order: Sequence[Positions]) -> Iterator[Batch]:
+    def iterate(self, order: Sequence[Positions]) -> Iterator[Batch]:
         for positions in order:
             here = positions
             if isinstance(positions, torch.Tensor) and self.device.type != "cpu":
@@ -82,7 +82,7 @@ class Streamed(Batches):
         super().__init__(samples, spec, device)
         self._inputs = samples.inputs
 
-    def give(self, order: Sequence[Positions]) -> Iterator[Batch]:
+    def iterate(self, order: Sequence[Positions]) -> Iterator[Batch]:
         with ThreadPoolExecutor(1, "thresher-reader") as reader:
             ahead: Future[torch.Tensor] | None = reader.submit(self._read, order[0]) if order else None
             for number, positions in enumerate(order):

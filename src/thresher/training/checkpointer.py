@@ -80,7 +80,7 @@ def report_epoch(epoch: Epoch, name: str, metric: str, num_epochs: int) -> None:
     emit(TrainingEpoch(training=name, metric=metric, epochs=num_epochs, **epoch.model_dump()))
 
 
-def say_where(position: TrainState, name: str, total_steps: int) -> None:
+def log_resume(position: TrainState, name: str, total_steps: int) -> None:
     """Say that a training does not begin at its start."""
     where = "is finished" if position.finished else f"continues at step {position.step:,} of {total_steps:,}"
     emit(Step(f"{name} {where}"))

@@ -47,7 +47,7 @@ class Checkpoints:
 
         path = self.path(name, key)
         if not path.exists():
-            self._say_others(name)
+            self._describe_others(name)
             return None
         try:
             return read_state(path)
@@ -66,7 +66,7 @@ class Checkpoints:
         """Delete the folder: what the trainings came to has been kept elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _say_others(self, name: str) -> None:
+    def _describe_others(self, name: str) -> None:
         others = self.folder.glob(f"{_as_file_name(name)}-*{SUFFIX}")
         if any(not _is_finished(other) for other in others):
             emit(Step(f"{name}: the checkpoint in {self.folder} belongs to other settings or data and is not used"))

@@ -54,24 +54,24 @@ class DivergenceMonitor:
         losses = torch.stack([seen.loss for seen in unseen]).tolist() if unseen else []
         for seen, loss in zip(unseen, losses, strict=True):
             if not math.isfinite(loss):
-                raise TrainingError(self._say(f"the loss is {loss} at step {seen.step}", seen.positions))
+                raise TrainingError(self._describe(f"the loss is {loss} at step {seen.step}", seen.positions))
             self._position.add(loss, seen.num_samples)
 
     def check_validation(self, loss: float) -> None:
         """Raise TrainingError where the validation loss is not finite."""
         if not math.isfinite(loss):
-            raise TrainingError(self._say(f"the validation loss is {loss} after step {self._position.step}", None))
+            raise TrainingError(self._describe(f"the validation loss is {loss} after step {self._position.step}", None))
 
-    def _say(self, what: str, positions: Positions | None) -> str:
+    def _describe(self, what: str, positions: Positions | None) -> str:
         checkpoint = self._last_checkpoint()
         return (
-            f"{self._name}: {what}{self._say_samples(positions) if positions is not None else ''}. "
+            f"{self._name}: {what}{self._describe_samples(positions) if positions is not None else ''}. "
             f"Last good checkpoint: {checkpoint or 'none'}. Fix: lower training.optimizer.lr, or lr of the "
             "step that trains on, or set training.clip_norm, and look for extreme values in these samples (the "
             "contract's report lists them)."
         )
 
-    def _say_samples(self, positions: Positions) -> str:
+    def _describe_samples(self, positions: Positions) -> str:
         indices = as_positions(positions)
         named = ", ".join(self._samples.place(index) for index in indices[:NAMED_SAMPLES])
         more = f" and {len(indices) - NAMED_SAMPLES:,} more" if len(indices) > NAMED_SAMPLES else ""

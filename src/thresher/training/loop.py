@@ -12,7 +12,7 @@ from thresher.models.network import Network
 from thresher.process_state import alone, give_way
 from thresher.training import Training
 from thresher.training.batches import Order, load_batches
-from thresher.training.checkpointer import Saver, report_again, report_epoch, say_where
+from thresher.training.checkpointer import Saver, log_resume, report_again, report_epoch
 from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.devices import choose_device
 from thresher.training.distillation import Teaching
@@ -92,10 +92,10 @@ def _train(
     evaluation_batch = EVALUATION_BATCH
     if at.step:
         report_again(at, name, metric, config.epochs, on_epoch)
-        say_where(at, name, order.total_steps)
+        log_resume(at, name, order.total_steps)
     while not at.finished:
         learner.network.train()
-        for batch in learned.give(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):
+        for batch in learned.iterate(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):
             factor = rate_factor(config.schedule, at.step, order.total_steps)
             learner.set_rate(factor)
             give_way()

@@ -71,7 +71,7 @@ def _losses(
     learner = Trainer(network, config, execution, samples.labels, device, order.size)
     learner.network.train()
     batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
-    endless = chain.from_iterable(batches.give(order.of_epoch(epoch)) for epoch in count(1))
+    endless = chain.from_iterable(batches.iterate(order.of_epoch(epoch)) for epoch in count(1))
     average, smooth = 0.0, []
     for step, batch in enumerate(islice(endless, len(rates))):
         learner.set_rate(rates[step] / config.optimizer.lr)

@@ -13,7 +13,7 @@ import torch
 from thresher.errors import TrainingError
 from thresher.models.network import Network
 from thresher.training import Training
-from thresher.training.activation_checkpointing import keep_again, recompute
+from thresher.training.activation_checkpointing import recompute, stop_recomputing
 from thresher.training.augmentation import augment
 from thresher.training.batches import Batch, sizes_of_parts
 from thresher.training.distillation import Teacher, Teaching
@@ -113,7 +113,7 @@ class Trainer:
 
     def result(self) -> Network:
         """Return the network to keep, on the CPU, in evaluation mode; the learner is of no use afterwards."""
-        keep_again(self.network.body)
+        stop_recomputing(self.network.body)
         if self._teacher is not None:
             self._teacher.leave()
         network = self.judged

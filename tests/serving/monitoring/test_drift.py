@@ -48,7 +48,7 @@ def test_a_profile_from_before_channels_had_names_is_still_read() -> None:
     drift = Drift(encoder, profile, LABELS, registry := CollectorRegistry())
     for _ in range(10):
         drift._refilled = 0.0
-        drift.see(samples.inputs, np.eye(3, dtype=np.float32)[np.zeros(len(samples.inputs), np.int64)])
+        drift.observe(samples.inputs, np.eye(3, dtype=np.float32)[np.zeros(len(samples.inputs), np.int64)])
     drift.flush()
     assert registry.get_sample_value("thresher_input_drift_psi", {**LABELS, "feature": "level_1"}) is not None
 
@@ -67,10 +67,10 @@ def test_a_shift_is_seen_and_its_absence_too() -> None:
     bounds = np.quantile(values, np.arange(1, 10) / 10)
     expected = Histogram(name="x", bounds=tuple(bounds), counts=tuple(np.bincount(np.searchsorted(bounds, values))))
     same, shifted = Watched(expected), Watched(expected)
-    same.see(dice.normal(size=FEWEST - 1))
+    same.observe(dice.normal(size=FEWEST - 1))
     assert same.index is None
-    same.see(dice.normal(size=800))
-    shifted.see(dice.normal(loc=0.8, size=1000))
+    same.observe(dice.normal(size=800))
+    shifted.observe(dice.normal(loc=0.8, size=1000))
     assert same.index is not None
     assert shifted.index is not None
     assert same.index < 0.1 < 0.25 < shifted.index
@@ -79,11 +79,11 @@ def test_a_shift_is_seen_and_its_absence_too() -> None:
 def test_what_is_long_past_fades() -> None:
     expected = Histogram(name="x", bounds=(0.5,), counts=(500, 500))
     watched = Watched(expected)
-    watched.see(np.ones(3 * WINDOW))
+    watched.observe(np.ones(3 * WINDOW))
     assert watched.index is not None
     assert watched.index > 1
     for _ in range(100):
-        watched.see(np.arange(100) % 2)
+        watched.observe(np.arange(100) % 2)
     assert watched.index < 0.01
     assert watched.num_samples < 2 * WINDOW
 
@@ -100,12 +100,12 @@ def test_a_drift_is_on_the_metrics_and_costs_a_bounded_number_of_samples() -> No
         return registry.get_sample_value(name, {**LABELS, **more})
 
     for _ in range(50):
-        drift.see(np.zeros_like(samples.inputs), outputs)
+        drift.observe(np.zeros_like(samples.inputs), outputs)
     assert say("thresher_input_drift_samples") == SAMPLES_PER_SECOND
     assert say("thresher_input_drift_psi", feature="brightness") is None
     for _ in range(10):
         drift._refilled = 0.0  # as if another second had gone by
-        drift.see(np.zeros_like(samples.inputs), outputs)
+        drift.observe(np.zeros_like(samples.inputs), outputs)
     brightness, predictions = (
         say("thresher_input_drift_psi", feature="brightness"),
         say("thresher_prediction_drift_psi"),

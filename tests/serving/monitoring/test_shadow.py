@@ -53,7 +53,7 @@ class Watched:
     def answer(self, samples: np.ndarray) -> np.ndarray:
         """Answer as the service does: the shadow sees it afterwards."""
         outputs = self._session.run(samples)
-        self.shadow.see(samples, outputs)
+        self.shadow.observe(samples, outputs)
         return outputs
 
     def value(self, name: str, **labels: str) -> float:
@@ -135,9 +135,9 @@ def test_the_share_is_of_single_samples(watch: Watch) -> None:
     samples = encoder.encode(make_samples("image").inputs)
     outputs = open_session(bundle_of(encoder, "7")).run(samples)
     for _ in range(40):
-        watched.shadow.see(samples, outputs)
+        watched.shadow.observe(samples, outputs)
         for index in range(10):
-            watched.shadow.see(samples[index : index + 1], outputs[index : index + 1])
+            watched.shadow.observe(samples[index : index + 1], outputs[index : index + 1])
         watched.wait(lambda: watched.shadow.num_waiting == 0)
     total = 40 * (len(samples) + 10)
     watched.wait(lambda: watched.value("thresher_shadow_compared_total") > 0.2 * total)
@@ -175,7 +175,7 @@ def test_large_takes_are_cut(watch: Watch) -> None:
     encoder = make_encoder("image")
     watched = watch(bundle_of(encoder, "7"), bundle_of(encoder, "8"))
     most = MAX_TAKE_BYTES // encoder.model_input.sample_bytes
-    watched.shadow.see(encoder.model_input.example(most + 10), np.ones((most + 10, 3), np.float32))
+    watched.shadow.observe(encoder.model_input.example(most + 10), np.ones((most + 10, 3), np.float32))
     watched.wait_for("thresher_shadow_compared_total", most)
     assert watched.value("thresher_shadow_dropped_total") == 10
 
@@ -207,8 +207,8 @@ def test_what_only_the_challenger_cannot_answer_is_an_error_and_what_the_champio
     large = sample + 1e3
     watched.answer(large)
     watched.wait_for("thresher_shadow_errors_total", 1)
-    watched.shadow.see(large, np.array([[np.inf]], np.float32))
-    watched.shadow.see(np.zeros((1, 99), np.float32), np.zeros((1, 1), np.float32))  # its model takes no such row
+    watched.shadow.observe(large, np.array([[np.inf]], np.float32))
+    watched.shadow.observe(np.zeros((1, 99), np.float32), np.zeros((1, 1), np.float32))  # its model takes no such row
     watched.wait_for("thresher_shadow_errors_total", 2)
     watched.answer(sample)
     watched.wait_for("thresher_shadow_compared_total", 2)
@@ -232,7 +232,7 @@ def test_a_challenger_that_cannot_be_opened_is_an_error_of_its_own(tmp_path: Pat
     sample, deadline = encoder.model_input.example(1), time.monotonic() + TIMEOUT_S
     who = {"recipe": "shapes", "model_version": "7", "challenger_version": "7"}
     while not registry.get_sample_value("thresher_shadow_errors_total", who):
-        shadow.see(sample, np.ones((1, 3), np.float32))
+        shadow.observe(sample, np.ones((1, 3), np.float32))
         assert time.monotonic() < deadline
         time.sleep(0.01)
     shadow.close()

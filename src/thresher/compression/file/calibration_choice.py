@@ -84,7 +84,7 @@ def choose_calibration(
 
     best = look([Way(method, 0) for method in methods])
     best = look([Way(best.method, draw) for draw in range(1, draws)])
-    words = _say(best, judged)
+    words = _describe(best, judged)
     emit(Step(f"quantize_static: {words}"))
     return best, words
 
@@ -112,7 +112,7 @@ def _fits(model: ModelProto, count: int) -> bool:
     return 4 * count * sum(int(np.prod(size)) for size in sizes) <= MAX_BYTES
 
 
-def _say(best: Way, judged: dict[Way, Judged]) -> str:
+def _describe(best: Way, judged: dict[Way, Judged]) -> str:
     damages = [each.damage for each in judged.values()]
     words = f"{best}, chosen of {len(judged)} on validation: damage {min(damages):.2g} of up to {max(damages):.2g}"
     accuracies = [each.accuracy for each in judged.values() if each.accuracy is not None]

@@ -77,7 +77,7 @@ def factorize(network: Network, config: Factorize, data: CompressionData) -> Net
             f"{data.candidate}: factorize splits no layer of this network ({kept}). Lower energy or rank_share, or put "
             "factorize before prune_weights."
         )
-    emit(Step(_say_which(ranks, whole)))
+    emit(Step(_describe_which(ranks, whole)))
     changed = {"ranks": network.spec.ranks | ranks, "channel_plan": read_channel_plan(smaller.body)}
     smaller.spec = network.spec.model_copy(update=changed)
     return smaller
@@ -129,7 +129,7 @@ def _choose_rank(parts: Decomposition, config: Factorize) -> int:
     return parts.rank_for(config.energy)
 
 
-def _say_which(ranks: dict[str, int], whole: dict[str, str]) -> str:
+def _describe_which(ranks: dict[str, int], whole: dict[str, str]) -> str:
     split = ", ".join(f"{name} in rank {rank}" for name, rank in ranks.items())
     left = "; whole stay " + ", ".join(f"{name} ({reason})" for name, reason in whole.items()) if whole else ""
     return f"factorize: {split}{left}"

@@ -72,7 +72,7 @@ class PruneChannels(KindConfig):
 def prune_channels(network: Network, config: PruneChannels, data: CompressionData) -> Network:
     """Return a smaller copy of ``network`` as `remove_channels` does, and say what it keeps."""
     smaller = remove_channels(network, config, data)
-    _say_kept(network, smaller, config)
+    _describe_kept(network, smaller, config)
     return smaller
 
 
@@ -114,7 +114,7 @@ def _prune_in_steps(smaller: Network, config: PruneChannels, first: dict[str, in
     return smaller
 
 
-def _say_kept(network: Network, smaller: Network, config: PruneChannels) -> None:
+def _describe_kept(network: Network, smaller: Network, config: PruneChannels) -> None:
     """Report how many channels each layer has now, and which convolutions would be faster with a few more."""
     from thresher.compression.network.pruning_groups import find_groups, prunable_groups
 

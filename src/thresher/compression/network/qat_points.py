@@ -38,7 +38,7 @@ class _Watcher:
         self._convolutions: set[str] = set()
         self._calls, self._max_float_channels = calls, max_float_channels
 
-    def see(self, name: str, layer: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
+    def observe(self, name: str, layer: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
         """Note one call of ``layer``."""
         self._kept_alive += [given, output]
         maker = self._made_by.get(id(given))
@@ -52,10 +52,10 @@ class _Watcher:
             self._made_by[id(output)] = self._fold(name, maker)
             return
         if self._is_alone(name):
-            self._see_computing(name, layer, maker)
+            self._observe_computing(name, layer, maker)
             self._made_by[id(output)] = name
 
-    def _see_computing(self, name: str, layer: nn.Module, maker: str | None) -> None:
+    def _observe_computing(self, name: str, layer: nn.Module, maker: str | None) -> None:
         if isinstance(layer, CONVOLUTIONS):
             self._convolutions.add(name)
             if layer.in_channels <= self._max_float_channels and f"{maker}.{OUTPUT}" not in self.ranges:
@@ -100,7 +100,7 @@ def find_places(network: Network, inputs: torch.Tensor, weight_bits: int, max_fl
     calls: Counter[str] = Counter()
     _run_watched(network, inputs, lambda name, layer, given, output: calls.update([name]))
     watcher = _Watcher(calls, max_float_channels)
-    _run_watched(network, inputs, watcher.see)
+    _run_watched(network, inputs, watcher.observe)
     return Quantization(
         weight_bits=weight_bits, layers=watcher.layers, ranges=tuple(watcher.ranges), folded=watcher.folded
     )

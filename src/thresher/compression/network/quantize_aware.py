@@ -101,7 +101,7 @@ def _rounding(
     spec = find_places(rounded, inputs[:1], 7 if seven else 8, few)
     if not spec.layers:
         raise nothing_to_quantize(config.kind, data.candidate)
-    _say_what_stays(rounded, spec, config)
+    _describe_what_stays(rounded, spec, config)
     _check_folding(network, spec, inputs[:CALIBRATION_BATCH], data)
     fake_quantize(rounded.body, spec)
     quantization = spec.model_copy(update={"calibration": trace})
@@ -124,7 +124,7 @@ def _calibrate(rounded: Network, inputs: torch.Tensor) -> None:
     rounded.eval()
 
 
-def _say_what_stays(network: Network, spec: Quantization, config: QuantizeAware) -> None:
+def _describe_what_stays(network: Network, spec: Quantization, config: QuantizeAware) -> None:
     """Report the layers with matrices that remain in float, which are LSTMs and GRUs mostly."""
     left = [
         f"{name} ({type(layer).__name__})"

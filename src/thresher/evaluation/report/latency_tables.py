@@ -88,10 +88,10 @@ def _timing_row(name: str, latency: Latency, metrics: dict[str, Interval]) -> tu
     least, greatest = 1 / max(latency.round_ratios), 1 / min(latency.round_ratios)
     interval, rounds = format_interval("speedup", speedup), f"{least:.2f}x to {greatest:.2f}x"
     word = "the noise" if name == FLOAT else _word(speedup)
-    return (name, str(size), *figures, interval, rounds, word + _say_busy(latency))
+    return (name, str(size), *figures, interval, rounds, word + _describe_busy(latency))
 
 
-def _say_busy(latency: Latency) -> str:
+def _describe_busy(latency: Latency) -> str:
     return f" (busy machine: calls waited {latency.waited:.0%} of their time)" if latency.is_busy else ""
 
 

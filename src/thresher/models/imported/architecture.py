@@ -10,7 +10,7 @@ from thresher.kinds.registry import registry
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.models.imported.config import Checkpoint, ModelFile
-from thresher.models.imported.layer_differences import Shape, match_names, read_header, say_differences
+from thresher.models.imported.layer_differences import Shape, describe_differences, match_names, read_header
 
 FIX = "give model the fields it was trained with, or rename its weights."
 
@@ -30,7 +30,7 @@ def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: s
     if expected is None:
         return
     body, _ = match_names(shapes, expected[0].keys())
-    if said := say_differences(body, *expected):
+    if said := describe_differences(body, *expected):
         raise DataError(f"{file.name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}")
 
 

@@ -20,7 +20,7 @@ from thresher.modalities.samples import EncodedSamples
 from thresher.models.imported.architecture import FIX
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score
-from thresher.models.imported.layer_differences import PREPARATION, match_names, say_differences
+from thresher.models.imported.layer_differences import PREPARATION, describe_differences, match_names
 from thresher.models.network import Network, NetworkSpec
 
 Weights = dict[str, torch.Tensor]
@@ -138,7 +138,7 @@ def _normalized(config: Checkpoint, given: Any, weights: Weights) -> Any:
 
 def _refuse_differences(got: Weights, expected: Mapping[str, torch.Tensor], config: Checkpoint, name: str) -> None:
     shapes = ({key: tuple(tensor.shape) for key, tensor in side.items()} for side in (got, expected))
-    if said := say_differences(*shapes):
+    if said := describe_differences(*shapes):
         raise DataError(f"{name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}")
     wrong = [key for key, tensor in got.items() if not torch.isfinite(tensor.float()).all()]
     if wrong:

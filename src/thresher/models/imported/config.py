@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from thresher.config import Config, KindConfig, say_problems
+from thresher.config import Config, KindConfig, describe_problems
 from thresher.errors import nearest
 from thresher.kinds.record import ModelKind
 from thresher.kinds.registry import registry
@@ -152,5 +152,5 @@ def _checked(architecture: type[Config], own: dict[str, Any]) -> Config:
         return architecture.model_validate(own)
     except ValidationError as error:
         fields = "path, architecture, scale, mean, std, standardized, and of the architecture"
-        what = say_problems(error, architecture).replace("Allowed keys: kind, ", f"Allowed keys: {fields} ")
+        what = describe_problems(error, architecture).replace("Allowed keys: kind, ", f"Allowed keys: {fields} ")
         raise ValueError(what) from None

@@ -16,17 +16,19 @@ MAX_HEADER = 100_000_000
 """Bytes: the bound that the safetensors library has."""
 
 
-def say_differences(got: Mapping[str, Shape], expected: Mapping[str, Shape], optional: Collection[str] = ()) -> str:
+def describe_differences(
+    got: Mapping[str, Shape], expected: Mapping[str, Shape], optional: Collection[str] = ()
+) -> str:
     """Return in what the layers of a file differ from those of an architecture, both sides by name, or "".
 
     Args:
         optional: of the expected layers, those that the file need not have.
     """
     wanted = {key for key in expected if not key.endswith(COUNTER) and key not in optional}
-    missing = [f"{key} {_say(expected[key])}" for key in sorted(wanted - got.keys())]
-    unexpected = [f"{key} {_say(got[key])}" for key in sorted(got.keys() - expected.keys())]
+    missing = [f"{key} {_describe(expected[key])}" for key in sorted(wanted - got.keys())]
+    unexpected = [f"{key} {_describe(got[key])}" for key in sorted(got.keys() - expected.keys())]
     other = [
-        f"{key} has {_say(got[key])}, wanted is {_say(expected[key])}"
+        f"{key} has {_describe(got[key])}, wanted is {_describe(expected[key])}"
         for key in sorted(got.keys() & expected.keys())
         if not _fits(got[key], expected[key])
     ]
@@ -71,7 +73,7 @@ def _fits(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(two in (one, None) for one, two in zip(shape, wanted, strict=True))
 
 
-def _say(shape: Shape) -> str:
+def _describe(shape: Shape) -> str:
     return f"[{', '.join('?' if length is None else str(length) for length in shape)}]"
 
 

@@ -35,7 +35,7 @@ def run(content: bytes, name: str, inputs: np.ndarray, output: str, batch: int) 
 
 
 @contextmanager
-def saying_where(name: str, fix: str) -> Iterator[None]:
+def naming_the_file(name: str, fix: str) -> Iterator[None]:
     """Turn what ONNX Runtime raises, which shares no base class, into an error of the file ``name``."""
     try:
         yield

@@ -19,7 +19,7 @@ from thresher.models.imported.adapter import build_adapter
 from thresher.models.imported.batch import describe, free_batch, names_of
 from thresher.models.imported.config import GraphModel, ModelFile
 from thresher.models.imported.findings import Imported, doubt_channels, doubt_order, score
-from thresher.models.imported.onnx_session import alike, run, saying_where
+from thresher.models.imported.onnx_session import alike, naming_the_file, run
 from thresher.models.imported.outputs import Answers, build_tail, choose_output, say, understand
 from thresher.models.imported.read_onnx import opset_of
 from thresher.onnx_graph import optimize_portably
@@ -63,12 +63,12 @@ def wrap_graph(
     (training, validation), file = samples, source.name
     bound = _bind_constants(model, config, file)
     inputs = encoder.model_input.trim(training.inputs[:SAMPLES])
-    with saying_where(file, EXPORT_FIX):
+    with naming_the_file(file, EXPORT_FIX):
         parts = _understand(bound, config, encoder, inputs, file)
     output = output_of(training)
     whole = _join(parts, output.name).SerializeToString()
     name = encoder.model_input.name
-    with saying_where(file, EXPORT_FIX):
+    with naming_the_file(file, EXPORT_FIX):
         whole, notes = _optimize(whole, name, output.name, inputs)
         outputs = _predict(whole, name, output.name, encoder, validation)
         colours = _doubt_channels(whole, (name, output.name), encoder, validation, outputs)

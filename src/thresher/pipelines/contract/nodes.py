@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from thresher.contracts import ContractLines, ContractReport, check, tell
+from thresher.contracts import ContractLines, ContractReport, check, summarize
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit
 from thresher.modalities import EncodingChoice
@@ -60,7 +60,7 @@ def check_contract(
         names, notes = fingerprint.class_names, fingerprint.notes
         result = check(sample_table, contract.root, names, encoding.root, folder, notes)
         docs = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for sentence in tell(result) if result.success else ():
+    for sentence in summarize(result) if result.success else ():
         emit(Notice(sentence))
     # Where a person finds it; the folder it was made in is gone by then.
     return result.model_copy(update={"docs_path": DOCS_PLACE}), docs

@@ -11,8 +11,8 @@ from thresher.readers.frame.numbers import (
     ABOUT,
     MIN_SHARE_READ,
     NumberFormat,
+    describe_format,
     is_like_a_number,
-    say_format,
     suggest_format,
     unit_of_number,
 )
@@ -61,12 +61,12 @@ def look_alike(name: str, counts: Mapping[str, int]) -> LookAlike | None:
     odd = [text for text in numbers if not NumberFormat().read(text)] or list(numbers)
     # What reads fewer leaves the column as it is.
     cures = [form for form in formats_of_numbers if _share(filter(form.read, counts), counts) >= MIN_SHARE_READ]
-    return LookAlike("numbers", odd[0], f"write {say_formats(cures, odd)}{insist}")
+    return LookAlike("numbers", odd[0], f"write {describe_formats(cures, odd)}{insist}")
 
 
-def say_formats(formats: list[NumberFormat], texts: list[str]) -> str:
+def describe_formats(formats: list[NumberFormat], texts: list[str]) -> str:
     """Return what to write so that ``texts`` are numbers, or "" where nothing does that for most of them."""
-    told = [say_format(form) for form in formats if sum(bool(form.read(text)) for text in texts) > len(texts) / 2]
+    told = [describe_format(form) for form in formats if sum(bool(form.read(text)) for text in texts) > len(texts) / 2]
     told = [f"'{one}'" for one in told if one]
     return f"{' or '.join(told)}{', whichever is meant' if len(told) > 1 else ''}, " if told else ""
 

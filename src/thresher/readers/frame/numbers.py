@@ -156,7 +156,7 @@ def _symbols_of(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(symbols)) if len(symbols) <= 1 else ()
 
 
-def say_format(form: NumberFormat) -> str:
+def describe_format(form: NumberFormat) -> str:
     """Return ``form`` as a catalog entry writes it."""
     told = [f'decimal: "{form.decimal}"'] if form.decimal != "." else []
     told += [f'thousands: "{form.thousands}"'] if form.thousands is not None else []

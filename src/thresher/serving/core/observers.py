@@ -34,7 +34,7 @@ class Observer(Protocol):
 class Shadow(Protocol):
     """Sees what the model answered, and compares."""
 
-    def see(self, samples: np.ndarray, outputs: np.ndarray) -> None:
+    def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
         """Look at samples [N, ...] and the model's outputs; never waits."""
 
     def close(self) -> None:

@@ -182,7 +182,7 @@ class Predictor:
         self.metrics.count_answers(outputs)
         self.metrics.watch(samples, outputs)
         if self.shadow:
-            self.shadow.see(samples, outputs)
+            self.shadow.observe(samples, outputs)
 
     def _not_finite(self, outputs: np.ndarray) -> InvalidInputError:
         encoder, wrong = self.bundle.encoder, int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])

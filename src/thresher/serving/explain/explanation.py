@@ -41,7 +41,7 @@ async def explain_sample(
     return {
         "model": info.recipe,
         "model_version": info.model_version,
-        **_say_answer(base, target, encoder.class_names),
+        **_describe_answer(base, target, encoder.class_names),
         "method": "occlusion",
         "input": encoder.model_input.name,
         "num_copies": occlusion.num_copies,
@@ -49,7 +49,7 @@ async def explain_sample(
     }
 
 
-def _say_answer(base: np.ndarray, target: int, names: tuple[str, ...]) -> dict[str, Any]:
+def _describe_answer(base: np.ndarray, target: int, names: tuple[str, ...]) -> dict[str, Any]:
     numbers = base.tolist()
     if not names:
         return {"value": numbers[0]}

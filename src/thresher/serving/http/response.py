@@ -81,17 +81,17 @@ def error_reply(error: Exception, invalid: int = 422) -> Reply:
         invalid: the status for an input that the model does not take.
     """
     if isinstance(error, HttpError):
-        return _say(error.status, str(error), error.headers)
+        return _error_reply(error.status, str(error), error.headers)
     if isinstance(error, RequestError):
-        return _say(next(status for kind, status in STATUS.items() if isinstance(error, kind)), str(error))
+        return _error_reply(next(status for kind, status in STATUS.items() if isinstance(error, kind)), str(error))
     if isinstance(error, InvalidInputError):
-        return _say(invalid, str(error))
+        return _error_reply(invalid, str(error))
     if isinstance(error, OverloadedError):
         text = f"Overloaded: {error} Try again in {RETRY_AFTER_SECONDS} s."
-        return _say(503, text, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return _error_reply(503, text, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, DeadlineError):
-        return _say(504, f"{error} Ask again, with a longer timeout, or less at a time.")
-    return _say(500, FAILED)
+        return _error_reply(504, f"{error} Ask again, with a longer timeout, or less at a time.")
+    return _error_reply(500, FAILED)
 
 
 def to_json(document: Any) -> bytes:
@@ -99,7 +99,7 @@ def to_json(document: Any) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _say(status: int, text: str, headers: Mapping[str, str] | None = None) -> Reply:
+def _error_reply(status: int, text: str, headers: Mapping[str, str] | None = None) -> Reply:
     text = text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair has no UTF-8
     more = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items())
     return Reply(status, to_json({"error": text}), (JSON_TYPE, *more))

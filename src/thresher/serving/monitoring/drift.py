@@ -36,7 +36,7 @@ class Watched:
         self._expected, self.name = expected, expected.name
         self._counts = np.zeros(len(expected.counts))
 
-    def see(self, values: np.ndarray) -> None:
+    def observe(self, values: np.ndarray) -> None:
         """Count ``values`` [N]."""
         self._counts += np.bincount(self._expected.bin_of(values), minlength=len(self._counts))
         if self._counts.sum() >= 2 * WINDOW:
@@ -77,7 +77,7 @@ class Drift:
         self._left, self._refilled = self._share, monotonic()
         forget_dead_workers()
 
-    def see(self, samples: np.ndarray, outputs: np.ndarray) -> None:
+    def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
         """Look at encoded ``samples`` [N, ...] and the model's ``outputs``, or at as many as there is time for."""
         now = monotonic()
         if now - self._refilled >= 1:
@@ -89,9 +89,9 @@ class Drift:
         # In their order: profiles of before have the channels' numbers in place of their names.
         features = self._service.features(samples[:num]).values()
         for watched, values in zip(self._features, features, strict=True):
-            watched.see(values)
+            watched.observe(values)
         answers = outputs[:num].argmax(axis=1) if self._encoder.class_names else outputs[:num, 0]
-        self._prediction.see(answers.astype(np.float64))
+        self._prediction.observe(answers.astype(np.float64))
 
     def flush(self) -> None:
         """Set the gauges to the present indices."""

@@ -127,7 +127,7 @@ class Metrics:
     def watch(self, samples: np.ndarray, outputs: np.ndarray) -> None:
         """Look at some of the samples [N, ...] that the model was given, and at its outputs."""
         if self._drift:
-            self._drift.see(samples, outputs)
+            self._drift.observe(samples, outputs)
 
     def start(self) -> None:
         """Write once a second, on the running event loop."""

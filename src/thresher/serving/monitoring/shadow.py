@@ -90,7 +90,7 @@ class Shadow:
         """Takes that wait for the challenger."""
         return self._waiting.qsize()
 
-    def see(self, samples: np.ndarray, outputs: np.ndarray) -> None:
+    def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
         """Take a share of ``samples`` [N, ...], which the champion answered by ``outputs`` [N, K]; never waits.
 
         What is taken is copied: both arrays may be written to afterwards.
