@@ -55,14 +55,14 @@ def test_a_request_that_breaks_the_service_is_found_by_its_id_and_shows_nothing_
         raise KeyError(f"cannot read {arguments}")  # as a library may: with what it was given in its text
 
     service, stream = logged
-    monkeypatch.setattr("thresher.serving.http.fast_path.decode_json", fail)
+    monkeypatch.setattr("thresher.serving.http.operations.decode_json", fail)
     answer = service.client.post("/predict", json={"image": MARKER}, headers={"X-Request-Id": "broken"})
     assert answer.status_code == 500
     assert MARKER not in answer.text
     service.finish_turn()
     (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (line["level"], line["request_id"], line["error"]) == ("error", "broken", "KeyError")
-    assert any("hot.py" in place for place in line["traceback"])
+    assert any("fast_path.py" in place for place in line["traceback"])
     assert MARKER not in stream.getvalue()
 
 

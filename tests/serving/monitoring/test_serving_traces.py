@@ -146,7 +146,7 @@ def test_what_goes_wrong_is_told_from_what_the_client_does_wrong(
 
     with traced() as end:
         assert service.client.post("/predict", json={"image": 3}).status_code == 422
-        monkeypatch.setattr("thresher.serving.http.fast_path.decode_json", fail)
+        monkeypatch.setattr("thresher.serving.http.operations.decode_json", fail)
         assert service.client.post("/predict", json=BLANK).status_code == 500
         wrong, broken = end()
     assert wrong.status.status_code is StatusCode.UNSET
