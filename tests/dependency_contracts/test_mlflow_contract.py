@@ -61,7 +61,7 @@ def test_a_run_in_the_bin_is_deleted_for_good(tracked: Path) -> None:
 
 def test_the_active_run_is_forgotten_without_asking_the_server(tracked: Path) -> None:
     with relied_on("mlflow", "fluent._active_run_stack and the monitors' _shutdown_event end a run locally", ADAPTER):
-        run = mlflow.start_run(log_system_metrics=True)
+        run = mlflow.start_run(experiment_id="0", log_system_metrics=True)
         watching = [thread for thread in threading.enumerate() if MONITOR in thread.name]
         assert watching, "there is no thread that watches the machine"
         forget_active_run()

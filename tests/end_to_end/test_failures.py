@@ -121,6 +121,13 @@ def test_broken_contract_is_in_mlflow_all_the_same(project: Project, broken_cont
     assert len(run.inputs.dataset_inputs) == 2
 
 
+def test_a_node_that_is_not_there_is_named_and_nothing_runs(project: Project) -> None:
+    done = project.kedro("run", "--pipeline", "digits", "--from-nodes", "no_such_node").failed()
+    assert "Recipe digits: Pipeline does not contain nodes named ['no_such_node']" in done.text
+    assert "`kedro registry describe digits` lists its nodes." in done.text and "Traceback" not in done.text
+    assert done.nodes == []
+
+
 def test_missing_raw_data_names_the_command_that_fetches_it(project: Project) -> None:
     done = project.kedro("run", "--pipeline", "fashion_mnist").failed()
     assert "train-images-idx3-ubyte.gz: no such file or folder" in done.text
