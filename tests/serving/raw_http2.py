@@ -9,6 +9,7 @@ import time
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
+from h2.settings import SettingCodes
 
 GRPC = ("content-type", "application/grpc")
 
@@ -16,10 +17,13 @@ GRPC = ("content-type", "application/grpc")
 class RawHttp2:
     """One connection to a port of 127.0.0.1."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, window: int | None = None) -> None:
+        """Connect; with ``window``, the server may send so many bytes of an answer, and no more."""
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
         self._http = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
         self._http.initiate_connection()
+        if window is not None:
+            self._http.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.answers: dict[int, dict[str, str]] = {}
         """By stream: the fields of its answer, trailers among them."""
         self.ended: set[int] = set()
@@ -53,6 +57,14 @@ class RawHttp2:
             self.send(stream, bytes(room))
             sent += room
         return sent
+
+    def offer(self, stream: int, content: bytes) -> int:
+        """Send as much of ``content`` as the server takes now; return how much."""
+        window, frame = self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size
+        part = content[: min(window, frame)]
+        if part and stream not in self.ended:
+            self.send(stream, part)
+        return len(part)
 
     def send(self, stream: int, data: bytes, is_whole: bool = False) -> None:
         """Send part of the body of a request."""

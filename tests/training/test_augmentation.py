@@ -41,6 +41,13 @@ def test_about_half_of_the_images_are_flipped_and_the_others_left() -> None:
     assert 70 < sum(flipped) < 130
 
 
+def test_an_image_is_flipped_with_a_probability_of_a_half() -> None:
+    torch.manual_seed(0)
+    ramps = torch.arange(2, dtype=torch.uint8).expand(20_000, 1, 1, 2)
+    share = (augment(ramps, [Flip()])[:, 0, 0, 0] == 1).float().mean().item()
+    assert abs(share - 0.5) < 0.02  # 5 standard deviations
+
+
 def test_a_shift_moves_by_whole_pixels_and_fills_with_0() -> None:
     torch.manual_seed(0)
     after = augment(IMAGES, [Shift(pixels=2)])

@@ -56,6 +56,47 @@ def test_no_weight_is_off_by_more_than_its_block_allows(
     assert len(codes.raw_data) == -(-np.prod(codes.dims) * bits // 8)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_0_is_in_the_range_of_weights_that_are_all_on_one_side_of_it(bits: int, side: int) -> None:
+    weight = side * np.random.default_rng(0).uniform(3, 4, (64, 64)).astype(np.float32)
+    model = make_product(weight)
+    assert store_weights(model, ["layer"], Storage(bits, 32, False)) == 1
+    assert np.abs(unpacked(model, 64) - weight).max() <= 4 / (2**bits - 1)
+
+
+def error_of(weight: np.ndarray, storage: Storage) -> np.ndarray:
+    """Return by how much each weight of one matrix is off."""
+    model = make_product(weight)
+    assert store_weights(model, ["layer"], storage) == 1
+    error: np.ndarray = unpacked(model, len(weight)) - weight
+    return error
+
+
+def test_a_range_is_clipped_where_that_costs_less_than_it_saves() -> None:
+    weight = np.random.default_rng(0).uniform(-0.6, 0.6, (256, 32)).astype(np.float32)
+    weight[0] = 1.0  # one outlier a block
+    of_the_whole_range = 2 / (2**4 - 2) / np.sqrt(12)
+    assert np.sqrt((error_of(weight, Storage(4, None, True)) ** 2).mean()) < 0.9 * of_the_whole_range
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_block_of_zeros_stays_one(symmetric: bool) -> None:
+    weight = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
+    weight[:32] = 0
+    assert not error_of(weight, Storage(8, 32, symmetric))[:32].any()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_symmetric_range_has_as_many_steps_below_0_as_above(bits: int) -> None:
+    weight = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
+    weight[0] = -3  # of a clipped range, as far out as a code goes
+    model = make_product(weight)
+    assert store_weights(model, ["layer"], Storage(bits, 32, True)) == 1
+    codes = next(tensor for tensor in model.graph.initializer if tensor.name == "w.codes")
+    assert numpy_helper.to_array(codes).astype(int).min() >= 1 - 2 ** (bits - 1)
+
+
 def test_weights_on_the_grid_come_back_as_they_were() -> None:
     weight = np.random.default_rng(0).integers(-127, 128, (40, 50)).astype(np.float32) / 64
     weight[0] = 127 / 64

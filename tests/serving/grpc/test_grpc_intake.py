@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from grpc import StatusCode
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from raw_http2 import GRPC, RawHttp2
 from tiny_grpc import PREFIX, Running, raw_request, triton
 
@@ -29,6 +30,7 @@ from thresher.serving.grpc.intake import WINDOW_BYTES, Intake
 from thresher.serving.grpc.status import CallError
 
 INFER = PREFIX + "ModelInfer"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 IMAGES = np.random.default_rng(2).integers(0, 256, (2, 1, 8, 6), np.uint8)
 BUDGET = 16 * MIB
 SEND_ALL = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
@@ -131,6 +133,26 @@ def test_one_connection_takes_half_of_the_places_at_most(bundle: Bundle, monkeyp
     try:
         sent = flood([client], 60, BUDGET // intake.MIN_PLACES)
         assert sent < BUDGET / 2 + 62 * 2 * WINDOW_BYTES
+        running.call("ModelInfer", raw_request(IMAGES))
+    finally:
+        client.close()
+        running.close()
+
+
+@pytest.mark.oddity("Service", "A client asks on and on and reads no answer", "nothing more is read of it")
+def test_of_a_client_that_reads_no_answers_no_more_questions_are_read(bundle: Bundle) -> None:
+    running = Running(bundle)
+    client = RawHttp2(running.server.port, window=0)
+    try:
+        stream = client.begin(REFLECTION, GRPC)
+        question = ServerReflectionRequest(host="x" * 8192, list_services="*").SerializeToString()
+        left = (b"\0" + len(question).to_bytes(4, "big") + question) * 128
+        sent, moved = 0, time.monotonic()
+        while time.monotonic() < moved + QUIET_SECONDS and left:
+            if offered := client.offer(stream, left):
+                sent, left, moved = sent + offered, left[offered:], time.monotonic()
+            client.receive(0.05)
+        assert 0 < sent < 4 * WINDOW_BYTES
         running.call("ModelInfer", raw_request(IMAGES))
     finally:
         client.close()
