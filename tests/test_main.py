@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,30 @@ def test_plan_has_the_options_of_kedro_run_that_choose(tmp_path: Path) -> None:
     for option in ("--env", "--params", "--tags", "--from-nodes", "--to-outputs", "--fresh", "RECIPE"):
         assert option in done.stdout
     assert "--runner" not in done.stdout
+
+
+def test_help_leads_from_one_command_to_the_next() -> None:
+    shown = CliRunner().invoke(thresher, ["--help"]).output
+    places = [shown.index(f"\n  {name} ") for name in ("new", "check", "run", "ui", "predict", "serve", "promote")]
+    assert places == sorted(places)
+    assert [name for name in thresher.commands if f"\n  {name} " not in shown] == []
+
+
+def test_run_has_the_options_of_kedro_run(tmp_path: Path) -> None:
+    done = run("-m", "thresher", "run", "--help", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for option in ("[RECIPE]", "--env", "--params", "--tags", "--from-nodes", "--runner", "--fresh", "--if-running"):
+        assert option in done.stdout
+    assert "\n  -p, --pipeline" not in done.stdout and "--pipelines" not in done.stdout
+
+
+def test_ui_names_the_server_or_the_port_that_is_taken(recipes: Path) -> None:
+    result = CliRunner(env={"MLFLOW_TRACKING_URI": "http://runs.example:5000"}).invoke(thresher, ["ui"])
+    assert result.output == "The runs are on the server at http://runs.example:5000: open it in a browser.\n"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("-m", "thresher", "ui", "--port", str(port), folder=recipes)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Fix: ")
