@@ -111,7 +111,7 @@ def test_a_resnet_has_as_many_layers_as_its_depth(depth: int, num_layers: int) -
     ("model", "says"),
     [
         ({"kind": "resnet", "depth": 21}, "a depth is 6n\\+2, got 21; the nearest are 20 and 26"),
-        ({"kind": "transformer", "dimension": 10, "num_heads": 3}, "dimension 10 cannot be shared by 3 heads"),
+        ({"kind": "transformer", "dimension": 10, "num_heads": 3}, "dimension 10 cannot be divided evenly"),
         ({"kind": "cnn1d", "kernel": 4}, "a kernel has a middle, got 4; use 3 or 5"),
     ],
 )

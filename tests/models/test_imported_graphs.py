@@ -214,7 +214,7 @@ def test_a_batch_that_cannot_be_freed_is_named(digit: Classifier) -> None:
     model.graph.node[-1].CopyFrom(helper.make_node("ReduceMean", ["logits"], ["mean"], axes=[0], keepdims=1))
     model.graph.node.append(helper.make_node("Add", ["logits", "mean"], ["y"]))
     model.opset_import[0].version = 17
-    with pytest.raises(DataError, match=r"is bound to a batch of 2 and answers otherwise.*free batch axis"):
+    with pytest.raises(DataError, match=r"is fixed to a batch of 2 and gives other outputs.*free batch axis"):
         digit.imported(model)
 
 
