@@ -25,6 +25,8 @@ from thresher.recipe import Recipe, dump
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 
 Find = Callable[..., dict[str, Dependencies]]
+PACKAGED = {"challenge_champion", "crown_champion", "build_champion_bento"}
+"""These read how measures are described of the measure that the recipe names."""
 TIMED_FUNCTIONS = {"choose_execution", "evaluate_float", "evaluate_candidate", "challenge_champion"}
 
 
@@ -153,7 +155,7 @@ def change(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
         (
             "selection.minimize",
             "size_bytes",
-            {"judge_candidates", "challenge_champion", "draw_verdict", "write_reports"},
+            {"judge_candidates", *PACKAGED, "draw_verdict", "write_reports"},
         ),
         (
             "candidates.int8",
