@@ -91,6 +91,17 @@ def test_each_depends_on_the_packages_that_its_code_uses(found: dict[str, Depend
     assert all("none" not in dependencies.versions.values() for dependencies in found.values())
 
 
+def test_modules_that_merely_lie_on_the_path_do_not_count(
+    find: Find, digits_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts such as 'training.epochs' are places in a recipe, and not in somebody's training.py."""
+    for name in ("training", "data", "selection", "serving"):
+        (tmp_path / f"{name}.py").write_text("import torch\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, dependencies in find(digits_recipe).items():
+        assert not [place for place in dependencies.code if not place.startswith(("thresher/", "kinds/"))], name
+
+
 def test_versions_are_those_that_are_installed() -> None:
     versions = find_versions(frozenset({"torch", "sklearn", "yaml", "kedro", "not_there_at_all"}))
     assert versions.pop("onnxscript") and versions.pop("onnx-ir")

@@ -178,7 +178,10 @@ class _Links:
         """Yield what text names: the modules of tables, of `__all__`, and all that computed names may be."""
         for text in source.texts:
             name = resolve(text.partition(":")[0].rstrip("."), module.package)
-            if "." in text or ":" in text or source.loads_by_name:
+            # Ours name their own and what is followed by text; 'training.epochs' is no module of some training.py.
+            if ("." in text or ":" in text or source.loads_by_name) and (
+                _top(module.name) != PACKAGE or _top(name) in self.followed
+            ):
                 yield from self._module(name)
                 if source.loads_by_name and name and not self.follows(name) and self.files.top_places(_top(name)):
                     yield name
