@@ -178,7 +178,7 @@ def test_what_is_younger_stays(not_freed: dict[str, Done]) -> None:
 def test_without_a_terminal_and_without_yes_nothing_is_freed(not_freed: dict[str, Done]) -> None:
     text = not_freed["nobody"].failed(1).text
     assert "To be freed:" in text
-    assert "there is no terminal to ask in. Fix: add --yes" in text
+    assert "there is no terminal to ask for confirmation. Fix: add --yes" in text
 
 
 def test_it_shows_what_it_would_free_and_asks(not_freed: dict[str, Done]) -> None:

@@ -55,9 +55,7 @@ def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[No
     if candidate.changes_network:
         settings = [*_settings(name, key, steps, training), *_teachers(name, candidate)]
         inputs = [f"{name}.{candidate.from_}.network", *data, *settings]
-        nodes.append(
-            stage_node(compress_network, [*inputs, *_teachers(name, candidate)], f"{own}.network", [*tags, TRAINS], key)
-        )
+        nodes.append(stage_node(compress_network, inputs, f"{own}.network", [*tags, TRAINS], key))
         source = f"{own}.{'unquantized_' if changes_file else ''}onnx"
         exported = [f"{own}.network", f"{name}.validation_samples", f"params:{name}.candidates.{key}.name"]
         nodes.append(stage_node(export_network, exported, source, tags, key))
