@@ -45,6 +45,7 @@ def test_lenets_sums_are_those_counted_by_hand() -> None:
 class Vector(ModelInput):
     """Any array of floats."""
 
+    kind: str = "vector"
     name: ClassVar[str] = "x"
     dtype: ClassVar[np.dtype] = np.dtype(np.float32)
     sizes: tuple[int, ...]

@@ -36,6 +36,7 @@ QUICK = Measurement(batch_sizes=(1, 4))
 class Vector(ModelInput):
     """64 floats."""
 
+    kind: str = "vector"
     name: ClassVar[str] = "x"
     dtype: ClassVar[np.dtype] = np.dtype(np.float32)
 
