@@ -55,4 +55,4 @@ def test_an_unknown_recipe_and_a_builder_that_fails(
     make_program(tmp_path, "buildah", 1)
     run = {"path": tmp_path, "BENTOML_HOME": str(home)}
     check(containerize("digit", **run), "No Bento of recipe 'digit'. Did you mean 'digits'?")  # type: ignore[arg-type]
-    check(containerize("digits", **run), f"buildah could not build image {bento}; what it said")  # type: ignore[arg-type]
+    check(containerize("digits", **run), f"buildah could not build image {bento}; its output is above")  # type: ignore[arg-type]
