@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, cast
@@ -27,6 +28,7 @@ MAX_FIELDS = 100
 MAX_TARGET_BYTES = 8 * 2**10
 MAX_CHUNK_LINE = 256
 """Of the line with a chunk's size, how much is remembered from one read to the next."""
+HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 MAX_PIPELINED = 100
 """Requests that one connection may have waiting behind the one that is being answered."""
 LOOKS = 6
@@ -281,6 +283,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         line = (before + data[: len(data) - came]).rstrip(b"\r\n").rpartition(b"\n")[2]
         size = line.partition(b";")[0].strip()
+        if not HEXADECIMAL.fullmatch(size):  # a trailer, after the last chunk, whose size is 0
+            return
         try:
             check_length(self._lease.num_bytes - came + int(size, 16))
         except HttpError as error:
