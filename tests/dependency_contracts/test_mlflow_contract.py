@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -33,11 +32,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracked(database: Path) -> Iterator[Path]:
-    before = mlflow.get_tracking_uri()
+def tracked(database: Path, own_mlflow: None) -> Path:
     mlflow.set_tracking_uri(f"sqlite:///{database}")
-    yield database
-    mlflow.set_tracking_uri(before)
+    return database
 
 
 def test_the_newest_known_revision_is_that_of_a_new_database(database: Path) -> None:

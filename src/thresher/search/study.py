@@ -113,8 +113,10 @@ def _finished(study: optuna.Study) -> list[Assessed]:
 
 
 def _forget_interrupted(study: optuna.Study) -> None:
-    """Mark as failed what a killed process left running: the sampler does not look at such trials."""
+    """Mark as failed what a killed process left waiting or running: the sampler does not look at such trials."""
     from optuna.trial import TrialState
 
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.ask()  # begins the one that waits: what has not begun cannot be told
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
