@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+FOREIGN = (Exception, SystemExit)
+"""What somebody else's module may raise when it is imported; one that calls `sys.exit` shall not end the command."""
 MAX_TOLD = 20
 """Sentences of one kind that an error tells: a table may have hundreds of columns."""
 

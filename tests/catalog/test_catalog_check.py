@@ -214,6 +214,7 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
         ("def broken(:\n", "importing mine_{n}.ds fails: SyntaxError: invalid syntax"),
         ("import no_such_library\n", "importing mine_{n}.ds fails: ModuleNotFoundError"),
         ("1 / 0\n", "importing mine_{n}.ds fails: ZeroDivisionError"),
+        ("raise SystemExit(3)\n", "importing mine_{n}.ds fails: SystemExit"),
         ("class Others: ...\n", "there is no class 'mine_{n}.ds.Own'"),
         ("class Own: ...\n", "'mine_{n}.ds.Own' is not a dataset"),
         (f"{OWN}  def __init__(self, *, name): ...\n", "mine_{n}.ds.Own refuses its arguments: TypeError"),

@@ -134,6 +134,29 @@ def test_a_project_whose_module_breaks_says_so_where_a_kind_is_not_found(write_p
     assert (listed.exit_code, listed.output.strip().splitlines()[-1]) == (1, reason)
 
 
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("KINDS = 3\n", "known: KINDS is no list of records, but of type int."),
+        (f"{KINDS}KINDS = KINDS[0]\n", "known: KINDS is no list of records, but the technique 'own'."),
+        (KINDS.replace('"own"', "3"), "known: an item of KINDS is no record of a kind, but the technique '3'."),
+        ("import sys\nsys.exit(3)\n", "known, since it cannot be imported: SystemExit: 3"),
+    ],
+    ids=["no-list", "one-record", "no-name", "exits"],
+)
+def test_a_project_whose_kinds_are_none_says_so(module: str, why: str, write_project: Write) -> None:
+    write_project({"acme/kinds.py": module})
+    listed = CliRunner().invoke(thresher, ["kinds"])
+    assert listed.exit_code == 1
+    assert listed.output.strip().splitlines()[-1] == f"Kinds of acme.kinds of the project are not {why}"
+    assert Candidate.model_validate([{"kind": "half"}]).onnx_steps
+
+
+def test_settings_whose_module_exits_are_told(write_project: Write) -> None:
+    write_project({"acme/kinds.py": KINDS, "acme/own.py": "raise SystemExit(3)\n"})
+    assert "technique 'own': acme.own:Own cannot be imported: SystemExit: 3" in said({"kind": "own"})
+
+
 def test_a_pyproject_that_is_no_toml_is_told(write_project: Write) -> None:
     folder = write_project({})
     (folder / "pyproject.toml").write_text("[tool.thresher]\n[tool.thresher]\n")

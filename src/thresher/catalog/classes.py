@@ -12,7 +12,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from thresher import readers
-from thresher.errors import ThresherError
+from thresher.errors import FOREIGN, ThresherError
 from thresher.kinds.record import KindError, ReaderKind
 from thresher.kinds.registry import registry
 from thresher.readers.base import RawSamples
@@ -80,7 +80,7 @@ def _import(name: str) -> Any:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             return None
         raise _import_failed(module_name, error) from error
-    except Exception as error:  # a module of the user's raises whatever it does
+    except FOREIGN as error:
         raise _import_failed(module_name, error) from error
     try:
         return getattr(module, attribute, None)
@@ -90,7 +90,7 @@ def _import(name: str) -> Any:
         raise TypeRefusedError(str(error).removesuffix("."), "") from error
 
 
-def _import_failed(module: str, error: Exception) -> TypeRefusedError:
+def _import_failed(module: str, error: BaseException) -> TypeRefusedError:
     line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return TypeRefusedError(
         f"importing {module} fails: {type(error).__name__}: {error}{line}", "Fix: correct that module."

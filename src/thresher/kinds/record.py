@@ -8,7 +8,7 @@ from dataclasses import fields as fields_of
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
-from thresher.errors import ThresherError
+from thresher.errors import FOREIGN, ThresherError
 
 
 class KindError(ThresherError):
@@ -81,7 +81,7 @@ def load(text: str, whose: str) -> Any:
     module, _, name = text.partition(":")
     try:
         return getattr(import_module(module), name)
-    except Exception as error:  # whatever somebody's module raises
+    except FOREIGN as error:
         raise KindError(f"{whose}: {text} cannot be imported: {type(error).__name__}: {error}") from error
 
 

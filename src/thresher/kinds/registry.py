@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from thresher.config import KindConfig
-from thresher.errors import nearest
+from thresher.errors import FOREIGN, nearest
 from thresher.kinds.built_in import KINDS
 from thresher.kinds.record import GROUPS, Kind, KindError
 
@@ -137,7 +137,7 @@ def _package(point: EntryPoint) -> str:
 def _read_point(point: EntryPoint, group: str) -> Kind:
     try:
         record = point.load()
-    except Exception as error:
+    except FOREIGN as error:
         reason = f"{type(error).__name__}: {error}"
         raise KindError(f"{group} '{point.name}' of {_package(point)} cannot be imported: {reason}") from error
     if not isinstance(record, GROUPS[group]) or record.name != point.name:
@@ -164,9 +164,11 @@ def _own_kinds(project: Path) -> tuple[list[Entry], str]:
         sys.path.insert(0, folder)
     try:
         records = import_module(str(module)).KINDS
-    except Exception as error:
+    except FOREIGN as error:
         return [], f"Kinds of {source} are not known, since it cannot be imported: {type(error).__name__}: {error}"
-    odd = [record for record in records if not isinstance(record, Kind) or not record.name.isidentifier()]
+    if not isinstance(records, list | tuple):
+        return [], f"Kinds of {source} are not known: KINDS is no list of records, but {_describe(records)}."
+    odd = [record for record in records if not isinstance(record, Kind) or not str(record.name).isidentifier()]
     if odd:
         return [], f"Kinds of {source} are not known: an item of KINDS is no record of a kind, but {_describe(odd[0])}."
     return [Entry(record.group, record.name, source, partial(_same, record)) for record in records], ""
