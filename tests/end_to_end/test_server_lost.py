@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers.tracking_server import TrackingServer
+from helpers.tracking_server import TrackingServer, running_server
 from kedro_project import TINY, Done, Project, history
 from mlflow.entities import Run
 
@@ -37,12 +37,8 @@ class Lost:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    server = TrackingServer(tmp_path_factory.mktemp("server"))
-    try:
-        server.start()
+    with running_server(tmp_path_factory.mktemp("server")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="module")

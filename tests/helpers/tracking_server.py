@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -64,3 +66,14 @@ class TrackingServer:
             return httpx.get(f"{self.address}/health").status_code == 200
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[TrackingServer]:
+    """Give a server that answers, and end it afterwards."""
+    server = TrackingServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,12 +16,10 @@ import pytest
 from helpers.any_modality import as_json, make_encoder, make_samples
 from helpers.tiny_onnx import make_sum_onnx
 from jsonschema import Draft202012Validator
-from tiny_bento import run, serve, store_bundle
+from tiny_bento import build, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.serving.core.bundle import Bundle, write_bundle
-
-PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.end_to_end
 
@@ -49,8 +46,7 @@ def services(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactor
             folder = tmp_path_factory.mktemp(modality)
             write_bundle(folder, bundle.onnx_bytes, bundle.encoder, bundle.info)
             store_bundle(folder)
-            built = run("-m", "bentoml", "build", "--output", "tag", "--arg", f"recipe={modality}", cwd=PROJECT)
-            bento = built.strip().removeprefix("__tag__:")
+            bento = build(modality)
             clients[modality] = stack.enter_context(serve(bento, bundle.encoder.REQUIREMENTS, folder))
         yield clients
 

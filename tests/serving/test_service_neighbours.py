@@ -15,7 +15,7 @@ import grpc
 import httpx
 import pytest
 from certificates import Authority
-from tiny_bento import free_ports, run, serve, store_bundle
+from tiny_bento import build, free_ports, serve, store_bundle
 from tiny_grpc import PREFIX
 from tiny_service import make_info
 
@@ -24,8 +24,6 @@ from thresher.serving import health_check
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 from thresher.serving.worker import CONTAINER
-
-PROJECT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 BLANK = {"image": [[0] * 6] * 8}
@@ -44,8 +42,7 @@ def test_a_second_service_with_tls_leaves_the_first_its_counts(
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     write_bundle(tmp_path / "bundle", bundle.onnx_bytes, bundle.encoder, make_info())
     store_bundle(tmp_path / "bundle")
-    built = run("-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes", cwd=PROJECT)
-    bento = built.strip().removeprefix("__tag__:")
+    bento = build("shapes")
     authority = Authority(tmp_path)
     certificate, key = authority.sign("server")
     tls = ("--ssl-certfile", str(certificate), "--ssl-keyfile", str(key))

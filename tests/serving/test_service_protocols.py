@@ -21,14 +21,12 @@ import psutil
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
-from tiny_bento import free_ports, run, serve, store_bundle
+from tiny_bento import build, free_ports, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
-
-PROJECT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
@@ -65,8 +63,7 @@ def bento(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         folder = tmp_path_factory.mktemp("bundle")
         write_bundle(folder, bundle.onnx_bytes, bundle.encoder, make_info(max_batch_size=8))
         store_bundle(folder)
-        built = run("-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes", cwd=PROJECT)
-        yield built.strip().removeprefix("__tag__:")
+        yield build("shapes")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from h2.exceptions import FlowControlError
 from raw_http2 import GRPC, RawHttp2
-from tiny_bento import free_ports, run, serve, store_bundle
+from tiny_bento import build, free_ports, serve, store_bundle
 from tiny_grpc import PREFIX
 from tiny_service import make_info
 
@@ -25,7 +25,6 @@ from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
-PROJECT = Path(__file__).parents[2]
 MIB = 2**20
 MEMORY = 256 * MIB
 BLANK = {"image": [[0] * 6] * 8}
@@ -78,8 +77,7 @@ def test_a_container_of_256_mib_is_not_taken_down(
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     write_bundle(tmp_path / "bundle", bundle.onnx_bytes, bundle.encoder, make_info())
     store_bundle(tmp_path / "bundle")
-    built = run("-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes", cwd=PROJECT)
-    bento = built.strip().removeprefix("__tag__:")
+    bento = build("shapes")
     fast, rpc = free_ports(2)
     images = json.dumps({"images": np.full((12_000, 8, 6), 255).tolist()}, separators=(",", ":")).encode()
     lists = b'{"images":[' + b",".join([b"[]"] * (5 * MIB)) + b"]}"

@@ -54,6 +54,12 @@ def store_bundle(folder: Path) -> str:
     return run("-c", STORE, str(folder)).strip()
 
 
+def build(recipe: str) -> str:
+    """Return the tag of the Bento that `bentoml build` makes of the newest model of ``recipe`` in the store."""
+    built = run("-m", "bentoml", "build", "--output", "tag", "--arg", f"recipe={recipe}", cwd=PROJECT)
+    return built.strip().removeprefix("__tag__:")
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on."""
     probes = [socket.socket() for _ in range(count)]

@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import pytest
 from helpers.tiny_onnx import make_sum_onnx
-from helpers.tracking_server import TrackingServer, free_port
+from helpers.tracking_server import TrackingServer, free_port, running_server
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -34,12 +34,8 @@ PATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    server = TrackingServer(tmp_path_factory.mktemp("server"))
-    try:
-        server.start()
+    with running_server(tmp_path_factory.mktemp("server")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -13,14 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 from test_http_bodies import document, predictions
-from tiny_bento import free_ports, run, serve, store_bundle
+from tiny_bento import build, free_ports, serve, store_bundle
 from tiny_service import make_info
 
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, write_bundle
 from thresher.serving.sockets import HTTP_PORT
-
-PROJECT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.end_to_end
 
@@ -42,8 +40,7 @@ def urls(bundle: Bundle, folder: Path, tmp_path_factory: pytest.TempPathFactory)
         model = tmp_path_factory.mktemp("bundle")
         write_bundle(model, bundle.onnx_bytes, bundle.encoder, make_info())
         store_bundle(model)
-        command = ["-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes"]
-        bento = run(*command, cwd=PROJECT).strip().removeprefix("__tag__:")
+        bento = build("shapes")
         (fast,) = free_ports(1)
         with serve(bento, ImageEncoder.REQUIREMENTS, folder, **{HTTP_PORT: str(fast)}) as client:
             yield str(client.base_url), f"http://127.0.0.1:{fast}"

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tiny_bento import free_ports, run, serve, store_bundle
+from tiny_bento import build, free_ports, serve, store_bundle
 from tiny_grpc import PREFIX, raw_request, triton
 from tiny_service import make_info
 
@@ -92,9 +92,7 @@ def served(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_HOME", str(tmp_path_factory.mktemp("bentoml")))
         store_bundle(folder)
-        built = run("-m", "bentoml", "build", "--output", "tag", "--arg", "recipe=shapes", cwd=PROJECT)
-        tag = built.strip().removeprefix("__tag__:")
-        with serve(tag, ImageEncoder.REQUIREMENTS, place, **environment) as client:
+        with serve(build("shapes"), ImageEncoder.REQUIREMENTS, place, **environment) as client:
             served = Served(client, http, rpc, place / "log")
             until(lambda: len(served.workers()) == 2)
             yield served
