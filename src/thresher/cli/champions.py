@@ -60,7 +60,7 @@ def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
     metavar="NAME=VALUE",
     help="An option for the container engine, such as network=host.",
 )
-@click.option("--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the registry.")
+@ENVIRONMENT
 def containerize(
     recipe: str | None, tag: str | None, builder: str | None, gpu: bool, options: tuple[str, ...], env: str | None
 ) -> None:

@@ -56,7 +56,7 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
 
 
 def run_recipe(recipe: str | None, **options: Any) -> Any:
-    """Run a recipe: validate, train, compress, judge, register and pack it. What earlier runs have done is taken.
+    """Run a recipe: validate, train, compress, judge, register and pack it. Finished steps are reused.
 
     RECIPE is `digits`, or else the first, where none is named. This is `kedro run --pipeline RECIPE`, with the same
     options. Look at the run with `thresher ui`; serve its champion with `thresher serve RECIPE`.

@@ -15,7 +15,7 @@ from thresher.registry.promotion import load_version
 from thresher.registry.versions import RegistryError, read_registered
 from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.serving.core.decoding import decode_file, decode_json, encode_json
-from thresher.serving.core.predictions import list_predictions
+from thresher.serving.core.predictions import all_finite, list_predictions, not_finite
 from thresher.serving.core.session import Session, open_session
 
 Prediction = dict[str, Any]
@@ -82,10 +82,8 @@ class ChampionModel:
         size = self.info.max_batch_size
         batches = [encoded[start : start + size] for start in range(0, len(encoded), size)]
         outputs = np.concatenate([self._session.run(batch) for batch in batches])
-        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-        if len(wrong):
-            what = f"The model has no finite answer to sample {wrong[0]}: numbers too large"
-            raise InvalidInputError(f"{what}. Expected {self.expected}.")
+        if not all_finite(outputs):
+            raise not_finite(outputs, self._bundle.encoder)
         return list_predictions(outputs, self._bundle.encoder)
 
 

@@ -17,12 +17,15 @@ from helpers.tiny_onnx import make_sum_onnx
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from live_service import LiveService
+from starlette.routing import Route
 from test_app import file_of
 from tiny_service import Caller, make_info
 from tritonclient.http.aio import InferenceServerClient
 
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.datatypes import NAMES
+from thresher.serving.core.predictor import Predictor
+from thresher.serving.http.operations import Infer, endpoint
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 INFER = "/v2/models/shapes/infer"
@@ -305,3 +308,20 @@ def test_a_picture_of_another_size_is_fitted(call: Caller) -> None:
     head = json.dumps({"inputs": [document]}).encode()
     v2 = call("POST", INFER, content=head + raw, headers={"Inference-Header-Content-Length": str(len(head))})
     assert (v2.status_code == 200) == (typed.status_code == 200)
+
+
+def test_an_operation_is_made_once_and_keeps_what_it_has_read(bundle: Bundle) -> None:
+    made = []
+
+    class Counted(Infer):
+        def __init__(self, predictor: Predictor) -> None:
+            super().__init__(predictor)
+            made.append(predictor)
+
+    caller = Caller(bundle)
+    caller.app.router.routes.append(Route("/counted/{name}/infer", endpoint(Counted), methods=["POST"]))
+    name = bundle.encoder.model_input.name
+    tensor = {"name": name, "shape": list(BLANK.shape), "datatype": "UINT8", "data": BLANK.ravel().tolist()}
+    answers = [caller("POST", "/counted/shapes/infer", json={"inputs": [tensor]}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert made == [caller.predictor]

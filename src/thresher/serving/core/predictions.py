@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from thresher.errors import InvalidInputError
 from thresher.modalities.encoder import Encoder
 
 
@@ -24,3 +25,16 @@ def list_predictions(outputs: np.ndarray, encoder: Encoder) -> list[dict[str, An
         {"label": names[index], "class_index": index, "probabilities": dict(zip(names, row, strict=True))}
         for index, row in zip(outputs.argmax(axis=1).tolist(), outputs.tolist(), strict=True)
     ]
+
+
+def all_finite(outputs: np.ndarray) -> bool:
+    """Return whether each of ``outputs`` [N, K] is a number."""
+    return bool(np.isfinite(outputs).all())
+
+
+def not_finite(outputs: np.ndarray, encoder: Encoder) -> InvalidInputError:
+    """Return what is wrong with the first sample to which ``outputs`` [N, K] are no finite answer."""
+    wrong = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
+    return InvalidInputError(
+        f"The model has no finite answer to {encoder.NAMES[0]} {wrong}: numbers too large. Expected {encoder.expected}."
+    )

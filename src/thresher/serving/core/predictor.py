@@ -7,13 +7,13 @@ from time import perf_counter
 
 import numpy as np
 
-from thresher.errors import InvalidInputError
 from thresher.serving.core.autotune import measure_pace
 from thresher.serving.core.batcher import Batcher, Done, Ticket, into
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.errors import OverloadedError, outcome_of
 from thresher.serving.core.observers import Observer, Shadow, Trace
+from thresher.serving.core.predictions import all_finite, not_finite
 from thresher.serving.core.session import open_session
 from thresher.serving.core.tensors import ModelTensors
 
@@ -94,8 +94,8 @@ class Predictor:
         held = 0 if is_copy else samples.nbytes + len(samples) * self._answer_bytes
 
         def finish(result: np.ndarray | Exception) -> None:
-            if self._is_doubtful and not isinstance(result, Exception) and not _all_finite(result):
-                result = self._not_finite(result)
+            if self._is_doubtful and not isinstance(result, Exception) and not all_finite(result):
+                result = not_finite(result, self.bundle.encoder)
             if trace is not None:
                 trace.answered(start, self._batcher.last_run, result)
             if not is_copy:
@@ -162,7 +162,7 @@ class Predictor:
 
     def _run(self, samples: np.ndarray) -> np.ndarray:
         outputs = self.session.run(samples)
-        if not _all_finite(outputs):
+        if not all_finite(outputs):
             self._is_doubtful = True
         return outputs
 
@@ -183,14 +183,3 @@ class Predictor:
         self.metrics.watch(samples, outputs)
         if self.shadow:
             self.shadow.observe(samples, outputs)
-
-    def _not_finite(self, outputs: np.ndarray) -> InvalidInputError:
-        encoder, wrong = self.bundle.encoder, int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
-        return InvalidInputError(
-            f"The model has no finite answer to {encoder.NAMES[0]} {wrong}: numbers too large. "
-            f"Expected {encoder.expected}."
-        )
-
-
-def _all_finite(outputs: np.ndarray) -> bool:
-    return bool(np.isfinite(outputs).all())

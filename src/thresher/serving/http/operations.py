@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -164,10 +164,11 @@ def check_document(body: bytes, budget: ByteBudget) -> None:
 
 def endpoint(kind: type[Operation]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     """Return what answers requests of one kind in the ASGI app: those that the fast path does not take."""
+    made_for = lru_cache(maxsize=1)(kind)  # an operation keeps what it has read of requests alike
 
     async def answer(request: Request) -> Response:
         predictor: Predictor = request.app.state.predictor
-        operation, name = kind(predictor), request_id(header(request.scope["headers"], REQUEST_ID))
+        operation, name = made_for(predictor), request_id(header(request.scope["headers"], REQUEST_ID))
         try:
             predictor.check_room()
             asked = await operation.read_any(request, name)

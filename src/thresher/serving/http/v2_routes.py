@@ -23,7 +23,8 @@ def v2_routes() -> list[Route]:
     gets: dict[str, Endpoint] = {"/v2/health/live": live, "/v2/health/ready": live, "/v2": server, "/v2/": server}
     for path in (model, version):
         gets |= {path: metadata, f"{path}/ready": ready}
-    posts = [Route(f"{path}/infer", endpoint(Infer), methods=["POST"]) for path in (model, version)]
+    infer = endpoint(Infer)
+    posts = [Route(f"{path}/infer", infer, methods=["POST"]) for path in (model, version)]
     return [*(Route(path, endpoint, methods=["GET"]) for path, endpoint in gets.items()), *posts]
 
 
