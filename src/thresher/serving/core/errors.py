@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thresher.errors import InvalidInputError
+from thresher.errors import InvalidInputError, ThresherError
 
 RETRY_AFTER_SECONDS = 1
 """What a client of an overloaded service is told to wait."""
@@ -10,7 +10,7 @@ FAILED = "The service failed; its log says why."
 """What a client is told of an error that nobody foresaw."""
 
 
-class RequestError(Exception):
+class RequestError(ThresherError):
     """A request that cannot be answered as it is; its text says what would be."""
 
 
