@@ -387,6 +387,17 @@ def test_trailers_are_bounded_and_no_headers(live: LiveService) -> None:
         assert read_replies(connection, 1)[0][0] == 431
 
 
+def test_a_trailer_that_looks_like_a_size_is_none_wherever_it_is_cut(live: LiveService) -> None:
+    trailer = b"deadbeefdeadbeef: 1\r\n"
+    whole = chunked("/predict", document("/predict", 900), 300, trailer)
+    for cut in range(len(whole) - len(trailer) - 8, len(whole)):
+        with connect(live) as connection:
+            connection.sendall(whole[:cut])
+            live.finish_turn()
+            connection.sendall(whole[cut:])
+            assert read_replies(connection, 1)[0][0] == 200, whole[:cut][-20:]
+
+
 def test_a_damaged_chunk_answers_what_came_before_it(live: LiveService) -> None:
     with connect(live) as connection:
         whole = chunked("/predict", document("/predict", 900), 300)

@@ -281,9 +281,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._chunk_bytes, self._last_read = None, (before + data)[-MAX_CHUNK_LINE:]
         if came is None:
             return
-        line = (before + data[: len(data) - came]).rstrip(b"\r\n").rpartition(b"\n")[2]
-        size = line.partition(b";")[0].strip()
-        if not HEXADECIMAL.fullmatch(size):  # a trailer, after the last chunk, whose size is 0
+        head = before + data[: len(data) - came]
+        size = head.rstrip(b"\r\n").rpartition(b"\n")[2].partition(b";")[0].rstrip()
+        # After the last chunk, whose size is 0, come trailers: the line of one has a colon, or has not ended.
+        if not head.endswith(b"\n") or not HEXADECIMAL.fullmatch(size):
             return
         try:
             check_length(self._lease.num_bytes - came + int(size, 16))
