@@ -48,7 +48,6 @@ def test_the_document_takes_our_paths_before_its_own() -> None:
 
 
 def test_reports_are_decided_anew_and_counts_have_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = BentoMLContainer.prometheus_multiproc_dir.get()
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "false")
     usage_stats.do_not_track()
     try:
@@ -58,7 +57,7 @@ def test_reports_are_decided_anew_and_counts_have_a_folder_of_their_own(monkeypa
         assert BentoMLContainer.prometheus_multiproc_dir.get() == "/somewhere"
         assert "prometheus_multiproc_dir" in inspect.getsource(bentoml.serving), "workers' counts are kept elsewhere"
     finally:
-        BentoMLContainer.prometheus_multiproc_dir.set(before)
+        BentoMLContainer.prometheus_multiproc_dir.reset()
         usage_stats.do_not_track.cache_clear()
 
 
