@@ -14,9 +14,9 @@ from thresher.serving.app import create_app
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.limits import MAX_BODY_SECONDS
 from thresher.serving.core.predictor import Predictor
-from thresher.serving.http.asgi_front import Front
 from thresher.serving.http.fast_listener import FastListener
-from thresher.serving.http.fast_path import HotRoutes
+from thresher.serving.http.fast_path import FastRoutes
+from thresher.serving.http.middleware import FastPathMiddleware
 from thresher.serving.monitoring.metrics import Metrics
 from thresher.serving.tls import Tls
 
@@ -29,7 +29,7 @@ class LiveService:
     def __init__(
         self,
         bundle: Bundle,
-        patience: float = MAX_BODY_SECONDS,
+        max_seconds: float = MAX_BODY_SECONDS,
         tls: Tls | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -37,16 +37,16 @@ class LiveService:
         self.loop = loop or asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.listener = self.run(self._listen(patience, tls))
+        self.listener = self.run(self._listen(max_seconds, tls))
         self.address = f"127.0.0.1:{self.listener.port}"
         self.client = httpx.Client(base_url=f"http://{self.address}", timeout=20)
 
-    async def _listen(self, patience: float, tls: Tls | None) -> FastListener:
+    async def _listen(self, max_seconds: float, tls: Tls | None) -> FastListener:
         app = create_app()
         app.state.predictor = self.predictor
-        front = Front(app)
-        front.hot, front.patience = HotRoutes(self.predictor), patience
-        return FastListener(front, "127.0.0.1", 0, tls)
+        middleware = FastPathMiddleware(app)
+        middleware.routes, middleware.max_seconds = FastRoutes(self.predictor), max_seconds
+        return FastListener(middleware, "127.0.0.1", 0, tls)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what ``work`` does on the service's own event loop."""

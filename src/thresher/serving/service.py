@@ -18,11 +18,11 @@ from thresher.serving.core.bundle import BundleError, read_bundle, read_bundle_e
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.cpu import num_workers, session_threads
 from thresher.serving.core.predictor import Predictor
-from thresher.serving.http.asgi_front import Front
-from thresher.serving.http.fast_path import HotRoutes
+from thresher.serving.http.fast_path import FastRoutes
+from thresher.serving.http.middleware import FastPathMiddleware
 from thresher.serving.http.openapi import VERSION as OPENAPI_VERSION
 from thresher.serving.http.openapi import describe_routes
-from thresher.serving.http.uvicorn_protocol import guard_all_servers
+from thresher.serving.http.uvicorn_protocol import use_bounded_protocol
 from thresher.serving.image import container_image
 from thresher.serving.monitoring.logs import configure_logs, log_event
 from thresher.serving.monitoring.metrics import Metrics, own_metrics_folder
@@ -30,9 +30,9 @@ from thresher.serving.monitoring.shadow import open_shadow
 from thresher.serving.monitoring.tracing import start_tracing, stop_tracing, wants_traces
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, PortError, check_own_port, chosen_port
 from thresher.serving.tls import check_tls
-from thresher.serving.worker import Listeners, end_as_refused, give_up, listen_beside, settle
+from thresher.serving.worker import Listeners, end_service, exit_with_error_after_refusal, open_listeners, tune_runtime
 
-end_as_refused()
+exit_with_error_after_refusal()
 prepare(own_metrics_folder())
 
 
@@ -49,21 +49,21 @@ class Arguments(BaseModel):
     """Whether the container's image has CUDA."""
 
 
-class FrontedService(Service[Any]):
-    """A BentoML service whose hot routes are answered before its middlewares, which take longer than a small model."""
+class FastPathService(Service[Any]):
+    """A BentoML service with a fast path before its middlewares, which take longer than a small model."""
 
     __slots__ = ()
-    front: Front | None = None
+    middleware: FastPathMiddleware | None = None
 
-    def to_asgi(self, is_main: bool = True) -> Front:
-        """Return BentoML's app behind the front, whose bounds hold on BentoML's port too."""
+    def to_asgi(self, is_main: bool = True) -> FastPathMiddleware:
+        """Return BentoML's app behind our middleware, so that our bounds hold on BentoML's port, too."""
         try:
             check_tls()
         except PortError as error:
-            give_up(str(error))
-        guard_all_servers()
-        FrontedService.front = Front(super().to_asgi(is_main))
-        return FrontedService.front
+            end_service(str(error))
+        use_bounded_protocol()
+        FastPathService.middleware = FastPathMiddleware(super().to_asgi(is_main))
+        return FastPathService.middleware
 
     @property
     def openapi_spec(self) -> Any:
@@ -102,7 +102,7 @@ app = create_app()
     image=None if bento else container_image(read_bundle_encoder(Path(champion.path)), info, arguments.gpu),
     labels={name: getattr(info, name) for name in LABELS} | ({"cuda": "true"} if arguments.gpu else {}),
     workers=workers,
-    service_class=FrontedService,
+    service_class=FastPathService,
 )
 @bentoml.asgi_app(app)
 class Champion:
@@ -117,25 +117,25 @@ class Champion:
             self.metrics = Metrics(bundle)
             self.predictor = app.state.predictor = Predictor(bundle, self.metrics, threads, ByteBudget(max_bytes))
         except BundleError as error:
-            give_up(str(error))
+            end_service(str(error))
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
 
     @bentoml.on_startup
     async def listen(self) -> None:
         """Answer over all protocols."""
-        front = FrontedService.front
-        assert front is not None
+        middleware = FastPathService.middleware
+        assert middleware is not None
         configure_logs()
         if wants_traces():
             start_tracing(info)
-        front.hot = HotRoutes(self.predictor)
+        middleware.routes = FastRoutes(self.predictor)
         self.metrics.start()
         try:
-            self.listeners = await listen_beside(front, self.predictor)
+            self.listeners = await open_listeners(middleware, self.predictor)
         except PortError as error:
-            give_up(str(error))
-        settle()
+            end_service(str(error))
+        tune_runtime()
 
     @bentoml.on_shutdown
     async def close(self) -> None:

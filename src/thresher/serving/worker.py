@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
-from thresher.serving.core.memory import give_back
+from thresher.serving.core.memory import trim_periodically
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.grpc.server import RpcServer, start_rpc_server
 from thresher.serving.health_check import announce
-from thresher.serving.http.asgi_front import Front
 from thresher.serving.http.fast_listener import FastListener
+from thresher.serving.http.middleware import FastPathMiddleware
 from thresher.serving.monitoring.logs import log_event, log_warning
 from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, bentoml_address, check_free, chosen_ports
 from thresher.serving.tls import chosen_tls
@@ -53,7 +53,7 @@ class Listeners:
             self.memory.cancel()
 
 
-async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
+async def open_listeners(app: FastPathMiddleware, predictor: Predictor) -> Listeners:
     """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
 
     Raises:
@@ -74,7 +74,7 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
         listeners.rpc = await start_rpc_server(predictor, host, rpc, tls=tls)
     if os.environ.get(CONTAINER):
         announce(host, own_port, tls is not None, tls is not None and tls.options.get("cert-reqs", "0") != "0")
-    listeners.memory = asyncio.create_task(give_back())
+    listeners.memory = asyncio.create_task(trim_periodically())
     info = predictor.bundle.info
     for event, port in (("HTTP is served", http), ("gRPC is served", rpc)):
         if port:
@@ -82,7 +82,7 @@ async def listen_beside(app: Front, predictor: Predictor) -> Listeners:
     return listeners
 
 
-def end_as_refused() -> None:
+def exit_with_error_after_refusal() -> None:
     """Have `bentoml serve`, if this process is it, end with 1 where a worker gave up; it would end with 0."""
     if sys.argv[1:2] != ["serve"]:
         return
@@ -99,7 +99,7 @@ def end_as_refused() -> None:
     atexit.register(end)
 
 
-def give_up(reason: str) -> NoReturn:
+def end_service(reason: str) -> NoReturn:
     """Say why the service cannot be, and end it: BentoML would show a traceback and go on without a worker."""
     print(f"Error: {reason}", file=sys.stderr, flush=True)
     if REFUSED in os.environ:
@@ -108,7 +108,7 @@ def give_up(reason: str) -> NoReturn:
     os._exit(1)
 
 
-def settle() -> None:
+def tune_runtime() -> None:
     """Tune Python for answering: what was loaded until now stays for good."""
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()

@@ -6,16 +6,16 @@ import asyncio
 import subprocess
 import sys
 
-from thresher.serving.core.memory import give_back, resident_bytes, trimmer
+from thresher.serving.core.memory import resident_bytes, trim_periodically, trimmer
 
 BURST = """
 import asyncio, sys
-from thresher.serving.core.memory import give_back, resident_bytes
+from thresher.serving.core.memory import trim_periodically, resident_bytes
 
 async def work():
     first = resident_bytes()
     if sys.argv[1] == "give":
-        task = asyncio.create_task(give_back(0.05, 2**20))
+        task = asyncio.create_task(trim_periodically(0.05, 2**20))
         await asyncio.sleep(0)
     held = [b"x" * 60_000 for _ in range(3000)]  # smaller than what glibc takes from the system one by one
     top = held[-1]  # keeps what is below it from going back by itself
@@ -48,7 +48,7 @@ def test_it_looks_at_this_process_and_ends_when_told() -> None:
     assert resident_bytes() > 10_000_000 and trimmer() is not None
 
     async def work() -> None:
-        task = asyncio.create_task(give_back(0.001, 0))
+        task = asyncio.create_task(trim_periodically(0.001, 0))
         await asyncio.sleep(0.05)
         task.cancel()
         assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)

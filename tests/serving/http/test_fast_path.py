@@ -1,4 +1,4 @@
-"""The fast listener: every request on every connection gets its own answer, and hot requests the same one as others."""
+"""The fast listener: each request of a connection gets its own answer, the same on the fast path as beside it."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def connect(live: LiveService) -> socket.socket:
 
 def test_all_ways_give_the_same_bits(live: LiveService, call: Caller, expected: np.ndarray) -> None:
     document = {"images": IMAGES[:, 0].tolist()}
-    hot, cold = live.client.post("/predict", json=document), call("POST", "/predict", json=document)
-    for response in (hot, cold):
+    fast, slow = live.client.post("/predict", json=document), call("POST", "/predict", json=document)
+    for response in (fast, slow):
         rows = [[p["probabilities"][name] for name in CLASS_NAMES] for p in response.json()["predictions"]]
         np.testing.assert_array_equal(np.array(rows, np.float32), expected)
     body, headers = binary(IMAGES)
@@ -280,7 +280,7 @@ def refuses(service: LiveService) -> bool:
 
 @pytest.fixture(scope="module")
 def impatient(bundle: Bundle) -> Iterator[LiveService]:
-    service = LiveService(bundle, patience=1.5)
+    service = LiveService(bundle, max_seconds=1.5)
     yield service
     service.close()
 

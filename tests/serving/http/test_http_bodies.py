@@ -38,7 +38,7 @@ SIZES = sorted({900, 2**20, 65536 + 200, *(size + more for size in BUFFERS for m
 
 @pytest.fixture(scope="module")
 def live(bundle: Bundle) -> Iterator[LiveService]:
-    service = LiveService(bundle, patience=8)
+    service = LiveService(bundle, max_seconds=8)
     yield service
     assert service.predictor.budget.used == 0
     service.close()
@@ -416,7 +416,7 @@ def test_a_crowd_behind_one_request_is_bounded(live: LiveService) -> None:
 @pytest.mark.oddity("Service", "a client that sends requests and reads no answers", "not read any further; then cut")
 def test_a_client_that_reads_no_answers_is_cut(bundle: Bundle) -> None:
     """Nothing more of it is answered while it does not read, and after its time nothing is kept for it."""
-    service = LiveService(bundle, patience=1)
+    service = LiveService(bundle, max_seconds=1)
     host, port = service.address.split(":")
     body, more = binary(np.broadcast_to(IMAGE, (20_000, 1, 8, 6)))
     request = http("POST", INFER, body, inference_header_content_length=more["Inference-Header-Content-Length"])
@@ -565,8 +565,8 @@ def kinds() -> dict[str, tuple[bytes, int]]:
     small, large = post("/predict", 900), post(INFER, 70_000)
     parts = chunked("/predict", document("/predict", 900), 200, b"x-note: 1\r\n")
     return {
-        "hot": (small, 200),
-        "hot v2": (post(INFER, 1500), 200),
+        "fast path": (small, 200),
+        "fast path v2": (post(INFER, 1500), 200),
         "cold": (post("/predict", 900, content_type="application/json; a=b"), 200),
         "large": (large, 200),
         "chunked": (parts, 200),

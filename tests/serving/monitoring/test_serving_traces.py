@@ -92,7 +92,7 @@ def png() -> bytes:
         ("/predict", {"content": png(), "headers": {"content-type": "image/png"}}, "POST /predict"),
         ("/v2/models/shapes/versions/7/infer", {"json": {"inputs": [TENSOR]}}, Infer.span),
     ],
-    ids=["hot", "through the app", "v2"],
+    ids=["fast path", "through the app", "v2"],
 )
 def test_a_request_has_a_span_on_its_callers_trace(
     service: LiveService, path: str, request_: dict[str, Any], name: str

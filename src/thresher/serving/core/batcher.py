@@ -30,7 +30,7 @@ class Run(NamedTuple):
     num_samples: int
 
 
-class Ticket:
+class QueueEntry:
     """A request's place in the queue."""
 
     __slots__ = ("cancelled", "deadline", "done", "enqueued", "held", "is_copy", "num_taken", "outputs", "samples")
@@ -55,7 +55,7 @@ class Ticket:
         return len(self.samples) - self.num_taken
 
 
-Piece = tuple[Ticket, np.ndarray]
+Piece = tuple[QueueEntry, np.ndarray]
 
 
 class Batcher:
@@ -88,7 +88,7 @@ class Batcher:
         self._run, self._max_batch_size, self._max_waiting, self._join = run, max_batch_size, max_waiting, join
         self._on_batch = on_batch
         self._executor = None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self._tickets: deque[Ticket] = deque()
+        self._entries: deque[QueueEntry] = deque()
         self._num_waiting = 0
         self._seconds_per_sample = 0.0
         self._busy = False
@@ -115,7 +115,7 @@ class Batcher:
             expected = waiting * self._seconds_per_sample
             raise OverloadedError(f"{waiting} samples wait, for about {expected:.1f} s; the request has {timeout:g} s.")
 
-    def put(self, samples: np.ndarray, done: Done, timeout: float | None = None, is_copy: bool = False) -> Ticket:
+    def put(self, samples: np.ndarray, done: Done, timeout: float | None = None, is_copy: bool = False) -> QueueEntry:
         """Queue ``samples`` [N, ...], N at least 1; ``done`` gets their outputs [N, ...] in their order.
 
         Where the request cannot begin within ``timeout`` seconds, ``done`` gets a DeadlineError.
@@ -129,19 +129,19 @@ class Batcher:
         if self._num_waiting:
             self.check_room(len(samples), timeout)
         now = perf_counter()
-        ticket = Ticket(samples, done, now, None if timeout is None else now + timeout, is_copy)
-        self._tickets.append(ticket)
+        entry = QueueEntry(samples, done, now, None if timeout is None else now + timeout, is_copy)
+        self._entries.append(entry)
         self._num_waiting += len(samples)
         if not self._busy:
             self._busy = True
             asyncio.get_running_loop().call_soon(self._turn)
-        return ticket
+        return entry
 
-    def cancel(self, ticket: Ticket) -> None:
-        """Give up the place of ``ticket``: nothing more is computed for it, and its `done` is not called."""
-        if not ticket.cancelled:
-            ticket.cancelled = True
-            self._forget(ticket)
+    def cancel(self, entry: QueueEntry) -> None:
+        """Give up the place of ``entry``: nothing more is computed for it, and its `done` is not called."""
+        if not entry.cancelled:
+            entry.cancelled = True
+            self._forget(entry)
 
     async def submit(self, samples: np.ndarray, timeout: float | None = None) -> np.ndarray:
         """Return the outputs [N, ...] of ``samples`` [N, ...], N at least 1, in their order.
@@ -153,11 +153,11 @@ class Batcher:
             DeadlineError: the request did not begin within ``timeout`` seconds.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        ticket = self.put(samples, into(answer), timeout)
+        entry = self.put(samples, into(answer), timeout)
         try:
             return await answer
         except asyncio.CancelledError:
-            self.cancel(ticket)
+            self.cancel(entry)
             raise
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class Batcher:
         self, pieces: list[Piece], batch: np.ndarray, start: float, seconds: float, outcome: np.ndarray | Exception
     ) -> None:
         # What waits runs next, whatever becomes of these answers.
-        if self._tickets:
+        if self._entries:
             asyncio.get_running_loop().call_soon(self._turn)
         else:
             self._busy = False
@@ -216,37 +216,35 @@ class Batcher:
         """Remove up to one batch from the queue; what is left of a request goes to its end."""
         pieces: list[Piece] = []
         room, now = self._max_batch_size, perf_counter()
-        while room and self._tickets:
-            ticket = self._tickets.popleft()
-            num = min(room, ticket.num_waiting)
+        while room and self._entries:
+            entry = self._entries.popleft()
+            num = min(room, entry.num_waiting)
             if not num:
                 continue
-            if ticket.deadline is not None and now > ticket.deadline:
-                self._forget(ticket)
-                _tell(ticket, DeadlineError("The request's time was up before its turn came."))
+            if entry.deadline is not None and now > entry.deadline:
+                self._forget(entry)
+                _tell(entry, DeadlineError("The request's time was up before its turn came."))
                 continue
-            taken = ticket.num_taken
-            pieces.append(
-                (ticket, ticket.samples[taken : taken + num] if num < len(ticket.samples) else ticket.samples)
-            )
-            ticket.num_taken = taken + num
+            taken = entry.num_taken
+            pieces.append((entry, entry.samples[taken : taken + num] if num < len(entry.samples) else entry.samples))
+            entry.num_taken = taken + num
             self._num_waiting -= num
             room -= num
-            if ticket.num_waiting:
-                self._tickets.append(ticket)
+            if entry.num_waiting:
+                self._entries.append(entry)
         return pieces
 
     def _fail(self, pieces: list[Piece], error: Exception) -> None:
-        for ticket, _ in pieces:
-            self._forget(ticket)
-            if not ticket.cancelled:
-                ticket.cancelled = True  # a later batch may still bring other parts of it
-                _tell(ticket, error)
+        for entry, _ in pieces:
+            self._forget(entry)
+            if not entry.cancelled:
+                entry.cancelled = True  # a later batch may still bring other parts of it
+                _tell(entry, error)
 
-    def _forget(self, ticket: Ticket) -> None:
-        """Let no batch take what is left of ``ticket``."""
-        self._num_waiting -= ticket.num_waiting
-        ticket.num_taken = len(ticket.samples)
+    def _forget(self, entry: QueueEntry) -> None:
+        """Let no batch take what is left of ``entry``."""
+        self._num_waiting -= entry.num_waiting
+        entry.num_taken = len(entry.samples)
 
 
 def into(answer: asyncio.Future[np.ndarray]) -> Done:
@@ -265,30 +263,30 @@ def into(answer: asyncio.Future[np.ndarray]) -> Done:
 
 def _no_copies(pieces: list[Piece]) -> np.ndarray | None:
     """Return which samples of ``pieces``, bool [N], are no copies; None for all."""
-    for ticket, _ in pieces:
-        if ticket.is_copy:
-            return np.repeat([not ticket.is_copy for ticket, _ in pieces], [len(piece) for _, piece in pieces])
+    for entry, _ in pieces:
+        if entry.is_copy:
+            return np.repeat([not entry.is_copy for entry, _ in pieces], [len(piece) for _, piece in pieces])
     return None
 
 
 def _deliver(pieces: list[Piece], outputs: np.ndarray) -> None:
     assert len(outputs) == sum(len(piece) for _, piece in pieces), outputs.shape
     start = 0
-    for ticket, piece in pieces:
+    for entry, piece in pieces:
         end = start + len(piece)
-        if not ticket.cancelled:
-            if len(piece) == len(ticket.samples):
-                _tell(ticket, outputs[start:end])
+        if not entry.cancelled:
+            if len(piece) == len(entry.samples):
+                _tell(entry, outputs[start:end])
             else:
-                ticket.outputs.append(outputs[start:end])
-                if ticket.num_taken == len(ticket.samples):
-                    _tell(ticket, np.concatenate(ticket.outputs))
+                entry.outputs.append(outputs[start:end])
+                if entry.num_taken == len(entry.samples):
+                    _tell(entry, np.concatenate(entry.outputs))
         start = end
 
 
-def _tell(ticket: Ticket, result: np.ndarray | Exception) -> None:
-    done = ticket.done
-    del ticket.done  # it holds the request, which holds the ticket
+def _tell(entry: QueueEntry, result: np.ndarray | Exception) -> None:
+    done = entry.done
+    del entry.done  # it holds the request, which holds the entry
     try:
         done(result)
     except Exception:  # one answer that cannot be sent must not cost the others of the batch theirs

@@ -14,7 +14,7 @@ LOOK_SECONDS = 5.0
 STATM = Path("/proc/self/statm")
 
 
-async def give_back(seconds: float = LOOK_SECONDS, much: int = MUCH_BYTES) -> None:
+async def trim_periodically(seconds: float = LOOK_SECONDS, much: int = MUCH_BYTES) -> None:
     """Look every few ``seconds``, until cancelled; where the process holds ``much`` more than at first, give back
     what is free, in a thread."""
     trim, first = trimmer(), resident_bytes()

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from thresher.serving.core.autotune import measure_pace
-from thresher.serving.core.batcher import Batcher, Done, Ticket, into
+from thresher.serving.core.batcher import Batcher, Done, QueueEntry, into
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.errors import OverloadedError, outcome_of
@@ -78,14 +78,14 @@ class Predictor:
         done: Done,
         timeout: float | None = None,
         trace: Trace | None = None,
-        leased: int = 0,
-    ) -> Ticket | None:
+        reserved: int = 0,
+    ) -> QueueEntry | None:
         """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
 
         Args:
             protocol: what the request came by, for the metrics.
             timeout: seconds until its turn must have come; without one, the recipe's.
-            leased: bytes that the request holds of the budget already, until it is answered.
+            reserved: bytes that the request holds of the budget already, until it is answered.
 
         Returns: the place in the queue, for `cancel`; None where ``done`` was called already.
         """
@@ -107,24 +107,24 @@ class Predictor:
         if trace is not None:
             trace.queued(start)
         if not self.budget.reserve(held):
-            refusal, held = self.budget.refusal(leased + held), 0
+            refusal, held = self.budget.refusal(reserved + held), 0
             finish(refusal)
             return None
         try:
-            ticket = self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
+            entry = self._batcher.put(samples, finish, self.timeout if timeout is None else timeout, is_copy)
         except OverloadedError as error:
             finish(error)
             return None
-        ticket.held = held
-        return ticket
+        entry.held = held
+        return entry
 
-    def cancel(self, ticket: Ticket, protocol: str) -> None:
+    def cancel(self, entry: QueueEntry, protocol: str) -> None:
         """Give up a place in the queue, of a client that has hung up."""
-        if not ticket.cancelled and not ticket.is_told:
-            self._batcher.cancel(ticket)
-            self.budget.release(ticket.held)
-            if not ticket.is_copy:
-                self.metrics.count_request(protocol, "cancelled", perf_counter() - ticket.enqueued)
+        if not entry.cancelled and not entry.is_told:
+            self._batcher.cancel(entry)
+            self.budget.release(entry.held)
+            if not entry.is_copy:
+                self.metrics.count_request(protocol, "cancelled", perf_counter() - entry.enqueued)
 
     async def infer(
         self,
@@ -132,7 +132,7 @@ class Predictor:
         protocol: str = "rest",
         timeout: float | None = None,
         trace: Trace | None = None,
-        leased: int = 0,
+        reserved: int = 0,
     ) -> np.ndarray:
         """Return the probabilities [N, K] or values [N, 1], of ``samples`` [N, ...]; for the rest see `begin`.
 
@@ -145,12 +145,12 @@ class Predictor:
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        ticket = self.begin(samples, protocol, into(answer), timeout, trace, leased)
+        entry = self.begin(samples, protocol, into(answer), timeout, trace, reserved)
         try:
             return await answer
         except asyncio.CancelledError:
-            if ticket:
-                self.cancel(ticket, protocol)
+            if entry:
+                self.cancel(entry, protocol)
             raise
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What grpcio's server finds its methods by: inference, health, reflection; one intake takes all their messages in."""
+"""The handlers of grpcio's server: inference, health and reflection; admission control reads all their messages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from grpc_reflection.v1alpha.reflection import aio as reflection
 
 from thresher.errors import InvalidInputError
 from thresher.serving.core.request_id import REQUEST_ID, request_id
+from thresher.serving.grpc.admission_control import AdmissionControl
 from thresher.serving.grpc.health import HealthService
-from thresher.serving.grpc.intake import Intake
 from thresher.serving.grpc.messages import POOL, SERVICE
 from thresher.serving.grpc.service import INFER, PROTOCOL, InferenceService, Method
 from thresher.serving.grpc.status import Refusal, refuse
@@ -33,7 +33,7 @@ for module in (health_pb2, reflection_pb2):  # so that reflection describes them
 
 
 def generic_handlers(
-    service: InferenceService, health: HealthService, intake: Intake
+    service: InferenceService, health: HealthService, admission: AdmissionControl
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     """Return the handlers of all services.
 
@@ -42,14 +42,14 @@ def generic_handlers(
     and would answer a malformed one with UNKNOWN and a traceback.
     """
     unary, stream = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
-    methods = {name: unary(_answer(name, method, service, intake)) for name, method in service.methods().items()}
-    healths = {"Check": stream(_check(health, intake)), "Watch": stream(_watch(health, intake))}
-    reflections = {"ServerReflectionInfo": stream(_reflect(intake))}
+    methods = {name: unary(_answer(name, method, service, admission)) for name, method in service.methods().items()}
+    healths = {"Check": stream(_check(health, admission)), "Watch": stream(_watch(health, admission))}
+    reflections = {"ServerReflectionInfo": stream(_reflect(admission))}
     named = {SERVICE: methods, HEALTH: healths, REFLECTION: reflections}
     return tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in named.items())
 
 
-def _answer(method_name: str, method: Method, service: InferenceService, intake: Intake) -> Handler:
+def _answer(method_name: str, method: Method, service: InferenceService, admission: AdmissionControl) -> Handler:
     """Return ``method`` with the request's id sent back, every error as a status, and a trace where it infers."""
     infers, logs_all = f"{SERVICE}/{method_name}" == INFER.decode(), wants_access_log()
 
@@ -61,9 +61,9 @@ def _answer(method_name: str, method: Method, service: InferenceService, intake:
             trace.enter()
         status, is_failed, is_taken = grpc.StatusCode.CANCELLED, False, False
         try:
-            with intake.call():
+            with admission.call():
                 # No variable of this frame is to keep the message while the model works.
-                work = method(await _only_message(intake, context), context.time_remaining())
+                work = method(await _only_message(admission, context), context.time_remaining())
                 is_taken = True
                 reply = await work
             status = grpc.StatusCode.OK
@@ -83,35 +83,35 @@ def _answer(method_name: str, method: Method, service: InferenceService, intake:
     return answer
 
 
-def _check(health: HealthService, intake: Intake) -> Handler:
+def _check(health: HealthService, admission: AdmissionControl) -> Handler:
     async def check(context: ServicerContext) -> None:
-        request = parse(health_pb2.HealthCheckRequest, await _only_message(intake, context))
+        request = parse(health_pb2.HealthCheckRequest, await _only_message(admission, context))
         answer = await health.Check(request, context)
         await context.write(answer.SerializeToString())
 
-    return _stream(check, intake)
+    return _stream(check, admission)
 
 
-def _watch(health: HealthService, intake: Intake) -> Handler:
+def _watch(health: HealthService, admission: AdmissionControl) -> Handler:
     async def watch(context: ServicerContext) -> None:
-        request = parse(health_pb2.HealthCheckRequest, await _only_message(intake, context))
+        request = parse(health_pb2.HealthCheckRequest, await _only_message(admission, context))
         await health.Watch(request, _Written(context))
 
-    return _stream(watch, intake)
+    return _stream(watch, admission)
 
 
-def _reflect(intake: Intake) -> Handler:
+def _reflect(admission: AdmissionControl) -> Handler:
     servicer = reflection.ReflectionServicer((SERVICE, HEALTH, REFLECTION), POOL)
 
     async def requests(context: ServicerContext) -> AsyncIterator[Any]:
-        while (content := await intake.read(context)) is not None:
+        while (content := await admission.read(context)) is not None:
             yield parse(reflection_pb2.ServerReflectionRequest, content)
 
     async def describe(context: ServicerContext) -> None:
         async for answer in servicer.ServerReflectionInfo(requests(context), context):
             await context.write(answer.SerializeToString())
 
-    return _stream(describe, intake)
+    return _stream(describe, admission)
 
 
 class _Written:
@@ -127,10 +127,10 @@ class _Written:
         return getattr(self._context, name)
 
 
-def _stream(work: Callable[[ServicerContext], Awaitable[None]], intake: Intake) -> Handler:
+def _stream(work: Callable[[ServicerContext], Awaitable[None]], admission: AdmissionControl) -> Handler:
     async def run(_: Any, context: ServicerContext) -> None:
         try:
-            with intake.call():
+            with admission.call():
                 await work(context)
             return
         except grpc.aio.AbortError:
@@ -142,8 +142,8 @@ def _stream(work: Callable[[ServicerContext], Awaitable[None]], intake: Intake) 
     return run
 
 
-async def _only_message(intake: Intake, context: ServicerContext) -> bytes:
-    message = await intake.read(context)
+async def _only_message(admission: AdmissionControl, context: ServicerContext) -> bytes:
+    message = await admission.read(context)
     if message is None:  # nobody reads this of a message that was too large: gRPC has ended the call
         raise InvalidInputError("The request must hold one message.")
     return message

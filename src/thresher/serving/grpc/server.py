@@ -10,9 +10,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from thresher.serving.core.limits import MAX_BODY_SECONDS
 from thresher.serving.core.predictor import Predictor
+from thresher.serving.grpc.admission_control import AdmissionControl, options
 from thresher.serving.grpc.handlers import generic_handlers
 from thresher.serving.grpc.health import HealthService
-from thresher.serving.grpc.intake import Intake, options
 from thresher.serving.grpc.messages import SERVICE
 from thresher.serving.grpc.service import InferenceService
 from thresher.serving.sockets import PortError
@@ -36,35 +36,35 @@ class RpcServer:
     """A running server."""
 
     def __init__(
-        self, server: Server, service: InferenceService, health: HealthService, intake: Intake, port: int
+        self, server: Server, service: InferenceService, health: HealthService, admission: AdmissionControl, port: int
     ) -> None:
-        self._server, self._service, self._health, self._intake = server, service, health, intake
+        self._server, self._service, self._health, self._admission = server, service, health, admission
         self.port = port
         """The port that it listens on."""
 
     async def close(self, grace: float = DRAIN_SECONDS) -> None:
         """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""
         self._service.is_ready = False
-        self._intake.close()
+        self._admission.close()
         await asyncio.gather(self._health.close(), asyncio.sleep(REFUSE_SECONDS))
         await self._server.stop(grace)
 
 
 async def start_rpc_server(
-    predictor: Predictor, host: str, port: int, patience: float = MAX_BODY_SECONDS, tls: Tls | None = None
+    predictor: Predictor, host: str, port: int, max_seconds: float = MAX_BODY_SECONDS, tls: Tls | None = None
 ) -> RpcServer:
     """Return a server of ``predictor`` that answers on ``port``, which other processes may share; 0 is any free one.
 
     Args:
-        patience: seconds that a client has for a message.
+        max_seconds: how long a client may take to send a message.
 
     Raises:
         PortError: the port cannot be bound to, or not with this TLS.
     """
-    intake = Intake(predictor.budget, patience)
-    server = grpc.aio.server(options=(*OPTIONS, *options(intake)))
+    admission = AdmissionControl(predictor.budget, max_seconds)
+    server = grpc.aio.server(options=(*OPTIONS, *options(admission)))
     service, health = InferenceService(predictor), HealthService()
-    server.add_generic_rpc_handlers(generic_handlers(service, health, intake))
+    server.add_generic_rpc_handlers(generic_handlers(service, health, admission))
     await health.set(SERVICE, HealthCheckResponse.SERVING)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -72,4 +72,4 @@ async def start_rpc_server(
     except RuntimeError as error:
         raise PortError(f"gRPC cannot bind to {address}: it is in use, or not an address of this machine.") from error
     await server.start()
-    return RpcServer(server, service, health, intake, bound)
+    return RpcServer(server, service, health, admission, bound)

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from thresher.serving.core.decode_thread import decode_beside
 from thresher.serving.core.errors import MalformedError
 from thresher.serving.core.limits import MAX_BODY_BYTES
-from thresher.serving.http.lease import Lease, lease_of
+from thresher.serving.http.reservation import Reservation, reservation_of
 from thresher.serving.http.response import HttpError
 
 PIECE_BYTES = 2**20
@@ -44,8 +44,8 @@ async def read_body(request: Request, seconds: float | None = None) -> bytes:
         raise MalformedError("The body broke off.") from error
     if encoding == "identity":
         return body
-    lease = lease_of(request.scope)
-    return await decode_beside(lambda: _decompress(body, encoding, lease), PIECE_BYTES, seconds)
+    reservation = reservation_of(request.scope)
+    return await decode_beside(lambda: _decompress(body, encoding, reservation), PIECE_BYTES, seconds)
 
 
 def check_length(num_bytes: int) -> None:
@@ -73,7 +73,7 @@ async def _collect(request: Request) -> bytes:
     return bytes(body)
 
 
-def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
+def _decompress(body: bytes, encoding: str, reservation: Reservation) -> bytes:
     """Return ``body`` uncompressed; of gzip, all its members.
 
     Raises:
@@ -96,7 +96,7 @@ def _decompress(body: bytes, encoding: str, lease: Lease) -> bytes:
                 piece = unpacker.decompress(given, PIECE_BYTES)
                 if not piece and not given:
                     raise MalformedError(f"The body ends in the middle of its {encoding}.")
-                lease.grow(len(piece))
+                reservation.grow(len(piece))
                 whole += piece
                 check_length(len(whole))
                 start += len(given) - len(unpacker.unconsumed_tail) - len(unpacker.unused_data)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from thresher.serving.http.asgi_front import Front
-from thresher.serving.http.uvicorn_protocol import GuardedConfig, InnerServer
+from thresher.serving.http.middleware import FastPathMiddleware
+from thresher.serving.http.uvicorn_protocol import NestedConfig, NestedServer
 from thresher.serving.sockets import listen
 from thresher.serving.tls import Tls
 
@@ -13,10 +13,10 @@ from thresher.serving.tls import Tls
 class FastListener:
     """The fast listener of one worker process."""
 
-    def __init__(self, app: Front, host: str, port: int, tls: Tls | None = None) -> None:
+    def __init__(self, app: FastPathMiddleware, host: str, port: int, tls: Tls | None = None) -> None:
         """Listen."""
         self._socket = listen(host, port)
-        self._server = InnerServer(GuardedConfig(app, **(tls.for_uvicorn() if tls else {})))
+        self._server = NestedServer(NestedConfig(app, **(tls.for_uvicorn() if tls else {})))
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
 
     @property

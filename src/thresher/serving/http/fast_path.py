@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from thresher.serving.core.batcher import Ticket
+from thresher.serving.core.batcher import QueueEntry
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.core.request_id import REQUEST_ID, request_id
 from thresher.serving.http.operations import Infer, Operation, Predict, refusal
@@ -30,14 +30,14 @@ class Pending:
     """A request on its way; `cancel` gives up its place."""
 
     predictor: Predictor
-    ticket: Ticket | None
+    entry: QueueEntry | None
     protocol: str
     trace: tracing.Trace | None
 
     def cancel(self) -> None:
         """Forget the request: nobody waits for its answer any more."""
-        if self.ticket is not None:
-            self.predictor.cancel(self.ticket, self.protocol)
+        if self.entry is not None:
+            self.predictor.cancel(self.entry, self.protocol)
         if self.trace is not None:
             self.trace.end(tracing.HUNG_UP, is_error=False)
 
@@ -45,7 +45,7 @@ class Pending:
 Answer = Callable[[Headers, "bytes | bytearray", Respond], Pending]
 
 
-class HotRoutes:
+class FastRoutes:
     """Finds what answers a request, if it is one of those that are answered here.
 
     `POST /predict` with JSON, and `POST /v2/models/NAME[/versions/V]/infer`, of a declared and modest length.
@@ -112,5 +112,5 @@ class HotRoutes:
             else:
                 finish(asked.write(result))
 
-        pending.ticket = predictor.begin(asked.samples, protocol, done, asked.timeout, trace, len(body))
+        pending.entry = predictor.begin(asked.samples, protocol, done, asked.timeout, trace, len(body))
         return pending

@@ -1,16 +1,16 @@
-"""A hot request on its way, in the place of uvicorn's RequestResponseCycle."""
+"""A request of the fast path on its way, in the place of uvicorn's RequestResponseCycle."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from thresher.serving.http.fast_path import Answer, Pending
-from thresher.serving.http.lease import Lease
+from thresher.serving.http.reservation import Reservation
 from thresher.serving.http.response import Headers, Reply
 
 
-class HotCycle:
-    """A hot request from its headers to its reply, without a task, an event or an ASGI scope.
+class FastPathCycle:
+    """A request of the fast path from its headers to its reply, without a task, an event or an ASGI scope.
 
     It has what uvicorn's protocol uses of a RequestResponseCycle and is only made where nothing else of one is needed:
     no request of the connection waits for its answer, the client reads its answers, and the body is so short that
@@ -21,8 +21,8 @@ class HotCycle:
     __slots__ = (
         "_answer",
         "_headers",
-        "_lease",
         "_pending",
+        "_reservation",
         "_send",
         "body",
         "disconnected",
@@ -33,17 +33,22 @@ class HotCycle:
     )
 
     def __init__(
-        self, headers: Headers, answer: Answer, keep_alive: bool, lease: Lease, send: Callable[[Reply, bool], None]
+        self,
+        headers: Headers,
+        answer: Answer,
+        keep_alive: bool,
+        reservation: Reservation,
+        send: Callable[[Reply, bool], None],
     ) -> None:
         """Begin.
 
         Args:
             answer: asked once the body is whole.
             keep_alive: whether the connection is for other requests too.
-            lease: of the body's bytes.
+            reservation: of the body's bytes.
             send: takes the reply, and whether the connection stays.
         """
-        self._headers, self._answer, self._lease, self._send = headers, answer, lease, send
+        self._headers, self._answer, self._reservation, self._send = headers, answer, reservation, send
         self._pending: Pending | None = None
         self.keep_alive = keep_alive
         self.body = bytearray()
@@ -53,14 +58,14 @@ class HotCycle:
         self.response_complete = False
 
     @property
-    def message_event(self) -> HotCycle:
+    def message_event(self) -> FastPathCycle:
         """What uvicorn sets when more of a request came, or its client left: the cycle itself."""
         return self
 
     def set(self) -> None:
         """Ask for the answer once the body is whole; give up when the client left."""
         if self.disconnected:
-            self._lease.close()
+            self._reservation.close()
             if self._pending:
                 self._pending.cancel()
         elif not self.more_body and self._pending is None and not self.response_complete:
@@ -71,6 +76,6 @@ class HotCycle:
     def _respond(self, reply: Reply) -> None:
         self.response_started = self.response_complete = True
         self._pending = None
-        self._lease.close()
+        self._reservation.close()
         if not self.disconnected:
             self._send(reply, self.keep_alive)

@@ -20,7 +20,7 @@ from thresher.serving.core.strict_json import num_decoded_bytes
 from thresher.serving.http.body import read_body
 from thresher.serving.http.content_types import JSON, MULTIPART, content_type, read_form
 from thresher.serving.http.disconnect import unless_gone
-from thresher.serving.http.lease import lease_of
+from thresher.serving.http.reservation import reservation_of
 from thresher.serving.http.response import Headers, Reply, error_reply, header, to_json
 from thresher.serving.http.v2_codec import HEADER_LENGTH, InferCodec
 from thresher.serving.monitoring import tracing
@@ -175,8 +175,8 @@ def endpoint(kind: type[Operation]) -> Callable[[Request], Coroutine[Any, Any, R
         except Exception as error:
             predictor.count_refused(operation.protocol, error)
             return refusal(error, name, operation.protocol, operation.invalid).to_response()
-        leased = lease_of(request.scope).num_bytes
-        work = predictor.infer(asked.samples, operation.protocol, asked.timeout, tracing.current(), leased)
+        reserved = reservation_of(request.scope).num_bytes
+        work = predictor.infer(asked.samples, operation.protocol, asked.timeout, tracing.current(), reserved)
         try:
             outputs = await unless_gone(request, work)
         except Exception as error:

@@ -16,10 +16,10 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from thresher.serving.http.body import check_length, too_slow
-from thresher.serving.http.fast_path import Answer, HotRoutes
-from thresher.serving.http.fast_path_cycle import HotCycle
-from thresher.serving.http.lease import EXTENSION, LEASE, Lease, lease_of
+from thresher.serving.http.fast_path import Answer, FastRoutes
+from thresher.serving.http.fast_path_cycle import FastPathCycle
 from thresher.serving.http.lingering import LingeringTransport
+from thresher.serving.http.reservation import EXTENSION, RESERVATION, Reservation, reservation_of
 from thresher.serving.http.response import HttpError, Reply, error_reply
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -40,19 +40,19 @@ SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-encoding", b"inf
 UPGRADE_HEADERS = (b"connection", b"upgrade", b"http2-settings")
 
 
-class Guarded(Protocol):
+class BoundedApp(Protocol):
     """The ASGI app that the protocol serves, with what it asks of it."""
 
-    hot: HotRoutes | None
-    patience: float
+    routes: FastRoutes | None
+    max_seconds: float
 
 
 class RefusedError(Exception):
     """A request that the protocol does not take; it ends the parser's work."""
 
 
-class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 on httptools with bounds, errors in JSON, and hot requests answered without a task.
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 on httptools with bounds, errors in JSON, and a fast path without a task for each request.
 
     Bounds: the head of a request, the bytes of all bodies in flight, the time that a client has to send a request and
     to read an answer. An upgrade to another protocol is not taken, and what asked for it is answered in HTTP/1.1.
@@ -60,7 +60,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, *arguments: Any, **options: Any) -> None:
         super().__init__(config, *arguments, **options)
-        self._guarded = cast(Guarded, config.app)
+        self._bounded = cast(BoundedApp, config.app)
         self._asked: float | None = None
         """Since when the client owes a request or the rest of one, in the loop's seconds."""
         self._stuck: float | None = None
@@ -73,8 +73,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Of a chunk that began in what is being read, and has not ended; None where there is no such chunk."""
         self._last_read = b""
         """The end of what was read before, in which the line of a chunk's size may have begun."""
-        self._lease = Lease(None)
-        self._due: RequestResponseCycle | HotCycle | None = None
+        self._reservation = Reservation(None)
+        self._due: RequestResponseCycle | FastPathCycle | None = None
         """What the client gets an answer to next."""
         self._fault: Reply | None = None
         self._refusal: Reply | None = None
@@ -87,7 +87,7 @@ class GuardedProtocol(HttpToolsProtocol):
         lingering = LingeringTransport(transport, self.loop, lambda: self._has_begun or self._refusal is not None)
         super().connection_made(cast(asyncio.Transport, lingering))
         self._asked = self.loop.time()
-        self._timer = self.loop.call_later(self._guarded.patience / LOOKS, self._look)
+        self._timer = self.loop.call_later(self._bounded.max_seconds / LOOKS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up all requests of the connection, not only the last."""
@@ -97,7 +97,7 @@ class GuardedProtocol(HttpToolsProtocol):
             due.disconnected = True
             due.message_event.set()
         for cycle, _ in self.pipeline:
-            lease_of(cast(Any, cycle.scope)).close()
+            reservation_of(cast(Any, cycle.scope)).close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -166,7 +166,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Make a hot request's cycle; leave all others to uvicorn."""
+        """Make the cycle of a request of the fast path; leave all others to uvicorn."""
         self._num_other = 0
         if self.parser.get_http_version() not in VERSIONS:
             self._fail(_no_http())
@@ -182,16 +182,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_body = True
         answer = self._find(length)
         if answer is None:
-            self.scope["extensions"] = {EXTENSION: {LEASE: self._lease}}
+            self.scope["extensions"] = {EXTENSION: {RESERVATION: self._reservation}}
             try:
                 super().on_headers_complete()
             except Exception:
                 self._in_body = False
-                self._lease.close()
+                self._reservation.close()
                 raise
         else:
             keep_alive = self.parser.should_keep_alive()
-            cycle = HotCycle(self.headers, answer, keep_alive, self._lease, self._send)
+            cycle = FastPathCycle(self.headers, answer, keep_alive, self._reservation, self._send)
             self.cycle = cast(RequestResponseCycle, cycle)
             self._due = cycle
 
@@ -202,8 +202,8 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._chunk_bytes is not None:
                 self._chunk_bytes += len(body)
             try:
-                check_length(self._lease.num_bytes + len(body))
-                self._lease.grow(len(body))
+                check_length(self._reservation.num_bytes + len(body))
+                self._reservation.grow(len(body))
             except Exception as error:
                 self._fail(error_reply(error))
         super().on_body(body)
@@ -246,21 +246,23 @@ class GuardedProtocol(HttpToolsProtocol):
         return bool(self.pipeline) or (self._due is not None and not self._due.response_complete)
 
     def _find(self, length: int | None) -> Answer | None:
-        """Return what answers the request, where it is hot and can be without all that a RequestResponseCycle does."""
-        hot = self._guarded.hot
+        """Return what answers the request on the fast path; None where it needs a RequestResponseCycle."""
+        routes = self._bounded.routes
         is_plain = length is not None and length <= HIGH_WATER_LIMIT and not self.expect_100_continue
-        if hot is None or not is_plain or self._is_busy or self._stuck is not None:
+        if routes is None or not is_plain or self._is_busy or self._stuck is not None:
             return None
         if self.parser.get_http_version() != "1.1":
             return None
-        return hot.find(self.parser.get_method().decode(), self.url.decode("latin-1"), self.headers)
+        return routes.find(self.parser.get_method().decode(), self.url.decode("latin-1"), self.headers)
 
     def _reserve(self) -> int | None:
         """Reserve the bytes that the headers declare, and return how many; None where they come in chunks."""
         names = dict(self.headers)
         if len(names) < len(self.headers):
             self._check_single()
-        self._lease = Lease(self._guarded.hot.predictor.budget if self._guarded.hot is not None else None)
+        self._reservation = Reservation(
+            self._bounded.routes.predictor.budget if self._bounded.routes is not None else None
+        )
         self._is_chunked = b"transfer-encoding" in names
         self._chunk_bytes, self._last_read = None, b""
         if self._is_chunked:
@@ -270,7 +272,7 @@ class GuardedProtocol(HttpToolsProtocol):
         length = int(names.get(b"content-length", b"0") or b"0")  # the parser takes nothing but digits
         try:
             check_length(length)
-            self._lease.grow(length)
+            self._reservation.grow(length)
         except Exception as error:
             self._fail(error_reply(error))
         return length
@@ -287,7 +289,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if not head.endswith(b"\n") or not HEXADECIMAL.fullmatch(size):
             return
         try:
-            check_length(self._lease.num_bytes - came + int(size, 16))
+            check_length(self._reservation.num_bytes - came + int(size, 16))
         except HttpError as error:
             self._refuse(error_reply(error))
 
@@ -322,7 +324,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal = reply
         cycle = self.cycle
         if self._in_body:  # then the cycle is that of the request which is refused
-            self._lease.close()
+            self._reservation.close()
             if self.pipeline and self.pipeline[0][0] is cycle:
                 self.pipeline.popleft()
             elif not cycle.response_complete:
@@ -337,17 +339,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Give up a client that takes too long; looking now and then costs a request nothing, unlike a timer each."""
-        patience, now = self._guarded.patience, self.loop.time()
-        self._timer = self.loop.call_later(patience / LOOKS, self._look)
+        max_seconds, now = self._bounded.max_seconds, self.loop.time()
+        self._timer = self.loop.call_later(max_seconds / LOOKS, self._look)
         if self.transport.is_closing():
             return
-        if self._stuck is not None and now - self._stuck > patience:
+        if self._stuck is not None and now - self._stuck > max_seconds:
             self.transport.abort()
         elif self.flow.read_paused:
             self._asked = None if self._asked is None else now  # it is we who do not read
-        elif self._asked is not None and now - self._asked > patience:
+        elif self._asked is not None and now - self._asked > max_seconds:
             if self._has_begun:
-                self._refuse(error_reply(too_slow(patience)))
+                self._refuse(error_reply(too_slow(max_seconds)))
             elif not self._is_busy:
                 self.transport.close()
 
@@ -367,13 +369,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
 
-class GuardedConfig(Config):
+class NestedConfig(Config):
     """uvicorn's configuration of a server inside of another one."""
 
     def __init__(self, app: ASGIApp, **options: Any) -> None:
         super().__init__(
             cast(Any, app),  # Starlette's and uvicorn's types of the same thing
-            http=GuardedProtocol,
+            http=BoundedHttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -384,7 +386,7 @@ class GuardedConfig(Config):
         )
 
 
-class InnerServer(Server):
+class NestedServer(Server):
     """A uvicorn server inside of another one, which has the signals."""
 
     @contextmanager
@@ -393,9 +395,9 @@ class InnerServer(Server):
         yield
 
 
-def guard_all_servers() -> None:
+def use_bounded_protocol() -> None:
     """Have uvicorn's servers in this process use our protocol where they are free to choose, as BentoML's is."""
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedHttpProtocol.__name__}"
 
 
 def _refusal(status: int, text: str) -> Reply:

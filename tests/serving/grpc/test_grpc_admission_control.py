@@ -24,9 +24,9 @@ from thresher.errors import InvalidInputError
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import MIB, ByteBudget
 from thresher.serving.core.errors import OverloadedError
-from thresher.serving.grpc import intake
+from thresher.serving.grpc import admission_control
+from thresher.serving.grpc.admission_control import WINDOW_BYTES, AdmissionControl
 from thresher.serving.grpc.inflate import inflate
-from thresher.serving.grpc.intake import WINDOW_BYTES, Intake
 from thresher.serving.grpc.status import CallError
 
 INFER = PREFIX + "ModelInfer"
@@ -46,12 +46,12 @@ from tiny_service import make_info, make_onnx, CLASS_NAMES
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget
-from thresher.serving.core.memory import give_back
-from thresher.serving.grpc import intake
-intake.GRACE_SECONDS = 3600.0
+from thresher.serving.core.memory import trim_periodically
+from thresher.serving.grpc import admission_control
+admission_control.GRACE_SECONDS = 3600.0
 encoder = ImageEncoder(channels=1, mean=(0.0,), std=(1.0,), height=8, width=6, class_names=CLASS_NAMES)
 server = Running(Bundle(make_onnx(), encoder, make_info()), budget=ByteBudget(16 * 2**20))
-asyncio.run_coroutine_threadsafe(give_back(0.2, 2**20), server.loop)
+asyncio.run_coroutine_threadsafe(trim_periodically(0.2, 2**20), server.loop)
 print(server.server.port, flush=True)
 sys.stdin.read()
 server.close()
@@ -105,7 +105,7 @@ def test_unfinished_messages_of_many_connections_stay_within_the_bound() -> None
     with served() as (port, process):
         infer(port, 20)
         before = process.memory_info().rss
-        most = ByteBudget(BUDGET).limit // intake.MIN_PLACES
+        most = ByteBudget(BUDGET).limit // admission_control.MIN_PLACES
         clients = [RawHttp2(port) for _ in range(4)]
         sent = flood(clients, 40, most)
         grown = process.memory_info().rss - before
@@ -127,11 +127,11 @@ def test_unfinished_messages_of_many_connections_stay_within_the_bound() -> None
 
 @pytest.mark.oddity("Service", "One connection leaves 60 messages unfinished", "others are answered at once")
 def test_one_connection_takes_half_of_the_places_at_most(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "GRACE_SECONDS", NEVER)
+    monkeypatch.setattr(admission_control, "GRACE_SECONDS", NEVER)
     running = Running(bundle, budget=ByteBudget(BUDGET))
     client = RawHttp2(running.server.port)
     try:
-        sent = flood([client], 60, BUDGET // intake.MIN_PLACES)
+        sent = flood([client], 60, BUDGET // admission_control.MIN_PLACES)
         assert sent < BUDGET / 2 + 62 * 2 * WINDOW_BYTES
         running.call("ModelInfer", raw_request(IMAGES))
     finally:
@@ -178,7 +178,7 @@ def test_a_message_larger_than_a_share_of_the_budget(bundle: Bundle) -> None:
 @pytest.mark.oddity("Service", "40 large gRPC messages that are none", "INVALID_ARGUMENT, and none is kept in memory")
 def test_refused_messages_are_not_kept_until_garbage_is_collected() -> None:
     with served() as (port, process), grpc.insecure_channel(f"127.0.0.1:{port}", SEND_ALL) as channel:
-        before, num_bytes = process.memory_info().rss, BUDGET // intake.MIN_PLACES
+        before, num_bytes = process.memory_info().rss, BUDGET // admission_control.MIN_PLACES
         for _ in range(40):
             with pytest.raises(grpc.RpcError, match=r"no inference\.ModelInferRequest"):
                 channel.unary_unary(INFER)(bytes(num_bytes), timeout=20)
@@ -187,7 +187,7 @@ def test_refused_messages_are_not_kept_until_garbage_is_collected() -> None:
 
 
 class Stream:
-    """A call as the intake sees it, whose message comes when told to."""
+    """A call as admission control sees it, whose message comes when told to."""
 
     def __init__(self, peer: str) -> None:
         self._peer, self.came, self.is_asked = peer, asyncio.Event(), asyncio.Event()
@@ -202,10 +202,10 @@ class Stream:
 
 
 def test_places_are_given_in_turn_and_by_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "GRACE_SECONDS", NEVER)
+    monkeypatch.setattr(admission_control, "GRACE_SECONDS", NEVER)
 
     async def work() -> None:
-        taken = Intake(ByteBudget(4 * MIB), 60)
+        taken = AdmissionControl(ByteBudget(4 * MIB), 60)
         streams = {name: [Stream(name) for _ in range(4)] for name in "abc"}
         tasks = [asyncio.create_task(taken.read(one)) for name in "abc" for one in streams[name]]  # type: ignore[arg-type]
         await asyncio.sleep(0)
@@ -234,10 +234,10 @@ def test_places_are_given_in_turn_and_by_connection(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_oldest_message_makes_place_for_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(admission_control, "GRACE_SECONDS", 0.1)
 
     async def work() -> None:
-        taken = Intake(ByteBudget(4 * MIB), 60)
+        taken = AdmissionControl(ByteBudget(4 * MIB), 60)
         streams = [Stream(name) for name in "aabb"]
         stuck = [asyncio.create_task(taken.read(one)) for one in streams]  # type: ignore[arg-type]
         await asyncio.gather(*(one.is_asked.wait() for one in streams))
@@ -255,7 +255,7 @@ def test_the_oldest_message_makes_place_for_those_that_wait(monkeypatch: pytest.
 
 
 def test_no_more_calls_run_than_there_are_windows_for() -> None:
-    taken = Intake(ByteBudget(4 * MIB), 60)
+    taken = AdmissionControl(ByteBudget(4 * MIB), 60)
     with ExitStack() as calls:
         for _ in range(taken.most_calls):
             calls.enter_context(taken.call())

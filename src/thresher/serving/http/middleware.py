@@ -1,4 +1,4 @@
-"""The service as one ASGI app: hot requests go past all middlewares, the rest through BentoML's."""
+"""The outermost ASGI middleware: it answers requests to predict itself and passes all others to BentoML's app."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thresher.serving.core.limits import MAX_BODY_SECONDS
 from thresher.serving.core.request_id import REQUEST_ID, request_id
-from thresher.serving.http.fast_path import Answer, HotRoutes, Pending
+from thresher.serving.http.fast_path import Answer, FastRoutes, Pending
 from thresher.serving.http.json_errors import JsonErrors
-from thresher.serving.http.lease import lease_of
 from thresher.serving.http.operations import Infer
+from thresher.serving.http.reservation import reservation_of
 from thresher.serving.http.response import HttpError, Reply, error_reply, header
 from thresher.serving.monitoring import tracing
 from thresher.serving.monitoring.logs import log_failed
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from asyncio import Future
 
 
-class Front:
-    """BentoML's ASGI app with the hot routes before it.
+class FastPathMiddleware:
+    """Answers the requests of the fast path before BentoML's app and its middlewares see them.
 
-    OpenTelemetry, access log and BentoML's own metrics take most of a small model's request; what is answered here
-    has its own metrics, limits and request ids instead.
+    OpenTelemetry, the access log and BentoML's own metrics take longer than a small model. Requests that are answered
+    here have our metrics, limits and request ids instead.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.hot: HotRoutes | None = None
-        """None until the model is loaded."""
-        self.patience = MAX_BODY_SECONDS
-        """Seconds that a client has for a request."""
+        self.routes: FastRoutes | None = None
+        """The requests of the fast path; None until the model is loaded."""
+        self.max_seconds = MAX_BODY_SECONDS
+        """The seconds that a client has to send a request, and to read an answer."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)
@@ -55,13 +55,13 @@ class Front:
             if not answers.has_started:
                 await answers.reply(error_reply(error).with_id(name))
         finally:
-            lease_of(scope).close()
+            reservation_of(scope).close()
 
     async def _pass(self, scope: Scope, receive: Receive, answers: JsonErrors) -> None:
-        if self.hot is not None:
+        if self.routes is not None:
             if scope["path"] == "/metrics":
-                self.hot.predictor.metrics.flush()
-            answer = self.hot.find(scope["method"], scope["path"], scope["headers"])
+                self.routes.predictor.metrics.flush()
+            answer = self.routes.find(scope["method"], scope["path"], scope["headers"])
             if answer is not None:
                 await _answer(answer, scope, receive, answers)
                 return
@@ -73,7 +73,7 @@ class Front:
 
 
 def _span_name(path: str) -> str:
-    """Return what a trace calls a request to predict that is not hot; empty for one that asks for something else."""
+    """Return what a trace calls a request to predict outside of the fast path; empty for any other request."""
     if path in ("/predict", "/explain"):
         return f"POST {path}"
     return Infer.span if path.startswith("/v2/models/") and path.endswith("/infer") else ""

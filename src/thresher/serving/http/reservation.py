@@ -8,11 +8,11 @@ from starlette.types import Scope
 
 from thresher.serving.core.byte_budget import ByteBudget
 
-EXTENSION, LEASE = "thresher", "lease"
+EXTENSION, RESERVATION = "thresher", "reservation"
 """Where it is in a request's ASGI scope, under `extensions`."""
 
 
-class Lease:
+class Reservation:
     """Bytes reserved for one request, from any thread; whatever becomes of the request, they are given back once."""
 
     __slots__ = ("_budget", "_is_over", "_lock", "num_bytes")
@@ -45,7 +45,7 @@ class Lease:
             self.num_bytes = 0
 
 
-def lease_of(scope: Scope) -> Lease:
-    """Return the lease of the request of ``scope``; one that counts nothing where no server of ours made it."""
-    lease = (scope.get("extensions") or {}).get(EXTENSION, {}).get(LEASE)
-    return lease if isinstance(lease, Lease) else Lease(None)
+def reservation_of(scope: Scope) -> Reservation:
+    """Return the reservation of the request of ``scope``; one that counts nothing where no server of ours made it."""
+    reservation = (scope.get("extensions") or {}).get(EXTENSION, {}).get(RESERVATION)
+    return reservation if isinstance(reservation, Reservation) else Reservation(None)

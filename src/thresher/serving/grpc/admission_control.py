@@ -1,4 +1,4 @@
-"""Takes the messages of calls in, so that all that are on their way together stay within a bound.
+"""Admission control: bounds the memory of all messages that are on their way together.
 
 gRPC's core gathers a message in memory of its own until it is whole, and says nothing of it before; a client may leave
 as many unfinished as it has calls. But the core takes in no more than a window of a call whose message nobody has asked
@@ -39,7 +39,7 @@ class Reading:
         self.peer, self.limit, self.began = peer, limit, began
         self.is_given_up = False
 
-    def give_up(self) -> None:
+    def end_service(self) -> None:
         """End it, for the sake of others."""
         if not self.limit.expired():
             self.is_given_up = True
@@ -54,7 +54,7 @@ class Waiting:
         self.place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-class Intake:
+class AdmissionControl:
     """Reads the messages of all calls of one server, on its event loop.
 
     Of the places for messages that are on their way one connection has half at most: a client that leaves its messages
@@ -62,15 +62,15 @@ class Intake:
     oldest message makes place for them.
     """
 
-    def __init__(self, budget: ByteBudget, patience: float) -> None:
-        """Read messages that arrive within ``patience`` seconds, all together at most as large as ``budget`` is."""
+    def __init__(self, budget: ByteBudget, max_seconds: float) -> None:
+        """Read messages that arrive within ``max_seconds``, all together at most as large as ``budget`` is."""
         self.most_bytes = min(MAX_BODY_BYTES, budget.limit // MIN_PLACES)
         """Of one message."""
         self.most_calls = max(MIN_CALLS, min(MAX_CALLS, budget.limit // WINDOW_BYTES))
         """That may run at a time, whether their messages are there or not."""
         self._num_places = budget.limit // self.most_bytes
         self._share = self._num_places // 2
-        self._patience = patience
+        self._max_seconds = max_seconds
         self._readings: dict[Reading, None] = {}  # the oldest first
         self._by_peer: Counter[str] = Counter()
         self._waiting: deque[Waiting] = deque()
@@ -112,7 +112,7 @@ class Intake:
         """
         reading: Reading | None = None
         try:
-            async with asyncio.timeout(self._patience) as limit:
+            async with asyncio.timeout(self._max_seconds) as limit:
                 reading = await self._take_place(context.peer(), limit)
                 try:
                     message: Any = await context.read()
@@ -129,7 +129,7 @@ class Intake:
         if reading.is_given_up:
             waited = f"The message was still on its way after {GRACE_SECONDS:g} s"
             return OverloadedError(f"{waited}, and other calls waited for its place.")
-        return DeadlineError(f"The message took more than {self._patience:g} s to arrive.")
+        return DeadlineError(f"The message took more than {self._max_seconds:g} s to arrive.")
 
     async def _take_place(self, peer: str, limit: asyncio.Timeout) -> Reading:
         loop = asyncio.get_running_loop()
@@ -199,17 +199,17 @@ class Intake:
             for reading in old:
                 if not is_at_share or reading.peer == waiting.peer:
                     old.remove(reading)
-                    reading.give_up()
+                    reading.end_service()
                     break
         self._look_later(GRACE_SECONDS / 5)
 
 
-def options(intake: Intake) -> tuple[tuple[str, int], ...]:
-    """Return the options of grpcio's server that keep the core's memory within what ``intake`` counts on."""
+def options(admission: AdmissionControl) -> tuple[tuple[str, int], ...]:
+    """Return the options of grpcio's server that keep the core's memory within what ``admission`` counts on."""
     return (
-        ("grpc.max_receive_message_length", intake.most_bytes),
+        ("grpc.max_receive_message_length", admission.most_bytes),
         ("grpc.per_message_decompression", 0),  # the core's has no bound: 1 MiB of zeros in gzip would become 1 GiB
         ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
         ("grpc.http2.bdp_probe", 0),  # which makes the windows larger on fast connections
-        ("grpc.max_concurrent_streams", intake.most_calls),
+        ("grpc.max_concurrent_streams", admission.most_calls),
     )
