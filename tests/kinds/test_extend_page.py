@@ -25,8 +25,10 @@ from thresher.config import KindConfig
 from thresher.errors import CompressionError, RecipeError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.evaluation import Contender, evaluate
-from thresher.evaluation.metrics import compute_metrics, format_value, measure_metrics
+from thresher.evaluation.metrics import format_value, measure_metrics
+from thresher.evaluation.own_metrics import measure_own_metrics
 from thresher.evaluation.runtime import open_session, predict
+from thresher.evaluation.verdict import judge
 from thresher.export import check_parity, export_onnx
 from thresher.kinds.built_in import TECHNIQUES
 from thresher.kinds.record import ModelKind, TechniqueKind
@@ -128,9 +130,29 @@ def test_an_own_metric_is_measured_and_may_be_required(
     found = evaluate(model, model, labels, quick, {})
     second = np.sort(outputs, axis=1)[:, -2]
     right = outputs[np.arange(len(labels)), labels] >= second
-    assert found.computed == {"top_two_accuracy": pytest.approx(right.mean())}
-    assert measure_metrics(found, found, 0.95)["top_two_accuracy"].value == found.computed["top_two_accuracy"]
+    metrics = measure_metrics(found, found, 0.95)
+    interval = metrics["top_two_accuracy"]
+    assert interval.value == found.own["top_two_accuracy"].value == pytest.approx(right.mean())
+    assert interval.lower < interval.value <= interval.upper
+    assert metrics["top_two_accuracy_drop"].upper == 0  # beside itself
     assert format_value("top_two_accuracy", 0.98765) == "0.9877"
+
+    worse = np.where((np.arange(len(labels)) < 8)[:, None], outputs[:, ::-1], outputs)
+    own = measure_own_metrics(["top_two_accuracy"], worse, outputs, labels)
+    results = {"float": found, "half": found.model_copy(update={"candidate": "half", "own": own})}
+    lost = own["top_two_accuracy"].reference - own["top_two_accuracy"].value
+
+    def reason(metric: str, **bound: float) -> str:
+        selection = {"minimize": "size_bytes", "require": {metric: {"confidence": 0.95, **bound}}}
+        checked = check_recipe(RecipeSource("acme", PAGE, {**dump(recipe), "selection": selection}, {}))
+        return judge("acme", results, checked.selection).of("half").reason
+
+    assert lost > 0
+    assert reason("top_two_accuracy_drop", at_most=lost).startswith(f"top_two_accuracy_drop {lost:.4g}, upper bound 0.")
+    assert "top_two" not in reason("top_two_accuracy_drop", at_most=0.2)
+    least = own["top_two_accuracy"].value
+    assert reason("top_two_accuracy", at_least=least).startswith(f"top_two_accuracy {least:.4g}, lower bound 0.")
+    assert "top_two" not in reason("top_two_accuracy", at_least=least - 0.2)
 
 
 def test_an_own_metric_that_is_not_named_or_of_another_task_is_told(recipe: Recipe) -> None:
@@ -148,7 +170,7 @@ def test_an_own_metric_that_is_not_named_or_of_another_task_is_told(recipe: Reci
 def test_a_metric_that_is_no_number_fails_in_words(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acme.top_two.top_two_accuracy", lambda outputs, labels: None)
     with pytest.raises(CompressionError, match="The metric top_two_accuracy is None, where"):
-        compute_metrics(("top_two_accuracy",), np.eye(2), np.array([0, 1]))
+        measure_own_metrics(("top_two_accuracy",), np.eye(2), np.eye(2), np.array([0, 1]))
 
 
 def test_an_own_reader_is_named_in_the_catalog_and_checked(recipe: Recipe, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from thresher.evaluation import Measurement
 from thresher.evaluation.cost import Cost, measure_cost
 from thresher.evaluation.footprint import Footprint, measure_footprint
 from thresher.evaluation.latency import Latency, Timed, measure_latency
-from thresher.evaluation.metrics import compute_metrics
+from thresher.evaluation.own_metrics import OwnMetric, measure_own_metrics
 from thresher.evaluation.quality import Quality, measure_quality
 
 
@@ -36,7 +36,7 @@ class Evaluation(Config):
     candidate: str
     reference: str
     quality: Quality
-    computed: dict[str, float] = Field(default_factory=dict)
+    own: dict[str, OwnMetric] = Field(default_factory=dict)
     """The metrics that `evaluation.metrics` names, by their names."""
     cost: Cost
     footprint: Footprint
@@ -82,7 +82,7 @@ def evaluate(
         candidate=candidate.name,
         reference=reference.name,
         quality=measure_quality(candidate.outputs, reference.outputs, labels),
-        computed=compute_metrics(config.metrics, candidate.outputs, labels),
+        own=measure_own_metrics(config.metrics, candidate.outputs, reference.outputs, labels),
         cost=measure_cost(candidate.onnx_file, candidate.model_input),
         footprint=measure_footprint(candidate, reference, config),
         latencies=measure_latency(candidate, reference, config),

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from thresher.errors import CompressionError
 from thresher.evaluation.statistics import Interval, exactly
 from thresher.kinds.record import MetricKind
 from thresher.kinds.registry import registry
@@ -33,6 +29,7 @@ def available_metrics(batch_sizes: tuple[int, ...], task: str, computed: tuple[s
     """
     kinds = [kind for kind in registry().usable(MetricKind) if kind.name in computed or not kind.is_computed]
     ours = {kind.name: kind for kind in kinds if kind.task in (None, task)}
+    ours = {loss.name: loss for loss in map(MetricKind.loss, ours.values()) if loss} | ours
     timed = {name: kind for name, kind in ours.items() if kind.measures in AT_EACH_BATCH_SIZE}
     return ours | {f"{name}_batch{size}": kind for name, kind in timed.items() for size in batch_sizes}
 
@@ -40,25 +37,17 @@ def available_metrics(batch_sizes: tuple[int, ...], task: str, computed: tuple[s
 def find_metric(name: str) -> MetricKind:
     """Return the metric ``name``, with or without a batch size in it; raises a KindError where there is none."""
     kinds = registry()
-    known = name in kinds.names(MetricKind.group)
-    return kinds.find(MetricKind, name if known else name.partition("_batch")[0])
+    known = kinds.names(MetricKind.group)
+    if name not in known and (whose := _loses(name)) in known:
+        loss = kinds.find(MetricKind, whose).loss()
+        if loss is not None and loss.name == name:
+            return loss
+    return kinds.find(MetricKind, name if name in known else name.partition("_batch")[0])
 
 
-def compute_metrics(names: Iterable[str], outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return the metrics ``names``, each by its implementation.
-
-    Args:
-        outputs: probabilities [N, K], or values [N, 1].
-        labels: of shape [N], int64 classes for probabilities, float64 for values.
-
-    Raises:
-        CompressionError: one is not a finite number.
-    """
-    computed = {name: find_metric(name).load()(outputs, labels) for name in names}
-    for name, value in computed.items():
-        if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-            raise CompressionError(f"The metric {name} is {value!r}, where a finite number is expected.")
-    return {name: float(value) for name, value in computed.items()}
+def _loses(name: str) -> str:
+    """Return the metric of whose loss ``name`` may be the name."""
+    return name.removesuffix("_drop").removesuffix("_increase")
 
 
 def format_value(metric: str, value: float) -> str:
@@ -107,9 +96,11 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     turns with the float model, and what the machine did to those rounds it did to both.
     """
     quality = evaluation.quality
-    exact = {**quality.figures, **evaluation.computed, **evaluation.cost.model_dump()}
+    exact = {**quality.figures, **evaluation.cost.model_dump()}
     metrics = {name: exactly(value, confidence) for name, value in exact.items()}
-    metrics[LOSS[quality.kind]] = measure_loss(evaluation, confidence)
+    losses = [LOSS[quality.kind], *(loss.name for name in evaluation.own if (loss := find_metric(name).loss()))]
+    metrics |= {loss: measure_loss(evaluation, loss, confidence) for loss in losses}
+    metrics |= {name: own.interval(confidence) for name, own in evaluation.own.items()}
     metrics |= _footprint_metrics(evaluation, baseline, confidence)
     for index, latency in enumerate(evaluation.latencies):
         of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
@@ -119,19 +110,24 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     return metrics
 
 
-def measure_loss(evaluation: Evaluation, confidence: float) -> Interval:
-    """Return what is lost in quality; nothing, surely, by a model beside itself."""
+def measure_loss(evaluation: Evaluation, metric: str, confidence: float) -> Interval:
+    """Return what is lost in quality, by the ``metric`` of a loss; nothing, surely, by a model beside itself."""
     if evaluation.candidate == evaluation.reference:
         return exactly(0.0, confidence)
-    return evaluation.quality.loss(confidence)
+    if metric in LOSS.values():
+        return evaluation.quality.loss(confidence)
+    lost = evaluation.own[_loses(metric)].loss
+    assert lost is not None
+    return lost.interval(confidence)
 
 
 def measure_interval(evaluation: Evaluation, metric: str, confidence: float) -> Interval:
-    """Return one metric that has an interval at any confidence: what is lost in quality, or a speedup."""
-    if metric in LOSS.values():
-        return measure_loss(evaluation, confidence)
-    assert metric.startswith("speedup")
-    return evaluation.latency_of(metric).speedup(confidence)
+    """Return one metric that has an interval at any confidence: a loss of quality, a speedup, or the user's own."""
+    if metric in evaluation.own:
+        return evaluation.own[metric].interval(confidence)
+    if metric.startswith("speedup"):
+        return evaluation.latency_of(metric).speedup(confidence)
+    return measure_loss(evaluation, metric, confidence)
 
 
 def _latency_metrics(latency: Latency, baseline: Latency, confidence: float) -> dict[str, Interval]:

@@ -29,7 +29,7 @@ class Held:
 
 def keeps(interval: Interval, requirement: Requirement) -> bool:
     """Return whether ``interval`` keeps the bound: by its end where a confidence is asked for, else by its value."""
-    if requirement.confidence and interval.too_few:
+    if requirement.confidence and interval.proves_nothing:
         return False
     upper, lower = (interval.upper, interval.lower) if requirement.confidence else (interval.value, interval.value)
     if requirement.at_most is not None:
@@ -48,11 +48,13 @@ def describe_broken(metric: str, interval: Interval, requirement: Requirement, a
     if allowed is None:
         allowed, bound, side, sign = requirement.at_least, interval.lower, "lower", "<"
     assert allowed is not None
+    value = format_value(metric, interval.value)
     if requirement.confidence and interval.too_few:
-        value, few = format_value(metric, interval.value), f"fewer than {TOO_FEW_SAMPLES} test samples"
-        return f"{metric} {value} on {few}, which prove nothing"
+        return f"{metric} {value} on fewer than {TOO_FEW_SAMPLES} test samples, which prove nothing"
+    if requirement.confidence and interval.unproven:
+        return f"{metric} {value} {interval.unproven}, which proves nothing"
     shown = f", {side} bound {format_value(metric, bound)}{at}" if requirement.confidence else ""
-    return f"{metric} {format_value(metric, interval.value)}{shown} {sign} {format_value(metric, allowed)}"
+    return f"{metric} {value}{shown} {sign} {format_value(metric, allowed)}"
 
 
 def hold_alone(interval: Interval, requirement: Requirement) -> Held:

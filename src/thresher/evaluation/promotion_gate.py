@@ -95,6 +95,9 @@ def _costlier(
         footprint = evaluation.footprint
         pair = footprint.load_ms, footprint.reference_load_ms
         costlier = median_interval(np.array(footprint.load_ratios), selection.confidence).lower > TOLERANCE
+    elif (own := evaluation.own.get(metric)) and own.loss:
+        loss = own.loss.interval(selection.confidence)
+        pair, costlier = (own.value, own.reference), loss.lower > 0 and not loss.proves_nothing
     else:
         return ""
     if not costlier:

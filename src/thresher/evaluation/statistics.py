@@ -30,6 +30,13 @@ class Interval(Config):
     confidence: float
     too_few: bool = False
     """Whether so few samples are behind it that it proves nothing, as narrow as it may be."""
+    unproven: str = ""
+    """Why it proves nothing for another reason, worded to follow the value; empty where it does prove something."""
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether its bounds must not be relied on."""
+        return self.too_few or bool(self.unproven)
 
     @property
     def negated(self) -> Interval:
@@ -59,6 +66,8 @@ class Resampled(Config):
     quantiles: tuple[float, ...]
     """Of the resamples, at every 0.0005 from 0 to 1: a tenth of the space that all of them would take."""
     num_samples: int
+    unproven: str = ""
+    """As of `Interval`."""
 
     def interval(self, confidence: float) -> Interval:
         """Return the percentile interval; of few samples the expanded one.
@@ -67,8 +76,14 @@ class Resampled(Config):
         """
         share = _expanded(confidence, self.num_samples)
         lower, upper = np.interp([1 - share, share], QUANTILES, self.quantiles).tolist()
-        too_few = self.num_samples < TOO_FEW_SAMPLES
-        return Interval(value=self.value, lower=lower, upper=upper, confidence=confidence, too_few=too_few)
+        return Interval(
+            value=self.value,
+            lower=lower,
+            upper=upper,
+            confidence=confidence,
+            too_few=self.num_samples < TOO_FEW_SAMPLES,
+            unproven=self.unproven,
+        )
 
 
 def count_pairs(reference_correct: np.ndarray, candidate_correct: np.ndarray) -> PairedCounts:
@@ -158,13 +173,13 @@ def resample_rmse_increase(reference_errors: np.ndarray, candidate_errors: np.nd
     alike = (squares[:, 0] == squares[:, 1]).all()
     means = np.zeros((RESAMPLES, 2)) if alike else _resample_means(squares, np.random.default_rng(seed))
     value, increases = _difference_of_roots(squares.mean(axis=0)), _difference_of_roots(means)
-    return _resampled(float(value), increases, len(squares))
+    return resampled(float(value), increases, len(squares))
 
 
 def resample_mean(values: np.ndarray, seed: int = 0) -> Resampled:
     """Return the mean of ``values`` [N] by the bootstrap, 10,000 resamples."""
     means = _resample_means(values[:, None], np.random.default_rng(seed))
-    return _resampled(float(values.mean()), means[:, 0], len(values))
+    return resampled(float(values.mean()), means[:, 0], len(values))
 
 
 def balanced_accuracy(right: np.ndarray, counts: np.ndarray, confidence: float) -> Interval:
@@ -208,9 +223,10 @@ def _expanded(confidence: float, num_samples: int) -> float:
     return NormalDist().cdf(wider)
 
 
-def _resampled(value: float, resamples: np.ndarray, num_samples: int) -> Resampled:
-    quantiles = tuple(np.quantile(resamples, QUANTILES).tolist())
-    return Resampled(value=value, quantiles=quantiles, num_samples=num_samples)
+def resampled(value: float, resamples: np.ndarray, num_samples: int, unproven: str = "") -> Resampled:
+    """Return the estimate ``value`` from ``num_samples`` samples, with its ``resamples``; there may be none."""
+    quantiles = tuple(np.quantile(resamples if len(resamples) else [value], QUANTILES).tolist())
+    return Resampled(value=value, quantiles=quantiles, num_samples=num_samples, unproven=unproven)
 
 
 def median_interval(values: np.ndarray, confidence: float, seed: int = 0) -> Interval:

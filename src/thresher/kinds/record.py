@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from importlib import import_module
 from typing import Any, ClassVar, Literal
@@ -176,7 +176,9 @@ class MetricKind(Kind):
         task: classification or regression; None where it has a meaning in both.
         measures: what it speaks of; latency and energy are measured at each batch size.
         smaller_is_better: the direction of `selection.minimize` and of what is required of it.
-        has_interval: whether a requirement may ask for a confidence.
+        has_interval: whether a requirement of one without an implementation may ask for a confidence.
+        resamples: how many resamples of the test split the interval of one with an implementation rests on; 0 for a
+            metric that takes too long for it, which then has no interval.
         worse_word: completes "candidate a is ... candidate b" where a is worse.
     """
 
@@ -187,12 +189,28 @@ class MetricKind(Kind):
     measures: Literal["quality", "cost", "footprint", "latency", "energy"] = "quality"
     smaller_is_better: bool = False
     has_interval: bool = False
+    resamples: int = 2_000
     worse_word: str = "worse than"
 
     @property
     def is_computed(self) -> bool:
         """Whether it has an implementation, so that `evaluation.metrics` may name it."""
         return bool(self.implementation)
+
+    @property
+    def allows_confidence(self) -> bool:
+        """Whether a requirement may ask for a confidence."""
+        return self.resamples > 0 if self.is_computed else self.has_interval
+
+    def loss(self) -> MetricKind | None:
+        """Return the metric of how much worse than float a candidate is by this one, NAME_drop or NAME_increase.
+
+        None for Thresher's own, and where nothing is resampled.
+        """
+        if not (self.is_computed and self.resamples):
+            return None
+        name = f"{self.name}_{'increase' if self.smaller_is_better else 'drop'}"
+        return replace(self, name=name, implementation="", smaller_is_better=True, has_interval=True)
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,12 @@ def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> I
     if parts.minimize not in minimizable:
         what = "is better the more there is of it" if parts.minimize in metrics else _not_measured(parts.minimize, task)
         yield ("selection", "minimize"), f"'{parts.minimize}' {what}", nearest(parts.minimize, minimizable)
-    with_interval = ", ".join(sorted(name for name, metric in metrics.items() if metric.has_interval))
+    with_interval = ", ".join(sorted(name for name, metric in metrics.items() if metric.allows_confidence))
     for name, requirement in parts.require.items():
         place = ("selection", "require", name)
         if name not in metrics:
             yield place, f"'{name}' {_not_measured(name, task)}", nearest(name, metrics)
-        elif requirement.confidence and not metrics[name].has_interval:
+        elif requirement.confidence and not metrics[name].allows_confidence:
             yield (*place, "confidence"), f"{name} has no interval", f"Only these have: {with_interval}."
     yield from _slice_problems(parts, task)
 

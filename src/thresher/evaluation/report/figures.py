@@ -59,6 +59,6 @@ def format_interval(metric: str, interval: Interval, signed: bool = False) -> st
 def _figure(metric: str, interval: Interval | None) -> str:
     if interval is None:
         return "-"
-    if find_metric(metric).has_interval:
+    if find_metric(metric).allows_confidence and not interval.unproven:
         return format_interval(metric, interval)
     return format_value(metric, interval.value)
