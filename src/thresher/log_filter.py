@@ -1,4 +1,4 @@
-"""What Kedro's log need not say: errors that the command says itself, and advice that is wrong here."""
+"""What the logs of Kedro and MLflow leave out: errors that the command reports, and advice that is wrong here."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ LOGGERS = (
     "kedro.runner.sequential_runner",
     "kedro.runner.thread_runner",
     "kedro.runner.parallel_runner",
+    "mlflow.store.db.utils",  # logs what its database could not write, with a traceback, before it raises that
 )
 
 
 def log_once() -> None:
-    """Let Kedro's log leave out, from now on, what `kedro run` says at its end, and Kedro's advice on what to run.
+    """Let both logs leave out, from now on, what `kedro run` says at its end, and Kedro's advice on what to run.
 
     In the program: Kedro's logging configuration takes no filters and no handlers of others.
     """
@@ -30,6 +31,6 @@ def log_once() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    if str(record.msg).startswith(FAILED_NODE):
+    if str(record.msg).startswith(FAILED_NODE) or record.exc_info:
         return say_trouble(sys.exc_info()[1]) is None
     return not any(words in str(record.msg) for words in ADVICE)
