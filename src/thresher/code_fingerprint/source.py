@@ -91,7 +91,10 @@ def _strip(tree: ast.Module) -> ast.Module:
 
 
 def _keep_used(tree: ast.Module, definition: str) -> None:
-    """Leave out of ``tree`` the functions and classes that ``definition`` and the rest of the module do not mention."""
+    """Leave out of ``tree`` what neither ``definition`` nor the module's own statements mention.
+
+    These are functions, classes, and the names that imports bind.
+    """
     unused = {node.name: node for node in tree.body if isinstance(node, DEFINITIONS) and not node.decorator_list}
     waiting: list[ast.AST] = [node for node in tree.body if unused.get(getattr(node, "name", "")) is not node]
     used = {definition}
@@ -99,6 +102,9 @@ def _keep_used(tree: ast.Module, definition: str) -> None:
         waiting += [unused.pop(name) for name in used & unused.keys()]
         nodes = list(ast.walk(waiting.pop()))
         used |= {word for node in nodes for word in _words(node)} | _texts(nodes)
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [alias for alias in node.names if alias.name == "*" or _bound_name(alias) in used]
     tree.body = [node for node in tree.body if unused.get(getattr(node, "name", "")) is not node]
 
 
@@ -124,6 +130,10 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
         base = resolve("." * node.level + (node.module or ""), package)
         for alias in node.names:
             yield alias.asname or alias.name, base if alias.name == "*" else f"{base}.{alias.name}"
+
+
+def _bound_name(alias: ast.alias) -> str:
+    return alias.asname or alias.name.partition(".")[0]
 
 
 def _chain(node: ast.AST) -> list[tuple[str, str]]:
