@@ -14,9 +14,8 @@ from typing import NamedTuple
 from thresher.code_fingerprint.cache import SourceCache
 from thresher.code_fingerprint.files import Module, ModuleFiles, files_beside, is_installed
 from thresher.code_fingerprint.kinds import KindCode
-from thresher.code_fingerprint.source import Source, resolve
+from thresher.code_fingerprint.source import PACKAGE, Source, resolve
 
-PACKAGE = "thresher"
 KINDS = "thresher.kinds"
 """The registry of kinds: the modules that it names count where code asks for a group of kinds, and a recipe for one."""
 RECORDS = "thresher.kinds.built_in"

@@ -16,6 +16,8 @@ LOADERS = {
 READERS = {"__file__", "__path__", "__spec__", "__loader__", "resources", "pkgutil", "PackageLoader"}
 """Names by which a module finds the files beside it."""
 NAME_OR_PATH = re.compile(r"[\w.:/-]{1,200}")
+PACKAGE = "thresher"
+"""Ours, in which no import is there for what it does beside binding a name."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -52,6 +54,8 @@ def read_source(content: bytes, package: str, definition: str = "") -> Source:
         return Source(hashlib.sha256(content).hexdigest()[:16], (), (), (), False, False, False)
     if definition:
         _keep_used(tree, definition)
+        if package.partition(".")[0] == PACKAGE:
+            _drop_unused_imports(tree)
     nodes = list(ast.walk(tree))
     words = [word for node in nodes for word in _words(node)]
     texts = _texts(nodes)
@@ -91,10 +95,7 @@ def _strip(tree: ast.Module) -> ast.Module:
 
 
 def _keep_used(tree: ast.Module, definition: str) -> None:
-    """Leave out of ``tree`` what neither ``definition`` nor the module's own statements mention.
-
-    These are functions, classes, and the names that imports bind.
-    """
+    """Leave out of ``tree`` the functions and classes that ``definition`` and the rest of the module do not mention."""
     unused = {node.name: node for node in tree.body if isinstance(node, DEFINITIONS) and not node.decorator_list}
     waiting: list[ast.AST] = [node for node in tree.body if unused.get(getattr(node, "name", "")) is not node]
     used = {definition}
@@ -102,10 +103,16 @@ def _keep_used(tree: ast.Module, definition: str) -> None:
         waiting += [unused.pop(name) for name in used & unused.keys()]
         nodes = list(ast.walk(waiting.pop()))
         used |= {word for node in nodes for word in _words(node)} | _texts(nodes)
+    tree.body = [node for node in tree.body if unused.get(getattr(node, "name", "")) is not node]
+
+
+def _drop_unused_imports(tree: ast.Module) -> None:
+    """Leave out of ``tree`` the names that it imports and does not mention."""
+    nodes = list(ast.walk(tree))
+    used = {"*", *_texts(nodes), *(word for node in nodes for word in _words(node))}
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            node.names = [alias for alias in node.names if alias.name == "*" or _bound_name(alias) in used]
-    tree.body = [node for node in tree.body if unused.get(getattr(node, "name", "")) is not node]
+            node.names = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
 
 
 def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
@@ -130,10 +137,6 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
         base = resolve("." * node.level + (node.module or ""), package)
         for alias in node.names:
             yield alias.asname or alias.name, base if alias.name == "*" else f"{base}.{alias.name}"
-
-
-def _bound_name(alias: ast.alias) -> str:
-    return alias.asname or alias.name.partition(".")[0]
 
 
 def _chain(node: ast.AST) -> list[tuple[str, str]]:
