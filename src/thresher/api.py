@@ -74,7 +74,7 @@ class Project:
             ThresherError: what the user can mend: a wrong recipe, missing data, a broken contract, or that no candidate
                 qualifies (NoCandidateQualifiesError, after which `results` has the verdict).
         """
-        from thresher.tracking.run import end_run
+        from thresher.tracking.run_context import current
         from thresher.trouble import say_trouble
 
         options: dict[str, Any] = {"run": {"fresh": True}} if fresh else {}
@@ -82,7 +82,10 @@ class Project:
             try:
                 session.run(pipeline_names=[recipe])
             except BaseException as error:
-                end_run("FAILED" if isinstance(error, Exception) else "KILLED")
+                if current().run_id:
+                    from thresher.tracking.run import end_run  # only now, since it imports MLflow
+
+                    end_run("FAILED" if isinstance(error, Exception) else "KILLED")
                 mendable = say_trouble(error)
                 if mendable is None or mendable is error:
                     raise

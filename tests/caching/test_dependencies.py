@@ -128,6 +128,23 @@ def test_what_is_measured_does_not_depend_on_how_it_was_trained(found: dict[str,
         assert not any(place.startswith("thresher/training/") for place in found[node].code), node
 
 
+@pytest.mark.parametrize(
+    ("node", "rooms"),
+    [
+        ("train_float", ("contracts", "evaluation", "compression", "tracking")),
+        ("judge_candidates", ("training", "compression", "contracts", "tracking")),
+        ("compare_baseline", ("training", "compression", "contracts", "tracking")),
+        ("challenge_champion", ("compression", "contracts", "training", "search")),
+    ],
+)
+def test_a_node_does_not_depend_on_what_its_neighbours_import(
+    found: dict[str, Dependencies], node: str, rooms: tuple[str, ...]
+) -> None:
+    """A module of nodes holds those of a stage, and imports what each of them needs."""
+    reached = {place.split("/")[1] for place in found[node].code if place.startswith("thresher/")}
+    assert not reached & set(rooms)
+
+
 def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict[str, Any]) -> None:
     """A network is rebuilt by its model's code wherever it is read."""
     digits_recipe = {**digits_recipe, "model": {"kind": "lenet"}}

@@ -21,8 +21,8 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, ModelInfo
 from thresher.tracking.models import find_champion, provide_candidate
-from thresher.tracking.run import end_run, run_id, start_run
-from thresher.tracking.run_context import TRACKING_URI
+from thresher.tracking.run import end_run, start_run
+from thresher.tracking.run_context import TRACKING_URI, run_id
 from thresher.tracking.settings import TrackingSettings
 
 pytestmark = pytest.mark.slow

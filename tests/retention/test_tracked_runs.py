@@ -18,8 +18,7 @@ from thresher.retention.mlflow_lineage import CleaningError, Tracked, read_track
 from thresher.retention.outputs import OutputsItem
 from thresher.retention.runs import find_runs
 from thresher.tracking.history import move_alias
-from thresher.tracking.run import EXPERIMENT_TAGS, PARENT
-from thresher.tracking.run_context import RUN_ID, TRACKING_URI
+from thresher.tracking.run_context import EXPERIMENT_TAGS, PARENT, RUN_ID, TRACKING_URI
 from thresher.tracking.trials import log_trial
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.network.prune_channels import PruneChannels
-from thresher.search.sensitivity import Point, Sensitivity
+from thresher.search.result import Point, Sensitivity
 from thresher.search.space import allocate, build_steps, first_trials, last_steps, suggest
 
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)

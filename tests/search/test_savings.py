@@ -10,8 +10,9 @@ from thresher.compression.data import CompressionData
 from thresher.evaluation import Measurement
 from thresher.models.network import Network
 from thresher.search.assess import Assessor
+from thresher.search.result import Sensitivity
 from thresher.search.savings import measure_savings
-from thresher.search.sensitivity import Sensitivity, measure_sensitivity
+from thresher.search.sensitivity import measure_sensitivity
 from thresher.search.study import kept_savings, open_study
 
 WIDTHS = {"conv1": 16, "conv2": 32, "fc1": 32}

@@ -20,8 +20,8 @@ from thresher.events import Trial
 from thresher.hooks.caching import deliver_waiting
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.tracking import entries, logs
-from thresher.tracking.run import TrackingError, end_run, run_id, start_run
-from thresher.tracking.run_context import SPOOL, TRACKING_URI
+from thresher.tracking.run import end_run, start_run
+from thresher.tracking.run_context import SPOOL, TRACKING_URI, TrackingError, run_id
 from thresher.tracking.server import require_server
 from thresher.tracking.settings import TrackingSettings
 from thresher.tracking.spool import Spooled, SpoolError, deliver_all, send

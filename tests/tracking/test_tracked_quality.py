@@ -24,7 +24,8 @@ from thresher.events import TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.tracking import entries, logs, models, results
 from thresher.tracking.reused import link_runs
-from thresher.tracking.run import end_run, run_id, start_run
+from thresher.tracking.run import end_run, start_run
+from thresher.tracking.run_context import run_id
 from thresher.tracking.settings import TrackingSettings
 
 pytestmark = pytest.mark.slow

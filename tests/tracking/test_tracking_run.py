@@ -13,7 +13,8 @@ from mlflow.entities import Param
 from mlflow.utils import validation
 
 from thresher.tracking.parameters import MAX_IN_A_CALL, MAX_NAME, MAX_VALUE, as_parameters, flatten, in_batches
-from thresher.tracking.run import TrackingError, describe_environment, end_run, run_id
+from thresher.tracking.run import describe_environment, end_run
+from thresher.tracking.run_context import TrackingError, run_id
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3)
 NESTED = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, min_size=1, max_size=3))

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
-from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
+from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol, DatasetError
 from kedro.io.core import get_protocol_and_path
 from omegaconf import OmegaConf
+
+Catalog = CatalogProtocol[Any, Any]
+"""A catalog with datasets of any type."""
 
 
 def dataset_arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:

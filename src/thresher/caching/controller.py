@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
+from thresher.adapters.kedro import Catalog
 from thresher.caching.dependencies import BENTOFILE
 from thresher.caching.incremental_run import IncrementalRun
 from thresher.caching.lock import RecipeLock, store_lock
@@ -35,11 +35,11 @@ class RunController:
     _plan: Plan
     _fresh: bool
 
-    def __init__(self, project: Path, on_reused: Callable[[Node, Record, CatalogProtocol], Any]) -> None:
+    def __init__(self, project: Path, on_reused: Callable[[Node, Record, Catalog], Any]) -> None:
         """Take the project's folder, and what is told of each node that does not run, once that is certain."""
         self._project, self._on_reused = project, on_reused
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
+    def begin(self, pipeline: Pipeline, catalog: Catalog) -> Plan:
         """Wait for other runs of the recipe, and return the plan that this one keeps to.
 
         Raises:
@@ -50,7 +50,7 @@ class RunController:
         self._plan = self.plan(pipeline, catalog)
         return self._plan
 
-    def plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
+    def plan(self, pipeline: Pipeline, catalog: Catalog) -> Plan:
         """Return what of ``pipeline`` would run now, and why."""
         recipe, loader = recipe_of(pipeline), _loader()
         if BENTOFILE in pipeline.inputs():

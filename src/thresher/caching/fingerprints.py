@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.io import AbstractDataset
 
-from thresher.adapters.kedro import dataset_arguments, dataset_file
+from thresher.adapters.kedro import Catalog, dataset_arguments, dataset_file
 from thresher.caching.file_hashes import FileHashes
 from thresher.readers.base import RawSamples
 
@@ -23,7 +23,7 @@ NOT_CONTENT = {"path", "filepath", "filename", "fetch", "metadata", "credentials
 class CatalogContents:
     """What the datasets of a catalog hold now; each is looked at once."""
 
-    def __init__(self, catalog: CatalogProtocol, hashes: FileHashes) -> None:
+    def __init__(self, catalog: Catalog, hashes: FileHashes) -> None:
         self._catalog, self._hashes = catalog, hashes
         self._seen: dict[str, str | None] = {}
 

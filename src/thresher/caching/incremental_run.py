@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from thresher.adapters.kedro import Catalog
 from thresher.caching.dependencies import data_only, find_dependencies
 from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
@@ -27,7 +27,7 @@ class IncrementalRun:
     """Plans the selected nodes of a recipe, runs what must be, and plans again with what came out."""
 
     def __init__(
-        self, project: Path, recipe: str, whole: Pipeline, parameters: dict[str, Any], catalog: CatalogProtocol
+        self, project: Path, recipe: str, whole: Pipeline, parameters: dict[str, Any], catalog: Catalog
     ) -> None:
         """Find out what every node depends on.
 

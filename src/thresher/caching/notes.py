@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from kedro.io import CatalogProtocol, DatasetError
+from kedro.io import DatasetError
 
+from thresher.adapters.kedro import Catalog
 from thresher.caching.plan import Action, Plan
 from thresher.errors import ThresherError
 from thresher.evaluation.provable import find_unprovable
 from thresher.recipe import Recipe
 
 
-def find_notes(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> tuple[str, ...]:
+def find_notes(recipe: Recipe, plan: Plan, catalog: Catalog) -> tuple[str, ...]:
     """Return the bounds of ``recipe`` that its test split cannot show, a sentence each.
 
     The samples are counted in what an earlier run recorded, or in the data themselves; where these cannot be read, the
@@ -33,7 +34,7 @@ def _has_confidence(recipe: Recipe) -> bool:
     return any(bound.confidence for bound in bounds)
 
 
-def _count(recipe: Recipe, plan: Plan, catalog: CatalogProtocol) -> int:
+def _count(recipe: Recipe, plan: Plan, catalog: Catalog) -> int:
     counted = f"{plan.recipe}.fingerprint"
     if any(counted in planned.node.outputs for planned in plan.of(Action.REUSE)):
         return int(catalog.load(counted).num_test_samples)

@@ -15,6 +15,7 @@ from thresher.log_filter import log_once
 from thresher.project.folder import enter_project, find_project
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
+from thresher.tracking.run_context import current
 from thresher.trouble import say_trouble
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -111,9 +112,10 @@ def _stop(status: str, text: str, code: int) -> NoReturn:
 
 
 def _end_tracking(status: str) -> None:
-    from thresher.tracking.run import end_run
+    if current().run_id:
+        from thresher.tracking.run import end_run  # only now, since it imports MLflow
 
-    end_run(status)
+        end_run(status)
 
 
 FRESH = click.Option(

@@ -15,6 +15,8 @@ from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
 from thresher.serving.core.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
 from thresher.tracking.history import RUN, Alias
+from thresher.tracking.run_context import TrackingError, current
+from thresher.tracking.server import is_away, refusal
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
 LATER_TAGS = ("timeout_ms", "workers")
@@ -92,9 +94,6 @@ def asking_registry() -> Iterator[None]:
     """Turn what MLflow raises in the block into a TrackingError."""
     from mlflow import MlflowException
 
-    from thresher.tracking.run import refusal
-    from thresher.tracking.run_context import current
-
     try:
         yield
     except MlflowException as error:
@@ -107,10 +106,6 @@ def ask_registry(ask: Callable[[], str]) -> str | None:
     Raises:
         TrackingError: the registry cannot be asked.
     """
-    from thresher.tracking.run import TrackingError
-    from thresher.tracking.run_context import current
-    from thresher.tracking.server import is_away
-
     try:
         with asking_registry():
             return ask()

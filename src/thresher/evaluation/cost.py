@@ -87,7 +87,7 @@ def _run_for_shapes(model: ModelProto, names: list[str], feed: dict[str, np.ndar
 
 
 def _packed_weights(node: NodeProto) -> int:
-    sizes = {attribute.name: attribute.i for attribute in node.attribute}
+    sizes: dict[str, int] = {attribute.name: attribute.i for attribute in node.attribute}
     return sizes["K"] * sizes["N"]
 
 

@@ -130,7 +130,8 @@ def load_seconds(made: tuple[list[CallTimes], list[CallTimes]]) -> np.ndarray:
     if max(waited_share(calls) for calls in made) <= QUIET or not has_fine_clock():
         return wall
     computed = np.array([[turn.computed[0] for turn in calls] for calls in made]).T
-    return np.minimum(computed, wall)
+    seconds: np.ndarray = np.minimum(computed, wall)
+    return seconds
 
 
 def _time_opening(onnx_file: bytes, threads: int) -> CallTimes:

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pluggy import PluginManager
 
+from thresher.adapters.kedro import Catalog
 from thresher.caching.controller import RunController
 from thresher.caching.recording_node import RecordingFunction
 from thresher.events import Event, Step, subscribe
@@ -36,7 +36,7 @@ class CachingHooks:
         self._manager, self._controller = manager, controller
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
         with printing_steps():
             plan = self._controller.begin(pipeline, catalog)
         if not run_params["only_missing_outputs"]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
 
+from thresher.adapters.kedro import Catalog
 from thresher.config_loader import use_loader
 from thresher.datasets.model_file import ModelFileDataset
 from thresher.models.imported.config import ExternalModel
@@ -27,7 +27,7 @@ class RecipeHooks:
         use_loader(loader)
 
     @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+    def after_catalog_created(self, catalog: Catalog) -> None:
         loader: Any = self._context.config_loader
         for name, recipe in loader.recipes.items():
             if isinstance(recipe.model, ExternalModel):

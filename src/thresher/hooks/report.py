@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from functools import singledispatch
 from pathlib import Path
 from shlex import quote
@@ -20,8 +21,8 @@ from thresher.caching.format_plan import plan_groups, plan_title
 from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
 from thresher.hooks.console import console
-from thresher.tracking.run import models_page
 from thresher.tracking.run_context import current
+from thresher.tracking.ui import models_page
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
 PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "reused": "green"}
@@ -44,7 +45,7 @@ def _(value: ContractReport) -> str:
     return f"contract {state}: {held} on {value.num_samples:,} samples"
 
 
-_SUMMARIES: dict[str, Any] = {
+_SUMMARIES: dict[str, Callable[[Any], str]] = {
     "TrainingHistory": lambda value: (
         f"validation {value.metric} {value.epochs[value.best_epoch - 1].validation_metric:.4f} "
         f"in epoch {value.best_epoch} of {len(value.epochs)} on {value.device}"

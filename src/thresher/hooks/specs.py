@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kedro.framework.hooks.markers import hook_spec
-from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
+
+from thresher.adapters.kedro import Catalog
 
 if TYPE_CHECKING:
     from thresher.caching.plan import Plan
@@ -21,5 +22,5 @@ class CachingSpecs:
         """The plan of a run is known, and nothing has run yet."""
 
     @hook_spec
-    def after_node_reused(self, node: Node, record: Record, catalog: CatalogProtocol) -> None:
+    def after_node_reused(self, node: Node, record: Record, catalog: Catalog) -> None:
         """It is certain that ``node`` does not run: its outputs are those of the run that ``record`` is of."""

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from thresher.evaluation.verdict import Verdict
     from thresher.models.imported.findings import Imported
     from thresher.models.network import Network
-    from thresher.search.result import BudgetSearch
-    from thresher.search.sensitivity import Sensitivity
+    from thresher.search.result import BudgetSearch, Sensitivity
     from thresher.training.checkpoints import Checkpoints
-    from thresher.training.history import TrainingHistory
+    from thresher.training.history import RangeTest, TrainingHistory
     from thresher.training.hpo import SearchResult
-    from thresher.training.range_test import RangeTest
 else:
     Baseline = Figure = DataFrame = Challenge = Contender = Evaluation = Verdict = Network = TrainingHistory = object
     ExportedQuality = Imported = Checkpoints = RangeTest = SearchResult = BudgetSearch = Sensitivity = (

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from thresher.retention.artifacts import CleaningError
 from thresher.tracking.history import CHAMPION, find_former, read_moves
-from thresher.tracking.run import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE
-from thresher.tracking.run_context import current
+from thresher.tracking.run_context import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE, current
 from thresher.tracking.settings import SQLITE
 from thresher.tracking.store import registry_is_empty
 

@@ -17,11 +17,12 @@ from thresher.events import Trial, as_part_of_trial, emit
 from thresher.models.network import Network
 from thresher.search.assess import Assessor
 from thresher.search.finalists import choose, next_finalist
-from thresher.search.result import Assessed, BudgetSearch, keeps
+from thresher.search.result import Assessed, BudgetSearch, Sensitivity, keeps
 from thresher.search.savings import measure_savings
-from thresher.search.sensitivity import MAX_SAMPLES, Sensitivity, some_of
+from thresher.search.sensitivity import MAX_SAMPLES, some_of
 from thresher.search.space import ALLOCATIONS, LAST_STEP, build_steps
 from thresher.search.study import Trials, kept_savings, open_study
+from thresher.training.checkpoints import hash_weights
 
 TRIALS_SHARE = 0.5
 """The share of `minutes` after which no further trial begins."""
@@ -160,8 +161,6 @@ def _why_none(task: SearchTask, trials: list[Assessed], finalists: list[Assessed
 
 def _key(task: SearchTask) -> str:
     """Return a hash of all that decides what a trial comes to. More trials or minutes continue the same search."""
-    from thresher.training.checkpoints import hash_weights
-
     data = task.data
     parts = [
         task.candidate.model_dump(mode="json", exclude={"search": {"trials", "minutes", "finalists", "finetune"}}),

@@ -1,9 +1,10 @@
-"""What a search came to: every chain that it judged."""
+"""What a search came to, and the sensitivity of layers that it began with."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from thresher.compression import Technique
@@ -11,6 +12,35 @@ from thresher.compression.budget import Budget
 from thresher.config import Config
 
 COSTS = ("size_bytes", "latency_us", "macs")
+
+
+class Point(Config):
+    """A network with this share of one group's channels gone, and nothing trained since."""
+
+    ratio: float
+    loss: float
+    """Mean over the validation samples."""
+    metric: float
+    """Accuracy, or RMSE in the label's unit."""
+
+
+class Sensitivity(Config):
+    """Group of layers -> its curve, beginning at the ratio 0, which is the network as it is."""
+
+    metric: str
+    """accuracy or rmse."""
+    num_samples: int
+    num_channels: dict[str, int]
+    """Group -> its channels before any is gone."""
+    curves: dict[str, tuple[Point, ...]]
+
+    def ratio_at(self, group: str, increase: float) -> float:
+        """Return which share of ``group`` may go until the loss has risen by ``increase``; linear between points."""
+        points = self.curves[group]
+        # A loss that falls again, by chance, must not hide what was lost before.
+        losses = np.maximum.accumulate([point.loss for point in points]) - points[0].loss
+        steps = np.arange(len(points)) * 1e-9  # interp wants rising values
+        return float(np.interp(increase, losses + steps, [point.ratio for point in points]))
 
 
 class Assessed(Config):

@@ -7,7 +7,7 @@ import math
 from thresher.compression.network.prune_channels import PruneChannels
 from thresher.events import Step, emit
 from thresher.search.assess import Assessor, Reference
-from thresher.search.sensitivity import Sensitivity
+from thresher.search.result import Sensitivity
 
 AT = 0.5
 """Share of a group's channels that are taken away, or the nearest share that its number of channels allows."""

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 
 from thresher.compression.data import CompressionData
 from thresher.compression.network.prune_channels import PruneChannels, remove_channels
-from thresher.config import Config
+from thresher.compression.network.pruning_groups import prunable_groups
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 from thresher.modalities.samples import EncodedSamples
-
-if TYPE_CHECKING:
-    from thresher.models.network import Network
+from thresher.models.network import Network
+from thresher.search.result import Point, Sensitivity
+from thresher.training.validation import METRIC, evaluate_network
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
 MAX_SAMPLES = 2000
 """The most samples of the validation split that are used, drawn by the seed."""
-
-
-class Point(Config):
-    """A network with this share of one group's channels gone, and nothing trained since."""
-
-    ratio: float
-    loss: float
-    """Mean over the validation samples."""
-    metric: float
-    """Accuracy, or RMSE in the label's unit."""
-
-
-class Sensitivity(Config):
-    """Group of layers -> its curve, beginning at the ratio 0, which is the network as it is."""
-
-    metric: str
-    """accuracy or rmse."""
-    num_samples: int
-    num_channels: dict[str, int]
-    """Group -> its channels before any is gone."""
-    curves: dict[str, tuple[Point, ...]]
-
-    def ratio_at(self, group: str, increase: float) -> float:
-        """Return which share of ``group`` may go until the loss has risen by ``increase``; linear between points."""
-        points = self.curves[group]
-        # A loss that falls again, by chance, must not hide what was lost before.
-        losses = np.maximum.accumulate([point.loss for point in points]) - points[0].loss
-        steps = np.arange(len(points)) * 1e-9  # interp wants rising values
-        return float(np.interp(increase, losses + steps, [point.ratio for point in points]))
 
 
 def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
@@ -58,9 +28,6 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     Raises:
         CompressionError: no layer of the network can.
     """
-    from thresher.compression.network.pruning_groups import prunable_groups
-    from thresher.training.validation import METRIC
-
     groups = prunable_groups(network)
     if not groups:
         raise CompressionError(f"{data.candidate}: a {network.spec.model.kind} has no channels that can be pruned.")
@@ -86,9 +53,5 @@ def some_of(samples: EncodedSamples, count: int, seed: int) -> EncodedSamples:
 
 
 def _judge(network: Network, samples: EncodedSamples, ratio: float) -> Point:
-    import torch
-
-    from thresher.training.validation import evaluate_network
-
     loss, metric = evaluate_network(network, samples, torch.device("cpu"))
     return Point(ratio=ratio, loss=loss, metric=metric)

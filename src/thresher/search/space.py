@@ -12,7 +12,7 @@ from thresher.compression import Technique
 from thresher.compression.budget import CandidateSearch
 from thresher.kinds.record import TechniqueKind
 from thresher.kinds.registry import registry
-from thresher.search.sensitivity import Sensitivity
+from thresher.search.result import Sensitivity
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -17,7 +17,7 @@ from thresher.config import Config
 from thresher.modalities import read_encoder
 from thresher.tracking import models
 from thresher.tracking.parameters import in_batches
-from thresher.tracking.run import PARENT, REUSED_FROM
+from thresher.tracking.run_context import PARENT, REUSED_FROM
 
 METRICS_A_CALL = 1000  # MLflow's own limit
 MAX_TAG = 8000

@@ -13,19 +13,19 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.slices import SliceComparison
+from thresher.evaluation.table import verdict_markdown
 from thresher.evaluation.verdict import Verdict
 from thresher.events import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models.imported.findings import Imported
-from thresher.search.result import BudgetSearch
-from thresher.search.sensitivity import Sensitivity
+from thresher.search.result import BudgetSearch, Sensitivity
 from thresher.tracking.entries import MAX_TAG, METRICS_A_CALL, NOTE, Artifact, Data, Metrics, Tags, shorten_note
 from thresher.tracking.models import WINNER_CONTENT
 from thresher.tracking.spool import send
 from thresher.training.execution import ChosenExecution
+from thresher.training.history import RangeTest
 from thresher.training.hpo import SearchResult
 from thresher.training.hpo_table import search_markdown, winner_words
-from thresher.training.range_test import RangeTest
 
 CURVES = ("loss", "learning_rate", "epoch_loss", "validation_loss", "validation_accuracy", "validation_rmse")
 """Metrics of a training while it goes on: the first two by optimizer steps, the others by epochs; of the last two,
@@ -63,8 +63,6 @@ def _(value: DataFingerprint, name: str) -> None:
 
 @log.register
 def _(value: Verdict, name: str) -> None:
-    from thresher.evaluation.table import verdict_markdown
-
     _text(value.model_dump_json(indent=2), "verdict/verdict.json")
     _text(verdict_markdown(value) + "\n", "verdict/verdict.md")
     _tag("winner", value.winner or "none")

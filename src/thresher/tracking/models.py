@@ -25,7 +25,7 @@ from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import ATTACHMENTS as ATTACHMENT_FILES
 from thresher.serving.core.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
 from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
-from thresher.tracking.run import run_id
+from thresher.tracking.run_context import run_id
 
 # MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
 # this step nothing is ever logged.

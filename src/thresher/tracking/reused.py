@@ -8,7 +8,7 @@ from typing import Any
 from thresher.evaluation.verdict import Verdict
 from thresher.tracking import logs, results
 from thresher.tracking.entries import Curves, ReusedFrom
-from thresher.tracking.run import REUSED_FROM
+from thresher.tracking.run_context import REUSED_FROM
 from thresher.tracking.spool import send
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.

@@ -10,9 +10,23 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from thresher.errors import ThresherError
+
 TRACKING_URI, RUN_ID, EXPERIMENT_ID = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"
 SPOOL = "THRESHER_SPOOL"
 NOWHERE = Path("/nonexistent")
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Tags of each recipe's experiment: without them, MLflow's pages show it as one of language models."""
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag: the run that one is nested in."""
+REUSED_FROM = "reused_from"
+"""Tag with the ids of the runs that results were reused from, with commas between them."""
+REUSED_FROM_BEFORE = "taken_from"
+"""The same tag on runs that were made before it had its name: what they reused is kept as long as they are."""
+
+
+class TrackingError(ThresherError):
+    """An MLflow server that cannot be reached, or refuses."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,17 @@ def current() -> RunContext:
         experiment_id=os.environ.get(EXPERIMENT_ID, ""),
         spool=Path(os.environ.get(SPOOL) or NOWHERE),
     )
+
+
+def run_id() -> str:
+    """Return the id of the active run.
+
+    Raises:
+        TrackingError: outside of a `kedro run`.
+    """
+    if not (run := current().run_id):
+        raise TrackingError("There is no active MLflow run. Models are registered by `kedro run`.")
+    return run
 
 
 def enter_project(tracking_uri: str, spool: Path) -> None:

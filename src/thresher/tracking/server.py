@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from thresher.tracking.run import TrackingError
-from thresher.tracking.run_context import current
+from thresher.tracking.run_context import TrackingError, current
 
 CONNECT_S, ANSWER_S = 3, 5
 
@@ -41,6 +40,15 @@ def why_away() -> str:
     except requests.RequestException as error:
         return "nothing listens there" if "refused" in str(error) else f"it cannot be reached ({type(error).__name__})"
     return f"it answers {answer.status_code} {answer.reason}" if answer.status_code >= 500 else ""
+
+
+def refusal(tracking_uri: str, error: Exception) -> TrackingError:
+    """Return the error for a tracking server that raised ``error``."""
+    if is_away(error):
+        fix = "Fix: start the server and run again; finished steps are reused, and the winner is registered then."
+        return TrackingError(f"MLflow at {tracking_uri} is away, and its registry with it. {fix}")
+    hint = "Start the server, or unset MLFLOW_TRACKING_URI to write into the project."
+    return TrackingError(f"MLflow at {tracking_uri}: {error}\n{hint}")
 
 
 def is_away(error: BaseException | None) -> bool:

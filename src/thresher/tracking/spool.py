@@ -22,8 +22,7 @@ from thresher.errors import ThresherError
 from thresher.files import replacing_file
 from thresher.tracking.entries import AnyEntry, Entry
 from thresher.tracking.patience import waiting_folders
-from thresher.tracking.run import run_id
-from thresher.tracking.run_context import NOWHERE, current
+from thresher.tracking.run_context import NOWHERE, current, run_id
 from thresher.tracking.server import is_away, why_away
 
 ABOUT = "server.txt"

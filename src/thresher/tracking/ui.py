@@ -7,6 +7,7 @@ import socket
 import sys
 
 from thresher.errors import ThresherError
+from thresher.tracking.run_context import current
 
 
 class AddressInUseError(ThresherError):
@@ -32,3 +33,8 @@ def open_ui(tracking_uri: str, host: str, port: int) -> None:
     print(f"MLflow on {tracking_uri}: http://{host}:{port}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri]
     os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
+
+
+def models_page(server: str) -> str:
+    """Return the address on ``server`` of the page that compares the candidates of the active run."""
+    return f"{server}/#/experiments/{current().experiment_id}/models?workflowType=machine_learning"

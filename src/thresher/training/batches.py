@@ -137,7 +137,9 @@ class Order:
         if self.size == self._count:
             return [slice(0, self._count)]
         generator = torch.Generator().manual_seed((self._seed + epoch) % 2**63)
-        return torch.randperm(self._count, generator=generator).split(sizes_of_parts(self._count, self.size))
+        drawn = torch.randperm(self._count, generator=generator)
+        batches: tuple[torch.Tensor, ...] = drawn.split(sizes_of_parts(self._count, self.size))
+        return batches
 
 
 def sizes_of_parts(count: int, size: int) -> list[int]:

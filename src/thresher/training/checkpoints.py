@@ -19,6 +19,7 @@ from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.distillation import Teaching
 from thresher.training.execution import ChosenExecution
+from thresher.training.state_io import read_metadata, read_state, write_state
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -43,8 +44,6 @@ class Checkpoints:
 
     def load(self, name: str, key: str) -> Any:
         """Return the state that was saved under this key, None where there is none that can be read."""
-        from thresher.training.state_io import read_state
-
         path = self.path(name, key)
         if not path.exists():
             self._describe_others(name)
@@ -57,8 +56,6 @@ class Checkpoints:
 
     def save(self, name: str, key: str, state: Any, finished: bool = False) -> None:
         """Keep ``state`` in place of what was saved under this key before; a crash leaves the old one."""
-        from thresher.training.state_io import write_state
-
         with replacing_file(self.path(name, key)) as path:
             write_state(state, path, {"name": name, "key": key, FINISHED: str(finished)})
 
@@ -105,8 +102,6 @@ def _as_file_name(name: str) -> str:
 
 def _is_finished(path: Path) -> bool:
     """Return whether ``path`` is of a training that is done, such as the one before in a chain."""
-    from thresher.training.state_io import read_metadata
-
     return read_metadata(path).get(FINISHED) == str(True)
 
 

@@ -33,3 +33,12 @@ class TrainingHistory(Config):
     def kept(self) -> Epoch:
         """The epoch whose weights were kept."""
         return self.epochs[self.best_epoch - 1]
+
+
+class RangeTest(Config):
+    """The loss at each rate, and the rate that was chosen."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Smoothed, each of the batch at the rate."""
+    learning_rate: float

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from thresher.training.range_test import RangeTest
+from thresher.training.history import RangeTest
+from thresher.training.hpo import WORST
 
 if TYPE_CHECKING:
     import optuna
@@ -38,8 +39,6 @@ def plot_search(study: optuna.Study) -> Figure:
     import optuna
     from matplotlib.figure import Figure
     from optuna.trial import TrialState
-
-    from thresher.training.hpo import WORST
 
     shown = optuna.create_study()
     shown.add_trials([trial for trial in study.get_trials(states=(TrialState.COMPLETE,)) if trial.value != WORST])

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import chain, count, islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thresher.config import Config
 from thresher.errors import TrainingError
 from thresher.modalities.samples import EncodedSamples
+from thresher.models.network import Network
 from thresher.training import Training
+from thresher.training.batches import Order, load_batches
+from thresher.training.devices import choose_device
 from thresher.training.execution import ChosenExecution
-
-if TYPE_CHECKING:
-    from thresher.models.network import Network
+from thresher.training.history import RangeTest
+from thresher.training.trainer import Trainer
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 150
@@ -24,15 +24,6 @@ EXPLODED = 4.0
 """How many times the least smoothed loss is the end of the test."""
 SKIPPED_STEPS = 10
 """At the start, where the smoothed loss says more of the first batches than of the rate."""
-
-
-class RangeTest(Config):
-    """The loss at each rate, and the rate that was chosen."""
-
-    rates: tuple[float, ...]
-    losses: tuple[float, ...]
-    """Smoothed, each of the batch at the rate."""
-    learning_rate: float
 
 
 def find_learning_rate(
@@ -62,10 +53,6 @@ def _losses(
     network: Network, samples: EncodedSamples, config: Training, execution: ChosenExecution, rates: np.ndarray
 ) -> np.ndarray:
     """Return the smoothed loss before the step at each rate; it ends early where the loss explodes."""
-    from thresher.training.batches import Order, load_batches
-    from thresher.training.devices import choose_device
-    from thresher.training.trainer import Trainer
-
     device = choose_device(config.device)
     order = Order(len(samples), config.batch_size, 1, config.seed)
     learner = Trainer(network, config, execution, samples.labels, device, order.size)
@@ -81,8 +68,8 @@ def _losses(
         smooth.append(average / (1 - SMOOTHING ** (step + 1)))
         if not math.isfinite(loss) or smooth[-1] > EXPLODED * min(smooth):
             break
-    finite = np.array(smooth)
-    return finite[np.isfinite(finite)]
+    finite: np.ndarray = np.array(smooth)[np.isfinite(smooth)]
+    return finite
 
 
 def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:

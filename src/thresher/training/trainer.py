@@ -120,8 +120,8 @@ class Trainer:
         if self._config.keep == "best":
             network.load_state_dict(self._best)
         network.zero_grad()
-        network = network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        return network.eval()
+        kept: Network = network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        return kept.eval()
 
     def state(self) -> State:
         """Return all that a step depends on or changes, but for random states."""
@@ -229,13 +229,14 @@ def _compiled(network: Network, device: torch.device) -> Callable[[torch.Tensor]
     """Return ``network`` as one program; on a GPU recorded as CUDA graphs."""
     # Shapes of sequences vary: one program for all. Others have two, that of the last batch of an epoch among them.
     dynamic = None if None in network.spec.input.shape else False
-    program: Any = torch.compile(network, mode="reduce-overhead" if device.type == "cuda" else None, dynamic=dynamic)
+    program: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
+        network, mode="reduce-overhead" if device.type == "cuda" else None, dynamic=dynamic
+    )
     if device.type != "cuda":
         return program
 
     def forward(inputs: torch.Tensor) -> torch.Tensor:
         torch.compiler.cudagraph_mark_step_begin()
-        answer: torch.Tensor = program(inputs)
-        return answer
+        return program(inputs)
 
     return forward

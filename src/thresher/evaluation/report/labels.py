@@ -69,7 +69,7 @@ def _write(
 
 
 def _fits(box: Bbox, inside: Bbox) -> bool:
-    return inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+    return bool(inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1)
 
 
 def _box_around(place: Iterable[float], radius: float) -> Bbox:

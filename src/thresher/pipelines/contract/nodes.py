@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from thresher.contracts import ContractLines, ContractReport, check, summarize
 from thresher.evaluation.selection import Selection
@@ -16,12 +17,12 @@ from thresher.pipelines.types import DataFrame
 DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
 
 
-def fingerprint_data(train: Samples, test: Samples) -> DataFingerprint:
+def fingerprint_data(train: Samples[Any], test: Samples[Any]) -> DataFingerprint:
     """Return the hashes of both raw splits."""
     return fingerprint(train, test)
 
 
-def describe_samples(train: Samples, test: Samples, encoding: EncodingChoice) -> DataFrame:
+def describe_samples(train: Samples[Any], test: Samples[Any], encoding: EncodingChoice) -> DataFrame:
     """Return the sample table: one row a sample of both splits.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def decide_unmeasured(winner: Entrant, reigning: Bundle | None, set_aside: dict[
 
 
 def measure_both(
-    winner: Entrant, reigning: Bundle, test: Samples, measurement: Measurement, selection: Selection
+    winner: Entrant, reigning: Bundle, test: Samples[Any], measurement: Measurement, selection: Selection
 ) -> Challenge:
     """Return who is better on the raw ``test`` samples, each with its own encoder; who cannot take them loses."""
     from thresher.evaluation.cost import measure_cost
@@ -73,7 +74,7 @@ def measure_both(
     return decide(result, measure_cost(champion.onnx_file, champion.encoder.model_input), selection, version)
 
 
-def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples) -> np.ndarray:
+def _encode_for_champion(champion: Encoder, winner: Encoder, test: Samples[Any]) -> np.ndarray:
     """Return the raw test samples as the champion takes them.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ MAX_VALUES = 4 * 32 * 32
 """Numbers of a sample, or four times its letters, at most: an example is there to be read and pasted."""
 
 
-def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples, threads: int) -> Example | None:
+def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples[Any], threads: int) -> Example | None:
     """Return the test sample that the model is surest of and right about, or whose value it comes closest to.
 
     Returns: None where no sample of MAX_VALUES or fewer is answered rightly, or none reads the same out of JSON.

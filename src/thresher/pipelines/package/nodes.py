@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
@@ -37,7 +38,7 @@ def challenge_champion(
     reigning: Bundle | None,
     set_aside: dict[str, str],
     encoder: AnyEncoder,
-    test: Samples,
+    test: Samples[Any],
     evaluation: Measurement,
     selection: Selection,
     *onnx_files: bytes,
@@ -70,7 +71,7 @@ def crown_champion(
     evaluation: Measurement,
     serving: Serving,
     training_samples: EncodedSamples,
-    test: Samples,
+    test: Samples[Any],
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
@@ -110,7 +111,7 @@ def enter_challenger(
     evaluation: Measurement,
     serving: Serving,
     training_samples: EncodedSamples,
-    test: Samples,
+    test: Samples[Any],
     card: str,
     *onnx_files: bytes,
 ) -> Bundle:
@@ -130,7 +131,7 @@ class AboutWinner:
     evaluation: Measurement
     serving: Serving
     training_samples: EncodedSamples
-    test: Samples
+    test: Samples[Any]
     card: str
     onnx_files: tuple[bytes, ...]
 

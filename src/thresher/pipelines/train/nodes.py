@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from thresher import modalities
@@ -20,7 +22,9 @@ from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
 
-def hold_out(train: Samples, contract_report: ContractReport, task: str, validation: float, seed: int) -> np.ndarray:
+def hold_out(
+    train: Samples[Any], contract_report: ContractReport, task: str, validation: float, seed: int
+) -> np.ndarray:
     """Return a bool array [N], true for the samples of ``train`` that validate and are not learned from.
 
     Args:
@@ -43,13 +47,13 @@ def hold_out(train: Samples, contract_report: ContractReport, task: str, validat
     return held_out
 
 
-def fit_encoder(train: Samples, held_out: np.ndarray, encoding: EncodingChoice) -> Encoder:
+def fit_encoder(train: Samples[Any], held_out: np.ndarray, encoding: EncodingChoice) -> Encoder:
     """Return what turns raw input into tensors, fitted on the training split alone."""
     return modalities.fit_encoder(train.take(~held_out), encoding.root)
 
 
 def encode_samples(
-    train: Samples, test: Samples, held_out: np.ndarray, encoder: AnyEncoder
+    train: Samples[Any], test: Samples[Any], held_out: np.ndarray, encoder: AnyEncoder
 ) -> tuple[EncodedSamples, EncodedSamples, EncodedSamples]:
     """Return the training, validation and test samples as the model takes them.
 
