@@ -151,8 +151,8 @@ class DocumentDataset(LocalDataset[Config]):
 
     @property
     def code(self) -> str:
-        """The module of the document's class, on which whoever reads or writes one depends."""
-        return self.DOCUMENTS[self._document][0]
+        """The document's class, as "module:name", on which whoever reads or writes one depends."""
+        return ":".join(self.DOCUMENTS[self._document])
 
     def load(self) -> Config:
         module, name = self.DOCUMENTS[self._document]

@@ -20,9 +20,11 @@ from rich.table import Table
 from thresher.caching.format_plan import plan_groups, plan_title
 from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
+from thresher.evaluation.metrics import CONFIDENCE, format_value, measure_interval, speed_words
 from thresher.hooks.console import console
 from thresher.tracking.run_context import current
 from thresher.tracking.ui import models_page
+from thresher.training.hpo_table import winner_words
 
 STYLES = {"WINS": "bold green", "fails": "dim"}
 PLAN_STYLES = {"run": "bold yellow", "maybe": "yellow", "reused": "green"}
@@ -84,8 +86,6 @@ def _describe_champion_stays(challenge: Any) -> str:
 
 
 def _describe_search(result: Any) -> str:
-    from thresher.training.hpo_table import winner_words
-
     return f"best of {len(result.trials)} trials: {winner_words(result)}"
 
 
@@ -100,8 +100,6 @@ def _describe_budget(search: Any) -> str:
 
 def _describe_speed(evaluation: Any) -> str:
     """Return how fast a candidate is beside another model, as far as the rounds show it."""
-    from thresher.evaluation.metrics import CONFIDENCE, measure_interval, speed_words
-
     if evaluation.candidate == evaluation.reference:
         return ""
     unmeasured = evaluation.latencies[0].unmeasured
@@ -112,8 +110,6 @@ def _describe_speed(evaluation: Any) -> str:
 def _describe_quality(quality: Any) -> str:
     if quality.kind == "classification":
         return f"accuracy {quality.accuracy:.4f}"
-    from thresher.evaluation.metrics import format_value
-
     return f"RMSE {format_value('rmse', quality.rmse)}, R2 {quality.r2:.4f}"
 
 
@@ -154,7 +150,7 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
 
 def print_verdict(verdict: Any) -> None:
     """Print the verdict as a table. In a narrow terminal the reasons follow below it, in a very narrow one all does."""
-    from thresher.evaluation.table import verdict_columns, verdict_rows
+    from thresher.evaluation.table import verdict_columns, verdict_rows  # with ONNX Runtime, which takes a second
 
     columns, rows = verdict_columns(verdict), verdict_rows(verdict)
     wide = console.width >= WIDTH_WITH_REASONS

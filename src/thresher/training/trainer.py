@@ -229,9 +229,8 @@ def _compiled(network: Network, device: torch.device) -> Callable[[torch.Tensor]
     """Return ``network`` as one program; on a GPU recorded as CUDA graphs."""
     # Shapes of sequences vary: one program for all. Others have two, that of the last batch of an epoch among them.
     dynamic = None if None in network.spec.input.shape else False
-    program: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
-        network, mode="reduce-overhead" if device.type == "cuda" else None, dynamic=dynamic
-    )
+    mode = "reduce-overhead" if device.type == "cuda" else None
+    program: Callable[[torch.Tensor], torch.Tensor] = torch.compile(network, mode=mode, dynamic=dynamic)
     if device.type != "cuda":
         return program
 
