@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from thresher.adapters.kedro import LenientConfigLoader
 from thresher.conf_files import ConfFiles, ConfigurationError
 from thresher.config import describe_problems
-from thresher.errors import Problem, RecipeError, nearest
+from thresher.errors import FORMER_READERS, READERS, Problem, RecipeError, nearest
 from thresher.kinds.registry import use_project
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
 from thresher.recipe.merging import NoSuchItemError, merge, name_items
@@ -32,9 +32,6 @@ warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is depreca
 
 EVERY_RECIPE, RUN = RESERVED_NAMES
 """Keys in conf/<env>/parameters.yml: what is merged into each recipe, and the run's own options."""
-
-FORMER_READERS, READERS = "thresher.datasets.raw.", "thresher.readers."
-"""What types of readers began with in catalogs of before, which go on working, and what they begin with."""
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +145,7 @@ class RecipeConfigLoader(LenientConfigLoader):
     def check_entry(self, catalog: Any, name: Any) -> str:
         """Return why Kedro could not take an entry, so that it harms no recipe but those that name it."""
         reason = _why_no_entry(catalog, name)
-        if not reason and (former := str(catalog[name].get("type", ""))).startswith(FORMER_READERS):
+        if not reason and (former := str(catalog[name].get("type", ""))).startswith(f"{FORMER_READERS}."):
             catalog[name].type = READERS + former.removeprefix(FORMER_READERS)
             logger.warning("%s: the type %s is called %s now. Rename it.", name, former, catalog[name].type)
         return reason

@@ -12,6 +12,18 @@ MAX_TOLD = 20
 """Sentences of one kind that an error tells: a table may have hundreds of columns."""
 
 
+FORMER_READERS, READERS = "thresher.datasets.raw", "thresher.readers"
+"""The package of readers as catalogs and own classes of before name it, and as it is called now."""
+
+
+def describe_import_error(error: BaseException) -> str:
+    """Return why importing somebody else's module failed, and the present name of a module of ours that moved."""
+    missing = (getattr(error, "name", None), getattr(error, "name_from", None))  # the latter since Python 3.12
+    moved = missing[0] == FORMER_READERS or missing == tuple(FORMER_READERS.rsplit(".", 1))
+    hint = f" ({FORMER_READERS} is called {READERS} now)" if moved else ""
+    return f"{type(error).__name__}: {error}{hint}"
+
+
 class ThresherError(Exception):
     """Base of all errors that a user can mend; its text says where, what, what is allowed and the fix."""
 

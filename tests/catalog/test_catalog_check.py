@@ -213,6 +213,7 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
     [
         ("def broken(:\n", "importing mine_{n}.ds fails: SyntaxError: invalid syntax"),
         ("import no_such_library\n", "importing mine_{n}.ds fails: ModuleNotFoundError"),
+        ("from thresher.datasets.raw.base import RawSamples\n", "(thresher.datasets.raw is called thresher.readers"),
         ("1 / 0\n", "importing mine_{n}.ds fails: ZeroDivisionError"),
         ("raise SystemExit(3)\n", "importing mine_{n}.ds fails: SystemExit"),
         ("class Others: ...\n", "there is no class 'mine_{n}.ds.Own'"),

@@ -74,3 +74,15 @@ def test_a_split_without_samples_is_refused() -> None:
     nothing = ROWS.take(np.array([], dtype=np.int64))
     assert "The test data holds no samples. Fix: " in refusal(ROWS, nothing)
     assert "The train data holds no samples. Fix: " in refusal(nothing, ROWS)
+
+
+def test_channels_have_one_name_each_in_one_order() -> None:
+    series = np.empty(2, dtype=object)
+    series[:] = [np.zeros((3, 2)), np.zeros((4, 2))]
+    train, other, twice = (
+        Samples(series, np.array([0, 1]), ("no", "yes"), channel_names=names)
+        for names in (("current", "warmth"), ("warmth", "current"), ("warmth", "warmth"))
+    )
+    require_agreement(train, train)
+    assert "Channels of train: current, warmth; of test: warmth, current." in refusal(train, other)
+    assert "Two channels of train are called 'warmth'." in refusal(twice, twice)

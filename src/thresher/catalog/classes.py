@@ -12,7 +12,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from thresher import readers
-from thresher.errors import FOREIGN, ThresherError
+from thresher.errors import FOREIGN, ThresherError, describe_import_error
 from thresher.kinds.record import KindError, ReaderKind
 from thresher.kinds.registry import registry
 from thresher.readers.base import RawSamples
@@ -93,7 +93,7 @@ def _import(name: str) -> Any:
 def _import_failed(module: str, error: BaseException) -> TypeRefusedError:
     line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return TypeRefusedError(
-        f"importing {module} fails: {type(error).__name__}: {error}{line}", "Fix: correct that module."
+        f"importing {module} fails: {describe_import_error(error)}{line}", "Fix: correct that module."
     )
 
 

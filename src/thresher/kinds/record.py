@@ -8,7 +8,7 @@ from dataclasses import fields as fields_of
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
-from thresher.errors import FOREIGN, ThresherError
+from thresher.errors import FOREIGN, ThresherError, describe_import_error
 
 
 class KindError(ThresherError):
@@ -82,7 +82,7 @@ def load(text: str, whose: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except FOREIGN as error:
-        raise KindError(f"{whose}: {text} cannot be imported: {type(error).__name__}: {error}") from error
+        raise KindError(f"{whose}: {text} cannot be imported: {describe_import_error(error)}") from error
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from thresher.config import KindConfig
-from thresher.errors import FOREIGN, nearest
+from thresher.errors import FOREIGN, describe_import_error, nearest
 from thresher.kinds.built_in import KINDS
 from thresher.kinds.record import GROUPS, Kind, KindError
 
@@ -138,7 +138,7 @@ def _read_point(point: EntryPoint, group: str) -> Kind:
     try:
         record = point.load()
     except FOREIGN as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = describe_import_error(error)
         raise KindError(f"{group} '{point.name}' of {_package(point)} cannot be imported: {reason}") from error
     if not isinstance(record, GROUPS[group]) or record.name != point.name:
         raise KindError(
@@ -165,7 +165,7 @@ def _own_kinds(project: Path) -> tuple[list[Entry], str]:
     try:
         records = import_module(str(module)).KINDS
     except FOREIGN as error:
-        return [], f"Kinds of {source} are not known, since it cannot be imported: {type(error).__name__}: {error}"
+        return [], f"Kinds of {source} are not known, since it cannot be imported: {describe_import_error(error)}"
     if not isinstance(records, list | tuple):
         return [], f"Kinds of {source} are not known: KINDS is no list of records, but {_describe(records)}."
     odd = [record for record in records if not isinstance(record, Kind) or not str(record.name).isidentifier()]

@@ -87,6 +87,16 @@ def _inputs(train: Samples, test: Samples) -> Iterable[str]:
             yield f"The background of train: {colours}. Fix: the same in both catalog entries."
     elif len(ours) and len(theirs) and isinstance(ours[0], np.ndarray) and ours[0].shape[1:] != theirs[0].shape[1:]:
         yield f"Series of train have {ours[0].shape[1]} channels; of test {theirs[0].shape[1]}."
+    yield from _channel_names(train.channel_names, test.channel_names)
+
+
+def _channel_names(ours: tuple[str, ...], theirs: tuple[str, ...]) -> Iterable[str]:
+    for split, names in (("train", ours), ("test", theirs)):
+        twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+        if twice is not None:
+            yield f"Two channels of {split} are called '{twice}'. Fix: a name of its own for each."
+    if ours and theirs and ours != theirs:
+        yield f"Channels of train: {', '.join(ours)}; of test: {', '.join(theirs)}. Fix: the same ones in one order."
 
 
 def _groups(train: Samples, test: Samples) -> Iterable[str]:

@@ -24,7 +24,15 @@ from thresher.readers.frame.dates import (
 )
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.look_alikes import INSIST, describe_formats, look_alike
-from thresher.readers.frame.numbers import MIN_SHARE_READ, PLAIN, NumberFormat, format_in, suggest_format
+from thresher.readers.frame.numbers import (
+    DIVIDED,
+    MIN_SHARE_READ,
+    PLAIN,
+    NumberFormat,
+    find_divided_thousands,
+    format_in,
+    suggest_format,
+)
 from thresher.readers.frame.values import (
     NOTHING,
     Missing,
@@ -44,8 +52,6 @@ TOO_LARGE = "name the column under 'categorical' if it is an id, or under 'drop'
 NO_DATE = "correct the row, list what it says under 'missing', or correct the format under 'dates' in the catalog."
 ONE_SYMBOL = "bring the column to one unit."
 
-THOUSANDS, MANY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$"), 5
-"""Where all points of a column stand so, beside numbers without one, and in so many, they may divide thousands."""
 LEADING_ZERO = re.compile(r"[+-]?0\d")
 LOOKED_AT = 1000
 """Rows in which zeros before numbers are looked for."""
@@ -197,12 +203,10 @@ class _Reading:
             told = f"column '{name}' is read as numbers: '{zeros}' loses its zeros"
             fix = f"If these are codes, write 'categorical: [{name}]'; else 'numeric: [{name}]'"
             warn(self._frame.source, f"{told}. {fix}, in the catalog.")
-        if not all(THOUSANDS.match(text) for text in first if "." in text):
-            return
-        given = [text for text in column.to_pylist() if text]
-        dotted = {text for text in given if "." in text}
-        if all(map(THOUSANDS.match, dotted)) and len(dotted) >= MANY_POINTS and any("." not in text for text in given):
-            told = f"column '{name}' holds numbers such as '{min(dotted)}', whose point may divide thousands"
+        # Of most columns the first rows tell already.
+        may = all(DIVIDED.match(text) for text in first if "." in text)
+        if may and (example := find_divided_thousands(filter(None, column.to_pylist()))):
+            told = f"column '{name}' holds numbers such as '{example}', whose point may divide thousands"
             fix = f"'decimal: \",\"' and 'thousands: \".\"' if it does, else 'numeric: [{name}]'"
             self._refused.append(f"{told}. Fix: write {fix}, in the catalog.")
 

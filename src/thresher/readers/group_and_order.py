@@ -16,12 +16,15 @@ from thresher.readers.frame.dates import ISO, read_date
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.numbers import PLAIN, NumberFormat, format_in
-from thresher.readers.frame.values import Missing, as_texts, is_numeric, is_temporal
+from thresher.readers.frame.values import Missing, as_texts, decimal_text, is_numeric, is_temporal
+from thresher.readers.labels import as_decimal
 from thresher.readers.options import Column, File, FileOptions, RefusedError
 from thresher.readers.row_options import read_column
 from thresher.readers.split import SplitOptions
 
 FIX = "make it text or numbers."
+MAX_EXPONENT = 400
+"""Groups that are numbers are written without an exponent up to 1e400."""
 
 
 class BelongingOptions(SplitOptions):
@@ -97,7 +100,7 @@ def read_belonging_columns(
     if options.group is not None:
         texts = as_texts(read_column(frame, options.group, "'group' of the catalog", FIX), missing)
         _refuse(frame, texts.tolist(), {}, "group")
-        groups = texts
+        groups = np.array([_one_spelling(text) for text in texts.tolist()], dtype=object)
     if options.order is not None:
         column = read_column(frame, options.order, "'order' of the catalog", FIX)
         times, wrong = _times(column, missing, form, numbers)
@@ -119,6 +122,14 @@ def belonging_of(
 
     columns = {name: pa.array(list(given)) for name, given in values.items()}
     return read_belonging_columns(Frame(columns, places, source), options, missing)
+
+
+def _one_spelling(group: str) -> str:
+    """Return ``group`` as it is, or a number in its shortest form: 1, 1.0 and 01 of two files are one machine."""
+    number = as_decimal(group)
+    if number is None or not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT:
+        return group
+    return decimal_text(number)
 
 
 def _refuse(frame: Frame, values: list[Any], wrong: dict[int, str], key: str) -> None:

@@ -17,6 +17,7 @@ from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.values import NOTHING
 from thresher.readers.group_and_order import BelongingOptions, belonging_of
 from thresher.readers.image_arrays import PictureFileOptions, PictureStack
+from thresher.readers.labels import warn_of_spellings
 from thresher.readers.options import Folder, RefusedError, Says
 
 SUFFIXES = frozenset(
@@ -43,6 +44,7 @@ def read_image_folder(
     """
     files = _list_files(path)
     class_names = tuple(files)
+    warn_of_spellings(files.keys(), path)
     stack = PictureStack(sum(map(len, files.values())), channels, size, background)
     for file in (file for name in class_names for file in files[name]):
         stack.add(file, file)

@@ -14,7 +14,7 @@ from thresher.errors import DataError, nearest
 from thresher.modalities.samples import normalize
 from thresher.readers.base import Mistakes
 from thresher.readers.frame.look_alikes import describe_formats
-from thresher.readers.frame.numbers import PLAIN, NumberFormat, format_in, suggest_format
+from thresher.readers.frame.numbers import PLAIN, NumberFormat, find_divided_thousands, format_in, suggest_format
 from thresher.readers.frame.values import NOTHING, Missing, as_float64, as_texts, changes, decode, is_numeric
 from thresher.readers.options import Codes, ReaderOptions, RefusedError, Says
 from thresher.readers.warn_once import warn
@@ -150,7 +150,7 @@ def make_labels(
         told = f"{len(found):,} different labels in {len(texts):,} samples, such as '{texts[0]}'"
         raise DataError(f"{places[0]}: {told}. Fix: {FIX_MANY}")
     if class_names is None:
-        _warn_of_spellings(found, places[0])
+        warn_of_spellings(found, places[0])
     index[None] = -1
     return np.fromiter(map(index.__getitem__, texts), np.int64, len(texts)), names
 
@@ -182,6 +182,9 @@ def make_values(
         gone = np.array([text is None for text in texts.tolist()], dtype=bool)
         inexact = {text for text, number in written.items() if number is not None and changes(number)}
         changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
+        if (form or PLAIN).is_plain and (example := find_divided_thousands(found)):
+            told = f"labels such as '{example}' have a point that may divide thousands, and is read as a decimal point"
+            warn(places[0], f"{told}. If it does, write 'decimal: \",\"' and 'thousands: \".\"' in the catalog.")
     mistakes = Mistakes()
     for number in np.flatnonzero(~gone & (changed | ~np.isfinite(values))).tolist():
         text = str(column[number])[:100]
@@ -201,14 +204,14 @@ def _fix_undeclared(text: str, class_names: ClassNames) -> str:
     return f"a list counts from 0; a mapping says which label is which class: class_names: {{'{text}': NAME, ...}}."
 
 
-def _warn_of_spellings(found: Set[str], source: object) -> None:
+def warn_of_spellings(found: Set[str], source: object) -> None:
     """Say which classes differ in case, blanks or Unicode form alone: they may be one, or letters of two kinds."""
     forms: dict[str, str] = {}
     for text in sorted(found):
         other = forms.setdefault(normalize(text), text)
         if other != text:
             told = f"labels '{other[:60]}' and '{text[:60]}' differ in case, blanks or Unicode form alone"
-            fix = "If they are one class, map both to one name under 'class_names'"
+            fix = "If they are one class, give both one name"
             warn(source, f"{told}, and are two classes. {fix}.")
             return
 
@@ -267,7 +270,7 @@ def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[st
         if looks_missing(text):
             fix = f"label or remove these rows, or list it under 'class_names' to keep it as a class: '{text}'."
             unclear[text] = (f"label '{text}' looks like a missing value", fix)
-        number = _as_decimal(text)
+        number = as_decimal(text)
         if number is not None and not number.is_finite():
             fix = f"correct or remove it, or list it under 'class_names' to keep it as a class: '{text}'."
             unclear.setdefault(text, (f"label '{text}' is not a finite number", fix))
@@ -279,7 +282,7 @@ def _unclear(found: Set[str], declared: Mapping[Any, int]) -> dict[str, tuple[st
     return unclear
 
 
-def _as_decimal(text: str) -> Decimal | None:
+def as_decimal(text: str) -> Decimal | None:
     try:
         return Decimal(text)
     except InvalidOperation:

@@ -14,6 +14,9 @@ from thresher.readers.labels import LabelOptions, label_samples
 from thresher.readers.options import Column, Encoding, File
 from thresher.readers.row_options import NumberOptions, RowOptions, read_column
 
+OF_FASTTEXT = "__label__"
+"""What fastText writes before each label of a line."""
+FIX_LABEL = "keep one label a line: a sample has one class."
 FIX_TEXT = "write the text, or remove the line."
 
 
@@ -39,6 +42,8 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
             label, text = (*line.split(None, 1), "", "")[:2]
             if label and not text:
                 mistakes.add(f"{path}:{number}", f"label '{label[:60]}' without a text", FIX_TEXT)
+            elif label.startswith(OF_FASTTEXT) and text.startswith(OF_FASTTEXT):
+                mistakes.add(f"{path}:{number}", f"two labels, '{label[:60]}' and '{text[:60].split()[0]}'", FIX_LABEL)
             elif label:
                 texts.append(text.strip())
                 labels.append(label)

@@ -16,6 +16,7 @@ from thresher.errors import DataError
 from thresher.readers.base import Mistakes
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.values import changes
+from thresher.readers.warn_once import warn
 
 FIX_LINE = "correct or remove the line."
 MISSING = "?"
@@ -65,6 +66,7 @@ def read_ts(path: Path, fix: str) -> TsFile:
     mistakes.refuse()
     if not series:
         raise DataError(f"{path}: holds no series. Fix: {fix}")
+    _warn_of_header(path, header, series)
     return TsFile(as_objects(series), np.array(labels, dtype=object), class_names, np.array(places, dtype=object))
 
 
@@ -90,7 +92,9 @@ def _read_header(path: Path, lines: list[str], fix: str) -> tuple[dict[str, list
             )
         if words[0].lower() == "@data":
             return header, index + 1
-        header[words[0][1:].lower()] = words[1:]
+        key, *values = words
+        # Names of classes keep their case, truths do not.
+        header[key[1:].lower()] = [word.lower() if word.lower() in ("true", "false") else word for word in values]
     raise DataError(f"{path}: no line @data. Fix: {fix}")
 
 
@@ -101,11 +105,24 @@ def _class_names(path: Path, header: dict[str, list[str]]) -> tuple[str, ...]:
             "Fix: bring them to equal steps, and write @timestamps false."
         )
     flag, *names = header.get("classlabel", ["false"])
-    if flag.lower() == "true" and names:
+    if flag == "true" and names:
         return tuple(names)
     if header.get("targetlabel", ["false"])[:1] == ["true"]:
         return ()
     raise DataError(f"{path}: neither classes nor targets. Fix: '@classLabel true NAME NAME' or '@targetLabel true'.")
+
+
+def _warn_of_header(path: Path, header: dict[str, list[str]], series: list[np.ndarray]) -> None:
+    """Log where the header says another number of channels or steps than the series have: one of both is wrong."""
+    channels, lengths = series[0].shape[1], {len(one) for one in series}
+    said = {key: values[0] for key, values in header.items() if values}
+    dimensions = said.get("dimensions") or said.get("dimension", "1" if said.get("univariate") == "true" else "")
+    if dimensions.isdecimal() and int(dimensions) != channels:
+        warn(path, f"the header says {dimensions} channels, and the series have {channels}, which is what counts")
+    length = said.get("serieslength", "")
+    if said.get("equallength") == "true" and (len(lengths) > 1 or (length.isdecimal() and {int(length)} != lengths)):
+        told = f"{min(lengths):,} to {max(lengths):,}" if len(lengths) > 1 else f"{min(lengths):,}"
+        warn(path, f"the header says series of one length, {length or 'not which'}; they have {told} steps")
 
 
 def _read_series(channels: list[str], num_channels: int) -> np.ndarray:

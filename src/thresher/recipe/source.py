@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from thresher.errors import Problem, RecipeError, nearest
 
@@ -85,9 +86,10 @@ def _explain_yaml(error: yaml.YAMLError, text: str, name: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = str(getattr(error, "problem", None) or "not valid YAML")
     fix = "Check the indentation and quotes there."
-    if "'\\t'" in what:
+    there = text[mark.index :] if mark else ""
+    if there.startswith("\t"):
         fix = "Indent by blanks, not by tabs."
-    elif undefined := re.search(r"undefined alias '?([^']+)'?", what):
+    elif isinstance(error, ComposerError) and (undefined := re.match(r"\*([^\s,\]}]+)", there)):
         fix = nearest(undefined[1], re.findall(r"(?<!\S)&([^\s,\]}]+)", text))
         what = f"the alias *{undefined[1]} is not defined by an anchor &{undefined[1]} above it"
     return Problem(f"{name}:{mark.line + 1}" if mark else name, what, fix)

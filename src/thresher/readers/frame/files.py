@@ -113,10 +113,22 @@ def read_text(path: Path, encoding: str, fix: str) -> str:
         ) from error
     except UnicodeError as error:
         raise DataError(f"{path}: not {encoding} ({error}). Fix: name the file's encoding in the catalog.") from error
-    if "\0" in text[:HEAD] and (wide := _wide_encoding(content[:HEAD])):
+    _refuse_other_encoding(path, content, text, encoding)
+    return text.removeprefix("\ufeff")
+
+
+def _refuse_other_encoding(path: Path, content: bytes, text: str, encoding: str) -> None:
+    """Raise a DataError where ``text``, decoded from ``content``, shows that it was written in another encoding."""
+    if b"\n" in content and "\n" not in text and "\r" not in text:  # two letters at a time were taken for one
+        what = f"the whole file is one line in {encoding}, and has several in an encoding of one byte a character"
+        raise DataError(f"{path}: {what}. Fix: write 'encoding: utf-8', or what it is, in the catalog.")
+    if "\0" not in text:
+        return
+    if wide := _wide_encoding(content[:HEAD]):
         what = f"written in {wide} without a byte order mark, and not in {encoding}"
         raise DataError(f"{path}: the file seems to be {what}. Fix: write 'encoding: {wide}' in the catalog.")
-    return text.removeprefix("\ufeff")
+    line = text.count("\n", 0, text.index("\0")) + 1
+    raise DataError(f"{path}:{line}: a zero byte, which no text has. Fix: copy the file again, or remove such bytes.")
 
 
 def _wide_encoding(head: bytes) -> str:
@@ -133,7 +145,7 @@ def read_lines(path: Path, encoding: str, fix: str) -> list[str]:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of ``text``, without their ends."""
+    r"""Return the lines of ``text``, without their ends: \n, \r\n, or \r alone."""
     # Not splitlines, which takes control characters and Unicode's own separators for ends.
-    lines = text.split("\n")
-    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines

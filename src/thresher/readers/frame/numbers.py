@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -91,6 +91,21 @@ def format_in(texts: Collection[str], declared: NumberFormat) -> NumberFormat:
     return PLAIN
 
 
+MANY_POINTS = 5
+DIVIDED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$")
+
+
+def find_divided_thousands(texts: Iterable[str]) -> str:
+    """Return one of ``texts``, plain numbers, whose point may divide thousands, as in 1.234; "" where none may.
+
+    Points may where all of them stand so, in MANY_POINTS different texts or more, beside numbers without a point.
+    """
+    given = set(texts)
+    dotted = {text for text in given if "." in text}
+    may = MANY_POINTS <= len(dotted) < len(given) and all(map(DIVIDED.match, dotted))
+    return min(dotted) if may else ""
+
+
 def _share(texts: Collection[str], form: NumberFormat) -> float:
     return sum(form.read(text) is not None for text in texts) / max(len(texts), 1)
 
@@ -109,7 +124,7 @@ def _plain_digits(text: str) -> str:
 
 LIKE_A_NUMBER = re.compile(
     rf"[({{]?\s*[{MINUS}+]?\s*(?P<before>[A-Z]{{0,3}}[{SYMBOLS}]|[A-Z]{{3}}\s|[{ABOUT}]=?)?\s*[{MINUS}+]?\s*"
-    rf"(?P<digits>[0-9]+(?:[.,'\u2019{BLANKS}_][0-9]+)*|[.,][0-9]+)[.,]?-?(?P<exponent>[eE][+-]?[0-9]+)?"
+    rf"(?P<digits>[0-9]+(?:[.,'\u2019{BLANKS}_][0-9]+)*|[.,][0-9]+)[.,]?-?(?P<exponent>[eE][+-]?[0-9]+|[dD][+-][0-9]+)?"
     rf"\s*(?P<after>[{SYMBOLS}]|[A-Za-z\u00b0\u00b5\u03bc][A-Za-z/\u00b2\u00b3]{{0,{MAX_UNIT - 1}}})?"
     rf"[\-\u2212]?\s*[)}}]?"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -124,11 +125,16 @@ def _as_text(value: Any, kind: Any) -> str | None:
         narrow = {pa.float16(): np.float16, pa.float32(): np.float32}.get(kind)
         return category_text(value if narrow is None or value.is_integer() else float(str(narrow(value))))
     if pa.types.is_decimal(kind) and value is not None:
-        written = f"{value:f}"  # normalize() would round to 28 digits
-        return written.rstrip("0").rstrip(".") if "." in written else written
+        return decimal_text(value)
     if is_temporal(kind) and value is not None:
         return str(value.isoformat())
     return None if value is None else category_text(value)
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return a finite number in its fewest digits, without an exponent: 1 for 1.0 and for 01."""
+    written = f"{value:f}"  # normalize() would round to 28 digits
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def as_float64(column: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -162,8 +168,6 @@ def float64_of_texts(texts: Iterable[str | None]) -> tuple[np.ndarray, np.ndarra
 
 def changes(text: str) -> bool:
     """Return whether float64 makes another number of ``text``, which is written in full and beyond 2^53."""
-    from decimal import Decimal
-
     value = float(text)
     if abs(value) < EXACT or not np.isfinite(value) or "e" in text.lower():
         return False
