@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+# Torch's threads wait by spinning, and here two workers share the cores. Read when torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 # A shell that starts something in the background lets it ignore SIGINT, and all that it starts: what a test interrupts
 # would go on.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

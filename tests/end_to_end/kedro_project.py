@@ -49,7 +49,7 @@ SMALL: dict[str, Any] = {
         "batch_size": 32,
         "seed": 1,
         # What a timed trial would decide differs from day to day, and with it the last bits of the weights.
-        "execution": {"channels_last": True, "compile": False, "threads": 2},
+        "execution": {"channels_last": True, "compile": False, "threads": 1},
     },
     "candidates": {
         "half": [{"kind": "prune_channels", "ratio": 0.5}, {"kind": "finetune", "epochs": 2}],

@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
         "optimizer": {"kind": "adam", "lr": 0.005},
         "epochs": 1,
         "batch_size": 64,
-        "execution": {"compile": False, "threads": 2},
+        "execution": {"compile": False, "threads": 1},
     },
     "candidates": {
         "half": [{"kind": "prune_channels", "ratio": 0.5}, {"kind": "finetune", "epochs": 1}],

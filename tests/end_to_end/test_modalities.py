@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 QUICK = {"rounds": 10, "seconds": 0.05, "batch_sizes": [1, 8]}
-EXECUTION = {"channels_last": True, "compile": False, "threads": 2}
+EXECUTION = {"channels_last": True, "compile": False, "threads": 1}
 LEAKS = {"column": "same_content_in_train", "mostly": 0.975, "row_condition": 'col("split") == "test"'}
 TEXT: dict[str, Any] = {
     "task": "classification",

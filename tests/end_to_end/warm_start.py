@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import inspect
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import FrameType, ModuleType
 
 LIBRARIES = (
     "torch", "torch.onnx", "torch._dynamo", "torch.export", "torch.utils.data", "onnxscript", "onnx", "onnxruntime",
@@ -62,12 +64,14 @@ def serve() -> None:
     """Fork a process for each line of standard input and answer its exit code."""
     # A process with threads must not be forked: what they hold stays held.
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    os.environ |= {"GOMP_SPINCOUNT": "1000"}  # as thresher.settings does before torch is imported
     import thresher  # noqa: F401  # says in the environment what libraries are not to do
 
     for name in LIBRARIES:
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
+    _find_modules_sooner()
     threads = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
     assert set(threads) <= {threads[0], ALLOCATOR}, threads
     for line in sys.stdin:
@@ -77,6 +81,22 @@ def serve() -> None:
         if child == 0:
             _become(**asked)
         print(_wait(child, timeout), flush=True)
+
+
+def _find_modules_sooner() -> None:
+    """Let `inspect` find the module of a frame by its name.
+
+    It goes through all modules for it, and pydantic asks for each setting's docstring: a moment in a process that has
+    just begun, but a third of a short run after these imports.
+    """
+    find_otherwise = inspect.getmodule
+
+    def find_module(thing: object, _filename: str | None = None) -> ModuleType | None:
+        if isinstance(thing, FrameType):
+            return sys.modules.get(thing.f_globals.get("__name__", ""))
+        return find_otherwise(thing, _filename)
+
+    inspect.getmodule = find_module
 
 
 def _wait(child: int, timeout: float) -> int:
