@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from thresher.config_loader import ConfigurationError, RecipeConfigLoader
+from thresher.config_loader import ConfigurationError, RecipeConfigLoader, make_loader
 from thresher.errors import RecipeError
 
 RECIPE: dict[str, Any] = {
@@ -111,3 +111,14 @@ def test_parameters_file_may_be_missing(project_folder: Path) -> None:
     loader = load(project_folder, good={"training": {"epochs": 1}})
     assert loader.recipes["good"].training.epochs == 1
     assert loader.recipes["other"].training.epochs == 4
+
+
+def test_an_old_copy_of_an_internal_entry_is_told(project_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Projects of before have these in their own catalogs, where they win and name classes that moved."""
+    catalog = project_folder / "conf" / "base" / "catalog.yml"
+    entry = """\n"{recipe}.encoder": {type: thresher.pipelines.datasets.JsonDataset, filepath: data/encoder.json}\n"""
+    catalog.write_text((catalog.read_text() if catalog.exists() else "") + entry)
+    read = make_loader(project_folder)["catalog"]
+    assert read["{recipe}.encoder"]["type"] == "thresher.pipelines.datasets.JsonDataset"
+    (message,) = [record.getMessage() for record in caplog.records if "{recipe}.encoder" in record.getMessage()]
+    assert "catalog.yml:" in message and "thresher.datasets.local.DocumentDataset. Fix: delete the entry" in message

@@ -131,7 +131,7 @@ class RecipeConfigLoader(LenientConfigLoader):
         self.files(key).require()
         try:
             read = dict(super().__getitem__(key))
-            return {**_own_catalog(), **read} if key == "catalog" else read
+            return self._with_own_catalog(read) if key == "catalog" else read
         except MissingConfigException as error:
             if key not in NEEDED:
                 raise
@@ -141,6 +141,19 @@ class RecipeConfigLoader(LenientConfigLoader):
             raise ConfigurationError(f"{where}: {error.msg or error}. Fix: correct what stands in ${{...}}.") from error
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"{self.files(key).names or 'conf/'}: {error}") from error
+
+    def _with_own_catalog(self, read: dict[str, Any]) -> dict[str, Any]:
+        """Return the entries that were ``read`` over those of what runs make, and warn of old copies of the latter."""
+        own = _own_catalog()
+        for name in own.keys() & read.keys():
+            entry = OmegaConf.to_container(read[name]) if OmegaConf.is_config(read[name]) else read[name]
+            given, ours = (str(dict(one or {}).get("type", "")) for one in (entry, own[name]))
+            if given != ours and given.startswith("thresher."):
+                where = self.files("catalog").where((name,))
+                what = "%s: '%s' replaces an entry that Thresher has itself, and its type %s is not the one that this "
+                fix = "version uses, %s. Fix: delete the entry, unless it is meant so."
+                logger.warning(what + fix, where, name, given, ours)
+        return {**own, **read}
 
     def check_entry(self, catalog: Any, name: Any) -> str:
         """Return why Kedro could not take an entry, so that it harms no recipe but those that name it."""

@@ -9,7 +9,7 @@ import pytest
 
 from thresher.errors import ParityError
 from thresher.evaluation.exported import check_exported
-from thresher.evaluation.multiple_testing import describe_broken, hold_alone
+from thresher.evaluation.multiple_testing import check_one, describe_broken
 from thresher.evaluation.provable import find_unprovable
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Selection
@@ -78,11 +78,11 @@ def test_few_rows_prove_nothing_of_a_regression(num_test: int) -> None:
     quality = measure_quality(labels[:, None] + 0.4, labels[:, None] + 0.4, labels)
     bound = Requirement(at_most=50, confidence=0.95)
     loss = quality.loss(0.95)
-    assert loss.upper == 0 and not hold_alone(loss, bound).holds
+    assert loss.upper == 0 and not check_one(loss, bound).holds
     assert describe_broken("rmse_increase", loss, bound) == (
         "rmse_increase 0 on fewer than 10 test samples, which prove nothing"
     )
-    assert hold_alone(loss, Requirement(at_most=50)).holds
+    assert check_one(loss, Requirement(at_most=50)).holds
 
 
 def split(labels: Any, names: tuple[str, ...] = ()) -> Samples[np.ndarray]:

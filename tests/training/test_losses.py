@@ -14,8 +14,9 @@ from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network
 from thresher.training import Training
-from thresher.training.loop import evaluate_network, train
+from thresher.training.loop import train
 from thresher.training.losses import balanced_weights, build_loss
+from thresher.training.validation import evaluate_network
 
 CPU = torch.device("cpu")
 LABELS = np.array([0] * 12 + [1] * 6 + [2] * 2)

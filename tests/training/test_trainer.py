@@ -161,7 +161,7 @@ def test_the_average_is_what_is_judged_and_kept(network: Network, halves: Halves
     low = torch.minimum(network.body.fc2.bias, plain.body.fc2.bias) - 0.2
     high = torch.maximum(network.body.fc2.bias, plain.body.fc2.bias) + 0.2
     assert ((averaged.body.fc2.bias >= low) & (averaged.body.fc2.bias <= high)).all()
-    from thresher.training.loop import evaluate_network
+    from thresher.training.validation import evaluate_network
 
     assert history.epochs[0].validation_loss == pytest.approx(evaluate_network(averaged, halves(8), CPU)[0])
 

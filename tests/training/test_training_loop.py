@@ -18,8 +18,9 @@ from thresher.training.batches import Order, as_positions
 from thresher.training.devices import choose_device
 from thresher.training.execution import ChosenExecution
 from thresher.training.history import Epoch
-from thresher.training.loop import evaluate_network, train
+from thresher.training.loop import train
 from thresher.training.optimizers import Adam, Sgd
+from thresher.training.validation import evaluate_network
 
 Halves = Callable[[int], Samples]
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from thresher.compression import ImportanceKind
 from thresher.compression.network.finetune import Distill, Finetune
-from thresher.compression.network.importance import ImportanceKind
 from thresher.config import Config
 from thresher.kinds.field import NameOf
 from thresher.kinds.record import TechniqueKind

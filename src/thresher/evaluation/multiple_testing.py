@@ -14,7 +14,7 @@ At = Callable[[float], Interval]
 
 
 @dataclass(frozen=True)
-class Held:
+class BoundCheck:
     """Whether one candidate keeps a requirement, and by what.
 
     Attributes:
@@ -57,18 +57,18 @@ def describe_broken(metric: str, interval: Interval, requirement: Requirement, a
     return f"{metric} {value}{shown} {sign} {format_value(metric, allowed)}"
 
 
-def hold_alone(interval: Interval, requirement: Requirement) -> Held:
+def check_one(interval: Interval, requirement: Requirement) -> BoundCheck:
     """Return whether one candidate, of which ``interval`` is, keeps ``requirement``."""
-    return Held(keeps(interval, requirement), interval)
+    return BoundCheck(keeps(interval, requirement), interval)
 
 
-def hold_each(intervals: Mapping[str, At], requirement: Requirement) -> dict[str, Held]:
+def check_each(intervals: Mapping[str, At], requirement: Requirement) -> dict[str, BoundCheck]:
     """Return for each candidate whether it keeps ``requirement``, as if it were the only one."""
     assert requirement.confidence is not None
-    return {name: hold_alone(at(requirement.confidence), requirement) for name, at in intervals.items()}
+    return {name: check_one(at(requirement.confidence), requirement) for name, at in intervals.items()}
 
 
-def hold_all(intervals: Mapping[str, At], requirement: Requirement) -> dict[str, Held]:
+def check_by_holm(intervals: Mapping[str, At], requirement: Requirement) -> dict[str, BoundCheck]:
     """Return for each candidate whether it keeps ``requirement``, so that *all* who do truly do, at its confidence.
 
     Without a correction, of 14 candidates that all lose just too much one passes more often than not at 95 %. Whoever
@@ -78,7 +78,7 @@ def hold_all(intervals: Mapping[str, At], requirement: Requirement) -> dict[str,
     by bounds in place of p-values.
     """
     assert requirement.confidence is not None
-    held = hold_each(intervals, requirement)
+    held = check_each(intervals, requirement)
     waiting = dict(intervals)
     while waiting:
         level = 1 - (1 - requirement.confidence) / len(waiting)
@@ -86,7 +86,7 @@ def hold_all(intervals: Mapping[str, At], requirement: Requirement) -> dict[str,
         passing = [name for name, interval in at_level.items() if keeps(interval, requirement)]
         if not passing:
             lucky = {name: interval for name, interval in at_level.items() if held[name].holds}
-            return held | {name: Held(False, held[name].got, interval) for name, interval in lucky.items()}
+            return held | {name: BoundCheck(False, held[name].got, interval) for name, interval in lucky.items()}
         for name in passing:
             del waiting[name]
     return held

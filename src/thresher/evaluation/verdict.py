@@ -19,7 +19,7 @@ from thresher.evaluation.metrics import (
     speed_words,
     speedup_beside,
 )
-from thresher.evaluation.multiple_testing import Held, describe_broken, hold_all, hold_alone, hold_each
+from thresher.evaluation.multiple_testing import BoundCheck, check_by_holm, check_each, check_one, describe_broken
 from thresher.evaluation.selection import Requirement, Selection
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.statistics import Interval
@@ -136,18 +136,18 @@ def judge(
 
 def _hold(
     evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
-) -> dict[str, dict[str, Held]]:
+) -> dict[str, dict[str, BoundCheck]]:
     """Return metric -> candidate -> whether it keeps the recipe's bound."""
-    held: dict[str, dict[str, Held]] = {}
+    held: dict[str, dict[str, BoundCheck]] = {}
     for metric, bound in selection.require.items():
         measured = [name for name in evaluations if metric in metrics[name]]
         if not bound.confidence:
-            held[metric] = {name: hold_alone(metrics[name][metric], bound) for name in measured}
+            held[metric] = {name: check_one(metrics[name][metric], bound) for name in measured}
             continue
         at = {name: partial(measure_interval, evaluations[name], metric) for name in measured}
         tried = {name: each for name, each in at.items() if name != FLOAT}
-        hold = hold_all if selection.correction == "holm" else hold_each
-        held[metric] = hold_each({FLOAT: at[FLOAT]}, bound) | hold(tried, bound)
+        hold = check_by_holm if selection.correction == "holm" else check_each
+        held[metric] = check_each({FLOAT: at[FLOAT]}, bound) | hold(tried, bound)
     return held
 
 
@@ -170,7 +170,7 @@ def _failures(
     name: str,
     evaluations: dict[str, Evaluation],
     metrics: dict[str, dict[str, Interval]],
-    held: dict[str, dict[str, Held]],
+    held: dict[str, dict[str, BoundCheck]],
     selection: Selection,
     slices: SliceComparison | None,
 ) -> list[str]:
@@ -187,7 +187,7 @@ def _failures(
     return [reason for reason in broken if reason]
 
 
-def _broken(metric: str, held: Held, requirement: Requirement, num_tried: int) -> str:
+def _broken(metric: str, held: BoundCheck, requirement: Requirement, num_tried: int) -> str:
     """Return why ``requirement`` does not hold, or nothing; with a confidence it is the interval's bound that must."""
     if held.holds:
         return ""

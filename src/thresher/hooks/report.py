@@ -21,6 +21,7 @@ from thresher.caching.format_plan import plan_groups, plan_title
 from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.metrics import CONFIDENCE, format_value, measure_interval, speed_words
+from thresher.evaluation.table import verdict_columns, verdict_rows
 from thresher.hooks.console import console
 from thresher.tracking.run_context import current
 from thresher.tracking.ui import models_page
@@ -150,8 +151,6 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
 
 def print_verdict(verdict: Any) -> None:
     """Print the verdict as a table. In a narrow terminal the reasons follow below it, in a very narrow one all does."""
-    from thresher.evaluation.table import verdict_columns, verdict_rows  # with ONNX Runtime, which takes a second
-
     columns, rows = verdict_columns(verdict), verdict_rows(verdict)
     wide = console.width >= WIDTH_WITH_REASONS
     table = _table(verdict, rows, columns if wide else columns[:-1])

@@ -22,9 +22,7 @@ from thresher.training.history import Epoch, TrainingHistory
 from thresher.training.schedules import rate_factor
 from thresher.training.train_state import TrainState
 from thresher.training.trainer import Trainer
-from thresher.training.validation import EVALUATION_BATCH, METRIC, evaluate_network, judge
-
-__all__ = ["Epoch", "TrainingHistory", "evaluate_network", "train"]
+from thresher.training.validation import EVALUATION_BATCH, METRIC, judge
 
 STEPS_A_REPORT = 50
 

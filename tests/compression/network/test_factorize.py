@@ -28,7 +28,7 @@ from thresher.models.low_rank import LowRank, as_matrix
 from thresher.models.network import Network
 from thresher.models.storage import load_network, save_network
 from thresher.training.distillation import Teacher, Teaching
-from thresher.training.loop import evaluate_network
+from thresher.training.validation import evaluate_network
 
 QUARTER = Factorize(rank_share=0.25)
 SPLIT = {"mlp row": 2, "resnet": 9, "textcnn": 3, "transformer": 8, "cnn1d": 2}

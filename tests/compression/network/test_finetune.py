@@ -16,8 +16,8 @@ from thresher.config import Config
 from thresher.errors import TrainingError
 from thresher.events import Event, TrainingEpoch, TrainingStep
 from thresher.models.network import Network
-from thresher.training.loop import evaluate_network
 from thresher.training.optimizers import Sgd
+from thresher.training.validation import evaluate_network
 
 
 def weights_of(network: Network) -> torch.Tensor:

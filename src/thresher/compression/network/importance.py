@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thresher.compression import ImportanceKind
 from thresher.compression.data import CompressionData
 from thresher.errors import CompressionError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from thresher.compression.network.channel_group import ChannelGroup
     from thresher.models.network import Network
 
-ImportanceKind = Literal["l1", "l2", "taylor", "batch_norm", "random"]
 GRADIENT_SAMPLES, GRADIENT_BATCH = 1024, 128
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from thresher.compression import ImportanceKind
 from thresher.compression.data import CompressionData
 from thresher.compression.layer_names import match_values
 from thresher.compression.network.finetune import Finetune, finetune
-from thresher.compression.network.importance import ImportanceKind, build_importance
+from thresher.compression.network.importance import build_importance
 from thresher.config import KindConfig
 from thresher.errors import CompressionError
 from thresher.events import Step, emit

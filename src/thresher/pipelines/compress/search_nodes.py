@@ -10,8 +10,10 @@ from thresher.compression.data import CompressionData
 from thresher.evaluation import Measurement
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
-from thresher.pipelines.types import BudgetSearch, Checkpoints, Figure, Network, Sensitivity
+from thresher.pipelines.types import Checkpoints, Figure, Network
 from thresher.process_state import beside_others
+from thresher.search.plots import plot_budget_search
+from thresher.search.result import BudgetSearch, Sensitivity
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
@@ -53,7 +55,6 @@ def search_chain(
         more: the sensitivity of ``base``, where channels may go; then the networks of ``candidate.teachers``.
     """
     from thresher.search import chain_search
-    from thresher.search.plots import plot_budget_search
     from thresher.training.loop import torch_threads
 
     def make() -> tuple[NamedCandidate, BudgetSearch, Figure]:

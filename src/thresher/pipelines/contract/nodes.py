@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from thresher.contracts import ContractLines, ContractReport, check, summarize
+from thresher.evaluation import slices
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit
 from thresher.modalities import EncodingChoice
+from thresher.modalities.description import describe
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
 from thresher.modalities.samples import Samples
+from thresher.modalities.split_compatibility import require_agreement, with_types_of
 from thresher.pipelines.types import DataFrame
 
 DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
@@ -28,10 +31,7 @@ def describe_samples(train: Samples[Any], test: Samples[Any], encoding: Encoding
     Raises:
         DataError: test has other classes, columns or shapes than train, or train a column that is not a feature.
     """
-    import pandas as pd
-
-    from thresher.modalities.description import describe
-    from thresher.modalities.split_compatibility import require_agreement, with_types_of
+    import pandas as pd  # only where the node runs: it takes seconds
 
     require_agreement(train, test)
     splits = (("train", train), ("test", with_types_of(train, test)))
@@ -45,8 +45,6 @@ def cut_slices(sample_table: DataFrame, selection: Selection) -> DataFrame:
     Raises:
         DataError: a column that the sample table has not, or that does not make parts.
     """
-    from thresher.evaluation import slices
-
     assert selection.slices is not None
     return slices.cut_slices(sample_table, selection.slices)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from thresher.candidate_failure import CandidateFailure, attempt
-from thresher.evaluation import Measurement
+from thresher.evaluation import Measurement, exported
+from thresher.evaluation.evaluation import Contender, Evaluation, evaluate
+from thresher.evaluation.exported import ExportedQuality
+from thresher.evaluation.runtime import open_session, predict
 from thresher.events import Step, emit
 from thresher.machine import describe_machine
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
-from thresher.pipelines.types import Contender, Evaluation, ExportedQuality, Imported, TrainingHistory
+from thresher.models.imported.findings import Imported
 from thresher.process_state import alone
+from thresher.training.history import TrainingHistory
 
 
 def predict_test(
@@ -25,8 +29,6 @@ def predict_test(
     """
 
     def make() -> np.ndarray:
-        from thresher.evaluation.runtime import open_session, predict
-
         return predict(open_session(onnx_file, threads), test_samples.inputs, encoder.model_input)
 
     return attempt(candidate, predict_test.__name__, make, onnx_file)
@@ -47,10 +49,6 @@ def check_exported(
     Raises:
         ParityError: they differ by more than chance.
     """
-    from thresher.evaluation import exported
-    from thresher.evaluation.runtime import open_session, predict
-    from thresher.models.imported.findings import Imported
-
     reported = told.value if isinstance(told, Imported) else told.kept.validation_metric
     outputs = predict(open_session(onnx_file, threads), validation_samples.inputs, encoder.model_input)
     return exported.check_exported(outputs, validation_samples, reported)
@@ -91,14 +89,10 @@ def evaluate_float(
 def _contender(
     name: str, onnx_file: bytes, predictions: np.ndarray, samples: EncodedSamples, encoder: AnyEncoder
 ) -> Contender:
-    from thresher.evaluation.evaluation import Contender
-
     return Contender(onnx_file, samples.inputs, encoder.model_input, name, predictions)
 
 
 def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, measurement: Measurement) -> Evaluation:
-    from thresher.evaluation.evaluation import evaluate
-
     sizes = ", ".join(map(str, measurement.batch_sizes))
     emit(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
     with alone():

@@ -10,12 +10,15 @@ import numpy as np
 from thresher import modalities
 from thresher.errors import InvalidInputError
 from thresher.evaluation import Measurement
+from thresher.evaluation.cost import measure_cost
+from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.promotion_gate import Challenge, decide
+from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.selection import Selection
 from thresher.events import Step, emit
 from thresher.machine import describe_machine
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
-from thresher.pipelines.types import Challenge, Contender
 from thresher.process_state import alone
 from thresher.serving.core.bundle import Bundle, has_content, hash_content
 
@@ -39,8 +42,6 @@ class Entrant:
 
 def decide_unmeasured(winner: Entrant, reigning: Bundle | None, set_aside: dict[str, str]) -> Challenge | None:
     """Return the outcome where it does not hang on figures: there is no champion, or the winner is known already."""
-    from thresher.evaluation.promotion_gate import Challenge
-
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
     reason = set_aside.get(winner.content)
@@ -55,10 +56,6 @@ def measure_both(
     winner: Entrant, reigning: Bundle, test: Samples[Any], measurement: Measurement, selection: Selection
 ) -> Challenge:
     """Return who is better on the raw ``test`` samples, each with its own encoder; who cannot take them loses."""
-    from thresher.evaluation.cost import measure_cost
-    from thresher.evaluation.evaluation import evaluate
-    from thresher.evaluation.promotion_gate import Challenge, decide
-
     version = reigning.info.model_version
     try:
         theirs = _encode_for_champion(reigning.encoder, winner.encoder, test)
@@ -98,8 +95,6 @@ def _check_numbers(champion: Bundle) -> None:
     Raises:
         InvalidInputError: it takes series in float32, as all files of before do, and cannot be timed beside the winner.
     """
-    from thresher.evaluation.runtime import open_session
-
     if champion.encoder.model_input.dtype != np.float64:
         return
     if open_session(champion.onnx_bytes, 1).get_inputs()[0].type == "tensor(float)":
@@ -107,9 +102,6 @@ def _check_numbers(champion: Bundle) -> None:
 
 
 def _contender(entrant: Entrant, inputs: np.ndarray, threads: int) -> Contender:
-    from thresher.evaluation.evaluation import Contender
-    from thresher.evaluation.runtime import open_session, predict
-
     model_input = entrant.encoder.model_input
     outputs = predict(open_session(entrant.onnx_file, threads), inputs, model_input)
     return Contender(entrant.onnx_file, inputs, model_input, entrant.name, outputs)

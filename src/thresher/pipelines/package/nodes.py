@@ -9,16 +9,18 @@ from typing import Any
 
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
+from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.selection import ALLOW, Selection
+from thresher.evaluation.verdict import Verdict
 from thresher.events import Notice, Step, emit
 from thresher.machine import git_commit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.packaging.bento import pack
 from thresher.pipelines.package.challenge import ITSELF, Entrant, decide_unmeasured, measure_both
 from thresher.pipelines.package.example import choose_example
-from thresher.pipelines.types import Challenge, Verdict
 from thresher.serving.core.bundle import (
     CARD_FILE,
     EXAMPLE_FILE,
@@ -183,8 +185,6 @@ def build_champion_bento(
         challenger: the version that ``shadow`` names; None where there is none.
         entered: the version that this run or an earlier one entered: it is registered before ``challenger`` is read.
     """
-    from thresher.packaging.bento import pack
-
     emit(Step("bentoml build"))
     if shadow is None:
         return pack(champion, bentofile.parent)

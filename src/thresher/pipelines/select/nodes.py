@@ -7,23 +7,27 @@ from typing import Any
 import numpy as np
 
 from thresher.candidate_failure import CandidateFailure
+from thresher.compression.calibration import read_trace
 from thresher.compression.candidate import NamedCandidate
+from thresher.compression.describe import chain_words
 from thresher.evaluation import Measurement
+from thresher.evaluation.baseline import Baseline, compare_with_baseline
+from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.exported import ExportedQuality
+from thresher.evaluation.model_card import model_card
+from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
+from thresher.evaluation.report.page import report_page
+from thresher.evaluation.report.pareto import plot_verdict
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.slices import SliceComparison
+from thresher.evaluation.slices import compare_slices as compare_parts
+from thresher.evaluation.verdict import Verdict, judge
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
-from thresher.pipelines.types import (
-    Baseline,
-    BudgetSearch,
-    DataFrame,
-    Evaluation,
-    ExportedQuality,
-    Figure,
-    Sensitivity,
-    SliceComparison,
-    Verdict,
-)
+from thresher.pipelines.types import DataFrame, Figure
+from thresher.search.plots import plot_budget_search
+from thresher.search.result import BudgetSearch, Sensitivity
 from thresher.training import Training
 
 
@@ -36,10 +40,8 @@ def compare_slices(
         slices: the part of each test sample, a column for each of ``selection.slices.by``.
         results: `CANDIDATE.predictions` of all candidates.
     """
-    from thresher.evaluation import slices as parts
-
     assert selection.slices is not None
-    return parts.compare_slices(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
+    return compare_parts(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
 
 
 def compare_baseline(
@@ -51,8 +53,6 @@ def compare_baseline(
         require: what the recipe requires, which says by which metric that counts, and how surely.
         results: `CANDIDATE.predictions` of all candidates.
     """
-    from thresher.evaluation.baseline import compare_with_baseline
-
     outputs: dict[str, np.ndarray] = _each("predictions", results)
     selection = Selection.model_validate({"require": require})
     return compare_with_baseline(training_samples, test_samples, outputs, selection)
@@ -72,9 +72,6 @@ def judge_candidates(
         exported_quality: of the float model, on the validation split; without that check there is no verdict.
         results: each candidate's evaluation; at the end how they do on slices, where the recipe asks for that.
     """
-    from thresher.evaluation.slices import SliceComparison
-    from thresher.evaluation.verdict import judge
-
     evaluations = {each.candidate: each for each in results if not isinstance(each, SliceComparison)}
     slices = next((each for each in results if isinstance(each, SliceComparison)), None)
     verdict = judge(name, evaluations, selection, slices, baseline)
@@ -83,8 +80,6 @@ def judge_candidates(
 
 def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:
     """Return the plots of accuracy, or RMSE, over latency and size, with the recipe's bounds."""
-    from thresher.evaluation.report.pareto import plot_verdict
-
     return plot_verdict(verdict, selection)
 
 
@@ -109,12 +104,6 @@ def write_reports(
             chain; `.sensitivity` where one was measured, `.search` of those whose chain was searched for, and `slices`
             where the recipe asks for them.
     """
-    from thresher.compression.calibration import read_trace
-    from thresher.compression.describe import chain_words
-    from thresher.evaluation.model_card import model_card
-    from thresher.evaluation.report.context import Account, Predictions
-    from thresher.evaluation.report.page import report_page
-
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
     # A file that could not be run may not be readable either.
@@ -149,19 +138,14 @@ def _named(kind: str, results: dict[str, Any]) -> dict[str, Any]:
     return {key.rpartition(".")[0]: result for key, result in results.items() if key.endswith(f".{kind}")}
 
 
-def _curves(base: str, measured: Sensitivity | CandidateFailure) -> Any:
-    from thresher.evaluation.report.context import Sensitivities
-
+def _curves(base: str, measured: Sensitivity | CandidateFailure) -> Sensitivities:
     if isinstance(measured, CandidateFailure):
         return Sensitivities(base, "accuracy", 0, {}, measured.reason)
     curves = {group: [(point.ratio, point.metric) for point in points] for group, points in measured.curves.items()}
     return Sensitivities(base, measured.metric, measured.num_samples, curves)
 
 
-def _searched(search: BudgetSearch) -> Any:
-    from thresher.evaluation.report.context import Searched
-    from thresher.search.plots import plot_budget_search
-
+def _searched(search: BudgetSearch) -> Searched:
     kept = "keeps the budget" if search.keeps_budget else "comes nearest to the budget, which none keeps"
     sentence = (
         f"{len(search.trials):,} chains were judged on the validation split as pruned and quantized, "

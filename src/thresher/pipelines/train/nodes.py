@@ -17,9 +17,13 @@ from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
 from thresher.models.imported.config import Checkpoint, GraphModel, ModelFile
-from thresher.pipelines.types import Checkpoints, Figure, Imported, Network, RangeTest, SearchResult, TrainingHistory
+from thresher.models.imported.findings import Imported
+from thresher.pipelines.types import Checkpoints, Figure, Network
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
+from thresher.training.history import RangeTest, TrainingHistory
+from thresher.training.hpo import SearchResult
+from thresher.training.plots import plot_range_test, plot_search
 
 
 def hold_out(
@@ -84,7 +88,6 @@ def find_learning_rate(
 ) -> tuple[Training, RangeTest, Figure]:
     """Return the training with the learning rate that a range test finds, the test, and its plot."""
     from thresher.training import range_test
-    from thresher.training.plots import plot_range_test
 
     emit(Step("learning-rate range test"))
     network = _network(encoder, training_samples, model, training)
@@ -105,7 +108,6 @@ def search_training(
 ) -> tuple[ModelChoice, Training, SearchResult, Figure]:
     """Return the model and the training of the best trial, all trials, and their plot."""
     from thresher.training.hpo_trials import SearchTask, search_settings
-    from thresher.training.plots import plot_search
 
     output = output_of(training_samples)
     samples = (training_samples, validation_samples)
