@@ -147,7 +147,7 @@ class RecipeConfigLoader(LenientConfigLoader):
         own = _own_catalog()
         for name in own.keys() & read.keys():
             entry = OmegaConf.to_container(read[name]) if OmegaConf.is_config(read[name]) else read[name]
-            given, ours = (str(dict(one or {}).get("type", "")) for one in (entry, own[name]))
+            given, ours = (str(one.get("type", "")) if isinstance(one, dict) else "" for one in (entry, own[name]))
             if given != ours and given.startswith("thresher."):
                 where = self.files("catalog").where((name,))
                 what = "%s: '%s' replaces an entry that Thresher has itself, and its type %s is not the one that this "
