@@ -12,12 +12,17 @@ from helpers.digits_bundle import build_digits_bento
 
 THRESHER = Path(sys.executable).parent / "thresher"
 
+Done = subprocess.CompletedProcess[str]
 
-def containerize(*arguments: str, path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it where ``path`` alone has programs."""
+
+def thresher(*arguments: str, path: Path, folder: Path | None = None, **environment: str) -> Done:
+    """Run a command in ``folder`` where ``path`` alone has programs."""
     variables = {**os.environ, "PATH": str(path), **environment}
-    command = [THRESHER, "containerize", *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run([THRESHER, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
+
+
+def containerize(*arguments: str, path: Path, **environment: str) -> Done:
+    return thresher("containerize", *arguments, path=path, **environment)
 
 
 def make_program(folder: Path, name: str, code: int) -> None:
@@ -26,7 +31,7 @@ def make_program(folder: Path, name: str, code: int) -> None:
     program.chmod(0o755)
 
 
-def check(done: subprocess.CompletedProcess[str], *says: str) -> None:
+def check(done: Done, *says: str) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     for words in says:
@@ -42,7 +47,15 @@ def test_without_a_builder(tmp_path: Path) -> None:
 
 def test_without_a_bento(tmp_path: Path) -> None:
     make_program(tmp_path, "podman", 0)
-    check(containerize(path=tmp_path, BENTOML_HOME=str(tmp_path / "home")), "There is no Bento yet")
+    check(containerize(path=tmp_path, BENTOML_HOME=str(tmp_path / "home")), "Make one: thresher run RECIPE")
+
+
+@pytest.mark.parametrize("command", [("containerize",), ("champion", "digits"), ("serve", "digits")], ids="-".join)
+def test_without_a_bento_and_a_project(tmp_path: Path, command: tuple[str, ...]) -> None:
+    make_program(tmp_path, "podman", 0)
+    (folder := tmp_path / "empty").mkdir()
+    done = thresher(*command, path=tmp_path, folder=folder, BENTOML_HOME=str(tmp_path / "home"))
+    check(done, "There is no Bento yet", "is not inside a Thresher project", "thresher new FOLDER, thresher run RECIPE")
 
 
 @pytest.mark.slow

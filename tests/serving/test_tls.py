@@ -134,9 +134,9 @@ def test_the_health_check_follows_the_address(tmp_path: Path, monkeypatch: pytes
         port = server.sockets[0].getsockname()[1]
         results = [await asyncio.to_thread(is_alive, tmp_path)]
         for host in ("127.0.0.1", "0.0.0.0", "0.0.0.0"):
-            health_check.announce(host, port, tls=False, wants_certificate=False)
+            health_check.write_address(host, port, tls=False, wants_certificate=False)
             results.append(await asyncio.to_thread(is_alive, tmp_path))
-        health_check.announce("127.0.0.1", port, tls=True, wants_certificate=True)
+        health_check.write_address("127.0.0.1", port, tls=True, wants_certificate=True)
         results.append(await asyncio.to_thread(is_alive, tmp_path))
         server.close()
         results.append(await asyncio.to_thread(is_alive, tmp_path))

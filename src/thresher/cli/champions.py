@@ -1,4 +1,7 @@
-"""Commands on champions: which it is, how it is served, and who takes its place."""
+"""Commands on champions: which it is, how it is served, and who takes its place.
+
+Each finds its project before it imports what it runs: Kedro reads, as it is imported, how the project logs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 from pathlib import Path
 
 import click
+
+from thresher.project.folder import find_project
 
 ENVIRONMENT = click.option(
     "--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the registry."
@@ -96,9 +101,10 @@ def promote(recipe: str, version: str | None, reason: str, env: str | None, no_b
     VERSION is a number or an alias in MLflow's registry; without one, the challenger is meant. Its Bento is built, so
     that `thresher serve RECIPE` serves it.
     """
+    folder = find_project()
     from thresher.registry.command import promote as promote_version
 
-    promote_version(recipe, version, reason, env, not no_bento)
+    promote_version(folder, recipe, version, reason, env, not no_bento)
 
 
 @click.command()
@@ -111,9 +117,10 @@ def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
 
     The model that is rolled back from does not come back by a run; `thresher promote` brings it back.
     """
+    folder = find_project()
     from thresher.registry.command import rollback as roll_back
 
-    roll_back(recipe, reason, env, not no_bento)
+    roll_back(folder, recipe, reason, env, not no_bento)
 
 
 @click.command()
@@ -121,9 +128,10 @@ def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
 @ENVIRONMENT
 def history(recipe: str, env: str | None) -> None:
     """Show who was champion when, by which move and why."""
+    folder = find_project()
     from thresher.registry.command import history as show_history
 
-    show_history(recipe, env)
+    show_history(folder, recipe, env)
 
 
 @click.command()
@@ -135,10 +143,8 @@ def predict(recipe: str, file: Path, env: str | None) -> None:
 
     FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text.
     """
-    from thresher.project.folder import find_project
-
     folder = find_project()
-    from thresher.registry.champion_model import load_champion  # Kedro, which outside of a project's top logs to stdout
+    from thresher.registry.champion_model import load_champion
 
     model = load_champion(folder, recipe, env)
     predictions = model.predict_file(file)
@@ -153,6 +159,7 @@ def sync(env: str | None) -> None:
 
     The next run does the same. Nothing is delivered twice.
     """
+    folder = find_project()
     from thresher.registry.command import sync as deliver
 
-    deliver(env)
+    deliver(folder, env)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from thresher.packaging.build_context import SERVICE, PackagingError, build_context
-from thresher.serving.core.bundle import Bundle, read_bundle, write_bundle
+from thresher.serving.core.bundle import LABELS, Bundle, model_name, read_bundle, write_bundle
 from thresher.serving.core.session import open_session
 from thresher.serving.monitoring.challenger import Challenger, read_challenger, write_challenger
 
@@ -53,8 +53,6 @@ def store_bundle(folder: Path) -> str:
         PackagingError: the recipe's name cannot be a BentoML tag, or the store cannot be written.
     """
     import bentoml
-
-    from thresher.serving.champion import LABELS, model_name
 
     bundle = read_bundle(folder)
     open_session(bundle)  # a model that cannot be served must not become the newest champion

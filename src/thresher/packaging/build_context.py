@@ -15,6 +15,7 @@ import yaml
 
 import thresher
 from thresher.errors import Problem, RecipeError, ThresherError
+from thresher.serving.core.bundle import MODEL_PREFIX
 
 BENTOFILE = "bentofile.yaml"
 SERVICE = "thresher.serving.service:Champion"
@@ -23,7 +24,6 @@ PACKAGE = "src/thresher/"
 TAG = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?"
 MAX_TAG = 63
 """BentoML's rules for the names of models and Bentos."""
-MODEL_PREFIX = "thresher-"
 
 
 class PackagingError(ThresherError):
@@ -39,7 +39,7 @@ def check_packaging(project: Path, recipe: str) -> None:
     """
     read_bentofile(project)
     if find_spec("bentoml") is None:
-        raise PackagingError("BentoML is not installed, and packs the champion. Fix: pip install bentoml.")
+        raise PackagingError("BentoML, which packs the champion, is not installed. Fix: pip install bentoml.")
     if problems := check_name(recipe):
         raise RecipeError(recipe, problems)
 
@@ -65,7 +65,7 @@ def read_bentofile(project: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise PackagingError(f"{path}: no such file, and a champion is packed by it. {fix}") from error
+        raise PackagingError(f"{path}: no such file; it says what a Bento holds. {fix}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise PackagingError(f"{path}: cannot be read: {error}. {fix}") from error
     if not isinstance(content, dict) or content.get("service") != SERVICE:
@@ -103,7 +103,7 @@ def context_files(project: Path) -> dict[str, Path]:
 
 @contextmanager
 def build_context(project: Path) -> Iterator[Path]:
-    """Give a folder that `bentoml build` builds from, as if the package's source were in the project."""
+    """Yield a folder that `bentoml build` builds from, as if the package's source were in the project."""
     with TemporaryDirectory(prefix="thresher-") as name:
         context = Path(name)
         for place, path in context_files(project).items():

@@ -1,1 +1,1 @@
-"""`thresher promote`, `rollback` and `history`: who is champion, by whose word, and since when."""
+"""The registry of champions: promotes and rolls back versions, shows their history and serves them."""

@@ -1,54 +1,52 @@
-"""What `thresher promote`, `thresher rollback`, `thresher history` and `thresher sync` do."""
+"""What `thresher promote`, `thresher rollback`, `thresher history` and `thresher sync` do in a project's folder."""
 
 from __future__ import annotations
 
-from thresher.project.folder import find_project
+from pathlib import Path
+
+from thresher.registry.format import show_history, show_moved
+from thresher.registry.project import open_recipes
+from thresher.registry.promotion import move_champion
 from thresher.registry.versions import RegistryError, read_registered
 from thresher.retention.format import make_console
 from thresher.tracking.history import MAX_REASON, PROMOTE, ROLLBACK
+from thresher.tracking.patience import waiting_folders
+from thresher.tracking.spool import Spooled, deliver_all
 
 
-def promote(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool) -> None:
+def promote(
+    folder: Path, recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool
+) -> None:
     """Make ``version``, by default the challenger, the champion of ``recipe``.
 
     Raises:
         RegistryError: there is no such recipe or version, or the recipe is being run.
     """
-    _move(recipe, version, reason, environment, with_bento, back=False)
+    _move(folder, recipe, version, reason, environment, with_bento, back=False)
 
 
-def rollback(recipe: str, reason: str, environment: str | None, with_bento: bool) -> None:
-    """Make the version champion that was it before today's.
+def rollback(folder: Path, recipe: str, reason: str, environment: str | None, with_bento: bool) -> None:
+    """Make the former champion of ``recipe`` the champion again.
 
     Raises:
         RegistryError: there is none, or the recipe is being run.
     """
-    _move(recipe, None, reason, environment, with_bento, back=True)
+    _move(folder, recipe, None, reason, environment, with_bento, back=True)
 
 
-def history(recipe: str, environment: str | None) -> None:
-    """Print who was champion of ``recipe`` when, by which move and why."""
-    folder = find_project()
-    # Outside of a project, Kedro's session speaks of its logging as soon as it is imported.
-    from thresher.registry.format import show_history
-    from thresher.registry.project import open_recipes
-
+def history(folder: Path, recipe: str, environment: str | None) -> None:
+    """Print the versions and the past champions of ``recipe``."""
     with open_recipes(folder, environment) as project:
         show_history(make_console(), read_registered(recipe, project.names))
 
 
-def sync(environment: str | None) -> None:
-    """Deliver what runs have logged while the tracking server was away.
+def sync(folder: Path, environment: str | None) -> None:
+    """Deliver what runs have logged while the tracking server could not be reached.
 
     Raises:
         RegistryError: some of it is for another server.
         SpoolError: an entry is damaged or refused.
     """
-    folder = find_project()
-    from thresher.registry.project import open_recipes
-    from thresher.tracking.patience import waiting_folders
-    from thresher.tracking.spool import Spooled, deliver_all
-
     console = make_console()
     with open_recipes(folder, environment):
         delivered = deliver_all()
@@ -62,16 +60,13 @@ def sync(environment: str | None) -> None:
         console.print("Nothing to deliver: MLflow has everything that was logged.")
 
 
-def _move(recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool) -> None:
+def _move(
+    folder: Path, recipe: str, version: str | None, reason: str, environment: str | None, with_bento: bool, back: bool
+) -> None:
     reason = check_reason(reason)
-    folder = find_project()
-    from thresher.registry.format import show_moved
-    from thresher.registry.project import open_recipes
-    from thresher.registry.promotion import move_champion
-
     with open_recipes(folder, environment) as project:
-        read_registered(recipe, project.names)  # no lock is made for a recipe that is not there
-        with project.holding(recipe):
+        read_registered(recipe, project.names)  # fails before a lock is made for a recipe that does not exist
+        with project.locked(recipe):
             registered = read_registered(recipe, project.names)
             number = registered.find_former() if back else registered.find(version)
             move = ROLLBACK if back else PROMOTE
@@ -87,7 +82,7 @@ def check_reason(reason: str) -> str:
     """
     reason = reason.strip()
     if not reason:
-        raise RegistryError("--reason is empty. Say in a few words why, for those who read the history.")
+        raise RegistryError("--reason is empty. Give the reason in a few words; the history shows it.")
     if len(reason) > MAX_REASON:
         raise RegistryError(f"--reason has {len(reason):,} characters; at most {MAX_REASON:,} are kept. Shorten it.")
     return reason

@@ -1,4 +1,4 @@
-"""The project that a recipe belongs to: which MLflow it uses, and that nobody runs the recipe meanwhile."""
+"""A project with its recipes and its MLflow, and a lock on a recipe while its champion changes."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ from thresher.tracking.store import is_whole, mend_store
 
 @dataclass(frozen=True)
 class RecipeProject:
-    """A project as one environment of it describes it."""
+    """A project, as one of its environments configures it."""
 
     folder: Path
+    """Where its pyproject.toml is."""
     recipes: Mapping[str, Recipe]
+    """The sound recipes, by name."""
     broken: Mapping[str, RecipeError]
+    """The errors of the others, by name."""
 
     @property
     def names(self) -> set[str]:
-        """Of all recipes that have a file."""
+        """The names of all recipes that have a file, sound or broken."""
         return {*self.recipes, *self.broken}
 
     @contextmanager
-    def holding(self, recipe: str) -> Iterator[None]:
-        """Let nobody run ``recipe`` until the block ends.
+    def locked(self, recipe: str) -> Iterator[None]:
+        """Keep the lock of ``recipe``, which a run needs, until the block ends.
 
         Raises:
-            RegistryError: it is being run.
+            RegistryError: the recipe is being run.
         """
         lock = RecipeLock(self.folder, recipe)
         try:
@@ -53,7 +56,7 @@ class RecipeProject:
 
 @contextmanager
 def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProject]:
-    """Give the project in ``folder``; what is asked of MLflow in the block goes to the one of ``environment``."""
+    """Yield the project in ``folder``; within the block, MLflow is that of ``environment``."""
     enter_project(folder)
     with KedroSession.create(folder, env=environment) as session:
         assert isinstance(session, KedroSession)

@@ -1,4 +1,4 @@
-"""Another champion, by a person's word: its Bento is built and the registry's alias moves."""
+"""Makes another version the champion: builds its Bento and moves the registry's alias."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thresher.datasets.registered import asking_registry, load_bundle, name_version
+from thresher.packaging.bento import pack
 from thresher.registry.project import RecipeProject
 from thresher.registry.versions import Registered, RegistryError
 from thresher.serving.core.bundle import Bundle
@@ -15,18 +16,16 @@ from thresher.tracking.history import How, move_alias
 
 @dataclass(frozen=True)
 class Moved:
-    """What came of a move.
-
-    Attributes:
-        former: the champion before; the same number where it already was this one, and nothing was recorded.
-        bento: the tag of the Bento, empty where none was to be built.
-        notices: what to know of it, in words.
-    """
+    """The outcome of a promotion or a rollback."""
 
     version: str
+    """The number of the new champion."""
     former: str
+    """The number of the champion before; the same as ``version`` where it was champion already."""
     bento: str
+    """The tag of the Bento; empty where none was to be built."""
     notices: tuple[str, ...]
+    """Sentences for the user."""
 
 
 def move_champion(
@@ -42,8 +41,6 @@ def move_champion(
         DataError: the version cannot be read by this Thresher.
         PackagingError, BundleError: its Bento cannot be built.
     """
-    from thresher.packaging.bento import pack
-
     bento, notices = "", _notices(registered, version)
     if with_bento:
         champion = load_version(registered.versions[version])
@@ -69,7 +66,7 @@ def _find_challenger(
 ) -> tuple[Challenger | None, list[str]]:
     recipe = project.recipes.get(registered.recipe)
     if recipe is None:
-        return None, ["The recipe's file is gone or broken: the Bento has no challenger."]
+        return None, ["The recipe's file is missing or broken, so the Bento has no challenger."]
     options = recipe.serving.shadow
     if options is None:
         return None, []

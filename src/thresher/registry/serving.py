@@ -1,9 +1,10 @@
-"""The Bento of a recipe's champion: whoever the registry says it is, and not whichever Bento was built last."""
+"""Finds and serves the Bento of a recipe's registered champion, which need not be the Bento that was built last."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -11,25 +12,24 @@ import click
 from thresher.datasets.reports import bento_store
 from thresher.errors import nearest
 from thresher.project.folder import ProjectError, find_project
-from thresher.registry.versions import RegistryError, read_registered
+from thresher.registry.versions import Registered, RegistryError, read_registered
+from thresher.tracking.store import registry_is_empty
 
 if TYPE_CHECKING:
     from bentoml import Bento
-
-    from thresher.registry.versions import Registered
 
 CUDA_LABEL = "cuda"
 """The label of a Bento that was built for an image with CUDA."""
 
 
 def find_champion_bento(recipe: str, environment: str | None) -> str:
-    """Return the tag of the Bento of the champion of ``recipe``; a tag, NAME:VERSION, is itself.
+    """Return the tag of the Bento of the champion of ``recipe``; a tag, NAME:VERSION, is returned as it is.
 
-    Where nothing is registered, as on a machine that has the Bento alone, it is the newest of the recipe, which is
-    said.
+    Where nothing is registered, as on a machine that has only the Bento, the newest of the recipe is taken, with a
+    notice on standard error.
 
     Raises:
-        RegistryError: there is none; it says how to build it.
+        RegistryError: there is no such Bento; the error says how to build it.
     """
     found = _list_bentos()
     if ":" in recipe:
@@ -46,9 +46,7 @@ def find_champion_bento(recipe: str, environment: str | None) -> str:
     its = [bento for bento, label in labels if (label.get("model_version"), label.get("mlflow_run_id")) == wanted]
     if its:
         return str(max(its, key=lambda bento: bento.creation_time).tag)
-    what = (
-        f"Version {registered.champion} is champion of {recipe}, and BentoML's store lacks its Bento ({bento_store()})"
-    )
+    what = f"Version {registered.champion} is champion of {recipe}, and its Bento is not in the store {bento_store()}"
     raise RegistryError(f"{what}. Build it: thresher promote {recipe} {registered.champion} --reason TEXT")
 
 
@@ -60,12 +58,12 @@ def newest_recipe() -> str:
     """
     found = _list_bentos()
     if not found:
-        raise RegistryError("There is no Bento yet. Make one: kedro run --pipeline RECIPE")
+        raise _no_bento("RECIPE")
     return str(max(found, key=lambda bento: bento.creation_time).info.labels["recipe"])
 
 
 def serve(recipe: str, environment: str | None, options: tuple[str, ...]) -> NoReturn:
-    """Become `bentoml serve` of the champion's Bento."""
+    """Replace this process by `bentoml serve` of the champion's Bento."""
     tag = find_champion_bento(recipe, environment)
     click.echo(f"Serving {tag}", err=True)
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", tag, *options])
@@ -77,8 +75,7 @@ def _read_champion(recipe: str, environment: str | None) -> Registered | None:
         folder = find_project()
     except ProjectError:
         return None
-    from thresher.registry.project import open_recipes  # not outside of a project: Kedro would speak of its logging
-    from thresher.tracking.store import registry_is_empty
+    from thresher.registry.project import open_recipes  # Kedro reads, as it is imported, how the project logs
 
     with open_recipes(folder, environment) as project:
         if registry_is_empty():
@@ -96,11 +93,19 @@ def _newest(recipe: str, theirs: list[Bento], found: list[Bento]) -> str:
         click.echo(f"No champion of {recipe} is registered here; {tag} is its newest Bento.", err=True)
         return tag
     if not found:
-        raise RegistryError("There is no Bento yet. Make one: kedro run --pipeline RECIPE")
+        raise _no_bento(recipe)
     known = sorted({str(bento.info.labels["recipe"]) for bento in found})
-    raise RegistryError(
-        f"No Bento of recipe '{recipe}'. {nearest(recipe, known)} Or run it: kedro run --pipeline {recipe}"
-    )
+    raise RegistryError(f"No Bento of recipe '{recipe}'. {nearest(recipe, known)} Or run it: thresher run {recipe}")
+
+
+def _no_bento(recipe: str) -> RegistryError:
+    """Return the error of a BentoML store without any Bento of ours; it says what to do in this folder."""
+    try:
+        find_project()
+    except ProjectError:
+        how = f"{Path.cwd()} is not inside a Thresher project. Make a project, and run a recipe in it"
+        return RegistryError(f"There is no Bento yet, and {how}: thresher new FOLDER, thresher run RECIPE")
+    return RegistryError(f"There is no Bento yet. Make one: thresher run {recipe}")
 
 
 def _list_bentos() -> list[Bento]:

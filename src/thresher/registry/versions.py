@@ -86,12 +86,12 @@ def read_registered(recipe: str, recipes: Iterable[str]) -> Registered:
             return found
     if recipe not in known:
         raise RegistryError(f"There is no recipe '{recipe}', in pipelines/ or registered. {nearest(recipe, known)}")
-    run = f"Run it first: kedro run --pipeline {recipe}"
+    run = f"Run it first: thresher run {recipe}"
     raise RegistryError(f"Recipe {recipe}: the registry holds no version of it. {run}")
 
 
 def _read(recipe: str) -> Registered:
-    from thresher.tracking import models
+    from thresher.tracking import models  # MLflow, which an empty registry does not need
 
     registered = models.find_registered(recipe)
     if registered is None:

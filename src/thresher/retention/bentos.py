@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from thresher.datasets.reports import bento_store
 from thresher.retention.artifacts import CleaningError, Item, Kind, size_of
 from thresher.retention.mlflow_lineage import Tracked
+from thresher.serving.core.bundle import model_name
 
 if TYPE_CHECKING:
     from bentoml import Bento, Model
@@ -25,8 +26,6 @@ def find_bentos(tracked: Tracked) -> list[Item]:
     """
     if not any(bento_store().glob(f"*/*{tracked.recipe}")):
         return []
-    from thresher.serving.champion import model_name
-
     return Store(tracked, _list_bentos(tracked.recipe), _list_models(model_name(tracked.recipe))).items()
 
 

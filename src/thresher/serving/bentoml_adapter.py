@@ -1,4 +1,4 @@
-"""All that is known of BentoML beyond its documentation.
+"""All uses of BentoML's undocumented API.
 
 Where another version of it differs, tests/dependency_contracts/test_bentoml_contract.py says what changed.
 """
@@ -6,24 +6,41 @@ Where another version of it differs, tests/dependency_contracts/test_bentoml_con
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import _bentoml_sdk.service
 import bentoml
-from _bentoml_sdk.service import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml._internal.utils.cattr import bentoml_cattr
 
-__all__ = ["Service"]
+if TYPE_CHECKING:
+
+    class Service:
+        """The class of BentoML's services, which has no types of its own: what we use of it."""
+
+        def to_asgi(self, is_main: bool = True) -> Any:
+            """Return the ASGI app."""
+
+        @property
+        def openapi_spec(self) -> OpenAPISpecification:
+            """The OpenAPI document."""
+
+else:
+    Service = _bentoml_sdk.service.Service
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+on_startup: Callable[[Hook], Hook] = bentoml.on_startup
+on_shutdown: Callable[[Hook], Hook] = bentoml.on_shutdown
 
 SWAGGER = Path(bentoml.__file__).with_name("_internal") / "server" / "static_content"
 """Where BentoML keeps the Swagger UI that it shows for services without pages of their own."""
 SERVER_MODULES = ("_bentoml_impl.server.app", "_bentoml_impl.server.serving")
-"""What a service imports when it starts."""
+"""The modules that a service imports when it starts."""
 
 
 def prepare(metrics_folder: str) -> None:

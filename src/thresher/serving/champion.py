@@ -1,4 +1,4 @@
-"""Finds the champions that the package stage put into the BentoML model store."""
+"""The champions in BentoML's model store, where the package stage puts them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ import bentoml
 from bentoml.exceptions import InvalidArgument, NotFound
 
 from thresher.errors import nearest
-from thresher.serving.core.bundle import ModelInfo
-
-PREFIX = "thresher-"
-LABELS = ("recipe", "model_version", "mlflow_run_id", "data_hash", "git_commit")
-
-
-def model_name(recipe: str) -> str:
-    """Return the name in the model store for ``recipe``: tags are lower case."""
-    return f"{PREFIX}{recipe.lower()}"
+from thresher.serving.core.bundle import LABELS, MODEL_PREFIX, ModelInfo, model_name
 
 
 def newest_champion(recipe: str | None = None, tag: str | None = None) -> bentoml.Model:
@@ -25,7 +17,7 @@ def newest_champion(recipe: str | None = None, tag: str | None = None) -> bentom
     Raises:
         InvalidArgument: the model store holds none.
     """
-    models = [model for model in bentoml.models.list() if model.tag.name.startswith(PREFIX)]
+    models = [model for model in bentoml.models.list() if model.tag.name.startswith(MODEL_PREFIX)]
     found = [model for model in models if recipe is None or model.tag.name == model_name(recipe)]
     if tag is not None:
         return bentoml.models.get(tag)
@@ -33,10 +25,10 @@ def newest_champion(recipe: str | None = None, tag: str | None = None) -> bentom
         return max(found, key=lambda model: model.creation_time)
     stored = {model.info.labels["recipe"] for model in models}
     if recipe is None or not stored:
-        raise InvalidArgument("No champion in the BentoML model store. Make one: kedro run --pipeline RECIPE")
+        raise InvalidArgument("BentoML's model store has no champion. Make one in a project: thresher run RECIPE")
     raise InvalidArgument(
         f"No champion of recipe '{recipe}' in the BentoML model store. {nearest(recipe, stored)} "
-        f"Or make one: kedro run --pipeline {recipe}"
+        f"Or make one: thresher run {recipe}"
     )
 
 

@@ -17,12 +17,12 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def address_file() -> Path:
-    """Return where the service says how it is reached."""
+    """Return the file in which the service writes its address."""
     return Path(tempfile.gettempdir()) / "thresher_address.json"
 
 
-def announce(host: str, port: int, tls: bool, wants_certificate: bool) -> None:
-    """Say how the service is reached."""
+def write_address(host: str, port: int, tls: bool, wants_certificate: bool) -> None:
+    """Write the address of the service, and whether its clients need a certificate."""
     file = address_file()
     new = file.with_suffix(f".{os.getpid()}")
     new.write_text(json.dumps([host, port, tls, wants_certificate]))
@@ -30,8 +30,8 @@ def announce(host: str, port: int, tls: bool, wants_certificate: bool) -> None:
 
 
 def is_ready() -> bool:
-    """Return whether the service that was announced says that it is ready; where it would want a certificate of us,
-    whether it is there."""
+    """Return whether the service answers that it is ready; where it demands a client's certificate, whether it
+    listens."""
     try:
         host, port, tls, wants_certificate = json.loads(address_file().read_text())
         host = ANYWHERE.get(host, host)

@@ -9,8 +9,7 @@ from bentoml.images import Image
 
 from thresher.modalities.encoder import Encoder
 from thresher.serving.bentoml_adapter import SERVER_MODULES
-from thresher.serving.champion import LABELS
-from thresher.serving.core.bundle import ModelInfo
+from thresher.serving.core.bundle import LABELS, ModelInfo
 from thresher.serving.requirements import pinned_packages
 
 BENTO = "/home/bentoml/bento"

@@ -1,4 +1,7 @@
-"""The BentoML service: `bentoml serve`, `bentoml build` and the Bento itself load this file."""
+"""The BentoML service: `bentoml serve`, `bentoml build` and the Bento itself load this file.
+
+It chooses the champion, checks the environment, and declares the service, in this order, as it is imported.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, ConfigDict
 
 from thresher.serving.app import create_app
-from thresher.serving.bentoml_adapter import Service, given_arguments, open_api, prepare
-from thresher.serving.champion import LABELS, bento_champion, bento_folder, describe_champion, newest_champion
-from thresher.serving.core.bundle import BundleError, read_bundle, read_bundle_encoder, read_info
+from thresher.serving.bentoml_adapter import Service, given_arguments, on_shutdown, on_startup, open_api, prepare
+from thresher.serving.champion import bento_champion, bento_folder, describe_champion, newest_champion
+from thresher.serving.core.bundle import LABELS, BundleError, ModelInfo, read_bundle, read_bundle_encoder, read_info
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.cpu import num_workers, session_threads
 from thresher.serving.core.predictor import Predictor
@@ -32,28 +35,68 @@ from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, PortError, check_own_
 from thresher.serving.tls import check_tls
 from thresher.serving.worker import Listeners, end_service, exit_with_error_after_refusal, open_listeners, tune_runtime
 
-exit_with_error_after_refusal()
-prepare(own_metrics_folder())
-
 
 class Arguments(BaseModel):
-    """What `--arg NAME=VALUE` can say to `bentoml build` and to `bentoml serve` in the source tree."""
+    """The options `--arg NAME=VALUE` of `bentoml build`, and of `bentoml serve` in the source tree."""
 
     model_config = ConfigDict(extra="forbid")
 
     recipe: str | None = None
-    """Whose champion; the newest of all where it is not given."""
+    """The recipe whose champion is served; without one, the newest champion of all."""
     model: str | None = None
-    """The tag of one of its champions in the store; the newest where it is not given."""
+    """The tag of one of its champions in BentoML's store; without one, the newest."""
     gpu: bool = False
-    """Whether the container's image has CUDA."""
+    """Whether the container image has CUDA."""
 
 
-class FastPathService(Service[Any]):
+def read_arguments(bento: Path | None) -> Arguments:
+    """Return the options of this process; those of a finished ``bento`` were used when it was built.
+
+    Raises:
+        SystemExit: an option where none can be given, or `bentoml build` in a folder without our package.
+    """
+    if bento:
+        if given_arguments():
+            text = "--arg chooses a champion when a Bento is built; this Bento already has one. Serve another Bento"
+            raise SystemExit(f"Error: {text} for another champion.")
+        return Arguments()
+    if sys.argv[1:2] == ["build"] and not Path("src/thresher/serving").is_dir():
+        # BentoML packs the files of the folder that it is called in, and the service is in none of them.
+        text = "`bentoml build` cannot build the Bento of a project, since Thresher's own code is not in its folder"
+        raise SystemExit(f"Error: {text}. Build it: thresher run RECIPE, or thresher promote RECIPE VERSION.")
+    arguments: Arguments = bentoml.use_arguments(Arguments)
+    return arguments
+
+
+def read_environment(info: ModelInfo) -> tuple[int, int]:
+    """Return the number of workers, and the bytes that each may hold for requests.
+
+    Raises:
+        SystemExit: a variable is wrong or a port is in use. Of any other error BentoML would say that this file cannot
+            be imported, or start one worker after the other.
+    """
+    try:
+        workers = num_workers(info.workers, info.threads)
+        for variable in (HTTP_PORT, GRPC_PORT):
+            chosen_port(variable, 0)
+        check_own_port()
+        return workers, budget_bytes(workers)
+    except (ValueError, PortError) as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+@cache
+def own_paths() -> dict[str, dict[str, Any]]:
+    """Return our routes in OpenAPI's words; the model's files are read once, not at every request."""
+    return describe_routes(read_bundle(Path(champion.path)))
+
+
+class FastPathService(Service):
     """A BentoML service with a fast path before its middlewares, which take longer than a small model."""
 
     __slots__ = ()
     middleware: FastPathMiddleware | None = None
+    """Of this process; None before `to_asgi` was called."""
 
     def to_asgi(self, is_main: bool = True) -> FastPathMiddleware:
         """Return BentoML's app behind our middleware, so that our bounds hold on BentoML's port, too."""
@@ -67,32 +110,18 @@ class FastPathService(Service[Any]):
 
     @property
     def openapi_spec(self) -> Any:
-        """BentoML's document, at `/docs.json` and in the Bento, with the routes that are ours."""
+        """BentoML's document, at `/docs.json` and in the Bento, with our routes."""
         about = (info.recipe, info.model_version, describe_champion(info))
         return open_api(super().openapi_spec, OPENAPI_VERSION, *about, own_paths())
 
 
+exit_with_error_after_refusal()
+prepare(own_metrics_folder())
 bento = bento_folder()
-if bento and given_arguments():
-    text = "--arg chooses a champion when a Bento is built; this one has its own. Name the Bento that you want instead."
-    raise SystemExit(f"Error: {text}")
-arguments = Arguments() if bento else bentoml.use_arguments(Arguments)
-if bento is None and sys.argv[1:2] == ["build"] and not Path("src/thresher/serving").is_dir():
-    # BentoML packs the files of the folder that it is called in, and the service is in none of them.
-    raise SystemExit(
-        "Error: a Bento of a project is built by a run and by `thresher promote`: they pack Thresher, too."
-    )
+arguments = read_arguments(bento)
 champion = bento_champion(bento) if bento else newest_champion(arguments.recipe, arguments.model)
 info = read_info(Path(champion.path))
-try:
-    workers = num_workers(info.workers, info.threads)
-    max_bytes = budget_bytes(workers)
-    for variable in (HTTP_PORT, GRPC_PORT):
-        chosen_port(variable, 0)
-    check_own_port()
-except (ValueError, PortError) as error:
-    # BentoML would say that this file cannot be imported, or start worker after worker.
-    raise SystemExit(f"Error: {error}") from None
+workers, max_bytes = read_environment(info)
 app = create_app()
 
 
@@ -121,9 +150,9 @@ class Champion:
         self.predictor.shadow = open_shadow(Path(self.model.path), self.predictor.bundle)
         self.listeners: Listeners | None = None
 
-    @bentoml.on_startup
+    @on_startup
     async def listen(self) -> None:
-        """Answer over all protocols."""
+        """Open all ports."""
         middleware = FastPathService.middleware
         assert middleware is not None
         configure_logs()
@@ -137,17 +166,11 @@ class Champion:
             end_service(str(error))
         tune_runtime()
 
-    @bentoml.on_shutdown
+    @on_shutdown
     async def close(self) -> None:
-        """Answer what has come and let the model end its last batch."""
+        """Answer the requests that have arrived and let the model finish its last batch."""
         if self.listeners:
             await self.listeners.close()
         self.predictor.close()
         stop_tracing()
         log_event("the service has ended", recipe=info.recipe, model_version=info.model_version)
-
-
-@cache
-def own_paths() -> dict[str, dict[str, Any]]:
-    """Return what the OpenAPI document says of our routes; read from the model's files once, not at every request."""
-    return describe_routes(read_bundle(Path(champion.path)))

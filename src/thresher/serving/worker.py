@@ -1,4 +1,4 @@
-"""A predictor at work in one worker process: all protocols that it answers."""
+"""One worker process: the ports that it opens beside BentoML's own, and how it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uuid import uuid4
 from thresher.serving.core.memory import trim_periodically
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.grpc.server import RpcServer, start_rpc_server
-from thresher.serving.health_check import announce
+from thresher.serving.health_check import write_address
 from thresher.serving.http.fast_listener import FastListener
 from thresher.serving.http.middleware import FastPathMiddleware
 from thresher.serving.monitoring.logs import log_event, log_warning
@@ -25,28 +25,28 @@ from thresher.serving.sockets import GRPC_PORT, HTTP_PORT, bentoml_address, chec
 from thresher.serving.tls import chosen_tls
 
 YOUNG_OBJECTS = 50_000
-"""New objects until the garbage collector looks at them; Python's default looks every few requests."""
+"""The new objects after which the garbage collector runs; with Python's default it runs every few requests."""
 GRPC_SERVER = "THRESHER_GRPC_SERVER"
 """A variable that chose between two servers, of which one is gone."""
 REFUSED = "THRESHER_REFUSED"
-"""The file in which workers find that one of them gave up."""
+"""The variable with the path of a file, which a worker makes when it ends the service because it cannot start."""
 CONTAINER = "BENTOML_CONTAINERIZED"
-"""The variable that the image sets."""
+"""The variable that the container image sets."""
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another waits; Python's default is a request's whole latency."""
 
 
 @dataclass
 class Listeners:
-    """What listens beside BentoML's own port."""
+    """The servers beside BentoML's own. ``http`` and ``rpc`` are None where their ports are switched off."""
 
     http: FastListener | None
     rpc: RpcServer | None
     memory: asyncio.Task[None] | None = None
-    """Gives back what a burst leaves."""
+    """Returns freed memory to the system after a burst of requests."""
 
     async def close(self) -> None:
-        """Answer what has come, take no more, and end."""
+        """Answer the requests that have arrived, accept no more, and close the ports."""
         closing = [listener.close() for listener in (self.http, self.rpc) if listener]
         await asyncio.gather(*closing)
         if self.memory:
@@ -54,10 +54,10 @@ class Listeners:
 
 
 async def open_listeners(app: FastPathMiddleware, predictor: Predictor) -> Listeners:
-    """Open the fast HTTP port and the gRPC port, two and one above BentoML's unless the environment says others.
+    """Open the fast HTTP port and the gRPC port, by default two and one above BentoML's.
 
     Raises:
-        PortError: a port cannot be bound to, or not with the TLS that BentoML's has, or another service has it.
+        PortError: a port is in use or cannot be bound to, or BentoML's TLS options cannot be used on it.
     """
     host, own_port = bentoml_address()
     tls = chosen_tls()
@@ -73,7 +73,7 @@ async def open_listeners(app: FastPathMiddleware, predictor: Predictor) -> Liste
     if rpc:
         listeners.rpc = await start_rpc_server(predictor, host, rpc, tls=tls)
     if os.environ.get(CONTAINER):
-        announce(host, own_port, tls is not None, tls is not None and tls.options.get("cert-reqs", "0") != "0")
+        write_address(host, own_port, tls is not None, tls is not None and tls.options.get("cert-reqs", "0") != "0")
     listeners.memory = asyncio.create_task(trim_periodically())
     info = predictor.bundle.info
     for event, port in (("HTTP is served", http), ("gRPC is served", rpc)):
@@ -83,7 +83,7 @@ async def open_listeners(app: FastPathMiddleware, predictor: Predictor) -> Liste
 
 
 def exit_with_error_after_refusal() -> None:
-    """Have `bentoml serve`, if this process is it, end with 1 where a worker gave up; it would end with 0."""
+    """Have `bentoml serve`, if this process is it, exit with 1 and not with 0 after a worker called `end_service`."""
     if sys.argv[1:2] != ["serve"]:
         return
     file = Path(tempfile.gettempdir()) / f"thresher-refused-{uuid4().hex}"
@@ -100,7 +100,7 @@ def exit_with_error_after_refusal() -> None:
 
 
 def end_service(reason: str) -> NoReturn:
-    """Say why the service cannot be, and end it: BentoML would show a traceback and go on without a worker."""
+    """Print why the service cannot run, and end it: BentoML would show a traceback and go on without a worker."""
     print(f"Error: {reason}", file=sys.stderr, flush=True)
     if REFUSED in os.environ:
         Path(os.environ[REFUSED]).touch()
@@ -109,7 +109,7 @@ def end_service(reason: str) -> NoReturn:
 
 
 def tune_runtime() -> None:
-    """Tune Python for answering: what was loaded until now stays for good."""
+    """Tune Python's threads and garbage collector for short requests; all objects until now are kept for good."""
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()

@@ -202,7 +202,7 @@ def test_an_upgrade_is_not_taken_and_the_body_is_read(live: LiveService, right: 
                 assert (status, predictions(body)) == (200, right)
                 assert "upgrade" not in headers
         whole = chunked("/predict", document("/predict", 900), 100)
-        connection.sendall(whole.replace(b"host: a", b"connection: upgrade, close\r\nupgrade: h2c"))
+        connection.sendall(whole.replace(b"host: a", b"host: a\r\nconnection: upgrade, close\r\nupgrade: h2c"))
         ((status, headers, body),) = read_replies(connection, 1)
         assert (status, headers["connection"], predictions(body)) == (200, "close", right)
 
@@ -295,15 +295,15 @@ JSON = {"Content-Type": "application/json"}
 HEADS = [
     (b"x: " + b"a" * 2**16 + b"\r\n", 431, "64 KiB"),
     (b"x: " + b"a" * 2**24 + b"\r\n", 431, "64 KiB"),
-    (b"".join(b"x%d: 1\r\n" % number for number in range(101)), 431, "100 fields"),
+    (b"".join(b"x%d: 1\r\n" % number for number in range(101)), 431, "100 headers"),
     (b"a" * 2**17 + b": 1\r\n", 431, "64 KiB"),
-    (b"content-length: 5\r\ntransfer-encoding: chunked\r\n", 400, "no HTTP/1.1 request"),
-    (b"content-length: 5\r\ncontent-length: 6\r\n", 400, "no HTTP/1.1 request"),
-    (b"content-length: -5\r\n", 400, "no HTTP/1.1 request"),
-    (b"transfer-encoding: gzip, chunked\r\n", 501, "may be chunked"),
-    (b"content-length: " + b"0" * 5000 + b"1\r\n", 400, "no HTTP/1.1 request"),
+    (b"content-length: 5\r\ntransfer-encoding: chunked\r\n", 400, "not valid HTTP/1.1"),
+    (b"content-length: 5\r\ncontent-length: 6\r\n", 400, "not valid HTTP/1.1"),
+    (b"content-length: -5\r\n", 400, "not valid HTTP/1.1"),
+    (b"transfer-encoding: gzip, chunked\r\n", 501, "Only the Transfer-Encoding chunked"),
+    (b"content-length: " + b"0" * 5000 + b"1\r\n", 400, "not valid HTTP/1.1"),
     *((b"%b: a\r\n%b: b\r\n" % (name, name), 400, "is given twice") for name in sorted(SINGLE_HEADERS)),
-    (b"x\0y: 1\r\n", 400, "no HTTP/1.1 request"),
+    (b"x\0y: 1\r\n", 400, "not valid HTTP/1.1"),
 ]
 
 
@@ -311,10 +311,20 @@ HEADS = [
 @pytest.mark.parametrize(("head", "status", "says"), HEADS)
 def test_heads_are_bounded(live: LiveService, head: bytes, status: int, says: str) -> None:
     with connect(live) as connection:
-        connection.sendall(post("/predict", 900) + b"GET /v2 HTTP/1.1\r\n" + head + b"\r\n")
+        host = b"" if head.startswith(b"host") else b"host: a\r\n"
+        connection.sendall(post("/predict", 900) + b"GET /v2 HTTP/1.1\r\n" + host + head + b"\r\n")
         good, bad = read_replies(connection, 2)
         assert (good[0], bad[0], bad[1]["connection"]) == (200, status, "close")
         assert says in json.loads(bad[2])["error"]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_http_1_1_needs_a_host(live: LiveService, version: bytes) -> None:
+    """RFC 9112, section 3.2: a server must answer 400."""
+    with connect(live) as connection:
+        connection.sendall(b"GET /v2 HTTP/%b\r\n\r\n" % version)
+        ((status, _, body),) = read_replies(connection, 1)
+    assert (status, b"no Host header" in body) == ((400, True) if version == b"1.1" else (200, False))
 
 
 @pytest.mark.parametrize(
@@ -571,7 +581,7 @@ def kinds() -> dict[str, tuple[bytes, int]]:
         "large": (large, 200),
         "chunked": (parts, 200),
         "upgrade": (post("/predict", 900, connection="upgrade", upgrade="h2c"), 200),
-        "chunked upgrade": (parts.replace(b"host: a", b"connection: upgrade\r\nupgrade: h2c"), 200),
+        "chunked upgrade": (parts.replace(b"host: a", b"host: a\r\nconnection: upgrade\r\nupgrade: h2c"), 200),
         "metadata": (http("GET", "/v2"), 200),
         "missing": (http("POST", "/nowhere", b"x" * 5000), 404),
         "wrong": (http("POST", "/predict", b"{", content_type="application/json"), 400),
@@ -590,7 +600,7 @@ ENDS = {
     "too many headers": (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431),
     "a long target": (b"GET /" + b"x" * 9000, 414),
     "a bad chunk": (chunked("/predict", b"x" * 300, 100).replace(b"64;", b"q;"), 400),
-    "too large": (b"POST /predict HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413),
+    "too large": (b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n", 413),
     "close": (http("GET", "/v2", connection="close"), 200),
 }
 

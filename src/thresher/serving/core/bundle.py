@@ -24,6 +24,12 @@ ATTACHMENTS = (CARD_FILE, VERDICT_FILE, PROFILE_FILE, EXAMPLE_FILE)
 """What a bundle may hold besides, and a service answers without."""
 
 
+MODEL_PREFIX = "thresher-"
+"""What the names of our models in BentoML's store begin with."""
+LABELS = ("recipe", "model_version", "mlflow_run_id", "data_hash", "git_commit")
+"""The fields of `ModelInfo` that models, Bentos and images have as labels."""
+
+
 class BundleError(ThresherError):
     """A model bundle with a missing or damaged file."""
 
@@ -54,6 +60,11 @@ class ModelInfo(Config):
     """Processes that answer; None for as many as the cores of the machine that serves are enough for."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What the evaluation measured."""
+
+
+def model_name(recipe: str) -> str:
+    """Return the name in BentoML's model store for ``recipe``: tags are in lower case."""
+    return f"{MODEL_PREFIX}{recipe.lower()}"
 
 
 SERVED_BY = ("threads", "max_batch_size", "max_latency_ms", "timeout_ms", "workers")

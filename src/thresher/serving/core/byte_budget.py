@@ -117,7 +117,8 @@ def budget_bytes(workers: int = 1, cgroup: Path = CGROUP, own_group: Path = OWN_
 def available_bytes(cgroup: Path = CGROUP, own_group: Path = OWN_GROUP) -> int:
     """Return the memory that the machine has, or that this process's control groups, version 2 or 1, allow it."""
     limits = [_limit(folder / name) for folder in _groups(cgroup, own_group) for name in LIMITS]
-    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit)])
+    total: int = psutil.virtual_memory().total
+    return min([total, *(limit for limit in limits if limit)])
 
 
 def _groups(cgroup: Path, own_group: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Reads JSON that anyone may have sent: everything that another reader would take otherwise is refused in words."""
+"""Strict JSON: whatever another reader could understand otherwise is refused with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS = {
     "depth limit": "nested too deep",
     "allocate memory": "nested too deep",
 }
-"""What the parser says -> what it means to the sender."""
+"""A part of the parser's message -> what it means to the sender."""
 
 
 def parse_json(body: bytes | bytearray | memoryview) -> Any:
@@ -51,6 +51,8 @@ def num_decoded_bytes(body: bytes) -> int:
 
 
 def _explain(error: orjson.JSONDecodeError, body: bytes) -> str:
+    if not body.strip():
+        return "the body is empty"
     if body.startswith(BYTE_ORDER_MARK):
         return "it begins with a byte order mark; send UTF-8 without one"
     if body.startswith(WIDE_MARKS) or 0 in body[:2]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from thresher import __version__
 from thresher.errors import InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
@@ -154,8 +155,6 @@ def _outputs(encoder: Encoder) -> tuple[TensorInfo, ...]:
 
 def server_metadata() -> dict[str, Any]:
     """Return name, version and extensions of the server, as both protocols say them."""
-    from thresher import __version__
-
     return {"name": "thresher", "version": __version__, "extensions": ["binary_tensor_data"]}
 
 

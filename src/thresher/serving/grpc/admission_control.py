@@ -33,16 +33,16 @@ GRACE_SECONDS = 3.0
 
 
 class Reading:
-    """A message that is on its way."""
+    """A message that a call is receiving."""
 
     def __init__(self, peer: str, limit: asyncio.Timeout, began: float) -> None:
         self.peer, self.limit, self.began = peer, limit, began
-        self.is_given_up = False
+        self.is_cancelled = False
 
-    def end_service(self) -> None:
-        """End it, for the sake of others."""
+    def cancel(self) -> None:
+        """Stop waiting for the message, so that another call gets its place."""
         if not self.limit.expired():
-            self.is_given_up = True
+            self.is_cancelled = True
             self.limit.reschedule(0)
 
 
@@ -65,9 +65,9 @@ class AdmissionControl:
     def __init__(self, budget: ByteBudget, max_seconds: float) -> None:
         """Read messages that arrive within ``max_seconds``, all together at most as large as ``budget`` is."""
         self.most_bytes = min(MAX_BODY_BYTES, budget.limit // MIN_PLACES)
-        """Of one message."""
+        """The largest message that is accepted."""
         self.most_calls = max(MIN_CALLS, min(MAX_CALLS, budget.limit // WINDOW_BYTES))
-        """That may run at a time, whether their messages are there or not."""
+        """The calls that may run at a time, whether their messages have arrived or not."""
         self._num_places = budget.limit // self.most_bytes
         self._share = self._num_places // 2
         self._max_seconds = max_seconds
@@ -76,7 +76,7 @@ class AdmissionControl:
         self._waiting: deque[Waiting] = deque()
         self._turns: dict[str, int] = {}  # when each connection was last given a place that it had waited for
         self._turn = 0
-        self._relief: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._num_calls = 0
         self._is_closed = False
 
@@ -89,8 +89,8 @@ class AdmissionControl:
         """Count a call for as long as the block runs.
 
         Raises:
-            CallError: the server goes.
-            OverloadedError: too many run.
+            CallError: the server is shutting down.
+            OverloadedError: too many calls run already.
         """
         if self._is_closed:
             raise CallError(StatusCode.UNAVAILABLE, "The server is shutting down.")
@@ -103,7 +103,7 @@ class AdmissionControl:
             self._num_calls -= 1
 
     async def read(self, context: ServicerContext) -> bytes | None:
-        """Return the next message of a call, not compressed; None where no other comes.
+        """Return the next message of a call, decompressed; None after the last.
 
         Raises:
             DeadlineError: it did not come in time.
@@ -124,10 +124,10 @@ class AdmissionControl:
 
     def _refusal(self, reading: Reading | None) -> Exception:
         if reading is None:
-            given = f"{self._num_places} messages are on their way, of at most {self._num_places}"
-            return OverloadedError(f"{given}, or {self._share} on this connection.")
-        if reading.is_given_up:
-            waited = f"The message was still on its way after {GRACE_SECONDS:g} s"
+            limits = f"At most {self._num_places} messages are received at a time, {self._share} on one connection"
+            return OverloadedError(f"{limits}; no place became free.")
+        if reading.is_cancelled:
+            waited = f"The message had not arrived after {GRACE_SECONDS:g} s"
             return OverloadedError(f"{waited}, and other calls waited for its place.")
         return DeadlineError(f"The message took more than {self._max_seconds:g} s to arrive.")
 
@@ -136,7 +136,7 @@ class AdmissionControl:
         if not self._has_place(peer):
             waiting = Waiting(peer, loop.time())
             self._waiting.append(waiting)
-            self._look_later(GRACE_SECONDS)
+            self._cancel_oldest_in(GRACE_SECONDS)
             try:
                 await waiting.place
             except BaseException:
@@ -153,9 +153,9 @@ class AdmissionControl:
 
     def _free_place(self, reading: Reading) -> None:
         del self._readings[reading]
-        self._give_back(reading.peer)
+        self._release_place(reading.peer)
 
-    def _give_back(self, peer: str) -> None:
+    def _release_place(self, peer: str) -> None:
         self._by_peer[peer] -= 1
         if not self._by_peer[peer]:
             del self._by_peer[peer]
@@ -175,23 +175,23 @@ class AdmissionControl:
         waiting.place.set_result(None)
 
     def _withdraw(self, waiting: Waiting) -> None:
-        """Forget a call that waits no more; where it had just been given a place, that is free again."""
+        """Remove a call that waits no longer; a place that it has just been given becomes free again."""
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         elif waiting.place.done() and not waiting.place.cancelled():
-            self._give_back(waiting.peer)
+            self._release_place(waiting.peer)
 
-    def _look_later(self, seconds: float) -> None:
-        if self._relief is None:
-            self._relief = asyncio.get_running_loop().call_later(seconds, self._relieve)
+    def _cancel_oldest_in(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._cancel_oldest)
 
-    def _relieve(self) -> None:
-        """Give up the oldest messages, as many as there are calls that have waited for long."""
-        self._relief = None
+    def _cancel_oldest(self) -> None:
+        """Cancel the oldest messages, one for each call that has waited for GRACE_SECONDS."""
+        self._timer = None
         if not self._waiting:
             return
         now = asyncio.get_running_loop().time()
-        old = [one for one in self._readings if now - one.began >= GRACE_SECONDS and not one.is_given_up]
+        old = [one for one in self._readings if now - one.began >= GRACE_SECONDS and not one.is_cancelled]
         for waiting in self._waiting:
             if now - waiting.began < GRACE_SECONDS:
                 break
@@ -199,9 +199,9 @@ class AdmissionControl:
             for reading in old:
                 if not is_at_share or reading.peer == waiting.peer:
                     old.remove(reading)
-                    reading.end_service()
+                    reading.cancel()
                     break
-        self._look_later(GRACE_SECONDS / 5)
+        self._cancel_oldest_in(GRACE_SECONDS / 5)
 
 
 def options(admission: AdmissionControl) -> tuple[tuple[str, int], ...]:

@@ -86,7 +86,7 @@ def _answer(method_name: str, method: Method, service: InferenceService, admissi
 def _check(health: HealthService, admission: AdmissionControl) -> Handler:
     async def check(context: ServicerContext) -> None:
         request = parse(health_pb2.HealthCheckRequest, await _only_message(admission, context))
-        answer = await health.Check(request, context)
+        answer = await health.check(request, context)
         await context.write(answer.SerializeToString())
 
     return _stream(check, admission)
@@ -95,7 +95,7 @@ def _check(health: HealthService, admission: AdmissionControl) -> Handler:
 def _watch(health: HealthService, admission: AdmissionControl) -> Handler:
     async def watch(context: ServicerContext) -> None:
         request = parse(health_pb2.HealthCheckRequest, await _only_message(admission, context))
-        await health.Watch(request, _Written(context))
+        await health.watch(request, _BytesContext(context))
 
     return _stream(watch, admission)
 
@@ -114,7 +114,7 @@ def _reflect(admission: AdmissionControl) -> Handler:
     return _stream(describe, admission)
 
 
-class _Written:
+class _BytesContext:
     """The context of a call whose answers are written as bytes."""
 
     def __init__(self, context: ServicerContext) -> None:

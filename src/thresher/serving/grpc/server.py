@@ -43,7 +43,7 @@ class RpcServer:
         """The port that it listens on."""
 
     async def close(self, grace: float = DRAIN_SECONDS) -> None:
-        """Say that the service goes, take no more calls, and let those that run end within ``grace`` seconds."""
+        """Report NOT_SERVING, refuse new calls, and let those that run finish within ``grace`` seconds."""
         self._service.is_ready = False
         self._admission.close()
         await asyncio.gather(self._health.close(), asyncio.sleep(REFUSE_SECONDS))
@@ -65,7 +65,7 @@ async def start_rpc_server(
     server = grpc.aio.server(options=(*OPTIONS, *options(admission)))
     service, health = InferenceService(predictor), HealthService()
     server.add_generic_rpc_handlers(generic_handlers(service, health, admission))
-    await health.set(SERVICE, HealthCheckResponse.SERVING)
+    await health.set_status(SERVICE, HealthCheckResponse.SERVING)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         bound = server.add_secure_port(address, tls.for_grpc()) if tls else server.add_insecure_port(address)

@@ -15,9 +15,9 @@ from thresher.serving.http.response import HttpError
 PIECE_BYTES = 2**20
 SLICE_BYTES = 2**16
 MAX_MEMBERS = 4096
-"""The most members of a gzip body: each costs time, however short it is."""
+"""The most members of a gzip body; each takes time, however short it is."""
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-"""Content encodings and how zlib is told of them."""
+"""Content encoding -> zlib's window bits."""
 ALLOWED_ENCODINGS = "gzip, deflate, identity"
 
 
@@ -41,7 +41,7 @@ async def read_body(request: Request, seconds: float | None = None) -> bytes:
     try:
         body = await _collect(request)
     except ClientDisconnect as error:
-        raise MalformedError("The body broke off.") from error
+        raise MalformedError("The body ended early.") from error
     if encoding == "identity":
         return body
     reservation = reservation_of(request.scope)
@@ -52,7 +52,7 @@ def check_length(num_bytes: int) -> None:
     """Check that a body may be of ``num_bytes``.
 
     Raises:
-        HttpError: 413 it may not.
+        HttpError: 413 it is too large.
     """
     if num_bytes > MAX_BODY_BYTES:
         # The rest of the body stays unread, so this connection can carry no other request.
@@ -61,7 +61,7 @@ def check_length(num_bytes: int) -> None:
 
 
 def too_slow(seconds: float) -> HttpError:
-    """Return the refusal of a request that is not there after ``seconds``."""
+    """Return the error of a request that has not arrived after ``seconds``."""
     return HttpError(408, f"The request took more than {seconds:g} s to arrive.")
 
 
@@ -87,7 +87,7 @@ def _decompress(body: bytes, encoding: str, reservation: Reservation) -> bytes:
     try:
         while start < len(body) or not whole:
             if num_members == MAX_MEMBERS:
-                raise MalformedError(f"The body has more than {MAX_MEMBERS:,} members of gzip. Compress it as one.")
+                raise MalformedError(f"The body has more than {MAX_MEMBERS:,} gzip members. Compress it as one.")
             num_members += 1
             unpacker = zlib.decompressobj(window)
             while not unpacker.eof:
@@ -103,7 +103,7 @@ def _decompress(body: bytes, encoding: str, reservation: Reservation) -> bytes:
             if encoding == "deflate" or _is_padding(body, start):  # gzip may be padded with zeros
                 break
     except zlib.error as error:
-        raise MalformedError(f"The body is no {encoding}, as its Content-Encoding says.") from error
+        raise MalformedError(f"The body is not {encoding}, though its Content-Encoding is.") from error
     if not _is_padding(body, start):
         raise MalformedError(f"{len(body) - start:,} bytes follow the end of the {encoding}.")
     return bytes(whole)

@@ -1,4 +1,4 @@
-"""The content types of a request, and forms of files."""
+"""The content types of requests, and forms with files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def content_type(headers: Headers, encoder: Encoder) -> str:
         raise HttpError(415, f"{what} {nearest(given, allowed)}", headers={"Accept": ", ".join(allowed)})
     charset = CHARSET.search(parameters)
     if given == TEXT and charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise HttpError(415, f"A text in {charset[1][:100]} given. Send it in UTF-8.")
+        raise HttpError(415, f"The text is in {charset[1][:100]}. Send it in UTF-8.")
     return given
 
 

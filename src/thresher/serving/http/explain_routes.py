@@ -61,7 +61,7 @@ async def explain(request: Request) -> Response:
 @contextmanager
 def _place() -> Iterator[None]:
     if not _places.acquire(blocking=False):
-        raise OverloadedError(f"{MAX_AT_ONCE} explanations are being made already.")
+        raise OverloadedError(f"{MAX_AT_ONCE} explanations are being computed already.")
     try:
         yield
     finally:
@@ -71,12 +71,12 @@ def _place() -> Iterator[None]:
 def _asked_target(request: Request, encoder: Encoder) -> int | None:
     query = request.query_params
     if unknown := sorted(query.keys() - {TARGET}):
-        raise MalformedError(f"Unknown query '{unknown[0][:100]}'. {nearest(unknown[0][:100], (TARGET,))}")
+        raise MalformedError(f"Unknown query parameter '{unknown[0][:100]}'. {nearest(unknown[0][:100], (TARGET,))}")
     if TARGET not in query:
         return None
     label, names = query[TARGET][:100], encoder.class_names
     if not names:
-        raise InvalidInputError("This model gives a value and has no classes; leave out 'target'.")
+        raise InvalidInputError("This model predicts a value and has no classes. Leave out 'target'.")
     if label not in names:
         raise InvalidInputError(f"No class '{label}'. {nearest(label, names)}")
     return names.index(label)

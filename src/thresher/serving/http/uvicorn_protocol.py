@@ -1,4 +1,4 @@
-"""What the service changes about uvicorn's HTTP/1.1, on every port; all that is known of uvicorn's inside is here."""
+"""uvicorn's HTTP/1.1 with bounds, on every port; all uses of uvicorn's undocumented API are here."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from thresher.serving.http.reservation import EXTENSION, RESERVATION, Reservatio
 from thresher.serving.http.response import HttpError, Reply, error_reply
 
 MAX_HEAD_BYTES = 64 * 2**10
-"""Of a request's target and headers; of anything else that is neither head nor body, such as trailers, too."""
+"""The most bytes of a request's target and headers, and of anything else outside of bodies, such as trailers."""
 MAX_FIELDS = 100
 MAX_TARGET_BYTES = 8 * 2**10
 MAX_CHUNK_LINE = 256
-"""Of the line with a chunk's size, how much is remembered from one read to the next."""
+"""The bytes of a line with a chunk's size that are kept from one read to the next."""
 HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 MAX_PIPELINED = 100
-"""Requests that one connection may have waiting behind the one that is being answered."""
-LOOKS = 6
-"""How often one looks at a connection within the time that its client has."""
+"""The requests that may wait on one connection behind the one that is being answered."""
+CHECKS = 6
+"""How often a connection is checked within the time that its client has."""
 DRAIN_SECONDS = 10
 VERSIONS = ("1.1", "1.0")
 SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-encoding", b"inference-header-content-length"))
-"""Of two of one, which counts differs from reader to reader."""
+"""Headers that may stand once only: readers differ in which of two counts."""
 UPGRADE_HEADERS = (b"connection", b"upgrade", b"http2-settings")
 
 
 class BoundedApp(Protocol):
-    """The ASGI app that the protocol serves, with what it asks of it."""
+    """What the protocol needs of the ASGI app that it serves; see `FastPathMiddleware`."""
 
     routes: FastRoutes | None
     max_seconds: float
 
 
 class RefusedError(Exception):
-    """A request that the protocol does not take; it ends the parser's work."""
+    """Raised in the parser's callbacks to end its work: the protocol refuses the request."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -62,20 +62,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(config, *arguments, **options)
         self._bounded = cast(BoundedApp, config.app)
         self._asked: float | None = None
-        """Since when the client owes a request or the rest of one, in the loop's seconds."""
+        """When the wait for a request, or for the rest of one, began, in the loop's seconds; None without a wait."""
         self._stuck: float | None = None
-        """Since when the client does not read what is written."""
+        """When the client stopped reading its answers, in the loop's seconds; None where it reads."""
         self._has_begun = self._in_body = self._is_chunked = self._is_upgrade = False
         self._num_other = 0
-        """Bytes since the last of a body, or since the request began."""
+        """Bytes read since the request began or its last body bytes came."""
         self._num_fields = self._num_head_bytes = 0
         self._chunk_bytes: int | None = None
-        """Of a chunk that began in what is being read, and has not ended; None where there is no such chunk."""
+        """Bytes read of a chunk that began in the present read and has not ended; None without such a chunk."""
         self._last_read = b""
         """The end of what was read before, in which the line of a chunk's size may have begun."""
         self._reservation = Reservation(None)
         self._due: RequestResponseCycle | FastPathCycle | None = None
-        """What the client gets an answer to next."""
+        """The cycle that is answered next."""
         self._fault: Reply | None = None
         self._refusal: Reply | None = None
         """The last answer of this connection, which comes after all that are due; nothing more is read."""
@@ -87,10 +87,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         lingering = LingeringTransport(transport, self.loop, lambda: self._has_begun or self._refusal is not None)
         super().connection_made(cast(asyncio.Transport, lingering))
         self._asked = self.loop.time()
-        self._timer = self.loop.call_later(self._bounded.max_seconds / LOOKS, self._look)
+        self._timer = self.loop.call_later(self._bounded.max_seconds / CHECKS, self._check_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up all requests of the connection, not only the last."""
+        """Cancel all requests of the connection, not only the last."""
         self._timer.cancel()
         due = self._due
         if due is not None and due is not self.cycle and not due.response_complete:
@@ -114,7 +114,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             return self._without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserError:
-            self._refuse(self._fault or _no_http())
+            self._refuse(self._fault or _malformed())
         else:
             if self._num_other > MAX_HEAD_BYTES:
                 self._refuse(_too_large_head())
@@ -123,17 +123,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return b""
 
     def pause_writing(self) -> None:
-        """Note since when."""
+        """Note when the client stopped reading."""
         self._stuck = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Note that the client reads again."""
         self._stuck = None
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Begin to end: close what waits for nothing but a client that has had its last answer."""
+        """Begin to shut down: close connections on which no answer is due."""
         if self.transport.is_closing():
             self.transport.abort()
             return
@@ -144,20 +144,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        """Expect the rest of it."""
+        """Begin to wait for the rest of the request."""
         super().on_message_begin()
         self._asked = self.loop.time()
         self._has_begun, self._is_upgrade = True, False
         self._num_other = self._num_fields = self._num_head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """Bound it."""
+        """Bound the target's length."""
         super().on_url(url)
         if len(self.url) > MAX_TARGET_BYTES:
             self._fail(_refusal(414, f"The request's target is longer than {MAX_TARGET_BYTES:,} bytes."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Bound them; trailers, which come here too, are no headers."""
+        """Bound the headers; trailers, which come here too, are counted and then ignored."""
         self._num_fields += 1
         self._num_head_bytes += len(name) + len(value) + 4
         if self._num_fields > MAX_FIELDS or self._num_head_bytes + len(self.url) > MAX_HEAD_BYTES:
@@ -169,14 +169,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Make the cycle of a request of the fast path; leave all others to uvicorn."""
         self._num_other = 0
         if self.parser.get_http_version() not in VERSIONS:
-            self._fail(_no_http())
+            self._fail(_malformed())
         if self.parser.get_method() == b"CONNECT":
             self._fail(_refusal(405, "CONNECT is not allowed here."))
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return
         if len(self.pipeline) >= MAX_PIPELINED:
-            text = f"More than {MAX_PIPELINED} requests wait on this connection. Read the answers before sending more."
+            text = f"More than {MAX_PIPELINED} requests wait on this connection. Read the answers before you send more."
             self._fail(_refusal(503, text))
         length = self._reserve()
         self._in_body = True
@@ -213,11 +213,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0
 
     def on_chunk_complete(self) -> None:
-        """Note that it is over."""
+        """Note that the chunk has ended."""
         self._chunk_bytes = None
 
     def on_message_complete(self) -> None:
-        """Expect nothing; uvicorn itself closes a connection on which no other request begins."""
+        """Stop waiting; uvicorn itself closes a connection on which no other request begins."""
         if not self._is_upgrade:
             self._asked, self._num_other = None, 0
             self._has_begun = self._in_body = False
@@ -260,14 +260,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         names = dict(self.headers)
         if len(names) < len(self.headers):
             self._check_single()
-        self._reservation = Reservation(
-            self._bounded.routes.predictor.budget if self._bounded.routes is not None else None
-        )
+        if b"host" not in names and self.parser.get_http_version() == "1.1":
+            self._fail(_refusal(400, "The request has no Host header, which HTTP/1.1 requires."))
+        routes = self._bounded.routes
+        self._reservation = Reservation(routes.predictor.budget if routes is not None else None)
         self._is_chunked = b"transfer-encoding" in names
         self._chunk_bytes, self._last_read = None, b""
         if self._is_chunked:
             if names[b"transfer-encoding"].strip().lower() != b"chunked":
-                self._fail(_refusal(501, "Transfer-Encoding may be chunked, and nothing else."))
+                self._fail(_refusal(501, "Only the Transfer-Encoding chunked is supported."))
             return None
         length = int(names.get(b"content-length", b"0") or b"0")  # the parser takes nothing but digits
         try:
@@ -337,10 +338,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._is_busy:
             self._send(reply, False)
 
-    def _look(self) -> None:
-        """Give up a client that takes too long; looking now and then costs a request nothing, unlike a timer each."""
+    def _check_time(self) -> None:
+        """Drop a client that takes too long; one timer for the connection is cheaper than one for each request."""
         max_seconds, now = self._bounded.max_seconds, self.loop.time()
-        self._timer = self.loop.call_later(max_seconds / LOOKS, self._look)
+        self._timer = self.loop.call_later(max_seconds / CHECKS, self._check_time)
         if self.transport.is_closing():
             return
         if self._stuck is not None and now - self._stuck > max_seconds:
@@ -404,9 +405,11 @@ def _refusal(status: int, text: str) -> Reply:
     return error_reply(HttpError(status, text))
 
 
-def _no_http() -> Reply:
-    return _refusal(400, "This is no HTTP/1.1 request.")
+def _malformed() -> Reply:
+    return _refusal(400, "The request is not valid HTTP/1.1.")
 
 
 def _too_large_head() -> Reply:
-    return _refusal(431, f"The headers are more than {MAX_HEAD_BYTES // 2**10} KiB or {MAX_FIELDS} fields.")
+    return _refusal(
+        431, f"The request has more than {MAX_FIELDS} headers, or more than {MAX_HEAD_BYTES // 2**10} KiB of them."
+    )

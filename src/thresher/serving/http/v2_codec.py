@@ -154,7 +154,7 @@ class InferCodec:
         name = head.name
         if head.num_bytes is None:
             if raw:
-                raise InvalidInputError(f"{len(raw):,} bytes follow the JSON, but input '{name}' is in it.")
+                raise InvalidInputError(f"{len(raw):,} bytes follow the JSON, which has the data of input '{name}'.")
             array = from_values(name, head.datatype, head.shape, head.values)
         else:
             if head.num_bytes != len(raw):
@@ -182,7 +182,7 @@ def _read_input(document: dict[str, Any], tensors: ModelTensors) -> tuple[str, s
     if size is not None and "data" in document:
         raise InvalidInputError(f"Input '{name[:100]}' has both 'data' and parameters.binary_data_size.")
     if size is not None and type(size) is not int:
-        raise InvalidInputError(f"Input '{name[:100]}': binary_data_size is {str(size)[:20]}, no whole number.")
+        raise InvalidInputError(f"Input '{name[:100]}': binary_data_size must be a whole number, not {str(size)[:20]}.")
     return name, datatype, tuple(shape), size, document.get("data")
 
 
@@ -222,7 +222,7 @@ def _header_length(given: bytes, body_length: int) -> int:
         return body_length
     # Python refuses to read very many digits, leading zeros too.
     if not given.isdigit() or len(given) > MAX_DIGITS or int(given) > body_length:
-        text = f"Inference-Header-Content-Length is no length of a JSON within the body of {body_length:,} bytes."
+        text = f"Inference-Header-Content-Length must be the JSON's length, at most the body's {body_length:,} bytes."
         raise MalformedError(text)
     return int(given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,7 @@ def forget_dead_workers() -> None:
 def forget_worker(process_id: int) -> None:
     """Take what a worker said of the present off /metrics; its counts stay."""
     if os.environ.get(SHARED):
-        from prometheus_client.multiprocess import mark_process_dead
+        from prometheus_client import multiprocess
 
-        mark_process_dead(process_id)
+        mark_dead: Callable[[int], None] = multiprocess.mark_process_dead  # which has no types
+        mark_dead(process_id)
