@@ -33,25 +33,25 @@ def test_what_fits_is_reserved_and_what_does_not_is_not() -> None:
 
 def test_a_block_gives_back_whatever_happens() -> None:
     budget = ByteBudget(100)
-    with pytest.raises(ZeroDivisionError), budget.hold(70):
+    with pytest.raises(ZeroDivisionError), budget.reserved(70):
         assert budget.used == 70
         raise ZeroDivisionError
     assert budget.used == 0
-    with budget.hold(100), pytest.raises(OverloadedError), budget.hold(1):
+    with budget.reserved(100), pytest.raises(OverloadedError), budget.reserved(1):
         raise AssertionError("must not come in")
     assert budget.used == 0
 
 
 def test_refusals_say_whether_it_is_worth_trying_again() -> None:
     budget = ByteBudget(8 * MIB)
-    with budget.hold(6 * MIB):
-        with pytest.raises(OverloadedError) as full:
-            budget.take(3 * MIB)
+    with budget.reserved(6 * MIB):
+        with pytest.raises(OverloadedError) as full, budget.reserved(3 * MIB):
+            raise AssertionError("must not come in")
         reply = error_reply(full.value)
         assert reply.status == 503 and (b"retry-after", b"1") in reply.headers
         assert b"The requests in flight hold 6.0 MiB, of at most 8.0 MiB." in reply.body
-        with pytest.raises(TooLargeError) as never:
-            budget.take(8 * MIB + 1)
+        with pytest.raises(TooLargeError) as never, budget.reserved(8 * MIB + 1):
+            raise AssertionError("must not come in")
         assert error_reply(never.value).status == 413 and "8.0 MiB for all requests in flight" in str(never.value)
 
 

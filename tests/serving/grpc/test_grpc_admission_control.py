@@ -165,7 +165,7 @@ def test_a_message_larger_than_a_share_of_the_budget(bundle: Bundle) -> None:
         error = running.refusal("ModelInfer", bytes(MIB + 1))
         assert error.code() is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in error.details()
         assert running.refusal("ModelInfer", b"\xff" * MIB).code() is StatusCode.INVALID_ARGUMENT
-        with running.predictor.budget.hold(4 * MIB):
+        with running.predictor.budget.reserved(4 * MIB):
             full = running.refusal("ModelInfer", raw_request(IMAGES))
             assert full.code() is StatusCode.RESOURCE_EXHAUSTED and "in flight hold 4.0 MiB" in full.details()
             assert ("retry-after", "1") in [tuple(item) for item in full.trailing_metadata()]

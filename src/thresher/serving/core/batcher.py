@@ -1,4 +1,4 @@
-"""The micro-batcher: whatever waits when the runtime becomes free runs as one batch. No timer."""
+"""The micro-batcher: all requests that wait when the runtime becomes free run as one batch. It has no timer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from thresher.serving.core.errors import DeadlineError, OverloadedError
 logger = logging.getLogger(__name__)
 
 Done = Callable[["np.ndarray | Exception"], None]
-"""Gets the outputs [N, ...] of a request, or why there are none; called once, on the event loop."""
-MEMORY = 0.9
-"""Of the measured time a sample takes, how much the former measurements count beside the newest."""
+"""Called once, on the event loop, with a request's outputs [N, ...], or with the error that it ends with."""
+SMOOTHING = 0.9
+"""The weight of former batches in the moving average of the seconds that a sample takes."""
 
 
 class Run(NamedTuple):
-    """When one batch began, in seconds of `perf_counter`, how long it took, and its samples."""
+    """One batch: when it began, in seconds of `perf_counter`, how long it took, and the number of its samples."""
 
     start: float
     seconds: float
@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 
 class QueueEntry:
-    """A request's place in the queue."""
+    """A request in the queue."""
 
     __slots__ = ("cancelled", "deadline", "done", "enqueued", "held", "is_copy", "num_taken", "outputs", "samples")
 
@@ -42,16 +42,16 @@ class QueueEntry:
         self.outputs: list[np.ndarray] = []
         self.cancelled = False
         self.held = 0
-        """Bytes that are reserved for it."""
+        """Bytes of the budget that are reserved for it."""
 
     @property
-    def is_told(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether `done` was called."""
         return not hasattr(self, "done")
 
     @property
     def num_waiting(self) -> int:
-        """Samples that no batch has taken yet."""
+        """Samples that are in no batch yet."""
         return len(self.samples) - self.num_taken
 
 
@@ -93,7 +93,7 @@ class Batcher:
         self._seconds_per_sample = 0.0
         self._busy = False
         self.last_run: Run | None = None
-        """The newest, which those that it answers may look at when they are told."""
+        """The last batch; set before its requests get their answers."""
 
     @property
     def num_waiting(self) -> int:
@@ -101,10 +101,10 @@ class Batcher:
         return self._num_waiting
 
     def check_room(self, num_samples: int = 1, timeout: float | None = None) -> None:
-        """Check that a request of ``num_samples`` would be taken in and answered within ``timeout`` seconds.
+        """Check that a request of ``num_samples`` would be queued, and begin within ``timeout`` seconds.
 
         Raises:
-            OverloadedError: it would not.
+            OverloadedError: too many samples wait.
         """
         waiting = self._num_waiting
         if not waiting:
@@ -134,11 +134,11 @@ class Batcher:
         self._num_waiting += len(samples)
         if not self._busy:
             self._busy = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._run_next)
         return entry
 
     def cancel(self, entry: QueueEntry) -> None:
-        """Give up the place of ``entry``: nothing more is computed for it, and its `done` is not called."""
+        """Remove ``entry`` from the queue: nothing more is computed for it, and its `done` is not called."""
         if not entry.cancelled:
             entry.cancelled = True
             self._forget(entry)
@@ -153,7 +153,7 @@ class Batcher:
             DeadlineError: the request did not begin within ``timeout`` seconds.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        entry = self.put(samples, into(answer), timeout)
+        entry = self.put(samples, set_future(answer), timeout)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -161,13 +161,13 @@ class Batcher:
             raise
 
     def close(self) -> None:
-        """Let the running batch end and take no more."""
+        """Let the running batch end, and run no more."""
         if self._executor:
             self._executor.shutdown(wait=False)
 
-    def _turn(self) -> None:
-        """Run one batch of what waits; on the event loop, a further one has its own turn, after new requests came."""
-        pieces = self._take()
+    def _run_next(self) -> None:
+        """Run the next batch; on the event loop, the one after it waits for the loop's next turn, and new requests."""
+        pieces = self._next_batch()
         if not pieces:
             self._busy = False
             return
@@ -199,7 +199,7 @@ class Batcher:
     ) -> None:
         # What waits runs next, whatever becomes of these answers.
         if self._entries:
-            asyncio.get_running_loop().call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._run_next)
         else:
             self._busy = False
         self.last_run = Run(start, seconds, len(batch))
@@ -207,12 +207,12 @@ class Batcher:
             self._fail(pieces, outcome)
             return
         newest = seconds / len(batch)
-        self._seconds_per_sample = MEMORY * (self._seconds_per_sample or newest) + (1 - MEMORY) * newest
+        self._seconds_per_sample = SMOOTHING * (self._seconds_per_sample or newest) + (1 - SMOOTHING) * newest
         _deliver(pieces, outcome)
         if self._on_batch:
             self._on_batch(batch, outcome, start - pieces[0][0].enqueued, seconds, _no_copies(pieces))
 
-    def _take(self) -> list[Piece]:
+    def _next_batch(self) -> list[Piece]:
         """Remove up to one batch from the queue; what is left of a request goes to its end."""
         pieces: list[Piece] = []
         room, now = self._max_batch_size, perf_counter()
@@ -223,7 +223,7 @@ class Batcher:
                 continue
             if entry.deadline is not None and now > entry.deadline:
                 self._forget(entry)
-                _tell(entry, DeadlineError("The request's time was up before its turn came."))
+                _answer(entry, DeadlineError("The request's time was up before its turn came."))
                 continue
             taken = entry.num_taken
             pieces.append((entry, entry.samples[taken : taken + num] if num < len(entry.samples) else entry.samples))
@@ -239,16 +239,16 @@ class Batcher:
             self._forget(entry)
             if not entry.cancelled:
                 entry.cancelled = True  # a later batch may still bring other parts of it
-                _tell(entry, error)
+                _answer(entry, error)
 
     def _forget(self, entry: QueueEntry) -> None:
-        """Let no batch take what is left of ``entry``."""
+        """Keep the rest of ``entry`` out of later batches."""
         self._num_waiting -= entry.num_waiting
         entry.num_taken = len(entry.samples)
 
 
-def into(answer: asyncio.Future[np.ndarray]) -> Done:
-    """Return what puts a request's outcome into ``answer``."""
+def set_future(answer: asyncio.Future[np.ndarray]) -> Done:
+    """Return a callback that sets a request's outcome as the result or the error of ``answer``."""
 
     def done(result: np.ndarray | Exception) -> None:
         if answer.done():
@@ -276,15 +276,15 @@ def _deliver(pieces: list[Piece], outputs: np.ndarray) -> None:
         end = start + len(piece)
         if not entry.cancelled:
             if len(piece) == len(entry.samples):
-                _tell(entry, outputs[start:end])
+                _answer(entry, outputs[start:end])
             else:
                 entry.outputs.append(outputs[start:end])
                 if entry.num_taken == len(entry.samples):
-                    _tell(entry, np.concatenate(entry.outputs))
+                    _answer(entry, np.concatenate(entry.outputs))
         start = end
 
 
-def _tell(entry: QueueEntry, result: np.ndarray | Exception) -> None:
+def _answer(entry: QueueEntry, result: np.ndarray | Exception) -> None:
     done = entry.done
     del entry.done  # it holds the request, which holds the entry
     try:

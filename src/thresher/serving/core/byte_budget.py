@@ -22,11 +22,11 @@ decoded, and the processes and the model need most of what a small container has
 DECODED_SHARE = 3
 """Times the budget: what one document may take while it is decoded."""
 MAX_BYTES = 256 * MIB
-"""Where the memory is larger than anybody needs."""
+"""The most, however much memory there is."""
 MIN_BYTES = MIB
 OWN_GROUP = Path("/proc/self/cgroup")
 LIMITS = ("memory.max", "memory.limit_in_bytes")
-"""Of a control group of version 2, and of version 1."""
+"""The file with the limit of a control group of version 2, and of version 1."""
 
 
 class ByteBudget:
@@ -41,13 +41,13 @@ class ByteBudget:
         self.limit = limit
         self.used = 0
         self.peak = 0
-        """The most that was ever used."""
+        """The most bytes that were ever used at a time."""
         self.released = 0
-        """All bytes that were ever released."""
+        """The sum of all bytes that were released."""
         self._lock = Lock()
 
     def reserve(self, num_bytes: int) -> bool:
-        """Take ``num_bytes`` of what is left, and return whether there were as many."""
+        """Reserve ``num_bytes`` where as many are left, and return whether they were."""
         with self._lock:
             if self.used + num_bytes > self.limit:
                 return False
@@ -56,25 +56,21 @@ class ByteBudget:
             return True
 
     def release(self, num_bytes: int) -> None:
-        """Give back what `reserve` took."""
+        """Release ``num_bytes`` that were reserved."""
         with self._lock:
             self.used -= num_bytes
             self.released += num_bytes
 
-    def take(self, num_bytes: int) -> None:
-        """Reserve ``num_bytes``, or refuse.
+    @contextmanager
+    def reserved(self, num_bytes: int) -> Iterator[None]:
+        """Reserve ``num_bytes`` for as long as the block runs.
 
         Raises:
-            OverloadedError: as many are not left now.
-            TooLargeError: there will never be as many.
+            OverloadedError: other requests hold too many.
+            TooLargeError: the budget is smaller.
         """
         if not self.reserve(num_bytes):
             raise self.refusal(num_bytes)
-
-    @contextmanager
-    def hold(self, num_bytes: int) -> Iterator[None]:
-        """Reserve ``num_bytes`` for as long as the block runs; see `take`."""
-        self.take(num_bytes)
         try:
             yield
         finally:
@@ -84,7 +80,7 @@ class ByteBudget:
         """Check that one document may take ``num_bytes`` while it is decoded; large ones are, one after another.
 
         Raises:
-            TooLargeError: it may not.
+            TooLargeError: it would take more.
         """
         most = DECODED_SHARE * self.limit
         if num_bytes > most:
@@ -92,7 +88,7 @@ class ByteBudget:
             raise TooLargeError(f"{text} at a time. Send less, or in binary.")
 
     def refusal(self, num_bytes: int) -> Exception:
-        """Return why a request cannot have the ``num_bytes`` that it needs in all: never, or not now."""
+        """Return the error of a request that needs ``num_bytes`` in all: too large for ever, or only now."""
         if num_bytes > self.limit:
             text = (
                 f"The request needs {_mib(num_bytes)} of memory; this service has {_mib(self.limit)} for all requests"

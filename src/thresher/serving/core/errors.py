@@ -1,21 +1,21 @@
-"""Why a request gets no prediction, in the words of no protocol; each port says it in its own."""
+"""The errors of requests, independent of any protocol; each port maps them to its own statuses."""
 
 from __future__ import annotations
 
 from thresher.errors import InvalidInputError, ThresherError
 
 RETRY_AFTER_SECONDS = 1
-"""What a client of an overloaded service is told to wait."""
+"""After how long a client of an overloaded service is asked to try again."""
 FAILED = "The service failed; its log says why."
-"""What a client is told of an error that nobody foresaw."""
+"""The message of an unforeseen error."""
 
 
 class RequestError(ThresherError):
-    """A request that cannot be answered as it is; its text says what would be."""
+    """A request that cannot be answered; its message says what is allowed."""
 
 
 class MalformedError(RequestError):
-    """What was sent is no request: no JSON, an unknown key, a length that is none."""
+    """A malformed request: malformed JSON, an unknown key, a wrong length."""
 
 
 class TooLargeError(RequestError):
@@ -27,11 +27,11 @@ class UnknownModelError(RequestError):
 
 
 class DisconnectedError(RequestError):
-    """The client left; nobody reads the answer."""
+    """The client has disconnected; nobody reads the answer."""
 
 
 class OverloadedError(Exception):
-    """More samples wait than the batcher takes in, or longer than the request may take, or too much is in flight."""
+    """Too many samples wait, or they would wait too long, or the requests in flight hold too many bytes."""
 
 
 class DeadlineError(Exception):
@@ -39,7 +39,7 @@ class DeadlineError(Exception):
 
 
 def outcome_of(error: Exception) -> str:
-    """Return what the metrics call a request that ended with ``error``."""
+    """Return the metrics' name for the outcome of a request that ended with ``error``."""
     if isinstance(error, OverloadedError):
         return "overloaded"
     if isinstance(error, DeadlineError):

@@ -1,4 +1,4 @@
-"""Gives memory back to the system: glibc keeps what was freed, and after a burst of large requests that is a lot."""
+"""Returns freed memory to the system: glibc keeps it, and after a burst of large requests that is a lot."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STATM = Path("/proc/self/statm")
 
 
 async def trim_periodically(seconds: float = LOOK_SECONDS, much: int = MUCH_BYTES) -> None:
-    """Look every few ``seconds``, until cancelled; where the process holds ``much`` more than at first, give back
-    what is free, in a thread."""
+    """Check every few ``seconds``, until cancelled; where the process holds ``much`` more bytes than at first, return
+    its free memory to the system, in a thread."""
     trim, first = trimmer(), resident_bytes()
     while trim is not None:
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What a predictor tells of its work, and to whom."""
+"""What a predictor needs of its observers: metrics, the shadow, and traces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Observer(Protocol):
     """Counts requests, batches and answers."""
 
     def count_request(self, protocol: str, outcome: str, seconds: float) -> None:
-        """Count a request that ended with ``outcome``, so many seconds after it was decoded."""
+        """Count a request that ended with ``outcome``, ``seconds`` after it was decoded."""
 
     def count_batch(self, num_samples: int, queue_seconds: float, run_seconds: float) -> None:
         """Count one call of the model."""
@@ -22,30 +22,30 @@ class Observer(Protocol):
         """Count the predictions of a batch, probabilities [N, K] or values [N, 1]."""
 
     def watch(self, samples: np.ndarray, outputs: np.ndarray) -> None:
-        """Look at the samples [N, ...] that the model was given, and at its outputs."""
+        """Observe the samples [N, ...] that the model was given, and its outputs."""
 
     def flush(self) -> None:
-        """Publish what was counted until now."""
+        """Publish the counts."""
 
     def close(self) -> None:
-        """Publish what is left, and count no more."""
+        """Publish the counts, and stop counting."""
 
 
 class Shadow(Protocol):
-    """Sees what the model answered, and compares."""
+    """Compares the model's answers with those of a challenger."""
 
     def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
-        """Look at samples [N, ...] and the model's outputs; never waits."""
+        """Observe samples [N, ...] and the model's outputs; never waits."""
 
     def close(self) -> None:
-        """See no more."""
+        """Stop comparing."""
 
 
 class Trace(Protocol):
     """Follows one request."""
 
     def queued(self, when: float) -> None:
-        """Take in that the request came to the batcher at ``when``, in seconds of `perf_counter`."""
+        """Record that the request was queued at ``when``, in seconds of `perf_counter`."""
 
     def answered(self, queued: float, run: Run | None, result: np.ndarray | Exception) -> None:
-        """Take in how the batcher answered what came at ``queued``, and the model's last ``run`` until then."""
+        """Record the outcome of what was ``queued`` at this time, and the model's last ``run`` until then."""

@@ -1,4 +1,4 @@
-"""A bundle at work: encoder, session, batcher and metrics behind one call."""
+"""The predictor: encoder, session, batcher and metrics of one bundle behind one call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from thresher.serving.core.autotune import measure_pace
-from thresher.serving.core.batcher import Batcher, Done, QueueEntry, into
+from thresher.serving.core.batcher import Batcher, Done, QueueEntry, set_future
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.errors import OverloadedError, outcome_of
@@ -18,18 +18,18 @@ from thresher.serving.core.session import open_session
 from thresher.serving.core.tensors import ModelTensors
 
 EXPLAIN = "explain"
-"""The protocol of copies that an explanation is made of."""
+"""The protocol's name for the copies of a sample that an explanation asks about."""
 MAX_WAITING_BATCHES = 64
 MAX_WAITING_BYTES = 256 * 2**20
 NUMBER_BYTES = 24
-"""Of a number in an answer, as JSON has it."""
+"""The most bytes of one number in an answer in JSON."""
 
 
 class Predictor:
     """Answers requests with the model of one bundle; all protocols share its batcher and its metrics.
 
     Args:
-        metrics: told of every request, batch and answer.
+        metrics: counts requests, batches and answers.
         threads: of the session, where they are not to be those of the evaluation.
         budget: for the bytes of all requests in flight; without one, that of a single worker process.
 
@@ -49,7 +49,7 @@ class Predictor:
         self.session = open_session(bundle, threads)
         self.metrics = metrics
         self.timeout: float = bundle.info.timeout_ms / 1000
-        """Seconds that a request may wait where it does not say how many."""
+        """The seconds that a request may wait where it names no timeout of its own."""
         self.shadow: Shadow | None = None
         self._is_doubtful = False  # once an answer was not finite, each is looked at; until then, each batch
         self._answer_bytes = NUMBER_BYTES * max(1, len(bundle.encoder.class_names))
@@ -60,15 +60,15 @@ class Predictor:
         self._batcher = Batcher(self._run, size, most, join, self.pace.inline, self._observe)
 
     def check_room(self) -> None:
-        """Check that a request would be taken in, before it is even decoded.
+        """Check that a request would be queued, before it is decoded.
 
         Raises:
-            OverloadedError: it would not.
+            OverloadedError: too many samples wait.
         """
         self._batcher.check_room(1, self.timeout)
 
     def count_refused(self, protocol: str, error: Exception) -> None:
-        """Count a request that never came to the batcher, for ``error``."""
+        """Count a request that ended with ``error`` before it reached the batcher."""
         self.metrics.count_request(protocol, outcome_of(error), 0.0)
 
     def begin(
@@ -83,7 +83,7 @@ class Predictor:
         """Queue encoded ``samples`` [N, ...]; ``done`` gets their outputs, or why there are none.
 
         Args:
-            protocol: what the request came by, for the metrics.
+            protocol: the request's protocol, for the metrics.
             timeout: seconds until its turn must have come; without one, the recipe's.
             reserved: bytes that the request holds of the budget already, until it is answered.
 
@@ -119,8 +119,8 @@ class Predictor:
         return entry
 
     def cancel(self, entry: QueueEntry, protocol: str) -> None:
-        """Give up a place in the queue, of a client that has hung up."""
-        if not entry.cancelled and not entry.is_told:
+        """Remove a request from the queue, whose client has disconnected."""
+        if not entry.cancelled and not entry.is_answered:
             self._batcher.cancel(entry)
             self.budget.release(entry.held)
             if not entry.is_copy:
@@ -145,7 +145,7 @@ class Predictor:
             InvalidInputError: a sample so far from what the model knows that it has no finite answer.
         """
         answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        entry = self.begin(samples, protocol, into(answer), timeout, trace, reserved)
+        entry = self.begin(samples, protocol, set_future(answer), timeout, trace, reserved)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -154,7 +154,7 @@ class Predictor:
             raise
 
     def close(self) -> None:
-        """Take no more samples."""
+        """Stop answering."""
         self._batcher.close()
         if self.shadow:
             self.shadow.close()

@@ -74,7 +74,7 @@ class InferenceService:
         try:
             predictor.check_room()
             # The message is there as it came, and once more as protobuf has it.
-            with predictor.budget.hold(2 * len(content)):
+            with predictor.budget.reserved(2 * len(content)):
                 asked = await self._read(content, predictor.timeout if seconds is None else seconds)
                 del content
         except Exception as error:

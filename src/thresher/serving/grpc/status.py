@@ -1,4 +1,4 @@
-"""Which status an error is, and what the caller reads."""
+"""The status and the message of each error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from thresher.serving.core.request_id import REQUEST_ID
 from thresher.serving.monitoring.logs import log_failed
 
 MAX_DETAIL_BYTES = 2000
-"""gRPC sends them in a header, up to three times as long, and clients take no more than 8 KB of headers."""
+"""The most bytes of a message: gRPC sends it in a header, up to three times as long, and clients accept 8 KB."""
 STATUS = {
     InvalidInputError: StatusCode.INVALID_ARGUMENT,
     UnknownModelError: StatusCode.NOT_FOUND,
@@ -27,14 +27,14 @@ STATUS = {
     OverloadedError: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineError: StatusCode.DEADLINE_EXCEEDED,
 }
-"""Of the first kind that an error is of."""
+"""Class of an error -> status; the first class that fits counts."""
 
 REFUSED = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
 """Statuses that are not the caller's fault."""
 
 
 class CallError(Exception):
-    """A call that does not come as far as its method, with the status that it ends with."""
+    """A call that fails before its method runs, with its status."""
 
     def __init__(self, status: StatusCode, text: str) -> None:
         super().__init__(text)
@@ -42,12 +42,12 @@ class CallError(Exception):
 
 
 class Refusal(NamedTuple):
-    """How a call that failed ends."""
+    """How a failed call ends."""
 
     status: StatusCode
     details: str
     metadata: tuple[tuple[str, str], ...]
-    """Trailing."""
+    """The trailing metadata."""
 
     @property
     def is_failed(self) -> bool:
@@ -58,7 +58,7 @@ class Refusal(NamedTuple):
 def refuse(error: Exception, request_id: str, seconds: float | None = None) -> Refusal:
     """Return how the call that failed with ``error`` ends, ``seconds`` after it came.
 
-    What nobody foresaw goes into the log, not to the caller.
+    The text of an unforeseen error is not sent to the caller.
     """
     status = _status(error)
     text = str(error)

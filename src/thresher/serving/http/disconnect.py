@@ -1,4 +1,4 @@
-"""Work for a client that may hang up meanwhile."""
+"""Work that is cancelled when the client disconnects."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from thresher.serving.core.errors import DisconnectedError
 Result = TypeVar("Result")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Return the result of ``work``, or cancel it when the client hangs up: its place is someone else's.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of ``work``, which is cancelled when the client disconnects.
 
     Raises:
-        DisconnectedError: the client did.
+        DisconnectedError: the client disconnected.
     """
-    answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
+    answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise DisconnectedError("The client hung up.")
+            raise DisconnectedError("The client has disconnected.")
         return answer.result()
     finally:
         answer.cancel()
         gone.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -23,7 +23,7 @@ from thresher.serving.core.strict_json import parse_json
 from thresher.serving.explain.explanation import explain_sample
 from thresher.serving.http.body import read_body
 from thresher.serving.http.content_types import JSON, MULTIPART, content_type, read_form
-from thresher.serving.http.disconnect import unless_gone
+from thresher.serving.http.disconnect import cancel_on_disconnect
 from thresher.serving.http.operations import check_document, refusal
 from thresher.serving.http.response import Reply, header, to_json
 from thresher.serving.monitoring import tracing
@@ -49,7 +49,9 @@ async def explain(request: Request) -> Response:
         predictor.check_room()
         sample, raw = await _read_one(request, predictor)
         with _place():
-            told = await unless_gone(request, explain_sample(predictor, sample, raw, target, tracing.current()))
+            told = await cancel_on_disconnect(
+                request, explain_sample(predictor, sample, raw, target, tracing.current())
+            )
     except Exception as error:
         seconds = perf_counter() - start
         predictor.metrics.count_request(EXPLAIN, outcome_of(error), seconds)

@@ -1,4 +1,4 @@
-"""The requests that come by the thousand, answered without an ASGI app between server and batcher."""
+"""The fast path: requests to predict, answered without an ASGI app between server and batcher."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from thresher.serving.monitoring import tracing
 from thresher.serving.monitoring.logs import log_request, wants_access_log
 
 MAX_JSON_BYTES = 128 * 2**10
-"""Larger documents are decoded beside the event loop, which the ASGI app does."""
+"""The ASGI app takes larger documents, and decodes them in a thread."""
 MAX_BINARY_BYTES = 4 * 2**20
 
 Respond = Callable[[Reply], None]
@@ -27,7 +27,7 @@ Respond = Callable[[Reply], None]
 
 @dataclass(slots=True)
 class Pending:
-    """A request on its way; `cancel` gives up its place."""
+    """A request that waits for its answer."""
 
     predictor: Predictor
     entry: QueueEntry | None
@@ -35,7 +35,7 @@ class Pending:
     trace: tracing.Trace | None
 
     def cancel(self) -> None:
-        """Forget the request: nobody waits for its answer any more."""
+        """Remove the request from the queue: its client has disconnected."""
         if self.entry is not None:
             self.predictor.cancel(self.entry, self.protocol)
         if self.trace is not None:
@@ -46,9 +46,9 @@ Answer = Callable[[Headers, "bytes | bytearray", Respond], Pending]
 
 
 class FastRoutes:
-    """Finds what answers a request, if it is one of those that are answered here.
+    """The routes of the fast path: `POST /predict` with JSON, and `POST /v2/models/NAME[/versions/V]/infer`.
 
-    `POST /predict` with JSON, and `POST /v2/models/NAME[/versions/V]/infer`, of a declared and modest length.
+    A request needs a declared and modest length.
     """
 
     def __init__(self, predictor: Predictor) -> None:

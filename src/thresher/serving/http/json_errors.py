@@ -1,4 +1,4 @@
-"""Makes each error of an app that ours is mounted in JSON, as our own are: who sends JSON parses the answer."""
+"""Errors in JSON: those of BentoML's app get the form of our own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWN_HEADERS = (b"content-type", b"content-length")
 
 
 class JsonErrors:
-    """Sends the messages of an ASGI app on, but for an error in another form, of which it sends its text in JSON."""
+    """Passes the messages of an ASGI app on; an error in another form is replaced by its text in JSON."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -22,7 +22,7 @@ class JsonErrors:
         self.has_started = False
 
     async def __call__(self, message: Message) -> None:
-        """Take one message of the app."""
+        """Send one message of the app."""
         if message["type"] == "http.response.start":
             self.has_started = True
             kind = header(list(message.get("headers", ())), b"content-type")

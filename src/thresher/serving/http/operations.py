@@ -1,4 +1,4 @@
-"""What a POST asks a model for, read and answered alike on the fast path and in the ASGI app."""
+"""The operations of the model, predict and infer: each is read and answered alike on the fast path and in the app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from thresher.serving.core.request_id import REQUEST_ID, request_id
 from thresher.serving.core.strict_json import num_decoded_bytes
 from thresher.serving.http.body import read_body
 from thresher.serving.http.content_types import JSON, MULTIPART, content_type, read_form
-from thresher.serving.http.disconnect import unless_gone
+from thresher.serving.http.disconnect import cancel_on_disconnect
 from thresher.serving.http.reservation import reservation_of
 from thresher.serving.http.response import Headers, Reply, error_reply, header, to_json
 from thresher.serving.http.v2_codec import HEADER_LENGTH, InferCodec
@@ -28,23 +28,23 @@ from thresher.serving.monitoring.logs import log_failed
 
 
 class Asked(NamedTuple):
-    """What one request asks for."""
+    """A request, read and encoded."""
 
     samples: np.ndarray
     """Encoded, [N, ...]."""
     timeout: float | None
     """Seconds until its turn must have come; None for the recipe's."""
     write: Callable[[np.ndarray], Reply]
-    """Makes the answer of the model's outputs [N, K] or [N, 1]."""
+    """Makes the reply from the model's outputs [N, K] or [N, 1]."""
 
 
 class Operation(Protocol):
     """One kind of request that the model answers."""
 
     protocol: str
-    """Its name in the metrics and the log."""
+    """The operation's name in the metrics and the log."""
     span: str
-    """Its name in a trace."""
+    """The operation's name in a trace."""
     invalid: int
     """The status for an input that the model does not take."""
 
@@ -178,7 +178,7 @@ def endpoint(kind: type[Operation]) -> Callable[[Request], Coroutine[Any, Any, R
         reserved = reservation_of(request.scope).num_bytes
         work = predictor.infer(asked.samples, operation.protocol, asked.timeout, tracing.current(), reserved)
         try:
-            outputs = await unless_gone(request, work)
+            outputs = await cancel_on_disconnect(request, work)
         except Exception as error:
             return refusal(error, name, operation.protocol, operation.invalid).to_response()
         return asked.write(outputs).to_response()

@@ -1,4 +1,4 @@
-"""What one HTTP request holds of the service's byte budget, from its headers to its answer."""
+"""The bytes of the service's budget that one HTTP request has reserved, from its headers to its answer."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from starlette.types import Scope
 from thresher.serving.core.byte_budget import ByteBudget
 
 EXTENSION, RESERVATION = "thresher", "reservation"
-"""Where it is in a request's ASGI scope, under `extensions`."""
+"""The keys of a request's reservation in its ASGI scope, under `extensions`."""
 
 
 class Reservation:
-    """Bytes reserved for one request, from any thread; whatever becomes of the request, they are given back once."""
+    """The bytes reserved for one request, from any thread; `close` releases them, once."""
 
     __slots__ = ("_budget", "_is_over", "_lock", "num_bytes")
 
     def __init__(self, budget: ByteBudget | None) -> None:
-        """Hold nothing yet; without a ``budget``, as before the model is loaded, nothing is ever counted."""
+        """Reserve nothing yet; without a ``budget``, as before the model is loaded, nothing is counted."""
         self._budget, self._is_over, self._lock = budget, False, Lock()
         self.num_bytes = 0
 
     def grow(self, num_bytes: int) -> None:
-        """Hold ``num_bytes`` more.
+        """Reserve ``num_bytes`` more.
 
         Raises:
-            TooLargeError: more than there will ever be.
-            OverloadedError: other requests hold too many.
+            TooLargeError: the budget is smaller than the request.
+            OverloadedError: other requests hold too many bytes.
         """
         with self._lock:
             if not self._is_over and self._budget is not None:
@@ -37,7 +37,7 @@ class Reservation:
                 self.num_bytes += num_bytes
 
     def close(self) -> None:
-        """Give all of it back."""
+        """Release all bytes."""
         with self._lock:
             self._is_over = True
             if self._budget is not None:

@@ -1,4 +1,4 @@
-"""What a request is answered with, before any server has a say in it."""
+"""Replies: status, headers and body, independent of the server that sends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from thresher.serving.core.errors import (
 from thresher.serving.core.request_id import REQUEST_ID
 
 MAX_TEXT = 2000
-"""Characters of an error's text, in which some of what was sent may be repeated."""
+"""The most characters of an error's text, which may repeat some of the request."""
 HINT = "Send a POST to /predict or /v2/models/NAME/infer; GET / shows an example."
 
 Headers = list[tuple[bytes, bytes]]
@@ -36,11 +36,11 @@ STATUS: dict[type[RequestError], int] = {
     TooLargeError: 413,
     RequestError: 400,
 }
-"""Of the first kind that an error is of."""
+"""Class of an error -> status; the first class that fits counts."""
 
 
 class HttpError(RequestError):
-    """A request that HTTP has a status of its own for."""
+    """An error with a status of its own in HTTP."""
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ class Reply:
         return Reply(self.status, self.body, (*self.headers, (REQUEST_ID, name)))
 
     def to_response(self) -> Response:
-        """Return the same as Starlette says it."""
+        """Return the same as Starlette's response."""
         response = Response(self.body, self.status)
         response.raw_headers[:0] = list(self.headers)
         return response

@@ -1,4 +1,4 @@
-"""The challenger sees a share of the champion's samples once they are answered, and is compared with it."""
+"""The shadow: the challenger gets a share of the answered samples, and its answers are compared with the champion's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 MAX_WAITING = 64
-"""Takes of samples; the next one is dropped."""
+"""The groups of samples that may wait for the challenger; further ones are dropped."""
 MAX_TAKE_BYTES = 256 * 2**10
 """The most bytes of samples that are copied at once, so that copying takes microseconds. One sample is copied whatever
 its size."""
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SECONDS_A_WARNING = 60.0
-"""One that fails may do so at every call: all are counted, and not all are logged."""
+"""The seconds between two warnings: a challenger may fail at every call; each is counted."""
 END_SECONDS = 5.0
 
 Item = tuple[np.ndarray, np.ndarray]
@@ -59,7 +59,7 @@ class Shadow:
     """Gives a share of the answered samples to the challenger, in a process of its own and of low priority.
 
     What the challenger is too slow for is dropped. Where it fails or its process ends, this is counted and logged, and
-    the champion never learns of it.
+    the champion does not notice.
 
     Args:
         folder: with the challenger's bundle.
@@ -82,12 +82,12 @@ class Shadow:
 
     @property
     def process_id(self) -> int:
-        """Of the challenger's process."""
+        """The id of the challenger's process."""
         return self._process.pid
 
     @property
     def num_waiting(self) -> int:
-        """Takes that wait for the challenger."""
+        """The groups of samples that wait for the challenger."""
         return self._waiting.qsize()
 
     def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
@@ -162,50 +162,28 @@ class ShadowMetrics:
         from prometheus_client import REGISTRY, Counter, Histogram, Summary  # see Metrics
 
         names = ["recipe", "model_version", "challenger_version"]
-        by_label = [*names, "label"]
         who = (champion.info.recipe, champion.info.model_version, challenger.info.model_version)
         registry = registry or REGISTRY
+
+        def metric(kind: Any, name: str, text: str, *more: str, **options: Any) -> Any:
+            return kind(f"thresher_shadow_{name}", text, [*names, *more], registry=registry, **options)
+
         self._is_classifier = bool(champion.encoder.class_names)
         labels = champion.encoder.class_names or (ValueOutput.name,)
-        compared = Counter(
-            "thresher_shadow_compared",
-            "Samples that both answered, by the champion's label.",
-            by_label,
-            registry=registry,
-        )
-        agreements = Counter(
-            "thresher_shadow_agreements", "Of these, those with the same label.", by_label, registry=registry
-        )
-        predictions = Counter(
-            "thresher_shadow_predictions", "The same samples by the challenger's label.", by_label, registry=registry
-        )
+        compared = metric(Counter, "compared", "Samples that both answered, by the champion's label.", "label")
+        agreements = metric(Counter, "agreements", "Of these, those with the same label.", "label")
+        predictions = metric(Counter, "predictions", "The same samples by the challenger's label.", "label")
         self._compared = [compared.labels(*who, label) for label in labels]
         self._agreements = [agreements.labels(*who, label) for label in labels if self._is_classifier]
         self._predictions = [predictions.labels(*who, label) for label in labels]
-        self._difference = Summary(
-            "thresher_shadow_difference",
-            "Absolute difference between both values, or both probabilities of the champion's label, summed.",
-            names,
-            registry=registry,
-        ).labels(*who)
-        self._seconds = Histogram(
-            "thresher_shadow_seconds", "One call of the challenger.", names, buckets=SECONDS, registry=registry
-        ).labels(*who)
-        self._samples = Summary(
-            "thresher_shadow_samples", "Samples in one call of the challenger.", names, registry=registry
-        ).labels(*who)
-        self.dropped = Counter(
-            "thresher_shadow_dropped",
-            "Samples of its share that the challenger was too busy for.",
-            names,
-            registry=registry,
-        ).labels(*who)
-        self.errors = Counter(
-            "thresher_shadow_errors",
-            "Calls that the challenger failed in, its own end among them.",
-            names,
-            registry=registry,
-        ).labels(*who)
+        text = "Absolute difference between both values, or both probabilities of the champion's label, summed."
+        self._difference = metric(Summary, "difference", text).labels(*who)
+        self._seconds = metric(Histogram, "seconds", "One call of the challenger.", buckets=SECONDS).labels(*who)
+        self._samples = metric(Summary, "samples", "Samples in one call of the challenger.").labels(*who)
+        text = "Samples of its share that the challenger was too busy for."
+        self.dropped = metric(Counter, "dropped", text).labels(*who)
+        text = "Calls that the challenger failed in, its own end among them."
+        self.errors = metric(Counter, "errors", text).labels(*who)
 
     def count(self, expected: np.ndarray, outputs: np.ndarray, seconds: float) -> None:
         """Count one call: the champion's outputs [N, K], finite, and the challenger's."""
