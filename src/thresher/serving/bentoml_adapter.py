@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import _bentoml_sdk.service
 import bentoml
+from _bentoml_sdk.service import Service as UntypedService
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
             """The OpenAPI document."""
 
 else:
-    Service = _bentoml_sdk.service.Service
+    Service = UntypedService
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 on_startup: Callable[[Hook], Hook] = bentoml.on_startup
