@@ -219,7 +219,7 @@ def test_wrong_requests_are_explained(call: Caller, document: Any, says: str) ->
         (47, 47, "47 bytes given"),
         (49, 49, "49 bytes given"),
         (0, 0, "0 bytes given"),
-        ("48", 48, "binary_data_size is 48"),
+        ("48", 48, "must be a whole number, not '48'"),
     ],
 )
 def test_wrong_byte_lengths_are_explained(call: Caller, size: Any, sent: int, says: str) -> None:

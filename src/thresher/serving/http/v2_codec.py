@@ -182,7 +182,7 @@ def _read_input(document: dict[str, Any], tensors: ModelTensors) -> tuple[str, s
     if size is not None and "data" in document:
         raise InvalidInputError(f"Input '{name[:100]}' has both 'data' and parameters.binary_data_size.")
     if size is not None and type(size) is not int:
-        raise InvalidInputError(f"Input '{name[:100]}': binary_data_size must be a whole number, not {str(size)[:20]}.")
+        raise InvalidInputError(f"Input '{name[:100]}': binary_data_size must be a whole number, not {size!r:.20}.")
     return name, datatype, tuple(shape), size, document.get("data")
 
 
