@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_beside
+from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_in_thread
 
 
 class Document:
@@ -32,7 +32,7 @@ def test_a_document_that_is_refused_is_freed_before_the_answer() -> None:
     gc.disable()
     try:
         with pytest.raises(ValueError, match="no sample") as refused:
-            asyncio.run(decode_beside(decode, LARGE_BODY_BYTES))
+            asyncio.run(decode_in_thread(decode, LARGE_BODY_BYTES))
         assert kept[0]() is None, refused.value
     finally:
         gc.enable()

@@ -177,7 +177,7 @@ def test_decoding_is_to_begin_within_the_time(running: Running, monkeypatch: pyt
     monkeypatch.setattr(decode_thread, "LARGE_BODY_BYTES", 1)
     monkeypatch.setattr(running.predictor, "timeout", 0.2)
     go = Event()
-    before = asyncio.run_coroutine_threadsafe(decode_thread.decode_beside(go.wait, 9), running.loop)
+    before = asyncio.run_coroutine_threadsafe(decode_thread.decode_in_thread(go.wait, 9), running.loop)
     call = running.method("ModelInfer").future(raw_request(IMAGES))  # without a deadline of its own: the recipe's
     error = call.exception(20)
     go.set()
@@ -222,7 +222,7 @@ INVALID = {
     "wrong field": (typed_request(IMAGES, field="int_contents"), "int_contents given. UINT8 goes in contents.uint_c"),
     "out of range": (
         change(lambda r: r.inputs[0].contents.uint_contents.__setitem__(0, 256), typed_request),
-        "something else than UINT8",
+        "values that are not UINT8",
     ),
     "both": (change(lambda r: r.inputs[0].contents.uint_contents.append(1)), "both contents and raw_input_contents"),
     "two raw contents": (change(lambda r: r.raw_input_contents.append(b"")), "2 raw_input_contents given"),

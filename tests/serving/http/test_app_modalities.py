@@ -221,7 +221,7 @@ def test_answers_that_are_no_numbers_are_the_senders_to_mend() -> None:
 
 
 TENSORS = {
-    "image": [("UINT8", (1, 1, 8, 6), [True] + [0] * 47, "something else than UINT8")],
+    "image": [("UINT8", (1, 1, 8, 6), [True] + [0] * 47, "values that are not UINT8")],
     "text": [
         ("INT64", (1, 2), [0, 0], "after a token or more"),
         ("INT64", (1, 1), [2**63], "something else than INT64"),

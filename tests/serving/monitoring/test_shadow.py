@@ -260,7 +260,7 @@ def test_only_who_takes_the_same_samples_can_be_the_challenger() -> None:
     wider = rows.model_copy(update={"unseen_categories": "other"})
     for ours, theirs, version, reason in (
         (image, image, "7", "it is the champion itself"),
-        (image, turned, "8", "it knows other classes, or in another order"),
+        (image, turned, "8", "it has other classes, or in another order"),
         (image, make_encoder("image", "regression"), "8", "it does a regression, the champion a classification"),
         (rows, wider, "8", "makes other samples of the same input: unseen_categories"),
         (make_encoder("text"), make_encoder("text", tokenizer="bpe"), "8", "of the same input: tokenizer"),

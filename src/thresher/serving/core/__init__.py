@@ -1,1 +1,1 @@
-"""A model at work: from encoded samples to answers, whatever protocol they come by."""
+"""From samples to answers, independent of any protocol."""

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use, and what follows for workers and threads."""
+"""The processor cores that this process may use, and the workers and threads that follow from them."""
 
 from __future__ import annotations
 

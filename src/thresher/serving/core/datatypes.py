@@ -1,4 +1,4 @@
-"""The protocol's datatypes: bytes and lists to arrays and back."""
+"""The protocol's datatypes: from bytes and lists to arrays, and back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def from_values(name: str, datatype: str, shape: Sequence[int], values: Any) -> 
         raise InvalidInputError(f"Input '{name}': 'data' is ragged or out of range.") from error
     dtype = DATATYPES[datatype]
     if given.size and (not _fits(given, dtype) or (given.dtype.kind != "b" and _holds_flag(values))):
-        raise InvalidInputError(f"Input '{name}': 'data' holds something else than {datatype}.")
+        raise InvalidInputError(f"Input '{name}': 'data' has values that are not {datatype}.")
     if given.ndim > 1 and given.shape != tuple(shape):
         raise InvalidInputError(f"Input '{name}': 'data' is nested as {list(given.shape)}; its shape is {list(shape)}.")
     if given.size != math.prod(shape):
@@ -142,5 +142,5 @@ def _texts(name: str, values: list[Any]) -> list[bytes]:
         elif isinstance(value, str):
             flat.append(value.encode("utf-8", "surrogatepass"))
         else:
-            raise InvalidInputError(f"Input '{name}': BYTES in JSON are texts.")
+            raise InvalidInputError(f"Input '{name}': BYTES in JSON must be texts.")
     return flat

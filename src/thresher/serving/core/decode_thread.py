@@ -20,8 +20,8 @@ Decoded = TypeVar("Decoded")
 _large_bodies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoding")
 
 
-async def decode_beside(decode: Callable[[], Decoded], num_bytes: int, seconds: float | None = None) -> Decoded:
-    """Return what ``decode`` does, beside the event loop where the body of ``num_bytes`` is large.
+async def decode_in_thread(decode: Callable[[], Decoded], num_bytes: int, seconds: float | None = None) -> Decoded:
+    """Return the result of ``decode``, which runs in a thread where the body of ``num_bytes`` is large.
 
     Raises:
         DeadlineError: so many bodies came before it that its turn did not come within ``seconds``.
@@ -43,7 +43,7 @@ async def decode_beside(decode: Callable[[], Decoded], num_bytes: int, seconds: 
 
 
 def _forget_locals(error: BaseException | None) -> None:
-    """Free what the functions that ``error`` came through hold: the next document is decoded before it is answered."""
+    """Free the local variables in the traceback of ``error``: the next document is decoded before this is answered."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__

@@ -1,4 +1,4 @@
-"""What a request of the protocol may say: what is not offered is refused, for an answer without it would be another."""
+"""The parameters of a request of the protocol; an unknown one is refused, since ignoring it would change the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from thresher.errors import InvalidInputError, nearest
 REQUEST = ("binary_data_output", "timeout")
 INPUT = ("binary_data_size",)
 OUTPUT = ("binary_data",)
-"""The parameters that are offered."""
+"""The supported parameters of a request, of an input and of an output."""
 MAX_DIGITS = 20
 """The most digits of a length or a time."""
 STATELESS = "The model keeps nothing from one request to the next."
@@ -21,14 +21,14 @@ INSTEAD = {
     **dict.fromkeys(("sequence_id", "sequence_start", "sequence_end"), STATELESS),
     **dict.fromkeys(("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"), SHARED_MEMORY),
 }
-"""Parameters of Triton's, and what there is in their place."""
+"""Triton's parameters that are not supported, and the alternative to each."""
 
 
 def check_parameters(given: Iterable[str], allowed: tuple[str, ...], what: str) -> None:
     """Check that the parameters ``given`` to ``what`` are among those ``allowed``.
 
     Raises:
-        InvalidInputError: one is not, with what to do.
+        InvalidInputError: one is not; the message names the alternative.
     """
     for name in given:
         if name not in allowed:
@@ -40,7 +40,7 @@ def check_keys(document: dict[str, Any], allowed: tuple[str, ...], what: str) ->
     """Check that ``what`` has no other keys than those ``allowed``.
 
     Raises:
-        InvalidInputError: it has, with what is allowed.
+        InvalidInputError: it has; the message names the allowed ones.
     """
     for name in document:
         if name not in allowed:

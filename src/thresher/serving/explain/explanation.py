@@ -1,4 +1,4 @@
-"""Explains one answer by asking the model about copies of the sample that lack a part each."""
+"""Explains one answer by occlusion: the model predicts copies of the sample, each without one of its parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thresher.serving.core.observers import Trace
 from thresher.serving.core.predictor import EXPLAIN, Predictor
 
 MAX_PIECE = 32
-"""Copies that wait for the model together, so that other requests come in between."""
+"""The copies that are queued at a time, so that other requests take turns with them."""
 
 
 async def explain_sample(
@@ -57,7 +57,7 @@ def _describe_answer(base: np.ndarray, target: int, names: tuple[str, ...]) -> d
 
 
 def _pieces(occlusion: Occlusion, encoder: Encoder, size: int) -> Iterator[np.ndarray]:
-    """Give the copies in batches, each made when it is needed: those of a large image would fill the memory."""
+    """Yield the copies in batches, each made when it is needed: those of a large image would fill the memory."""
     for start in range(0, occlusion.num_copies, size):
         indices = range(start, min(start + size, occlusion.num_copies))
         yield encoder.model_input.join([occlusion.copy(index) for index in indices])

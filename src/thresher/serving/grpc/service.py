@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
-from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.decode_thread import decode_in_thread
 from thresher.serving.core.errors import DeadlineError
 from thresher.serving.core.predictor import Predictor
 from thresher.serving.core.tensors import model_metadata, server_metadata
@@ -90,7 +90,7 @@ class InferenceService:
         """Return what ``content`` asks for; a large one waits for its turn to be read, which is to come in time."""
         try:
             async with asyncio.timeout(seconds):
-                return await decode_beside(lambda: read_request(content, self._tensors), len(content))
+                return await decode_in_thread(lambda: read_request(content, self._tensors), len(content))
         except TimeoutError as error:
             raise DeadlineError("The request's time was up before it was decoded.") from error
 

@@ -52,7 +52,7 @@ def parse(message_class: Any, content: bytes) -> Any:
     try:
         return message_class.FromString(content)
     except DecodeError as error:
-        raise InvalidInputError(f"The bytes are no {message_class.DESCRIPTOR.full_name}.") from error
+        raise InvalidInputError(f"The message is not a {message_class.DESCRIPTOR.full_name}.") from error
 
 
 def read_samples(request: Any, tensors: ModelTensors) -> np.ndarray:
@@ -165,7 +165,7 @@ def _read_typed(tensor: Any, shape: Sequence[int]) -> np.ndarray:
     if wide.itemsize > dtype.itemsize and wide.size:
         limits = np.iinfo(dtype)
         if wide.min() < limits.min or wide.max() > limits.max:
-            raise InvalidInputError(f"Input '{name}': contents.{wanted} holds something else than {datatype}.")
+            raise InvalidInputError(f"Input '{name}': contents.{wanted} has values that are not {datatype}.")
     return wide.astype(dtype, copy=False).reshape(shape)
 
 

@@ -6,7 +6,7 @@ import zlib
 
 from starlette.requests import ClientDisconnect, Request
 
-from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.decode_thread import decode_in_thread
 from thresher.serving.core.errors import MalformedError
 from thresher.serving.core.limits import MAX_BODY_BYTES
 from thresher.serving.http.reservation import Reservation, reservation_of
@@ -29,7 +29,7 @@ async def read_body(request: Request, seconds: float | None = None) -> bytes:
 
     Raises:
         HttpError: 413 too large, 400 broken off or damaged, 415 compressed in an unknown way.
-        DeadlineError: see `decode_beside`.
+        DeadlineError: see `decode_in_thread`.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
     if encoding != "identity" and encoding not in ENCODINGS:
@@ -45,7 +45,7 @@ async def read_body(request: Request, seconds: float | None = None) -> bytes:
     if encoding == "identity":
         return body
     reservation = reservation_of(request.scope)
-    return await decode_beside(lambda: _decompress(body, encoding, reservation), PIECE_BYTES, seconds)
+    return await decode_in_thread(lambda: _decompress(body, encoding, reservation), PIECE_BYTES, seconds)
 
 
 def check_length(num_bytes: int) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from thresher.errors import InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
-from thresher.serving.core.decode_thread import decode_beside
+from thresher.serving.core.decode_thread import decode_in_thread
 from thresher.serving.core.decoding import decode_files, decode_json
 from thresher.serving.core.errors import MalformedError, OverloadedError, outcome_of
 from thresher.serving.core.predictor import EXPLAIN, Predictor
@@ -103,7 +103,7 @@ async def _read_one(request: Request, predictor: Predictor) -> tuple[np.ndarray,
             raise MalformedError(f"{len(samples)} {encoder.NAMES[1]} given. Send one to explain.")
         return samples, _value_in(body, encoder) if kind == JSON else files[0][1] if files else body
 
-    return await decode_beside(decode, len(body), predictor.timeout)
+    return await decode_in_thread(decode, len(body), predictor.timeout)
 
 
 def _value_in(body: bytes, encoder: Encoder) -> Any:

@@ -39,7 +39,7 @@ class Pending:
         if self.entry is not None:
             self.predictor.cancel(self.entry, self.protocol)
         if self.trace is not None:
-            self.trace.end(tracing.HUNG_UP, is_error=False)
+            self.trace.end(tracing.DISCONNECTED, is_error=False)
 
 
 Answer = Callable[[Headers, "bytes | bytearray", Respond], Pending]

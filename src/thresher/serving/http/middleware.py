@@ -94,7 +94,7 @@ async def _traced(trace: tracing.Trace, app: ASGIApp, scope: Scope, receive: Rec
     try:
         await app(scope, receive, note)
     finally:
-        trace.end(tracing.HUNG_UP, is_error=False)
+        trace.end(tracing.DISCONNECTED, is_error=False)
 
 
 async def _answer(answer: Answer, scope: Scope, receive: Receive, answers: JsonErrors) -> None:

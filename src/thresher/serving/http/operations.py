@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from thresher.serving.core.byte_budget import ByteBudget
-from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_beside
+from thresher.serving.core.decode_thread import LARGE_BODY_BYTES, decode_in_thread
 from thresher.serving.core.decoding import decode_files, decode_json
 from thresher.serving.core.predictions import list_predictions
 from thresher.serving.core.predictor import Predictor
@@ -98,7 +98,7 @@ class Predict:
             decode = partial(decode_json, body, encoder)
         elif kind == MULTIPART:
             decode = partial(decode_files, await read_form(request.headers, body, encoder), encoder)
-        return self._asked(await decode_beside(decode, len(body), self._timeout), name)
+        return self._asked(await decode_in_thread(decode, len(body), self._timeout), name)
 
     def _asked(self, samples: np.ndarray, name: bytes) -> Asked:
         def write(outputs: np.ndarray) -> Reply:
@@ -144,12 +144,12 @@ class Infer:
         return Asked(request.samples, request.head.timeout, write)
 
     async def read_any(self, request: Request, name: bytes) -> Asked:
-        """Do as `read`; besides, the errors of the path's model, of `read_body` and of `decode_beside`."""
+        """Do as `read`; besides, the errors of the path's model, of `read_body` and of `decode_in_thread`."""
         self._tensors.check_model(request.path_params["name"], request.path_params.get("version", ""))
         body = await read_body(request, self._timeout)
         if HEADER_LENGTH.decode() not in request.headers:
             check_document(body, self._budget)
-        return await decode_beside(lambda: self.read(request.scope["headers"], body, name), len(body), self._timeout)
+        return await decode_in_thread(lambda: self.read(request.scope["headers"], body, name), len(body), self._timeout)
 
 
 def check_document(body: bytes, budget: ByteBudget) -> None:

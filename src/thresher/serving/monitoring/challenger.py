@@ -18,19 +18,18 @@ FOLDER, SHARE_FILE = "challenger", "share.json"
 
 
 class _Share(Config):
+    """The content of SHARE_FILE."""
+
     share: float = Field(gt=0, le=1)
 
 
 @dataclass(frozen=True)
 class Challenger:
-    """A second registered version that sees some of the champion's traffic.
-
-    Attributes:
-        share: of the samples that the champion answers.
-    """
+    """A second registered version, which gets some of the champion's samples."""
 
     bundle: Bundle
     share: float
+    """The share of the champion's samples that it gets, above 0, at most 1."""
 
 
 def write_challenger(folder: Path, challenger: Challenger) -> None:
@@ -41,7 +40,7 @@ def write_challenger(folder: Path, challenger: Challenger) -> None:
 
 
 def read_challenger(folder: Path) -> Challenger | None:
-    """Return the challenger in the champion's ``folder``, None where it has none.
+    """Return the challenger in the champion's ``folder``; None without one.
 
     Raises:
         BundleError: a file of it is missing, empty or not what it should be.
@@ -59,7 +58,7 @@ def read_challenger(folder: Path) -> Challenger | None:
 def choose_challenger(
     champion: Bundle, challenger: Bundle | None, options: ShadowOptions
 ) -> tuple[Challenger | None, str]:
-    """Return the challenger to pack with ``champion``, None where it cannot be, and what to say of it.
+    """Return the challenger to pack with ``champion``, None where there can be none, and a sentence for the user.
 
     A challenger never stands in the way of the champion: without one, the Bento is built all the same.
     """
@@ -73,7 +72,7 @@ def choose_challenger(
 
 
 def why_unfit(champion: Bundle, challenger: Bundle) -> str:
-    """Return why ``challenger`` cannot see what ``champion`` sees, or nothing.
+    """Return why ``challenger`` cannot be compared with ``champion``; empty where it can.
 
     The samples are encoded once, for the champion: both must be given the very same tensor for the same raw input,
     and answer in the same places.
@@ -84,7 +83,7 @@ def why_unfit(champion: Bundle, challenger: Bundle) -> str:
     if ours.task != theirs.task:
         return f"it does a {theirs.task}, the champion a {ours.task}"
     if ours.class_names != theirs.class_names:
-        return "it knows other classes, or in another order"
+        return "it has other classes, or in another order"
     mine, other = _deciding(ours), _deciding(theirs)
     differing = sorted(key for key in {*mine, *other} if mine.get(key) != other.get(key))
     if differing:

@@ -1,4 +1,4 @@
-"""How far the inputs and the predictions of late are from the training split."""
+"""Drift: how far recent inputs and predictions are from the training split."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 SAMPLES_PER_SECOND = 100
 """The most samples that a worker records in a second: features cost more than a small model."""
 BYTES_PER_SECOND = 4 * 2**20
-"""Of samples so large that fewer of them are looked at; one a second is."""
+"""The most bytes of samples that a worker records in a second, but always one sample."""
 WINDOW = 1000
-"""Samples that count: at twice as many, all counts are halved, so that older ones fade."""
+"""The samples of a window: at twice as many, all counts are halved, so that older samples fade."""
 FEWEST = 200
-"""Samples below which no index is said: of ten bins, chance alone makes 0.05 of so few."""
+"""The fewest samples for an index: with ten bins, chance alone makes 0.05 of so few."""
 
 
 class Watched:
-    """One feature and its distribution of late."""
+    """One feature and its recent distribution."""
 
     def __init__(self, expected: Histogram) -> None:
         self._expected, self.name = expected, expected.name
@@ -45,7 +45,7 @@ class Watched:
 
     @property
     def num_samples(self) -> float:
-        """Samples that count."""
+        """The samples in the window; a fraction after it was halved."""
         return float(self._counts.sum())
 
     @property
@@ -57,7 +57,7 @@ class Watched:
 
 
 class Drift:
-    """Watches the inputs and predictions of one worker; of several, /metrics says the largest drift."""
+    """The drift of one worker's inputs and predictions; /metrics has the largest of all workers."""
 
     def __init__(self, encoder: Encoder, profile: Profile, labels: dict[str, str], registry: CollectorRegistry) -> None:
         from prometheus_client import Gauge
@@ -68,18 +68,18 @@ class Drift:
         self._encoder, self._service, self._labels = encoder, service_of(encoder), labels
         self._features = [Watched(histogram) for histogram in profile.features]
         self._prediction = Watched(profile.prediction)
-        text = "Population stability index against the training split, of a late window of inputs; above 0.25 is much."
+        text = "Population stability index of recent inputs against the training split; above 0.25 is a large change."
         self._input_psi = gauge("thresher_input_drift_psi", text, "livemax", "feature")
-        text = "Population stability index of late predictions against the training split's labels."
+        text = "Population stability index of recent predictions against the training split's labels."
         self._prediction_psi = gauge("thresher_prediction_drift_psi", text, "livemax")
-        text = "Inputs that the drift is computed from."
+        text = "Recent inputs that the drift is computed from."
         self._num_samples = gauge("thresher_input_drift_samples", text, "livesum")
         self._share = max(1, min(SAMPLES_PER_SECOND, BYTES_PER_SECOND // encoder.model_input.sample_bytes))
         self._left, self._refilled = self._share, monotonic()
         forget_dead_workers()
 
     def observe(self, samples: np.ndarray, outputs: np.ndarray) -> None:
-        """Look at encoded ``samples`` [N, ...] and the model's ``outputs``, or at as many as there is time for."""
+        """Count encoded ``samples`` [N, ...] and the model's ``outputs``, up to the number recorded in a second."""
         now = monotonic()
         if now - self._refilled >= 1:
             self._left, self._refilled = self._share, now
@@ -104,12 +104,12 @@ class Drift:
             self._prediction_psi.labels(**self._labels).set(self._prediction.index)
 
     def close(self) -> None:
-        """Take what this worker said of the present off /metrics."""
+        """Remove this worker's gauges from /metrics."""
         forget_worker(os.getpid())
 
 
 def forget_dead_workers() -> None:
-    """Take what killed workers said of the present off /metrics: prometheus_client would show it for good."""
+    """Remove the gauges of killed workers from /metrics; prometheus_client would show them for ever."""
     folder = os.environ.get(SHARED)
     for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
         process_id = int(file.stem.rsplit("_", 1)[1])
@@ -118,7 +118,7 @@ def forget_dead_workers() -> None:
 
 
 def forget_worker(process_id: int) -> None:
-    """Take what a worker said of the present off /metrics; its counts stay."""
+    """Remove a worker's gauges from /metrics; its counts stay."""
     if os.environ.get(SHARED):
         from prometheus_client import multiprocess
 

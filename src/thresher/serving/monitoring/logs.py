@@ -13,7 +13,7 @@ from typing import Any, TextIO
 ACCESS_LOG = "THRESHER_ACCESS_LOG"
 LOGGER = "thresher"
 FIELDS = ("request_id", "protocol", "status", "milliseconds", "port", "recipe", "model_version", "num_left_out")
-"""What a line may have besides time, level and event. A payload is none of them."""
+"""The fields of a line besides time, level and event. None of them is a payload."""
 
 MAX_FAILED_A_SECOND = 10
 """The most failed requests that a worker logs in a second: writing a line costs more than refusing a request."""
@@ -22,7 +22,7 @@ _logger = logging.getLogger(f"{LOGGER}.serving")
 
 
 class JsonFormatter(logging.Formatter):
-    """One line a record: time, level, event, the fields that there are, and a traceback where something broke."""
+    """One line a record: time, level, event, the record's fields, and a traceback for an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as JSON."""
@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(stream: TextIO | None = None) -> None:
-    """Write what the service says to ``stream`` as JSON, by default standard error, and nowhere else."""
+    """Write the service's log as JSON to ``stream``, by default standard error, and nowhere else."""
     logger = logging.getLogger(LOGGER)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
@@ -55,24 +55,24 @@ def wants_access_log() -> bool:
 
 
 def log_event(event: str, **fields: Any) -> None:
-    """Log what the service does."""
+    """Log an event."""
     _logger.info(event, extra=fields)
 
 
 def log_warning(event: str, **fields: Any) -> None:
-    """Log what the service does not do, though it was asked to."""
+    """Log a warning: something that the service was asked for and does not do."""
     _logger.warning(event, extra=fields)
 
 
 def log_request(request_id: str, protocol: str, status: int | str, seconds: float) -> None:
-    """Log how a request ended, ``seconds`` after it came."""
+    """Log a request that ended with ``status`` after ``seconds``."""
     _logger.info("request", extra=_about(request_id, protocol, status, seconds))
 
 
 def log_failed(
     request_id: str, protocol: str, status: int | str, seconds: float | None, error: BaseException | None = None
 ) -> None:
-    """Log a request that was refused or, with ``error``, one that broke the service, with where it did.
+    """Log a request that was refused or, with ``error``, one that failed, with the places in the code.
 
     Of each kind no more than MAX_FAILED_A_SECOND are logged; the next line says how many were left out.
     """
@@ -86,8 +86,8 @@ def log_failed(
     _logger.log(level, "request", extra=fields, exc_info=error)
 
 
-class Limit:
-    """Lets so many lines a second pass."""
+class RateLimit:
+    """Limits the lines that are logged in a second."""
 
     def __init__(self) -> None:
         self._second, self._num_taken, self._num_left_out = 0, 0, 0
@@ -105,7 +105,7 @@ class Limit:
         return left_out
 
 
-_limits = {logging.WARNING: Limit(), logging.ERROR: Limit()}
+_limits = {logging.WARNING: RateLimit(), logging.ERROR: RateLimit()}
 
 
 def _about(request_id: str, protocol: str, status: int | str, seconds: float | None) -> dict[str, Any]:

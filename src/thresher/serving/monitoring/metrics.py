@@ -1,4 +1,4 @@
-"""What the service counts, on BentoML's /metrics.
+"""The service's metrics, on BentoML's /metrics.
 
 prometheus_client keeps the counts of several worker processes in memory-mapped files, which costs more a request than
 a small model does. So counts are kept in plain lists and written once a second.
@@ -34,14 +34,14 @@ FLUSH_SECONDS = 1.0
 
 
 def own_metrics_folder() -> str:
-    """Return where a folder may be made for the counts of one service's workers; it is deleted with this process."""
+    """Return the path of a new folder for the counts of the workers; it is deleted when this process ends."""
     folder = Path(tempfile.gettempdir()) / f"thresher-metrics-{uuid4().hex}"
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return str(folder)
 
 
 class Tally:
-    """Observations of one histogram since they were last written."""
+    """The observations of one histogram since its last flush."""
 
     __slots__ = ("_bounds", "_counts", "_histogram", "_sum")
 
@@ -91,10 +91,12 @@ class Metrics:
         requests = counter("thresher_requests", "Requests, by how they came and ended.", "protocol", "outcome")
         self._requests = {(p, o): requests.labels(*who, p, o) for p in PROTOCOLS for o in OUTCOMES}
         self._num_requests = dict.fromkeys(self._requests, 0)
-        seconds = histogram("thresher_request_seconds", "From decoded request to answer.", bounds, "protocol")
+        seconds = histogram(
+            "thresher_request_seconds", "Seconds from the decoded request to its answer.", bounds, "protocol"
+        )
         self._seconds = {p: Tally(seconds.labels(*who, p), bounds) for p in PROTOCOLS}
-        queue = histogram("thresher_queue_seconds", "That the oldest request of a batch waited.", bounds)
-        run = histogram("thresher_run_seconds", "Of one call of the model.", bounds)
+        queue = histogram("thresher_queue_seconds", "Seconds that the oldest request of a batch waited.", bounds)
+        run = histogram("thresher_run_seconds", "Seconds of one call of the model.", bounds)
         size = histogram("thresher_batch_size", "Samples in one call of the model.", BATCH_SIZES)
         self._queue, self._run = Tally(queue.labels(*who), bounds), Tally(run.labels(*who), bounds)
         self._batch_size = Tally(size.labels(*who), BATCH_SIZES)
@@ -106,7 +108,7 @@ class Metrics:
             self._drift = Drift(bundle.encoder, read, dict(zip(LABELS, who, strict=True)), registry)
 
     def count_request(self, protocol: str, outcome: str, seconds: float) -> None:
-        """Count a request that ended with ``outcome``, so many seconds after it was decoded."""
+        """Count a request that ended with ``outcome``, ``seconds`` after it was decoded."""
         self._num_requests[protocol, outcome] += 1
         if outcome == "ok":
             self._seconds[protocol].add(seconds)
@@ -125,17 +127,17 @@ class Metrics:
         self._run.add(run_seconds)
 
     def watch(self, samples: np.ndarray, outputs: np.ndarray) -> None:
-        """Look at some of the samples [N, ...] that the model was given, and at its outputs."""
+        """Record the drift of some of the samples [N, ...] that the model was given, and of its outputs."""
         if self._drift:
             self._drift.observe(samples, outputs)
 
     def start(self) -> None:
-        """Write once a second, on the running event loop."""
+        """Flush once a second, on the running event loop."""
         self.flush()
         self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.start)
 
     def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write the counts since the last flush."""
         for key, count in self._num_requests.items():
             if count:
                 self._requests[key].inc(count)
@@ -149,7 +151,7 @@ class Metrics:
             self._drift.flush()
 
     def close(self) -> None:
-        """Write what is left, and no more."""
+        """Flush once more, and stop."""
         if self._timer:
             self._timer.cancel()
         self.flush()

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, on request: one span a request, and in it the decoding, the queue and the model.
+"""Optional traces by OpenTelemetry: a span for each request, and in it spans of decoding, queue and model.
 
 BentoML's own tracing sees only what goes through its middlewares, which cost more than a small model. Here the spans
 are made from times that the batcher takes anyway.
@@ -32,8 +32,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL, EXPORTER = "http/protobuf", "opentelemetry-exporter-otlp-proto-http"
 CARRIED = (b"traceparent", b"tracestate")
-HUNG_UP = 499
-"""The status of a request whose client left, as nginx has it."""
+DISCONNECTED = 499
+"""The status of a request whose client disconnected, as in nginx."""
 END_SECONDS = 3.0
 """The seconds that sending the last spans may take."""
 
@@ -50,7 +50,7 @@ def wants_traces() -> bool:
 
 
 def start_tracing(info: ModelInfo, exporter: SpanExporter | None = None) -> None:
-    """Trace requests from now on, in this process; where that cannot be, the log says what is missing.
+    """Trace requests from now on, in this process; where that is not possible, the log says what is missing.
 
     OpenTelemetry's standard variables say where spans go, which requests are sampled and what the service is called.
 
@@ -78,7 +78,7 @@ def start_tracing(info: ModelInfo, exporter: SpanExporter | None = None) -> None
 
 
 def stop_tracing() -> None:
-    """Send the spans that are left, and make no more."""
+    """Send the remaining spans, and trace no more."""
     global _provider, _tracer
     provider, _provider, _tracer = _provider, None, None
     if provider is not None:  # of itself it waits for half a minute where nobody takes the spans
@@ -103,7 +103,7 @@ def current() -> Trace | None:
 
 
 class Trace:
-    """One request on its way."""
+    """The trace of one request."""
 
     def __init__(self, tracer: Tracer, span: Span, began: float, began_ns: int) -> None:
         self._tracer, self._span, self._context = tracer, span, set_span_in_context(span)
@@ -111,17 +111,17 @@ class Trace:
         self._is_decoded = False
 
     def enter(self) -> None:
-        """Be the `current` one of this task, and of those that it starts."""
+        """Make this the `current` trace of this task, and of the tasks that it starts."""
         _current.set(self)
 
     def queued(self, when: float) -> None:
-        """Take in that the request was decoded and came to the batcher at ``when``, in seconds of `perf_counter`."""
+        """Record that the request was decoded and queued at ``when``, in seconds of `perf_counter`."""
         if not self._is_decoded:
             self._is_decoded = True
             self._add("decode", self._began, when)
 
     def answered(self, queued: float, run: Run | None, result: np.ndarray | Exception) -> None:
-        """Take in how the batcher answered what came at ``queued``, and the model's last ``run`` until then.
+        """Record the outcome of what was ``queued`` at this time, and the model's last ``run`` until then.
 
         Of a request that was split, the queue ends where its last part begins.
         """
@@ -132,7 +132,7 @@ class Trace:
             self._add("run", run.start, run.start + run.seconds, {"thresher.batch_size": run.num_samples})
 
     def end(self, status: int | str, is_error: bool, request_id: str = "") -> None:
-        """Take in that the request is over, with an HTTP ``status`` or a gRPC one; a second time does nothing."""
+        """Record the end of the request, with an HTTP or gRPC ``status``; a second call does nothing."""
         if not self._span.is_recording():
             return
         key = "http.response.status_code" if isinstance(status, int) else "rpc.response.status_code"

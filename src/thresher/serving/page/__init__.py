@@ -1,1 +1,1 @@
-"""The page for people, what is at `/`, and `/docs`."""
+"""The pages: `/`, `/ui` and `/docs`."""

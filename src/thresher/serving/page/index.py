@@ -1,4 +1,4 @@
-"""What is at `/`: for programs what is served and a call that works when pasted, for browsers the way to the page."""
+"""The answer at `/`: for programs, the model with a command that calls it; for browsers, a redirect to the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def index_page(request: Request, bundle: Bundle) -> Response:
-    """Lead a browser to the page for people, and answer anything else in JSON."""
+    """Redirect a browser to the page for people, and answer other clients in JSON."""
     if "text/html" in request.headers.get("accept", ""):
         # Relative, so that a proxy may serve all this under a path of its own.
         return RedirectResponse("ui", headers={"Vary": "Accept"})
@@ -28,7 +28,7 @@ def index_page(request: Request, bundle: Bundle) -> Response:
 
 
 def describe(bundle: Bundle, url: str) -> dict[str, Any]:
-    """Return what is served under ``url``, for people and programs."""
+    """Return a description of the model that is served under ``url``."""
     info, encoder = bundle.info, bundle.encoder
     one, many = encoder.NAMES
     example = read_example(bundle)
@@ -60,7 +60,7 @@ def describe(bundle: Bundle, url: str) -> dict[str, Any]:
 
 
 def _example(encoder: Encoder, sample: Any) -> str:
-    """Return a shell command that sends ``sample``, but for the address at its end."""
+    """Return a shell command that sends ``sample``, without the address at its end."""
     if (file := encoder.write_file(sample)) is not None:
         kind, content = file
         sent = base64.b64encode(content).decode()

@@ -1,4 +1,4 @@
-"""The page for people at `/ui`: its files, which are packed with the code, and what they show of the champion."""
+"""The page for people at `/ui`: its files, which are packed with the code, and the champion's description."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ SECURITY = {
 
 
 async def show_page(request: Request) -> Response:
-    """Answer the page itself."""
+    """Return the page itself."""
     return _answer(START, _read_files()[START])
 
 
 async def show_file(request: Request) -> Response:
-    """Answer one of the page's files, or an attachment of the champion.
+    """Return one of the page's files, or an attachment of the champion.
 
     Raises:
-        HttpError: 404 there is none of that name.
+        HttpError: 404 there is no such file.
     """
     name = request.path_params["name"]
     bundle: Bundle = request.app.state.predictor.bundle
@@ -58,13 +58,13 @@ async def show_file(request: Request) -> Response:
 
 
 async def show_model(request: Request) -> Response:
-    """Answer what the page asks for: the champion, and what one input must be."""
+    """Return the champion's description and the form of an input, which the page asks for."""
     bundle: Bundle = request.app.state.predictor.bundle
     return JSONResponse(page_model(bundle, service_url(request)), headers=SECURITY)
 
 
 def page_model(bundle: Bundle, url: str) -> dict[str, Any]:
-    """Return `describe`'s account with what the form for an input is made of."""
+    """Return the model's description, with the settings of the form for an input."""
     encoder, info, sample = bundle.encoder, bundle.info, sample_of(bundle)
     return {
         **describe(bundle, url),

@@ -20,15 +20,15 @@ HEADERS = {**SECURITY, "Content-Security-Policy": POLICY}
 
 
 async def show_docs(request: Request) -> Response:
-    """Answer the page."""
+    """Return the page."""
     return FileResponse(FOLDER / "docs.html", headers=HEADERS)
 
 
 async def show_docs_file(request: Request) -> Response:
-    """Answer one of the page's files.
+    """Return one of the page's files.
 
     Raises:
-        HttpError: 404 there is none of that name.
+        HttpError: 404 there is no such file.
     """
     name = request.path_params["name"]
     if name in SWAGGER_FILES:
