@@ -94,7 +94,7 @@ def test_ports_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["worker"])
     monkeypatch.setenv(HTTP_PORT, "4000")
     monkeypatch.setenv(GRPC_PORT, "4000")
-    with pytest.raises(PortError, match="Port 4000 cannot be for HTTP and gRPC"):
+    with pytest.raises(PortError, match="Port 4000 is given for both HTTP and gRPC"):
         chosen_ports()
     monkeypatch.setenv(GRPC_PORT, "0")
     assert chosen_ports() == (4000, 0)

@@ -53,11 +53,11 @@ def test_what_bentoml_hands_on() -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"keyfile-password": "x"}, "--ssl-keyfile-password cannot be had on the gRPC port"),
-        ({"version": "5"}, "--ssl-version cannot"),
+        ({"keyfile-password": "x"}, "--ssl-keyfile-password is not supported on the gRPC port"),
+        ({"version": "5"}, "--ssl-version is not supported"),
         ({"ciphers": "ALL"}, "GRPC_SSL_CIPHER_SUITES"),
-        ({"cert-reqs": "1", "ca-certs": "x"}, "--ssl-cert-reqs 1 cannot"),
-        ({"cert-reqs": "2"}, "--ssl-cert-reqs without --ssl-ca-certs"),
+        ({"cert-reqs": "1", "ca-certs": "x"}, "--ssl-cert-reqs 1 is not supported"),
+        ({"cert-reqs": "2"}, "--ssl-cert-reqs needs --ssl-ca-certs"),
         ({"certfile": "/no/where"}, "/no/where cannot be read: No such file"),
     ],
 )
@@ -77,13 +77,13 @@ def test_files_that_are_no_certificate_are_said(authority: Authority, tmp_path: 
     for given, says in (
         (("--ssl-certfile", "/no/where"), "/no/where cannot be read"),
         (("--ssl-certfile", certificate, "--ssl-keyfile", "/no/where"), "/no/where cannot be read"),
-        (("--ssl-certfile", str(text)), "text.pem: no certificate"),
-        (("--ssl-certfile", certificate), "no certificate with its key"),
+        (("--ssl-certfile", str(text)), "text.pem: not a certificate"),
+        (("--ssl-certfile", certificate), "not a certificate with its key"),
         (("--ssl-keyfile", key), "--ssl-keyfile without --ssl-certfile"),
-        (("--ssl-certfile", certificate, "--ssl-keyfile", str(text)), "text.pem: no certificate"),
+        (("--ssl-certfile", certificate, "--ssl-keyfile", str(text)), "text.pem: not a certificate"),
         (
             ("--ssl-certfile", certificate, "--ssl-keyfile", key, "--ssl-ca-certs", str(text)),
-            "text.pem: no certificate",
+            "text.pem: not a certificate",
         ),
     ):
         with pytest.raises(PortError, match=says):

@@ -76,7 +76,7 @@ def containerize(
     """
     from rich.console import Console
 
-    from thresher.packaging.containerize import Wanted, next_steps
+    from thresher.packaging.containerize import BuildOptions, next_steps
     from thresher.packaging.containerize import containerize as build_image
     from thresher.registry.serving import find_champion_bento, newest_recipe
 
@@ -85,7 +85,7 @@ def containerize(
     def find_bento() -> str:
         return find_champion_bento(recipe or newest_recipe(), env)
 
-    image = build_image(Wanted(find_bento, tag, builder, gpu, options), console)
+    image = build_image(BuildOptions(find_bento, tag, builder, gpu, options), console)
     console.print(f"Built {image}. {next_steps(image)}", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""`thresher containerize`: the image of a Bento, by the builder that is at hand."""
+"""`thresher containerize`: builds the image of a Bento with docker, podman or buildah."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ class ContainerError(ThresherError):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the command line asked for."""
+class BuildOptions:
+    """The options of the command line."""
 
     find_bento: Callable[[], str]
-    """Returns the tag of the Bento; asked once there is a builder."""
+    """Returns the tag of the Bento; called once a builder is found."""
     tag: str | None
+    """The image's tag; None for the Bento's."""
     builder: str | None
+    """One of BUILDERS; None for the first that works."""
     gpu: bool
-    options: tuple[str, ...]
+    """Whether the image runs the model with CUDA."""
+    builder_options: tuple[str, ...]
+    """`NAME=VALUE`, each an option of the builder."""
 
 
-def containerize(wanted: Wanted, console: Console) -> str:
+def containerize(options: BuildOptions, console: Console) -> str:
     """Build the image and return its tag.
 
     Raises:
@@ -46,25 +50,25 @@ def containerize(wanted: Wanted, console: Console) -> str:
     """
     import bentoml
 
-    builder = find_builder(wanted.builder)
-    bento = wanted.find_bento()
+    builder = find_builder(options.builder)
+    bento = options.find_bento()
     model = bentoml.models.get(bentoml.get(bento).info.all_models[0].tag)
     read_bundle(Path(model.path))
-    if wanted.gpu:
+    if options.gpu:
         console.print(f"Building the Bento of {bento.split(':')[0]} with CUDA")
         bento = build_bento(bento.split(":")[0], find_project(), gpu=True, model=str(model.tag))
-    tag = wanted.tag or bento
+    tag = options.tag or bento
     console.print(f"Building image {tag} of Bento {bento} with {builder}")
-    if _build(builder, bento, tag, wanted.options):
+    if _build(builder, bento, tag, options.builder_options):
         raise ContainerError(
-            f"{builder} could not build image {tag}; its output is above. Its log often names a registry or a "
-            "package index that cannot be reached."
+            f"{builder} could not build image {tag}; its output is above. A common cause is a registry or a package "
+            "index that cannot be reached."
         )
     return tag
 
 
 def _build(builder: str, bento: str, tag: str, options: tuple[str, ...]) -> int:
-    """Return the exit code of ``builder``, whose words go to the terminal."""
+    """Return the exit code of ``builder``, whose output goes to the terminal."""
     import bentoml
 
     from thresher.serving.bentoml_adapter import containerfile
@@ -93,7 +97,7 @@ def find_builder(name: str | None) -> str:
 
 
 def next_steps(tag: str) -> str:
-    """Return how the image is run."""
+    """Return the command that runs the image."""
     ports = " ".join(f"-p 127.0.0.1:{port}:{port}" for port in (3000, 3001, 3002))
     return f"Run it: docker run --read-only {ports} {tag}"
 

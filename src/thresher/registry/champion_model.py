@@ -1,4 +1,4 @@
-"""The champion of a recipe in this process: it answers as its service does."""
+"""The champion of a recipe in this process, with the same answers as its service."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from thresher.serving.core.bundle import LABELS, MODEL_PREFIX, ModelInfo, model_
 
 
 def newest_champion(recipe: str | None = None, tag: str | None = None) -> bentoml.Model:
-    """Return the newest champion of ``recipe``, or of any where it is None, or the one with that ``tag``.
+    """Return the newest champion of ``recipe``, by default of any recipe, or the one with the ``tag``.
 
     Raises:
         InvalidArgument: the model store holds none.

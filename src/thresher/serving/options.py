@@ -1,4 +1,4 @@
-"""What a recipe says of serving; no import beyond the config base, so that reading a recipe stays quick."""
+"""The settings of a recipe's `serving`; imports only the config base, so that recipes are read quickly."""
 
 from __future__ import annotations
 

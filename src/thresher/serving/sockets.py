@@ -1,4 +1,4 @@
-"""Ports that all worker processes of one service share, and no other service."""
+"""The ports of a service, which its worker processes share with each other and with no other service."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BACKLOG = 2048
 
 
 class PortError(Exception):
-    """A port that cannot be bound to, or not as asked for, with what to do."""
+    """A port that cannot be bound to, or a wrong option of one; the message says what to do."""
 
 
 def chosen_port(variable: str, above: int) -> int:
-    """Return the port in the environment's ``variable``, or the one so far above BentoML's own; 0 where it is off.
+    """Return the port in the environment's ``variable``, by default ``above`` BentoML's own; 0 for none.
 
     Raises:
         PortError: the variable holds no port, or there is none so far above.
@@ -45,12 +45,12 @@ def chosen_ports() -> tuple[int, int]:
     """
     http, rpc = chosen_port(HTTP_PORT, 2), chosen_port(GRPC_PORT, 1)
     if http and http == rpc:  # with SO_REUSEPORT each would get some of the other's connections
-        raise PortError(f"Port {http} cannot be for HTTP and gRPC. Set {HTTP_PORT} or {GRPC_PORT} to another.")
+        raise PortError(f"Port {http} is given for both HTTP and gRPC. Set {HTTP_PORT} or {GRPC_PORT} to another.")
     return http, rpc
 
 
 def bentoml_address() -> tuple[str, int]:
-    """Return where BentoML listens: it hands each worker process its open socket, by `--fd`."""
+    """Return the address that BentoML listens on: it passes its open socket to each worker process, by `--fd`."""
     arguments = sys.argv
     if "--fd" in arguments[:-1]:
         with socket.socket(fileno=os.dup(int(arguments[arguments.index("--fd") + 1]))) as bound:
@@ -130,7 +130,7 @@ def _listeners(port: int) -> set[int]:
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
-        return set()  # not to be seen here; then nothing of another user can be shared with either
+        return set()  # not permitted here; a port cannot be shared with another user either
     return {one.pid for one in connections if one.pid and one.status == psutil.CONN_LISTEN and one.laddr.port == port}
 
 

@@ -1,5 +1,5 @@
-"""TLS on every port of a service, or a sentence that says why not: `bentoml serve --ssl-certfile ...` alone would
-leave the ports beside BentoML's own open."""
+"""TLS on every port of a service: `bentoml serve --ssl-certfile ...` alone would leave the ports beside BentoML's own
+without it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NOT_FOR_GRPC = {
     "version": "gRPC chooses the version of TLS itself, 1.2 or 1.3",
     "ciphers": "gRPC takes them from the variable GRPC_SSL_CIPHER_SUITES alone",
 }
-"""Options that BentoML's own port and the fast one know."""
+"""Options that only the HTTP ports support -> why gRPC does not."""
 DEFAULTS = {"version": str(int(ssl.PROTOCOL_TLS_SERVER)), "ciphers": "TLSv1"}
-"""What BentoML hands on where nobody said anything: the newest version on both sides, and uvicorn's ciphers."""
+"""The values that BentoML passes by default: the newest version on both sides, and uvicorn's ciphers."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """What `bentoml serve` was told of TLS; it hands its options on to each worker process."""
+    """The TLS options of `bentoml serve`, which passes them to each worker process."""
 
     options: dict[str, str]
-    """The TLS options by their names without `--ssl-`."""
+    """Option without `--ssl-` -> value."""
 
     def for_uvicorn(self) -> dict[str, Any]:
         """Return uvicorn's options of the same meaning."""
@@ -42,20 +42,22 @@ class Tls:
         }
 
     def for_grpc(self) -> grpc.ServerCredentials:
-        """Return what makes gRPC's port secure.
+        """Return the credentials of gRPC's server.
 
         Raises:
-            PortError: gRPC cannot do what is asked for, or a file is not to be read.
+            PortError: gRPC does not support an option, or a file cannot be read.
         """
         options = self.options
         for name, why in NOT_FOR_GRPC.items():
             if options.get(name, DEFAULTS.get(name)) != DEFAULTS.get(name):
-                raise _refuse(f"--ssl-{name} cannot be had on the gRPC port: {why}.")
+                raise _refuse(f"--ssl-{name} is not supported on the gRPC port: {why}.")
         verify = int(options.get("cert-reqs", ssl.CERT_NONE))
         if verify == ssl.CERT_OPTIONAL:
-            raise _refuse("--ssl-cert-reqs 1 cannot be had on the gRPC port: gRPC asks all clients for one, or none.")
+            raise _refuse(
+                "--ssl-cert-reqs 1 is not supported on the gRPC port: gRPC asks all clients for one, or none."
+            )
         if verify and "ca-certs" not in options:
-            raise _refuse("--ssl-cert-reqs without --ssl-ca-certs: no client's certificate could be verified.")
+            raise _refuse("--ssl-cert-reqs needs --ssl-ca-certs, by which the clients' certificates are verified.")
         certificate = _read(options["certfile"])
         key = _read(options["keyfile"]) if "keyfile" in options else certificate
         authorities = _read(options["ca-certs"]) if verify else None
@@ -63,7 +65,7 @@ class Tls:
 
 
 def chosen_tls(arguments: Sequence[str] | None = None) -> Tls | None:
-    """Return what this worker process was told of TLS; None where its ports are open."""
+    """Return the TLS options of this worker process; None where its ports have no TLS."""
     arguments = sys.argv if arguments is None else arguments
     pairs = pairwise(arguments)
     options = {name.removeprefix(PREFIX): value for name, value in pairs if name.startswith(PREFIX)}
@@ -71,15 +73,15 @@ def chosen_tls(arguments: Sequence[str] | None = None) -> Tls | None:
 
 
 def check_tls(arguments: Sequence[str] | None = None) -> None:
-    """Check the files of TLS, before uvicorn stumbles over them again and again.
+    """Check the files of TLS, before uvicorn fails on them in each worker.
 
     Raises:
-        PortError: one is missing, or is not what it is said to be.
+        PortError: a file is missing or damaged.
     """
     arguments = sys.argv if arguments is None else arguments
     tls = chosen_tls(arguments)
     if tls is None and f"{PREFIX}keyfile" in arguments:
-        raise PortError("--ssl-keyfile without --ssl-certfile. Give both, or none for ports without TLS.")
+        raise PortError("--ssl-keyfile without --ssl-certfile. Give both, or neither for ports without TLS.")
     options = tls.options if tls else {}
     files = [options[name] for name in ("certfile", "keyfile", "ca-certs") if name in options]
     for path in files:
@@ -93,7 +95,7 @@ def check_tls(arguments: Sequence[str] | None = None) -> None:
     except (ssl.SSLError, OSError, ValueError) as error:
         said = error.reason if isinstance(error, ssl.SSLError) and error.reason else str(error)
         given = " and ".join(files)
-        text = f"{given}: no certificate with its key in PEM ({said}). Give --ssl-certfile and --ssl-keyfile."
+        text = f"{given}: not a certificate with its key in PEM ({said}). Give --ssl-certfile and --ssl-keyfile."
         raise PortError(text) from error
 
 
@@ -105,4 +107,4 @@ def _read(path: str) -> bytes:
 
 
 def _refuse(why: str) -> PortError:
-    return PortError(f"{why} No port is opened without TLS beside one with it. Set {GRPC_PORT} to 0 for no gRPC.")
+    return PortError(f"{why} All ports must have TLS alike. Set {GRPC_PORT}=0 to serve without gRPC.")
