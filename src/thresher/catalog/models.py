@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from thresher.catalog.entries import describe_near
 from thresher.errors import DataError
+from thresher.modalities.text.encoder import TextEncoding
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
+from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.partial import Found
 
 PATH = ("model", "path")
@@ -26,17 +28,30 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
         model = ModelChoice.model_validate(values.get("model")).root
     except ValidationError:
         return []  # The recipe's own check says it.
-    if not isinstance(model, ExternalModel):
-        return []
-    path = project / model.path
-    if not path.is_file():
+    path = project / getattr(model, "path", "")
+    if isinstance(model, ExternalModel) and not path.is_file():
         return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]
     try:
-        _check_file(model, path, values)
+        if isinstance(model, ExternalModel):
+            _check_file(model, path, values)
+        elif isinstance(model, Pretrained):
+            _check_pretrained(model, path, values)
     except DataError as error:
         what, _, fix = str(error).partition(" Fix: ")
         return [(PATH, what.removesuffix("."), f"Fix: {fix}" if fix else "")]
     return []
+
+
+def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> None:
+    from thresher.models.pretrained.check import check_folder, require_library
+    from thresher.models.pretrained.folder import read_folder
+
+    require_library()
+    data = values.get("data")
+    encoding = data.get("encoding") if isinstance(data, Mapping) else None
+    given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
+    max_length = given if isinstance(given, int) else TextEncoding().max_length
+    check_folder(read_folder(path, model.init == "weights"), model, max_length)
 
 
 def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:

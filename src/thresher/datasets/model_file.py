@@ -1,4 +1,4 @@
-"""The file of a model that was trained elsewhere: raw data, which a recipe names by its path."""
+"""The file or folder of a model that was trained elsewhere: raw data, which a recipe names by its path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from thresher.errors import DataError
 from thresher.models.imported.config import ModelFile
+from thresher.models.pretrained.folder import PretrainedFolder, find_files, read_folder
 from thresher.readers.base import read_bytes
 
 FIX = "correct model.path in the recipe, which is relative to the project's folder, or put the file there."
@@ -37,6 +39,40 @@ class ModelFileDataset(AbstractDataset[Any, ModelFile]):
 
     def _exists(self) -> bool:
         return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+
+class PretrainedFolderDataset(AbstractDataset[Any, PretrainedFolder]):
+    """The files of a pretrained model's folder; read-only."""
+
+    def __init__(self, *, path: str, with_weights: bool) -> None:
+        """Name the folder; nothing is read yet.
+
+        Args:
+            with_weights: whether its weights are taken, or its architecture and tokenizer alone.
+        """
+        self._path, self._with_weights = Path(path), with_weights
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are read; the folder itself where they cannot be."""
+        try:
+            return find_files(self._path, self._with_weights)
+        except DataError:
+            return (self._path,)
+
+    def load(self) -> PretrainedFolder:
+        """Return the files as they are; raises DataError where they cannot be read, or must not be."""
+        return read_folder(self._path, self._with_weights)
+
+    def save(self, data: Any) -> NoReturn:
+        """Raise a DatasetError: a model that was trained elsewhere is what the outside world gave."""
+        raise DatasetError(f"{self._path}: a model from outside is read-only.")
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}

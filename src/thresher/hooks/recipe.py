@@ -9,8 +9,9 @@ from kedro.framework.hooks import hook_impl
 
 from thresher.adapters.kedro import Catalog
 from thresher.config_loader import use_loader
-from thresher.datasets.model_file import ModelFileDataset
+from thresher.datasets.model_file import ModelFileDataset, PretrainedFolderDataset
 from thresher.models.imported.config import ExternalModel
+from thresher.models.pretrained.config import Pretrained
 from thresher.pipelines.stage import model_file
 
 
@@ -32,3 +33,8 @@ class RecipeHooks:
         for name, recipe in loader.recipes.items():
             if isinstance(recipe.model, ExternalModel):
                 catalog[model_file(name)] = ModelFileDataset(path=str(self._context.project_path / recipe.model.path))
+            elif isinstance(recipe.model, Pretrained):
+                folder = str(self._context.project_path / recipe.model.path)
+                catalog[model_file(name)] = PretrainedFolderDataset(
+                    path=folder, with_weights=recipe.model.init == "weights"
+                )

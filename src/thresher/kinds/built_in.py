@@ -46,6 +46,14 @@ MODELS = (
             ("cnn1d", "cnn1d.config:Cnn1d", "cnn1d.network:SeriesFilters", ("series",)),
         )
     ),
+    ModelKind(
+        "pretrained",
+        f"{_MODELS}.pretrained.config:Pretrained",
+        f"{_MODELS}.pretrained.network:PretrainedNetwork",
+        takes=("text",),
+        # Pruning would scramble its heads in silence: they are cut as heads first.
+        has_channels=False,
+    ),
     *(
         ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)
         for name, config in (("onnx", "OnnxModel"), ("exported", "ExportedModel"), ("checkpoint", "Checkpoint"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import RootModel, TypeAdapter
@@ -38,6 +39,16 @@ def encoder_classes() -> list[type[Encoder]]:
 def fit_encoder(samples: Samples, encoding: Any) -> Encoder:
     """Return the encoder for ``encoding``, fitted on the raw ``samples``, which are the training split's."""
     encoder: Encoder = modality_of(encoding).load().fit(samples, encoding)
+    return encoder
+
+
+def read_pretrained(files: Mapping[str, bytes], folder: str, encoding: Any, class_names: tuple[str, ...]) -> Encoder:
+    """Return the encoder that a pretrained model brings along in the ``files`` of its ``folder``.
+
+    Raises:
+        DataError: files that no encoder can be made of.
+    """
+    encoder: Encoder = modality_of(encoding).load().from_files(files, folder, encoding, class_names)
     return encoder
 
 

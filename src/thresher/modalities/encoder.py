@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -55,6 +56,21 @@ class Encoder(KindConfig, _Classes):
 
         Args:
             config: the modality's own section `data.encoding` of the recipe.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], folder: str, config: Any, class_names: tuple[str, ...]) -> Self:
+        """Return the encoder that a pretrained model brings along.
+
+        Args:
+            files: of the model's folder, by their names.
+            folder: its name, for errors.
+            config: the modality's own section `data.encoding` of the recipe.
+            class_names: the names of the classes; none for a regression.
+
+        Raises:
+            DataError: files that no encoder can be made of.
         """
         raise NotImplementedError
 

@@ -72,6 +72,14 @@ class Network(nn.Module):
             return (learned.double() + self.label_offset) * self.label_std
         return torch.softmax(learned, dim=1)
 
+    def rate_factors(self) -> dict[str, float]:
+        """Return what the learning rate of each weight is multiplied by, by its name; 0 where it is frozen.
+
+        Nothing where all learn alike: a body says it by a method of this name.
+        """
+        factors: dict[str, float] = self.body.rate_factors() if hasattr(self.body, "rate_factors") else {}
+        return {f"body.{name}": factor for name, factor in factors.items()}
+
     def embeddings(self) -> list[nn.Module]:
         """Return the tables of the body. No pruning touches them: they cost memory and no sums."""
         return [module for module in self.body.modules() if isinstance(module, nn.Embedding)]

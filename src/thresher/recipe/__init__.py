@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, StringConstraints, model_validator
@@ -24,6 +25,8 @@ from thresher.training import Training
 
 RESERVED_NAMES = ("every_recipe", "run")
 """They mean something else where overlays name recipes."""
+PRETRAINED = "pretrained"
+"""The kind of a pretrained model, and the tokenizer that its recipe takes."""
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
@@ -85,6 +88,23 @@ class Recipe(Config):
     evaluation: Measurement = Field(default_factory=Measurement)
     selection: Selection = Field(default_factory=Selection)
     serving: Serving = Field(default_factory=Serving)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encode_by_model(cls, values: Any) -> Any:
+        """Fill in `data.encoding.tokenizer`: a pretrained model of texts always brings its own."""
+        if not isinstance(values, dict) or not names_pretrained(values) or not isinstance(values.get("data"), dict):
+            return values
+        encoding = values["data"].get("encoding", {})
+        if values["data"].get("modality") != "text" or not isinstance(encoding, dict):
+            return values
+        return {**values, "data": {**values["data"], "encoding": {"tokenizer": PRETRAINED, **encoding}}}
+
+
+def names_pretrained(values: Mapping[str, Any]) -> bool:
+    """Return whether the raw recipe ``values`` takes a pretrained model."""
+    model = values.get("model")
+    return isinstance(model, dict) and model.get("kind") == PRETRAINED
 
 
 def is_valid_name(name: str) -> bool:

@@ -34,6 +34,8 @@ class PartialRecipe:
     """Metrics that `evaluation.metrics` names."""
     task: str | None = None
     modality: str | None = None
+    tokenizer: str | None = None
+    """What `data.encoding.tokenizer` says, where it says anything."""
     model: Any = None
     training: Training | None = None
 
@@ -53,6 +55,7 @@ def read_partial(values: dict[str, Any]) -> PartialRecipe:
         computed=measurement.metrics if measurement else (),
         task=_text(values.get("task")),
         modality=_text(_mapping(values.get("data")).get("modality")),
+        tokenizer=_text(_mapping(_mapping(values.get("data")).get("encoding")).get("tokenizer")),
         model=getattr(_try(ModelChoice, values.get("model")), "root", None),
         training=_try(Training, _mapping(values.get("training"))),
     )

@@ -13,6 +13,7 @@ from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind, Tec
 from thresher.kinds.registry import kind_of, registry
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel
+from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.training import Training
@@ -28,6 +29,7 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
         training = None if parts.training is None else parts.training.model_copy(update={"search": None})
         parts = replace(parts, model=architecture, training=training)
     yield from _model_problems(parts)
+    yield from _pretrained_problems(parts)
     yield from _pruning_problems(parts)
     if parts.training is not None:
         yield from _data_problems(parts, parts.training)
@@ -43,6 +45,25 @@ def _model_problems(parts: PartialRecipe) -> Iterable[Found]:
         able = [kind.name for kind in registry().usable(ModelKind) if known.can_build(kind)]
         what = f"model {own.name} takes {' or '.join(own.takes)}, and data.modality is {known.name}"
         yield ("model", "kind"), what, nearest(parts.model.kind, able)
+
+
+def _pretrained_problems(parts: PartialRecipe) -> Iterable[Found]:
+    """A pretrained model and its tokenizer belong together, and its config.json is read from its folder alone."""
+    place = ("data", "encoding", "tokenizer")
+    if not isinstance(parts.model, Pretrained):
+        if parts.tokenizer == "pretrained" and parts.model is not None:
+            what = f"a {parts.model.kind} brings no tokenizer along"
+            yield place, what, "Use word or bpe, or model: {kind: pretrained, path: FOLDER}."
+        return
+    if parts.tokenizer not in (None, "pretrained"):
+        what = f"a pretrained model takes tokens of its own tokenizer, not of one of kind {parts.tokenizer}"
+        yield place, what, "Leave it out."
+    if parts.model.architecture is not None:
+        yield ("model", "architecture"), "is read from config.json of the folder", "Leave it out."
+    rates = parts.model.layer_decay < 1 and parts.training is not None
+    if rates and parts.training is not None and measures_steps(parts.training.optimizer):
+        what = f"{parts.training.optimizer.kind} has one rate for all weights"
+        yield ("model", "layer_decay"), what, "Leave it out, or use another optimizer."
 
 
 def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:

@@ -74,10 +74,10 @@ def _kept(forward: Forward, modules: list[nn.Module]) -> Forward:
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _without_statistics(norms)
 
-    def recomputed(*arguments: Any) -> Any:
+    def recomputed(*arguments: Any, **named: Any) -> Any:
         if not torch.is_grad_enabled():
-            return forward(*arguments)
-        return checkpoint(forward, *arguments, use_reentrant=False, context_fn=contexts)
+            return forward(*arguments, **named)
+        return checkpoint(forward, *arguments, use_reentrant=False, context_fn=contexts, **named)
 
     return recomputed
 

@@ -7,14 +7,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from thresher.events import TRIAL
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice
-from thresher.models.network import Network, NetworkSpec
+from thresher.models.pretrained.folder import PretrainedFolder
+from thresher.models.start import build_start
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.execution import ChosenExecution
@@ -38,6 +37,7 @@ class SearchTask:
     training: Training
     execution: ChosenExecution
     checkpoints: Checkpoints
+    pretrained: PretrainedFolder | None = None
 
 
 def search_settings(task: SearchTask) -> tuple[ModelChoice, Training, SearchResult, optuna.Study]:
@@ -49,12 +49,9 @@ def search_settings(task: SearchTask) -> tuple[ModelChoice, Training, SearchResu
         model, training = _with(task, settings)
         if config.epochs is not None:
             training = training.model_copy(update={"epochs": config.epochs})
-        spec = NetworkSpec(model=model.root, input=task.input, output=task.output)
-        torch.manual_seed(training.seed)
+        network = build_start(model.root, task.input, task.output, training.seed, task.pretrained)
         samples = (task.training_samples, task.validation_samples)
-        _, history = train(
-            Network(spec), *samples, training, f"{TRIAL}{number}", task.execution, task.checkpoints, on_epoch
-        )
+        _, history = train(network, *samples, training, f"{TRIAL}{number}", task.execution, task.checkpoints, on_epoch)
         return min(epoch.validation_loss for epoch in history.epochs)
 
     result, study = search(config, _key(task), task.training.seed, do, task.checkpoints.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from thresher.models.network import Network
 
 
+RATE_FACTOR = "rate_factor"
+"""Of a group of weights, what its learning rate is multiplied by."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -120,16 +123,21 @@ Optimizer = Annotated[OptimizerConfig, KindOf(OptimizerKind)]
 
 
 def build_optimizers(config: Optimizer, network: Network) -> list[torch.optim.Optimizer]:
-    """Return the optimizer of that name over all weights of ``network``; of one for matrices alone, AdamW beside it."""
+    """Return the optimizer of that name over all weights of ``network``; of one for matrices alone, AdamW beside it.
+
+    Weights that the network freezes are left out, and need no gradient from then on.
+    """
+    factors = _freeze(network)
+    learned = [weight for weight in network.parameters() if weight.requires_grad]
     if not kind_of(OptimizerKind, config).matrices_only:
-        return [_build(config, list(network.parameters()))]
-    matrices = hidden_matrices(network)
+        return [_build(config, learned, factors)]
+    matrices = [weight for weight in hidden_matrices(network) if weight.requires_grad]
     known = set(map(id, matrices))
-    others = [weight for weight in network.parameters() if id(weight) not in known]
+    others = [weight for weight in learned if id(weight) not in known]
     settings = config.model_dump(include={"lr", "weight_decay"})
     beside = AdamW.model_validate(settings)
     parts: list[tuple[Optimizer, list[torch.nn.Parameter]]] = [(config, matrices), (beside, others)]
-    return [_build(part, weights) for part, weights in parts if weights]
+    return [_build(part, weights, factors) for part, weights in parts if weights]
 
 
 def measures_steps(config: Optimizer) -> bool:
@@ -145,9 +153,32 @@ def hidden_matrices(network: Network) -> list[torch.nn.Parameter]:
     return [weight for weight in network.parameters() if weight.ndim == 2 and id(weight) not in left_out]
 
 
-def _build(config: Optimizer, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def _freeze(network: Network) -> dict[int, float]:
+    """Have frozen weights need no gradient; return what the rates of the others are multiplied by, by their ids."""
+    factors = network.rate_factors()
+    by_weight = {id(weight): factors.get(name, 1.0) for name, weight in network.named_parameters()}
+    for weight in network.parameters():
+        weight.requires_grad_(by_weight[id(weight)] > 0)
+    return by_weight
+
+
+def _groups(
+    weights: list[torch.nn.Parameter], factors: Mapping[int, float]
+) -> list[torch.nn.Parameter] | list[dict[str, Any]]:
+    """Return ``weights`` as torch takes them: as a list, or one group for each factor of the rate."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for weight in weights:
+        groups.setdefault(factors[id(weight)], []).append(weight)
+    if set(groups) <= {1.0}:
+        return weights
+    return [{"params": group, RATE_FACTOR: factor} for factor, group in groups.items()]
+
+
+def _build(config: Optimizer, weights: list[torch.nn.Parameter], factors: Mapping[int, float]) -> torch.optim.Optimizer:
     kind = kind_of(OptimizerKind, config)
     # Fused where torch has it: one kernel a step.
     options: dict[str, Any] = {**config.model_dump(exclude={"kind"}), **dict(kind.options)}
-    optimizer: torch.optim.Optimizer = kind.load()(weights, **options)
+    optimizer: torch.optim.Optimizer = kind.load()(_groups(weights, factors), **options)
+    for group in optimizer.param_groups:
+        group["lr"] *= group.setdefault(RATE_FACTOR, 1.0)
     return optimizer

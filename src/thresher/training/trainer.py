@@ -21,7 +21,7 @@ from thresher.training.ema import move_average
 from thresher.training.execution import ChosenExecution
 from thresher.training.losses import build_loss
 from thresher.training.memory import in_parts_that_fit
-from thresher.training.optimizers import build_optimizers, measures_steps
+from thresher.training.optimizers import RATE_FACTOR, build_optimizers, measures_steps
 from thresher.training.random_stream import RandomStream, draws_in_training, read_generators, set_generators
 
 NO_SPREAD = "Expected more than 1 value per channel when training"
@@ -79,7 +79,7 @@ class Trainer:
         """Make the learning rate ``factor`` times what the recipe says."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self._config.optimizer.lr * factor
+                group["lr"] = self._config.optimizer.lr * factor * group[RATE_FACTOR]
 
     def learn(self, batch: Batch) -> torch.Tensor:
         """Take one step on ``batch``, augmented, and return its loss before the step, on the device.

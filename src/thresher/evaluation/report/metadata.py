@@ -9,6 +9,7 @@ from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT
 from thresher.models.imported.config import ExternalModel
+from thresher.models.pretrained.config import Pretrained
 
 FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
 LOSSES = {"classification": "Drops in accuracy are", "regression": "Increases of the RMSE are"}
@@ -106,8 +107,13 @@ def training_words(account: Account) -> str:
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""
+    source = (
+        f", from {model.path}, its weights " + ("drawn anew" if model.init == "random" else "trained further")
+        if isinstance(model, Pretrained)
+        else ""
+    )
     return (
-        f"Model {model.kind}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
+        f"Model {model.kind}{source}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
         f"batches of {batch}, {epochs}, seed {training.seed}.{found}{exported}"
     )
 

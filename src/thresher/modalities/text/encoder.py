@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from thresher.config import KindConfig
+from thresher.config import Config, KindConfig
 from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError
 from thresher.modalities.samples import Inputs, Samples
 from thresher.modalities.text.model_input import TextInput
+from thresher.modalities.text.pretrained import read_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PADDING, NUM_RESERVED = 0, 2
-"""Token 0 is padding, 1 is unknown."""
+UNKNOWN, NUM_RESERVED = 1, 2
+"""Of a tokenizer that is trained here, token 0 is padding, 1 is unknown."""
 MIN_BPE_VOCABULARY = 256 + NUM_RESERVED + 1
 """Every byte, the reserved tokens and one merge."""
 EXAMPLE_WORDS = 6
@@ -27,6 +29,7 @@ CHARACTERS_A_TOKEN = 32
 """Of a text that is longer than its tokens need at so many, no more than a part is tokenized."""
 MAX_CHARACTERS, MAX_CHARACTERS_A_TOKEN = 1_000_000, 1000
 """Beyond the larger of the two nothing of a text is looked at, though no max_length tokens were found."""
+BY_FOLDER = ("vocabulary_size", "lowercase", "min_frequency")
 SETTLED_WORDS = 3
 """Before the end of a part, from which on what follows it cannot change the words."""
 BLANK = "\u0120"
@@ -37,9 +40,11 @@ class TextEncoding(KindConfig):
     """How texts become tokens: a tokenizer that is trained on the training split, by the `tokenizers` library."""
 
     kind: Literal["text"] = "text"
-    tokenizer: Literal["word", "bpe"] = "word"
+    tokenizer: Literal["word", "bpe", "pretrained"] = "word"
     """word: runs of letters and digits, and of punctuation; what training did not see is the unknown token.
-    bpe: byte-pair encoding over bytes (Sennrich et al. 2016; Radford et al. 2019), for which nothing is unknown."""
+    bpe: byte-pair encoding over bytes (Sennrich et al. 2016; Radford et al. 2019), for which nothing is unknown.
+    pretrained: that of the pretrained model's folder, which such a recipe takes without being told; the folder decides
+    on vocabulary_size, lowercase and min_frequency."""
     vocabulary_size: int = Field(10_000, ge=3)
     """Tokens at most, the padding and the unknown one among them. bpe needs at least 259."""
     lowercase: bool = True
@@ -56,11 +61,27 @@ class TextEncoding(KindConfig):
                 f"vocabulary_size {self.vocabulary_size} is too small for tokenizer bpe: it begins with the 256 bytes. "
                 f"Fix: at least {MIN_BPE_VOCABULARY}."
             )
+        decided = [name for name in BY_FOLDER if getattr(self, name) != type(self).model_fields[name].default]
+        if self.tokenizer == "pretrained" and decided:
+            raise ValueError(f"{decided[0]}: the pretrained model's folder decides on it. Fix: leave it out.")
         return self
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class PretrainedTokens(Config):
+    """The tokens of a pretrained tokenizer that mean something."""
+
+    padding: int
+    unknown: int | None
+    num_special: int
+    """Tokens that stand around the text itself, such as [CLS] and [SEP]."""
+
+
 class TextEncoder(Encoder):
-    """Texts to tokens, int64 [N, T], 0 after the end of each text."""
+    """Texts to tokens, int64 [N, T], the padding token after the end of each text."""
 
     NAMES: ClassVar[tuple[str, str]] = ("text", "texts")
     REQUIREMENTS: ClassVar[tuple[str, ...]] = ("tokenizers",)
@@ -70,6 +91,8 @@ class TextEncoder(Encoder):
     """The tokenizer as the JSON document of the `tokenizers` library; it cuts texts to max_length."""
     vocabulary_size: int
     max_length: int
+    pretrained: PretrainedTokens | None = Field(default=None, exclude_if=_is_none)
+    """What is different where the tokenizer came with a pretrained model; None where it was trained here."""
 
     @classmethod
     def fit(cls, samples: Samples, config: TextEncoding) -> TextEncoder:
@@ -91,9 +114,28 @@ class TextEncoder(Encoder):
             class_names=samples.class_names,
         )
 
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], folder: str, config: TextEncoding, class_names: tuple[str, ...]
+    ) -> TextEncoder:
+        read = read_tokenizer(files, config.max_length, folder)
+        return cls(
+            tokenizer=read.document,
+            vocabulary_size=read.vocabulary_size,
+            max_length=config.max_length,
+            pretrained=PretrainedTokens(padding=read.padding, unknown=read.unknown, num_special=read.num_special),
+            class_names=class_names,
+        )
+
     @property
     def model_input(self) -> TextInput:
-        return TextInput(vocabulary_size=self.vocabulary_size, max_length=self.max_length)
+        foreign = {} if self.pretrained is None else {"padding": self.pretrained.padding, "pads_within": True}
+        return TextInput(vocabulary_size=self.vocabulary_size, max_length=self.max_length, **foreign)
+
+    @property
+    def unknown(self) -> int | None:
+        """The token for what the tokenizer does not know; None where a pretrained one names none."""
+        return UNKNOWN if self.pretrained is None else self.pretrained.unknown
 
     @property
     def expected(self) -> str:
@@ -129,7 +171,8 @@ class TextEncoder(Encoder):
                 _find_unreadable(inputs), f"Not a text of Unicode. Expected {self.expected}."
             ) from error
         tokens = np.array([text.ids for text in encoded], dtype=np.int64).reshape(len(inputs), -1)
-        used = (tokens != PADDING).any(axis=1)
+        own = self.model_input.lengths(tokens) - (0 if self.pretrained is None else self.pretrained.num_special)
+        used = own > 0
         if not used.all():
             raise UnencodableError(int(used.argmin()), f"Empty text. Expected {self.expected}.")
         return tokens
@@ -195,7 +238,8 @@ class TextEncoder(Encoder):
         if len(text) <= size:
             return slice(0, len(text))
         text.encode()
-        start = len(text) - len(text.lstrip(BLANKS))
+        # A tokenizer that is trained here drops blanks at the start; a pretrained one may have tokens for them.
+        start = len(text) - len(text.lstrip(BLANKS)) if self.pretrained is None else 0
         most = min(len(text) - start, max(MAX_CHARACTERS, self.max_length * MAX_CHARACTERS_A_TOKEN))
         while size < most and not self._is_settled(text[start : start + size]):
             size *= 4
@@ -203,7 +247,7 @@ class TextEncoder(Encoder):
 
     def _is_settled(self, part: str) -> bool:
         """Return whether the first tokens of ``part`` are those of any text that begins with it."""
-        words = self._whole_tokenizer.encode(part).word_ids
+        words = self._whole_tokenizer.encode(part, add_special_tokens=False).word_ids
         kept, last = (words[self.max_length - 1], words[-1]) if len(words) > self.max_length else (None, None)
         return kept is not None and last is not None and last - kept >= SETTLED_WORDS
 

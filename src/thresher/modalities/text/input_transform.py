@@ -13,6 +13,11 @@ class TextTransform(nn.Module):
 
     def __init__(self, spec: TextInput) -> None:
         super().__init__()
+        self.padding, self.pads_within = spec.padding, spec.pads_within
 
     def forward(self, tokens_BT: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return tokens_BT, (tokens_BT != 0).sum(dim=1)
+        used_BT = tokens_BT != self.padding
+        if not self.pads_within:
+            return tokens_BT, used_BT.sum(dim=1)
+        places_T = torch.arange(1, tokens_BT.shape[1] + 1, device=tokens_BT.device)
+        return tokens_BT, (used_BT * places_T).amax(dim=1)

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from thresher.errors import InvalidInputError
 from thresher.modalities.model_input import AnyLength, ModelInput, join_padded, last_used
 
 
+def _is_zero(value: int) -> bool:
+    """Return whether ``value`` is what it was before there were pretrained tokenizers; JSON then leaves it out."""
+    return not value
+
+
 class TextInput(ModelInput):
-    """Tokens, int64 [N, T]; 0 is padding and stands at the end alone."""
+    """Tokens, int64 [N, T]; those after the end of a text are padding."""
 
     name: ClassVar[str] = "tokens"
     dtype: ClassVar[np.dtype] = np.dtype(np.int64)
@@ -21,6 +27,11 @@ class TextInput(ModelInput):
     vocabulary_size: int
     """Tokens, the padding and the unknown one among them."""
     max_length: int
+    padding: int = Field(default=0, exclude_if=_is_zero)
+    """The token that fills a shorter text up."""
+    pads_within: bool = Field(default=False, exclude_if=_is_zero)
+    """Whether the padding token may also stand within a text, as a pretrained tokenizer reads it where it is spelled
+    out. Of a tokenizer that was trained here it cannot."""
 
     @classmethod
     def probes(cls) -> tuple[TextInput, TextInput]:
@@ -35,21 +46,24 @@ class TextInput(ModelInput):
         return (self.max_length,)
 
     def example(self, count: int) -> np.ndarray:
-        return np.ones((count, self.max_length), self.dtype)
+        return np.full((count, self.max_length), 1 if self.padding != 1 else 0, self.dtype)
 
     def check_values(self, batch: np.ndarray) -> None:
         if batch.size and not (batch.min() >= 0 and batch.max() < self.vocabulary_size):
-            raise InvalidInputError(f"tokens must be 0 (padding) to {self.vocabulary_size - 1}.")
-        padding = batch == 0
-        if (padding[:, :-1] & ~padding[:, 1:]).any() or padding[:, 0].any():
-            raise InvalidInputError("tokens: 0 is padding; it may stand at the end alone, after a token or more.")
+            raise InvalidInputError(f"tokens must be 0 to {self.vocabulary_size - 1}; {self.padding} is padding.")
+        padding = batch == self.padding
+        within = not self.pads_within and (padding[:, :-1] & ~padding[:, 1:]).any()
+        if within or padding[:, 0].any():
+            raise InvalidInputError(
+                f"tokens: {self.padding} is padding; it may stand at the end alone, after a token or more."
+            )
 
     def lengths(self, batch: np.ndarray) -> np.ndarray:
-        return last_used(batch != 0)
+        return last_used(batch != self.padding)
 
     def trim(self, batch: np.ndarray) -> np.ndarray:
-        used = np.flatnonzero((batch != 0).any(axis=0))
+        used = np.flatnonzero((batch != self.padding).any(axis=0))
         return batch[:, : used[-1] + 1 if len(used) else 1]
 
     def join(self, batches: Sequence[np.ndarray]) -> np.ndarray:
-        return join_padded(batches, 0)
+        return join_padded(batches, self.padding)

@@ -11,8 +11,6 @@ from thresher.modalities.occlusion import MAX_COPIES, Occlusion, groups
 from thresher.modalities.service import ModalityService
 from thresher.modalities.text.encoder import TextEncoder
 
-UNKNOWN_TOKEN = 1
-
 
 class TextService(ModalityService[TextEncoder]):
     """Words, length and unknown tokens; a text area."""
@@ -28,7 +26,7 @@ class TextService(ModalityService[TextEncoder]):
         def copy(index: int) -> np.ndarray:
             part = words[parts[index]]
             left = np.delete(sample, np.arange(part[0][1].start, part[-1][1].stop), axis=1)
-            return left if left.size else np.full((1, 1), UNKNOWN_TOKEN, sample.dtype)
+            return left if left.size else np.full((1, 1), self.encoder.unknown or 0, sample.dtype)
 
         def tell(drops: np.ndarray) -> dict[str, Any]:
             said = []
@@ -41,7 +39,9 @@ class TextService(ModalityService[TextEncoder]):
 
     def features(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         lengths = self.encoder.model_input.lengths(samples).astype(np.float64)
-        unknown = (samples == UNKNOWN_TOKEN).sum(axis=1)
+        unknown = (
+            np.zeros(len(samples)) if self.encoder.unknown is None else (samples == self.encoder.unknown).sum(axis=1)
+        )
         return {"length": lengths, "unknown_share": unknown / np.maximum(lengths, 1)}
 
     def form(self) -> dict[str, Any]:

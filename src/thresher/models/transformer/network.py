@@ -75,14 +75,29 @@ class Block(nn.Module):
 
 
 def mix(
-    query_BHTE: torch.Tensor, key_BHTE: torch.Tensor, value_BHTE: torch.Tensor, attends_B11T: torch.Tensor
+    query_BHTE: torch.Tensor,
+    key_BHTE: torch.Tensor,
+    value_BHTE: torch.Tensor,
+    attends: torch.Tensor | None,
+    scale: float | None = None,
+    dropout: float = 0.0,
 ) -> torch.Tensor:
-    """Return for every step the mean of the values that it attends to, by softmax(query key / sqrt(E)), [B, H, T, E].
+    """Return for every step the mean of the values that it attends to, by softmax(query key * scale), [B, H, T, E].
+
+    Args:
+        attends: bool, [B, 1, 1, T] or [B, 1, T, T], true where a step is attended to; None: all are.
+        scale: 1 / sqrt(E) where it is not given.
+        dropout: the share of weights that are left out, in training.
 
     Written out for ONNX: the exporter would add -3e38 to what is not attended to, and an activation with that in its
     range has nothing left in 8 bits.
     """
     if not torch.compiler.is_exporting():
-        return F.scaled_dot_product_attention(query_BHTE, key_BHTE, value_BHTE, attn_mask=attends_B11T)
-    scores_BHTT = (query_BHTE * query_BHTE.shape[3] ** -0.5) @ key_BHTE.transpose(2, 3)
-    return scores_BHTT.masked_fill(~attends_B11T, -torch.inf).softmax(dim=3) @ value_BHTE
+        return F.scaled_dot_product_attention(
+            query_BHTE, key_BHTE, value_BHTE, attn_mask=attends, dropout_p=dropout, scale=scale
+        )
+    factor = query_BHTE.shape[3] ** -0.5 if scale is None else scale
+    scores_BHTT = (query_BHTE * factor) @ key_BHTE.transpose(2, 3)
+    if attends is not None:
+        scores_BHTT = scores_BHTT.masked_fill(~attends, -torch.inf)
+    return scores_BHTT.softmax(dim=3) @ value_BHTE

@@ -18,6 +18,7 @@ from thresher.modalities.split import mark_held_out
 from thresher.models import FLOAT, ModelChoice
 from thresher.models.imported.config import Checkpoint, GraphModel, ModelFile
 from thresher.models.imported.findings import Imported
+from thresher.models.pretrained.folder import PretrainedFolder
 from thresher.pipelines.types import Checkpoints, Figure, Network
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
@@ -51,8 +52,12 @@ def hold_out(
     return held_out
 
 
-def fit_encoder(train: Samples[Any], held_out: np.ndarray, encoding: EncodingChoice) -> Encoder:
-    """Return what turns raw input into tensors, fitted on the training split alone."""
+def fit_encoder(
+    train: Samples[Any], held_out: np.ndarray, encoding: EncodingChoice, pretrained: PretrainedFolder | None = None
+) -> Encoder:
+    """Return what turns raw input into tensors: fitted on the training split alone, or a pretrained model's own."""
+    if pretrained is not None:
+        return modalities.read_pretrained(pretrained.files, pretrained.name, encoding.root, train.class_names)
     return modalities.fit_encoder(train.take(~held_out), encoding.root)
 
 
@@ -70,13 +75,18 @@ def encode_samples(
 
 
 def choose_execution(
-    training_samples: EncodedSamples, encoder: AnyEncoder, model: ModelChoice, training: Training
+    training_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+    pretrained: PretrainedFolder | None = None,
 ) -> ChosenExecution:
     """Return how this machine trains the recipe's model fastest, by a short timed trial."""
     from thresher.training import autotune as trial
 
     emit(Step("a timed trial of memory formats and threads"))
-    return trial.choose_execution(_network(encoder, training_samples, model, training), training_samples, training)
+    network = _network(encoder, training_samples, model, training, pretrained)
+    return trial.choose_execution(network, training_samples, training)
 
 
 def find_learning_rate(
@@ -85,12 +95,13 @@ def find_learning_rate(
     model: ModelChoice,
     training: Training,
     execution: ChosenExecution,
+    pretrained: PretrainedFolder | None = None,
 ) -> tuple[Training, RangeTest, Figure]:
     """Return the training with the learning rate that a range test finds, the test, and its plot."""
     from thresher.training import range_test
 
     emit(Step("learning-rate range test"))
-    network = _network(encoder, training_samples, model, training)
+    network = _network(encoder, training_samples, model, training, pretrained)
     result = range_test.find_learning_rate(network, training_samples, training, execution)
     optimizer = training.optimizer.model_copy(update={"lr": result.learning_rate})
     found = training.model_copy(update={"optimizer": optimizer, "learning_rate": None})
@@ -105,13 +116,14 @@ def search_training(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
+    pretrained: PretrainedFolder | None = None,
 ) -> tuple[ModelChoice, Training, SearchResult, Figure]:
     """Return the model and the training of the best trial, all trials, and their plot."""
     from thresher.training.hpo_trials import SearchTask, search_settings
 
     output = output_of(training_samples)
     samples = (training_samples, validation_samples)
-    task = SearchTask(encoder.model_input, output, *samples, model, training, execution, checkpoints)
+    task = SearchTask(encoder.model_input, output, *samples, model, training, execution, checkpoints, pretrained)
     best_model, best_training, result, study = search_settings(task)
     figure = plot_search(study)
     checkpoints.clear()
@@ -126,11 +138,12 @@ def train_float(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
+    pretrained: PretrainedFolder | None = None,
 ) -> tuple[Network, TrainingHistory]:
     """Return the trained float network and its history."""
     from thresher.training.loop import train
 
-    network = _network(encoder, training_samples, model, training)
+    network = _network(encoder, training_samples, model, training, pretrained)
     samples = (training_samples, validation_samples)
     trained = train(network, *samples, training, FLOAT, execution, checkpoints)
     checkpoints.clear()
@@ -165,13 +178,15 @@ def import_network(
     return import_checkpoint(model_file, model.root, encoder, (training_samples, validation_samples))
 
 
-def _network(encoder: AnyEncoder, samples: EncodedSamples, model: ModelChoice, training: Training) -> Network:
-    """Return the untrained network, its weights drawn by the seed."""
-    import torch
-
-    from thresher.models.network import Network, NetworkSpec
+def _network(
+    encoder: AnyEncoder,
+    samples: EncodedSamples,
+    model: ModelChoice,
+    training: Training,
+    pretrained: PretrainedFolder | None,
+) -> Network:
+    """Return the network that training begins with."""
+    from thresher.models.start import build_start
 
     architecture = model.root.network if isinstance(model.root, Checkpoint) else model.root
-    spec = NetworkSpec(model=architecture, input=encoder.model_input, output=output_of(samples))
-    torch.manual_seed(training.seed)
-    return Network(spec)
+    return build_start(architecture, encoder.model_input, output_of(samples), training.seed, pretrained)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models.imported.config import ExternalModel, GraphModel
+from thresher.models.pretrained.config import Pretrained
 from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node
 from thresher.pipelines.train.nodes import (
     choose_execution,
@@ -30,7 +31,12 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     return Pipeline(
         [
             stage_node(hold_out, [raw[0], f"{name}.contract_report", *split], held_out, TAGS),
-            stage_node(fit_encoder, [raw[0], held_out, f"params:{name}.data.encoding"], encoder, TAGS),
+            stage_node(
+                fit_encoder,
+                [raw[0], held_out, f"params:{name}.data.encoding", *_pretrained(name, recipe)],
+                encoder,
+                TAGS,
+            ),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
             *(_imports(name, recipe) if isinstance(recipe.model, ExternalModel) else _trainings(name, recipe)),
         ]
@@ -41,7 +47,7 @@ def _trainings(name: str, recipe: Recipe) -> list[Node]:
     """Return what trains the float model, and before it what finds out how."""
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
     settings = [f"{name}.encoder", model_settings(name, recipe), training_settings(name, recipe)]
-    run = [f"{name}.execution", f"{name}.float.checkpoints"]
+    run = [f"{name}.execution", f"{name}.float.checkpoints", *_pretrained(name, recipe)]
     outputs = [f"{name}.float.network", f"{name}.training_history"]
     return [*_preparations(name, recipe), stage_node(train_float, [*splits, *settings, *run], outputs, [*TAGS, TRAINS])]
 
@@ -54,7 +60,7 @@ def _imports(name: str, recipe: Recipe) -> list[Node]:
         return [stage_node(import_model, inputs, [f"{name}.float.onnx", f"{name}.imported"], TAGS)]
     nodes = [stage_node(import_network, inputs, [f"{name}.float.network", f"{name}.imported"], TAGS)]
     if any(candidate.changes_network for candidate in recipe.candidates.values()):
-        nodes.append(_execution(name))
+        nodes.append(_execution(name, recipe))
     return nodes
 
 
@@ -74,18 +80,25 @@ def _preparations(name: str, recipe: Recipe) -> list[Node]:
     training_samples, validation_samples = f"{name}.training_samples", f"{name}.validation_samples"
     encoder, settings = f"{name}.encoder", [f"params:{name}.model", f"params:{name}.training"]
     one = [training_samples, encoder, *settings]
-    nodes = [_execution(name)]
+    nodes = [_execution(name, recipe)]
+    pretrained = _pretrained(name, recipe)
     if recipe.training.search is not None:
         both = [training_samples, validation_samples, encoder, *settings]
-        inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints"]
+        inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints", *pretrained]
         outputs = [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
         nodes.append(stage_node(search_training, inputs, outputs, TAGS))
     elif recipe.training.learning_rate == "auto":
         outputs = [f"{name}.found_training", f"{name}.range_test", f"{name}.range_test_plot"]
-        nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution"], outputs, TAGS))
+        nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution", *pretrained], outputs, TAGS))
     return nodes
 
 
-def _execution(name: str) -> Node:
+def _execution(name: str, recipe: Recipe) -> Node:
     inputs = [f"{name}.training_samples", f"{name}.encoder", f"params:{name}.model", f"params:{name}.training"]
+    inputs += _pretrained(name, recipe)
     return stage_node(choose_execution, inputs, f"{name}.execution", [*TAGS, TIMED])
+
+
+def _pretrained(name: str, recipe: Recipe) -> list[str]:
+    """Return the dataset with the folder of a pretrained model; none where there is no such model."""
+    return [model_file(name)] if isinstance(recipe.model, Pretrained) else []

@@ -1,0 +1,92 @@
+"""The transformers library, which is imported here alone.
+
+It gets a config and tensors that were read before, and never a path: it opens no file, calls no hub and runs no code
+of the folder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, AutoModelForSequenceClassification
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+from thresher.models.transformer.network import mix
+
+ATTENTION = "thresher"
+
+
+def build_classifier(architecture: Mapping[str, Any], width: int) -> nn.Module:
+    """Return the encoder of that config.json with a head of ``width`` outputs, its weights drawn."""
+    with _quiet():
+        model: nn.Module = AutoModelForSequenceClassification.from_config(
+            _config(architecture, width), attn_implementation=ATTENTION, dtype=torch.float32
+        )
+    return model
+
+
+def load_classifier(
+    architecture: Mapping[str, Any], width: int, weights: dict[str, torch.Tensor]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the encoder with ``weights``, in float32, and what of its layers did not fit, by the library's words.
+
+    Layers that the weights do not have, or have in another shape, are drawn: missing_keys and mismatched_keys.
+    """
+    config = _config(architecture, width)
+    with _quiet():
+        # The class itself: the automatic one wants a path, to look for code in it.
+        model, info = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            attn_implementation=ATTENTION,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            local_files_only=True,
+        )
+    return model, info
+
+
+def _config(architecture: Mapping[str, Any], width: int) -> Any:
+    fields = {key: value for key, value in architecture.items() if key != "model_type"}
+    # A head for one number is a regression's, whatever the labels are.
+    return AutoConfig.for_model(architecture["model_type"], **fields, num_labels=width)
+
+
+def _attend(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend as Thresher's own Transformer does, whose export can be quantized; [B, H, T, E] to [B, T, H, E]."""
+    mixed = mix(query, key, value, attention_mask, scaling, dropout)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, _attend)
+# The mask is true where a token is attended to, as for torch's own attention.
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Have the library log errors alone: that the head is a fresh one is what was asked for."""
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

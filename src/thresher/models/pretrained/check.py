@@ -1,0 +1,142 @@
+"""A pretrained folder held against its own config.json and the recipe, before anything is trained. No torch in here."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import Any
+
+from thresher.errors import DataError, nearest
+from thresher.modalities.text.pretrained import read_tokenizer
+from thresher.models.imported.layer_differences import Shape, read_header
+from thresher.models.pretrained.config import Pretrained
+from thresher.models.pretrained.families import (
+    FAMILIES,
+    Architecture,
+    embedding_width,
+    first_of,
+    longest_text,
+    num_blocks,
+)
+from thresher.models.pretrained.folder import CONFIG, CONVERT, PretrainedFolder
+
+INSTALL = "pip install 'thresher[pretrained]'"
+LIBRARY = "transformers"
+REFUSED = {
+    "auto_map": "names Python code that would be run",
+    "quantization_config": "says that the weights are quantized",
+}
+"""Keys of config.json that a folder may not have, and why."""
+NOT_ARCHITECTURE = {
+    "_name_or_path", "_attn_implementation", "architectures", "attn_implementation", "dtype", "finetuning_task",
+    "fusion_config", "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "torch_dtype",
+    "transformers_version", "transformers_weights", "use_cache",
+}  # fmt: skip
+"""Keys that say nothing of the encoder, or are the task's own."""
+
+
+def require_library() -> None:
+    """Raise a DataError where the library that builds pretrained models is not installed; it is not imported."""
+    if find_spec(LIBRARY) is None:
+        raise DataError(f"a pretrained model needs the package {LIBRARY}, which is not installed. Fix: {INSTALL}.")
+
+
+def check_folder(folder: PretrainedFolder, config: Pretrained, max_length: int) -> None:
+    """Check all that can be known of ``folder`` without torch.
+
+    Args:
+        max_length: the most tokens of a text that the recipe uses.
+
+    Raises:
+        DataError: a config that is no encoder's, a tokenizer or weights that do not fit it, or a text too long for it.
+    """
+    architecture = read_architecture(folder)
+    tokenizer = read_tokenizer(folder.files, max_length, folder.name)
+    rows = first_of(architecture, "vocab_size")
+    if rows is not None and tokenizer.vocabulary_size > rows:
+        raise DataError(
+            f"{folder.name}: its tokenizer makes tokens up to {tokenizer.vocabulary_size - 1:,}, and {CONFIG} says "
+            f"vocab_size {rows:,}. Fix: take tokenizer.json and weights of one and the same model."
+        )
+    _check_padding(folder, architecture, tokenizer.padding)
+    longest = longest_text(architecture, tokenizer.padding)
+    if longest is not None and max_length > longest:
+        raise DataError(
+            f"{folder.name}: takes texts of at most {longest} tokens, and data.encoding.max_length is {max_length}. "
+            f"Fix: data: {{encoding: {{max_length: {longest}}}}}."
+        )
+    blocks = num_blocks(architecture)
+    if blocks is not None and config.freeze.blocks > blocks:
+        raise DataError(
+            f"{folder.name}: has {blocks} blocks, and model.freeze.blocks is {config.freeze.blocks}. "
+            f"Fix: model: {{freeze: {{blocks: {blocks}}}}} at most."
+        )
+    if config.init == "weights":
+        _check_shapes(folder, architecture)
+
+
+def read_architecture(folder: PretrainedFolder) -> dict[str, Any]:
+    """Return the encoder that config.json describes, without what is a task's own.
+
+    Raises:
+        DataError: no encoder of a known family, or one that asks for more than safetensors and known code.
+    """
+    document = folder.document(CONFIG)
+    for key, why in REFUSED.items():
+        if document.get(key):
+            raise DataError(
+                f"{folder.name}/{CONFIG}: {key} {why}. Allowed: the architectures of {LIBRARY} itself, in float. "
+                "Fix: take a model without it."
+            )
+    model_type = document.get("model_type")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        said = f"model_type '{model_type}' is no text encoder that is known" if model_type else "has no model_type"
+        raise DataError(f"{folder.name}/{CONFIG}: {said}. {nearest(str(model_type), FAMILIES)}")
+    if document.get("is_decoder"):
+        raise DataError(f"{folder.name}/{CONFIG}: is_decoder is true, and a decoder is no encoder. Fix: another model.")
+    return {key: value for key, value in document.items() if key not in NOT_ARCHITECTURE}
+
+
+def _check_padding(folder: PretrainedFolder, architecture: Architecture, padding: int) -> None:
+    said = first_of(architecture, "pad_token_id")
+    if said is not None and said != padding:
+        raise DataError(
+            f"{folder.name}: its tokenizer pads with token {padding}, and {CONFIG} says pad_token_id {said}. "
+            "Fix: take tokenizer.json and config.json of one and the same model."
+        )
+
+
+def _check_shapes(folder: PretrainedFolder, architecture: Architecture) -> None:
+    family, shapes = FAMILIES[architecture["model_type"]], read_shapes(folder)
+    words = next((name for name in shapes if f".{name}".endswith(f".{family.words}")), None)
+    if words is None:
+        raise DataError(f"{folder.name}: not the weights of a {architecture['model_type']}: no {family.words} in them.")
+    wanted = (first_of(architecture, "vocab_size"), embedding_width(architecture))
+    if any(two not in (None, one) for one, two in zip(shapes[words], wanted, strict=False)):
+        raise DataError(
+            f"{folder.name}: not the weights of its {CONFIG}: {words} has {list(shapes[words])}, and {CONFIG} says "
+            f"{list(wanted)}. Fix: take both of one and the same model."
+        )
+    pattern = re.compile(rf"(?:^|\.){re.escape(family.blocks)}\.(\d+)\.")
+    found = {int(match[1]) for name in shapes if (match := pattern.search(name))}
+    blocks = num_blocks(architecture)
+    if blocks is not None and found != set(range(blocks)):
+        raise DataError(
+            f"{folder.name}: not the weights of its {CONFIG}: they have {len(found)} blocks, and it says {blocks}. "
+            "Fix: take both of one and the same model."
+        )
+
+
+def read_shapes(folder: PretrainedFolder) -> dict[str, Shape]:
+    """Return the names and shapes of the folder's weights.
+
+    Raises:
+        DataError: a file that is no safetensors.
+    """
+    shapes: dict[str, Shape] = {}
+    for name, content in folder.weights.items():
+        header = read_header(content)
+        if header is None:
+            raise DataError(f"{folder.name}/{name}: is no safetensors file. Fix: copy it again, or {CONVERT}")
+        shapes |= header
+    return shapes

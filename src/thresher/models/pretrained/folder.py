@@ -1,0 +1,138 @@
+"""A pretrained model's folder: which of its files are read, and that nothing else is. No torch in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thresher.errors import DataError
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+CONVERT = (
+    "on a machine where you trust these weights, write them as safetensors: "
+    "AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+)
+SAVE_TOKENIZER = "write it with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+
+
+@dataclass(frozen=True)
+class PretrainedFolder:
+    """The files of a folder that are read.
+
+    Attributes:
+        name: for errors.
+        files: their contents by their names.
+    """
+
+    name: str
+    files: dict[str, bytes]
+
+    def document(self, name: str) -> dict[str, Any]:
+        """Return the JSON object in the file ``name``; an empty one where there is no such file."""
+        if name not in self.files:
+            return {}
+        return _read_object(self.files[name], f"{self.name}/{name}")
+
+    @property
+    def weights(self) -> dict[str, bytes]:
+        """The files of weights; none where the recipe takes the architecture alone."""
+        return {name: content for name, content in self.files.items() if name.endswith(".safetensors")}
+
+
+def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
+    """Return the files of ``folder`` that are read.
+
+    Args:
+        with_weights: whether its weights are.
+
+    Raises:
+        DataError: no folder, a file that is missing, lies outside of it, or can run code when it is read.
+    """
+    if not folder.is_dir():
+        what = "a file, not a folder" if folder.exists() else "no such folder"
+        raise DataError(
+            f"{folder}: {what}. Allowed: a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}. "
+            "Fix: correct model.path in the recipe, which is relative to the project's folder."
+        )
+    for name, fix in ((CONFIG, "copy the model's whole folder."), (TOKENIZER, SAVE_TOKENIZER)):
+        if not (folder / name).exists():
+            raise DataError(f"{folder}: has no {name}. Fix: {fix}")
+    names = [CONFIG, TOKENIZER, *(name for name in OPTIONAL if (folder / name).exists())]
+    if with_weights:
+        names += _find_weights(folder)
+    paths = tuple(folder / name for name in names)
+    _refuse_outside(folder, paths)
+    return paths
+
+
+def read_folder(folder: Path, with_weights: bool) -> PretrainedFolder:
+    """Return the files of ``folder``; raises a DataError as `find_files` does, and for what cannot be read."""
+    return PretrainedFolder(folder.name, {path.name: _read(path) for path in find_files(folder, with_weights)})
+
+
+def _find_weights(folder: Path) -> list[str]:
+    if (folder / WEIGHTS).exists():
+        return [WEIGHTS]
+    if (folder / INDEX).exists():
+        return _find_shards(folder)
+    pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise DataError(
+            f"{folder}: its weights are in {', '.join(pickles)} alone, and reading such a file can run code that is in "
+            f"it. Allowed: {WEIGHTS}. Fix: {CONVERT}"
+        )
+    raise DataError(
+        f"{folder}: has no {WEIGHTS}. Fix: copy the model's whole folder, or take init: random for the architecture "
+        "alone."
+    )
+
+
+def _find_shards(folder: Path) -> list[str]:
+    _refuse_outside(folder, [folder / INDEX])
+    document = _read_object(_read(folder / INDEX), str(folder / INDEX))
+    listed = document.get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(shard, str) for shard in listed.values()) or not listed:
+        raise DataError(f"{folder / INDEX}: has no weight_map of names to files. Fix: copy the model's folder again.")
+    shards = sorted(set(listed.values()))
+    for shard in shards:
+        if Path(shard).name != shard or not shard.endswith(".safetensors"):
+            raise DataError(
+                f"{folder / INDEX}: names the file {shard!r}. Allowed: files of the folder that end in .safetensors. "
+                "Fix: copy the model's folder again, from where you trust it."
+            )
+        if not (folder / shard).exists():
+            raise DataError(f"{folder}: {INDEX} names {shard}, which is missing. Fix: copy this file, too.")
+    return shards
+
+
+def _refuse_outside(folder: Path, paths: Iterable[Path]) -> None:
+    inside = folder.resolve()
+    for path in paths:
+        if not path.resolve().is_relative_to(inside):
+            raise DataError(
+                f"{path}: leads to {path.resolve()}, outside of the folder. Allowed: files of the folder itself. "
+                f"Fix: copy what links point to: cp -rL {folder} COPY."
+            )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}. Fix: make it readable.") from error
+
+
+def _read_object(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is no JSON ({error}). Fix: copy the file again.") from error
+    if not isinstance(document, dict):
+        raise DataError(f"{where}: holds no JSON object. Fix: copy the file again.")
+    return document

@@ -1,0 +1,51 @@
+"""The network of a pretrained model: an encoder of the transformers library and its head."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from thresher.modalities.text.model_input import TextInput
+from thresher.models.padding import mark_steps
+from thresher.models.pretrained.adapter import build_classifier
+from thresher.models.pretrained.config import Pretrained
+from thresher.models.pretrained.families import FAMILIES
+
+
+class PretrainedNetwork(nn.Module):
+    """Tokens [B, T] and lengths [B] to [B, K]; a text's own token types are all 0."""
+
+    def __init__(self, config: Pretrained, text: TextInput, width: int) -> None:
+        super().__init__()
+        assert config.architecture is not None
+        self.config, self.family = config, FAMILIES[config.architecture["model_type"]]
+        self.model = build_classifier(config.architecture, width)
+
+    def forward(self, tokens_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        attends_BT = mark_steps(lengths_B, tokens_BT.shape[1]).long()
+        out: torch.Tensor = self.model(input_ids=tokens_BT, attention_mask=attends_BT).logits
+        return out
+
+    def rate_factors(self) -> dict[str, float]:
+        """Return what the learning rate of each weight is multiplied by, by its name; 0 where it is frozen."""
+        family, decay = self.family, self.config.layer_decay
+        encoder: nn.Module = self.model.get_submodule(family.base)
+        num_blocks = len(list(encoder.get_submodule(family.blocks).children()))
+        factors = {}
+        for name, _ in self.named_parameters():
+            depth = self._depth(name, num_blocks)
+            factors[name] = 0.0 if self._is_frozen(depth, num_blocks) else decay ** (num_blocks + 1 - depth)
+        return factors
+
+    def _depth(self, name: str, num_blocks: int) -> int:
+        """Return 0 for the embeddings, 1 for the first block and so on, one more than all blocks for the head."""
+        inside = name.removeprefix(f"model.{self.family.base}.")
+        if inside.startswith(f"{self.family.blocks}."):
+            return 1 + int(inside.removeprefix(f"{self.family.blocks}.").partition(".")[0])
+        # What the blocks share, such as relative positions, is the encoder's, and is found before the head.
+        is_embedding = inside != name and inside.startswith(tuple(f"{part}." for part in self.family.embeddings))
+        return 0 if is_embedding else num_blocks + 1
+
+    def _is_frozen(self, depth: int, num_blocks: int) -> bool:
+        freeze = self.config.freeze
+        return freeze.embeddings if depth == 0 else depth <= min(freeze.blocks, num_blocks)

@@ -1,0 +1,186 @@
+"""Pretrained encoders of every family are trained, exported and served as they are read from their folders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from pretrained_folders import ENCODERS, TEXTS, write_folder
+
+from thresher.compression.data import CalibrationData
+from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
+from thresher.errors import DataError
+from thresher.export import check_parity, export_onnx
+from thresher.modalities import encode, read_pretrained
+from thresher.modalities.outputs import ClassOutput, ValueOutput
+from thresher.modalities.samples import EncodedSamples, Samples
+from thresher.modalities.text.encoder import TextEncoder, TextEncoding
+from thresher.models.network import Network
+from thresher.models.pretrained.config import Freeze, Pretrained
+from thresher.models.pretrained.folder import read_folder
+from thresher.models.start import build_start
+from thresher.models.storage import load_network, save_network
+from thresher.training import Training
+from thresher.training.execution import ChosenExecution
+from thresher.training.optimizers import AdamW
+from thresher.training.trainer import Trainer
+
+CLASSES = ("bad", "good")
+LABELS = np.array([1, 0, 1, 0])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pretrained")
+
+
+def folder_of(folders: Path, model_type: str) -> Path:
+    folder = folders / model_type
+    return folder if folder.exists() else write_folder(folder, model_type)
+
+
+def encoder_of(folder: Path, max_length: int = 12) -> TextEncoder:
+    read = read_folder(folder, False)
+    encoding = TextEncoding(tokenizer="pretrained", max_length=max_length)
+    encoder = read_pretrained(read.files, read.name, encoding, CLASSES)
+    assert isinstance(encoder, TextEncoder)
+    return encoder
+
+
+def start(folder: Path, output: Any = None, **settings: Any) -> Network:
+    model = Pretrained(path="anywhere", **settings)
+    read = read_folder(folder, model.init == "weights")
+    return build_start(model, encoder_of(folder).model_input, output or ClassOutput(num_classes=2), 1, read)
+
+
+def samples_of(encoder: TextEncoder) -> EncodedSamples:
+    return encode(encoder, Samples(np.array(TEXTS, dtype=object), LABELS, CLASSES))
+
+
+def train(network: Network, samples: EncodedSamples, steps: int = 1, lr: float = 0.01) -> Network:
+    from thresher.training.batches import load_batches
+
+    config = Training(optimizer=AdamW(lr=lr, weight_decay=0), batch_size=4)
+    execution = ChosenExecution(channels_last=False, compile=False, threads=1)
+    trainer = Trainer(network.train(), config, execution, samples.labels, torch.device("cpu"), 4)
+    for _ in range(steps):
+        (batch,) = load_batches(samples, network.spec, torch.device("cpu")).in_slices(4)
+        trainer.learn(batch)
+    trainer.keep_as_best()
+    return trainer.result()
+
+
+def weights_of(network: Network) -> dict[str, torch.Tensor]:
+    return dict(network.body.named_parameters())
+
+
+SLOW = (pytest.param(name, marks=pytest.mark.slow) for name in ENCODERS if name != "bert")
+
+
+@pytest.mark.parametrize("model_type", ["bert", *SLOW])
+def test_every_family_is_trained_stored_exported_and_quantized(model_type: str, folders: Path, tmp_path: Path) -> None:
+    folder = folder_of(folders, model_type)
+    encoder = encoder_of(folder)
+    samples = samples_of(encoder)
+    before = start(folder)
+    network = train(before, samples, steps=3)
+    assert any(not torch.equal(weight, weights_of(before)[name]) for name, weight in weights_of(network).items())
+    save_network(network, tmp_path)
+    stored = load_network(tmp_path)
+    content = export_onnx(stored)
+    assert check_parity(network, content, np.asarray(samples.inputs)) < 1e-4
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert [given.name for given in session.get_inputs()] == ["tokens"]
+    # A text's answer does not depend on the others of its batch, nor on how far it is padded.
+    (together,) = session.run(None, {"tokens": samples.inputs})
+    for text, answers in zip(TEXTS, together, strict=True):
+        (alone,) = session.run(None, {"tokens": encoder.encode_json(text)})
+        np.testing.assert_allclose(alone[0], answers, atol=1e-5)
+    smaller = quantize_dynamic(content, QuantizeDynamic(), CalibrationData("int8", encoder.model_input, samples, 1))
+    (rounded,) = onnxruntime.InferenceSession(smaller).run(None, {"tokens": samples.inputs})
+    assert len(smaller) < len(content) and np.abs(rounded - together).max() < 0.1
+
+
+def test_the_head_is_drawn_and_the_encoder_is_the_folders(folders: Path) -> None:
+    from safetensors.torch import load_file
+
+    folder = folder_of(folders, "bert")
+    ours, theirs = weights_of(start(folder)), load_file(folder / "model.safetensors")
+    assert len(theirs) > 30
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[f"model.bert.{name}"], weight, rtol=0, atol=0)
+    again, drawn = weights_of(start(folder)), weights_of(start(folder, init="random"))
+    assert torch.equal(ours["model.classifier.weight"], again["model.classifier.weight"])
+    assert not torch.equal(ours["model.bert.pooler.dense.weight"], drawn["model.bert.pooler.dense.weight"])
+
+
+def test_a_regression_has_a_head_of_one_value(folders: Path) -> None:
+    network = start(folder_of(folders, "distilbert"), ValueOutput(mean=3.0, std=2.0))
+    assert network.output_layer().out_features == 1
+
+
+def test_frozen_parts_stay_and_others_learn_by_their_depth(folders: Path) -> None:
+    folder = folder_of(folders, "bert")
+    before = start(folder, freeze=Freeze(embeddings=True, blocks=1), layer_decay=0.5)
+    after = weights_of(train(before, samples_of(encoder_of(folder))))
+    moved = {name: (weight - weights_of(before)[name]).abs().max().item() for name, weight in after.items()}
+    frozen = ("model.bert.embeddings.", "model.bert.encoder.layer.0.")
+    assert all((size == 0) == name.startswith(frozen) for name, size in moved.items() if "key.bias" not in name)
+    # One step of AdamW moves a weight by its rate.
+    block, head = "model.bert.encoder.layer.1.output.dense.weight", "model.classifier.weight"
+    assert moved[block] == pytest.approx(0.005, rel=0.01) and moved[head] == pytest.approx(0.01, rel=0.01)
+
+
+def test_weights_of_another_network_are_told_by_name(folders: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = write_folder(folders / "damaged")
+    weights = load_file(folder / "model.safetensors")
+    del weights["encoder.layer.1.output.dense.bias"]
+    weights["encoder.layer.0.output.dense.weight"] = torch.zeros(32, 40)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError) as caught:
+        start(folder)
+    said = str(caught.value)
+    assert "the architecture alone has: bert.encoder.layer.1.output.dense.bias [32]" in said
+    assert "bert.encoder.layer.0.output.dense.weight has [32, 40], wanted is [32, 48]" in said
+
+
+SERVED = """
+import json, sys
+from importlib.abc import MetaPathFinder
+
+class Refuse(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers"):
+            raise ImportError(name + " is not in the service")
+
+sys.meta_path.insert(0, Refuse())
+from pathlib import Path
+import onnxruntime
+from thresher.modalities import read_encoder
+encoder = read_encoder(Path(sys.argv[1]).read_bytes())
+session = onnxruntime.InferenceSession(sys.argv[2])
+for text in json.loads(sys.argv[3]):
+    print(json.dumps(session.run(None, {"tokens": encoder.encode_json(text)})[0].tolist()))
+"""
+
+
+def test_the_service_needs_neither_torch_nor_transformers(folders: Path, tmp_path: Path) -> None:
+    folder = folder_of(folders, "bert")
+    encoder, network = encoder_of(folder), start(folder).eval()
+    (tmp_path / "encoder.json").write_text(encoder.model_dump_json())
+    (tmp_path / "model.onnx").write_bytes(export_onnx(network))
+    arguments = [str(tmp_path / "encoder.json"), str(tmp_path / "model.onnx"), json.dumps(TEXTS)]
+    done = subprocess.run([sys.executable, "-c", SERVED, *arguments], capture_output=True, text=True, check=True)
+    answers = [json.loads(line)[0] for line in done.stdout.splitlines()]
+    with torch.inference_mode():
+        expected = network.predict(torch.from_numpy(samples_of(encoder).inputs)).numpy()
+    np.testing.assert_allclose(answers, expected, atol=1e-4)
