@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pretrained_folders import ENCODERS, TEXTS, write_folder
+from helpers.pretrained_folders import ENCODERS, TEXTS, write_folder
 
 from thresher.compression.data import CalibrationData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic

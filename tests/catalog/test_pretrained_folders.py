@@ -1,0 +1,177 @@
+"""What is wrong with a pretrained folder is said by `thresher check`, which imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.pretrained_folders import write_folder
+
+from thresher.catalog.models import find_model_problems
+from thresher.errors import RecipeError
+from thresher.recipe import Recipe, dump
+from thresher.recipe.reading import RecipeSource, check_recipe
+
+FOLDER = "data/01_raw/theirs"
+
+
+def recipe(model: dict[str, Any] | None = None, **encoding: Any) -> dict[str, Any]:
+    return {
+        "task": "classification",
+        "data": {
+            "modality": "text",
+            "train": "raw.train",
+            "test": "raw.test",
+            "encoding": {"max_length": 20, **encoding},
+        },
+        "model": {"kind": "pretrained", "path": FOLDER, **(model or {})},
+    }
+
+
+def problems_of(values: dict[str, Any], project: Path) -> list[str]:
+    return [f"{'.'.join(map(str, place))}: {what}. {fix}" for place, what, fix in find_model_problems(values, project)]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("sound") / "theirs")
+
+
+@pytest.fixture
+def project(tmp_path: Path, sound: Path) -> Path:
+    shutil.copytree(sound, tmp_path / FOLDER)
+    return tmp_path
+
+
+def change(name: str, **fields: Any) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        document = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**document, **fields}))
+
+    return apply
+
+
+def shard(folder: Path, name: str = "model-00001-of-00002.safetensors", there: bool = True) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    if there:
+        (folder / name).write_bytes(content)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+
+
+def pickle_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def lead_outside(folder: Path) -> None:
+    target = folder.parent / "elsewhere.safetensors"
+    (folder / "model.safetensors").rename(target)
+    (folder / "model.safetensors").symlink_to(target)
+
+
+def more_tokens(folder: Path) -> None:
+    document = json.loads((folder / "tokenizer.json").read_text())
+    document["model"]["vocab"] |= {f"more{number}": 1000 + number for number in range(3)}
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+
+
+WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no folder": (shutil.rmtree, "no such folder. Allowed: a folder with config.json, tokenizer.json"),
+    "no config": (lambda folder: (folder / "config.json").unlink(), "has no config.json. Fix: copy the model's whole"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json. Fix: write it with"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors. .*init: random"),
+    "a pickle": (pickle_alone, "pytorch_model.bin alone, and reading such a file can run code.*save_pretrained"),
+    "a missing shard": (lambda folder: shard(folder, there=False), "names model-00001-of-00002.safetensors, which is"),
+    "a shard elsewhere": (lambda folder: shard(folder, "../x.safetensors", False), "names the file '../x.safetensors'"),
+    "a link outside": (lead_outside, "outside of the folder. .*cp -rL"),
+    "code": (change("config.json", auto_map={"AutoModel": "m.M"}), "auto_map names Python code that would be run"),
+    "no encoder": (
+        change("config.json", model_type="gpt2"),
+        "model_type 'gpt2' is no text encoder that is known. .*bert",
+    ),
+    "another size": (change("config.json", hidden_size=40), r"has \[\d+, 32\], and config.json says \[\d+, 40\]"),
+    "fewer blocks": (change("config.json", num_hidden_layers=1), "they have 2 blocks, and it says 1"),
+    "another padding": (
+        change("config.json", pad_token_id=3),
+        "pads with token 0, and config.json says pad_token_id 3",
+    ),
+    "more tokens": (more_tokens, "tokenizer makes tokens up to 1,002, and config.json says vocab_size"),
+    "short": (change("config.json", max_position_embeddings=10), "takes texts of at most 10 tokens.*max_length is 20"),
+    "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json: is no JSON"),
+    "damaged": (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 9), "is no safetensors file"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_told_with_its_fix(what: str, project: Path) -> None:
+    spoil, says = WRONG[what]
+    spoil(project / FOLDER)
+    (problem,) = problems_of(recipe(), project)
+    assert (problem.startswith("model.path: ") and "Fix: " in problem) or "Allowed: " in problem
+    assert re.search(says, problem), problem
+
+
+def test_a_sound_folder_has_no_problem_whole_or_in_shards(project: Path) -> None:
+    assert problems_of(recipe(), project) == []
+    shard(project / FOLDER)
+    assert problems_of(recipe(), project) == []
+    (project / FOLDER / "model-00001-of-00002.safetensors").unlink()
+    assert problems_of(recipe({"init": "random"}), project) == []
+    (problem,) = problems_of(recipe({"init": "random", "freeze": {"blocks": 3}}), project)
+    assert "has 2 blocks, and model.freeze.blocks is 3" in problem
+
+
+CHECK = """
+import sys
+from pathlib import Path
+from thresher.catalog.models import find_model_problems
+print(find_model_problems(eval(sys.argv[1]), Path(sys.argv[2])))
+assert not {"torch", "transformers"} & set(sys.modules), "too much was imported"
+"""
+
+
+def test_the_check_imports_neither_torch_nor_transformers(project: Path) -> None:
+    command = [sys.executable, "-c", CHECK, repr(recipe()), str(project)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_a_missing_library_is_told_with_the_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thresher.models.pretrained.check.LIBRARY", "transformers_not_here")
+    (problem,) = problems_of(recipe(), project)
+    assert "pip install 'thresher[pretrained]'" in problem
+
+
+def test_a_recipe_takes_the_folders_tokenizer_without_being_told() -> None:
+    read = Recipe.model_validate(recipe())
+    assert dump(read)["data"]["encoding"]["tokenizer"] == "pretrained"
+    assert Recipe.model_validate(dump(read)) == read
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (recipe(tokenizer="word"), "a pretrained model takes tokens of its own tokenizer"),
+        ({**recipe(tokenizer="pretrained"), "model": {"kind": "textcnn"}}, "a textcnn brings no tokenizer along"),
+        (recipe({"architecture": {}}), "is read from config.json of the folder"),
+        (
+            {**recipe({"layer_decay": 0.9}), "training": {"optimizer": {"kind": "lbfgs"}, "batch_size": "full"}},
+            "lbfgs has one rate for all weights",
+        ),
+        (
+            {**recipe(), "candidates": {"half": [{"kind": "prune_channels", "ratio": 0.5}]}},
+            "a pretrained has no channels that can be pruned",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(RecipeSource("r", "pipelines/r.yml", values, {}))
+    assert says in str(caught.value)
