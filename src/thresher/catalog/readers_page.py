@@ -39,7 +39,8 @@ def readers_page() -> str:
     """Return the page, Markdown."""
     parts = [HEAD + _table(ReaderOptions, list(COMMON))]
     for reader in all_readers():
-        own = [name for name in _ordered(reader.options_type) if name not in COMMON or _is_needed(reader, name)]
+        fields = reader.options_type.model_fields
+        own = [name for name in _ordered(reader.options_type) if name not in COMMON or fields[name].is_required()]
         about = " ".join((inspect.getdoc(reader) or "").split())
         parts.append(f"## {reader.__name__}\n\n{about}\n\n{_table(reader.options_type, own)}")
     return "\n".join(parts)
@@ -75,10 +76,6 @@ def _ordered(model: type[ReaderOptions]) -> list[str]:
     own = [name for name in model.model_fields if name in model.__annotations__]
     names = list(dict.fromkeys([*own, *model.model_fields]))
     return sorted(names, key=lambda name: not model.model_fields[name].is_required())
-
-
-def _is_needed(reader: type[RawSamples[Any]], name: str) -> bool:
-    return reader.options_type.model_fields[name].is_required()
 
 
 def _table(model: type[ReaderOptions], names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from thresher.contracts.built_in import plan_built_in
 from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
 from thresher.contracts.expectation import Contract
 from thresher.contracts.refusal import find_refusal
@@ -21,9 +22,6 @@ def plan_checks(table: pd.DataFrame, contract: Contract, class_names: tuple[str,
     Args:
         table: the sample table with ``add_leak_column`` applied.
     """
-    # Imported here, since encodings need numpy and reading a contract does not.
-    from thresher.contracts.built_in import plan_built_in
-
     leak_is_planned = any(line.arguments.get("column") == LEAK_COLUMN for line in contract)
     return [
         *(_from_recipe(table, line.name, line.arguments) for line in contract),

@@ -155,7 +155,8 @@ def _most_frequent(codes: np.ndarray, labels: np.ndarray, count: int) -> np.ndar
     pairs, frequencies = np.unique(codes * classes + labels.astype(np.int64), return_counts=True)
     ordered = pairs[np.lexsort((frequencies, pairs // classes))]
     last_of_value = np.append(np.diff(ordered // classes) > 0, True)
-    return (ordered[last_of_value] % classes).astype(np.float64)
+    labels_of_values: np.ndarray = (ordered[last_of_value] % classes).astype(np.float64)
+    return labels_of_values
 
 
 def _all(labels: np.ndarray, join: Join) -> float:

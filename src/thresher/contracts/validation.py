@@ -16,6 +16,7 @@ from thresher.contracts.looked_at import counting, key_of, read_count
 from thresher.contracts.outcome import describe_outcome, unbuildable
 from thresher.contracts.plan import add_leak_column, describe_duplicates, name_rows, plan_checks
 from thresher.contracts.report import ContractReport, ExpectationResult
+from thresher.contracts.suspicion import find_warnings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +52,6 @@ def check(
         notes: what the readers left out of the data; told with the report.
     """
     import great_expectations
-
-    # Imported here, since it needs numpy and reading a contract does not.
-    from thresher.contracts.suspicion import find_warnings
 
     table = add_leak_column(sample_table)
     checks = plan_checks(table, contract, class_names, encoding)

@@ -1,4 +1,7 @@
-"""Registered versions of a recipe as Kedro datasets: its champion, and who stands beside it."""
+"""Registered versions of a recipe as Kedro datasets: its champion, and who stands beside it.
+
+`tracking.models` is imported within functions: with it comes MLflow, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,33 @@ from thresher.tracking.store import registry_is_empty
 HashOf = Callable[[Path], str | None]
 
 
-class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
+class RegistryDataset(AbstractDataset[Any, Any]):
+    """What MLflow's registry knows of one recipe."""
+
+    def __init__(self, recipe: str) -> None:
+        self._recipe = recipe
+
+    def fingerprint(self, hash_of: HashOf) -> str | None:
+        """Return a text that changes when what `load` gives does; None where the server went away within a run.
+
+        Raises:
+            TrackingError: the registry cannot be asked.
+        """
+        return NOBODY if registry_is_empty() else ask_registry(self._name_state)
+
+    def _name_state(self) -> str:
+        raise NotImplementedError
+
+    def _describe(self) -> dict[str, Any]:
+        return {"recipe": self._recipe}
+
+
+class VersionDataset(RegistryDataset):
     """Loads the version with a number or an alias, None where there is none."""
 
     def __init__(self, recipe: str, name: str) -> None:  # `version` is Kedro's own word in a catalog
-        self._recipe, self._name = recipe, str(name)
+        super().__init__(recipe)
+        self._name = str(name)
 
     @asking_registry()
     def load(self) -> Bundle | None:
@@ -43,15 +68,8 @@ class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
     def save(self, data: Bundle) -> None:
         raise DatasetError("A version is registered as a champion or as a challenger.")
 
-    def fingerprint(self, hash_of: HashOf) -> str | None:
-        """Return which version it is: what a version holds never changes.
-
-        Raises:
-            TrackingError: the registry cannot be asked.
-        """
-        if registry_is_empty():
-            return NOBODY
-        return ask_registry(lambda: name_version(self._find()))
+    def _name_state(self) -> str:
+        return name_version(self._find())
 
     def _find(self) -> Any | None:
         from thresher.tracking import models
@@ -62,7 +80,7 @@ class VersionDataset(AbstractDataset[Bundle, "Bundle | None"]):
         return self._find() is not None
 
     def _describe(self) -> dict[str, Any]:
-        return {"recipe": self._recipe, "name": self._name}
+        return {**super()._describe(), "name": self._name}
 
 
 class ChampionDataset(VersionDataset):
@@ -80,16 +98,13 @@ class ChampionDataset(VersionDataset):
             register_bundle(self._recipe, data, CHAMPION)
 
 
-class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
+class EnteredChallengerDataset(RegistryDataset):
     """Saving registers a winner that did not replace the champion, with the alias `challenger`; loads its number.
 
     A bundle that already has a version is the champion: there is nothing to register, and neither where the champion
     or the challenger of today is this very model. What is there is what runs have
     registered, wherever the alias was moved since: a person's choice is not undone by the next run.
     """
-
-    def __init__(self, recipe: str) -> None:
-        self._recipe = recipe
 
     @asking_registry()
     def load(self) -> str:
@@ -111,25 +126,12 @@ class EnteredChallengerDataset(AbstractDataset[Bundle, str]):
         if hash_content(data.onnx_bytes, data.encoder) not in [contents.get(number) for number in today]:
             register_bundle(self._recipe, data, CHALLENGER)
 
-    def fingerprint(self, hash_of: HashOf) -> str | None:
-        """Return which version it is.
-
-        Raises:
-            TrackingError: the registry cannot be asked.
-        """
-        if registry_is_empty():
-            return NOBODY
-        return ask_registry(lambda: self.load() or NOBODY)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"recipe": self._recipe}
+    def _name_state(self) -> str:
+        return self.load() or NOBODY
 
 
-class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
+class SetAsideDataset(RegistryDataset):
     """Loads the models that a person chose another champion over: they do not come back by a run; content -> why."""
-
-    def __init__(self, recipe: str) -> None:
-        self._recipe = recipe
 
     @asking_registry()
     def load(self) -> dict[str, str]:
@@ -156,15 +158,5 @@ class SetAsideDataset(AbstractDataset[Any, dict[str, str]]):
     def save(self, data: Any) -> None:
         raise DatasetError("`thresher promote` and `thresher rollback` say what is set aside.")
 
-    def fingerprint(self, hash_of: HashOf) -> str | None:
-        """Return which models these are.
-
-        Raises:
-            TrackingError: the registry cannot be asked.
-        """
-        if registry_is_empty():
-            return NOBODY
-        return ask_registry(lambda: " ".join(sorted(self.load())) or NOBODY)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"recipe": self._recipe}
+    def _name_state(self) -> str:
+        return " ".join(sorted(self.load())) or NOBODY

@@ -1,4 +1,7 @@
-"""Datasets of networks and of trainings, apart from others: a node that has neither does not depend on their code."""
+"""Datasets of networks and of trainings, apart from others: a node that has neither does not depend on their code.
+
+What needs torch is imported when a dataset loads or saves: a plan makes datasets and reads none.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from thresher.datasets.candidate import is_kept, read_failed
+from thresher.datasets.candidate import MayHaveFailed
 from thresher.datasets.local import LocalDataset
 from thresher.errors import DataError
 from thresher.files import replacing_folder
@@ -28,15 +31,8 @@ class NetworkDataset(LocalDataset[Any]):
             save_network(data, folder)
 
 
-class CandidateNetwork(NetworkDataset):
+class CandidateNetwork(MayHaveFailed, NetworkDataset):
     """A torch network, or a failure."""
-
-    def load(self) -> Any:
-        return read_failed(self._filepath) or super().load()
-
-    def save(self, data: Any) -> None:
-        if not is_kept(data, self._filepath):
-            super().save(data)
 
 
 class CheckpointsDataset(LocalDataset[Any]):

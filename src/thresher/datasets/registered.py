@@ -1,4 +1,7 @@
-"""A version in MLflow's registry as a bundle, and a bundle as a version."""
+"""A version in MLflow's registry as a bundle, and a bundle as a version.
+
+`tracking.models` is imported within functions: with it comes MLflow, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from thresher.errors import DataError
 from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
 from thresher.serving.core.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
-from thresher.tracking.history import RUN, Alias
+from thresher.tracking.history import RUN, Alias, move_alias
 from thresher.tracking.run_context import TrackingError, current
 from thresher.tracking.server import is_away, refusal
 
@@ -50,7 +53,7 @@ def register_bundle(recipe: str, bundle: Bundle, alias: Alias) -> None:
 
     content = hash_content(bundle.onnx_bytes, bundle.encoder)
     if number := _find_same(recipe, bundle, content):
-        models.move_alias(recipe, number, RUN, bundle.reason, alias)
+        move_alias(recipe, number, RUN, bundle.reason, alias)
         return
     info = bundle.info
     model_id = models.provide_candidate(recipe, info.candidate, bundle.onnx_bytes, bundle.encoder, check_file=True)

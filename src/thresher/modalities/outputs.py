@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -78,7 +78,7 @@ def output_of(samples: EncodedSamples) -> ClassOutput | ValueOutput:
     return ValueOutput(mean=mean, std=std)
 
 
-def check_learnable(samples: Samples) -> None:
+def check_learnable(samples: Samples[Any]) -> None:
     """Check that the labels of the training samples are not all alike.
 
     Raises:
@@ -99,7 +99,7 @@ def check_learnable(samples: Samples) -> None:
     )
 
 
-def check_values(samples: Samples) -> None:
+def check_values(samples: Samples[Any]) -> None:
     """Check that the labels of a regression are numbers whose squares are.
 
     Raises:

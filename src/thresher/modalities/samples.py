@@ -143,9 +143,9 @@ def normalize(text: str) -> str:
 
 def _comparable(column: np.ndarray) -> list[Any]:
     """Return the values of a column so that equal ones have equal words."""
+    values: list[Any] = column.tolist()
     if column.dtype.kind == "f" and not np.isnan(column).any():
-        return (column + 0.0).tolist()  # -0.0 becomes 0.0
-    values = column.tolist()
+        return [value + 0.0 for value in values]  # -0.0 becomes 0.0
     return values if set(map(type, values)) <= {str, type(None)} else [_plain(value) for value in values]
 
 

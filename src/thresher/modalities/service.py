@@ -50,4 +50,5 @@ class ModalityService(Generic[EncoderType]):
 
 def service_of(encoder: Encoder) -> ModalityService[Any]:
     """Return what the service says of the inputs of ``encoder``."""
-    return modality_of(encoder).load("service")(encoder)
+    service: ModalityService[Any] = modality_of(encoder).load("service")(encoder)
+    return service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ MAX_EXCHANGED = 500
 """Clusters of several classes; all pairs of them are tried."""
 
 
-def mark_held_out(samples: Samples, share: float, seed: int) -> np.ndarray:
+def mark_held_out(samples: Samples[Any], share: float, seed: int) -> np.ndarray:
     """Return a bool array [N] that is true for ``share`` of ``samples``: of each class alike, where there are classes.
 
     Samples of one content or of one of ``samples.groups`` are all on one side. With ``samples.order`` the last share
@@ -26,7 +27,7 @@ def mark_held_out(samples: Samples, share: float, seed: int) -> np.ndarray:
     return mark_stratified(strata, share, seed, clusters)
 
 
-def find_clusters(samples: Samples) -> np.ndarray:
+def find_clusters(samples: Samples[Any]) -> np.ndarray:
     """Return an int64 array [N]: a number for each set of samples that must not be divided.
 
     Such are samples of one content, those of one group, and whatever hangs together by these two.
@@ -41,7 +42,7 @@ def find_clusters(samples: Samples) -> np.ndarray:
     return clusters
 
 
-def find_repeated(samples: Samples) -> np.ndarray:
+def find_repeated(samples: Samples[Any]) -> np.ndarray:
     """Return a bool array [N], true for samples with the content and the label of an earlier one.
 
     Earlier by ``samples.order``, where there is one, then by place.

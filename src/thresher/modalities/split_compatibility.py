@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ MANY_CATEGORIES, NEARLY_ALL = 50, 0.8
 """With more categories than this, and than this share of its values, a column of text names rows and no categories."""
 
 
-def require_agreement(train: Samples, test: Samples) -> None:
+def require_agreement(train: Samples[Any], test: Samples[Any]) -> None:
     """Raise a DataError where ``test`` has another task, other classes, columns, shapes or channels than ``train``.
 
     A column of text of ``train`` whose values are nearly all distinct, and one without any value, is refused as well,
@@ -36,7 +37,7 @@ def require_agreement(train: Samples, test: Samples) -> None:
             raise DataError(list_some(unfit, "such columns"))
 
 
-def with_types_of(train: Samples, test: Samples) -> Samples:
+def with_types_of(train: Samples[Any], test: Samples[Any]) -> Samples[Any]:
     """Return ``test`` with columns that have no value at all of the types that they have in ``train``.
 
     Such a column says nothing of its type, and each split is read alone.
@@ -46,7 +47,7 @@ def with_types_of(train: Samples, test: Samples) -> Samples:
     return replace(test, inputs=test.inputs.empty_like(train.inputs))
 
 
-def _unfit(train: Samples, name: str) -> str:
+def _unfit(train: Samples[Any], name: str) -> str:
     """Return why a column of ``train`` is nothing to learn from, with what to write, or ""."""
     column = train.inputs.columns[name]
     given = [value for value in column.tolist() if value is not None and value == value]
@@ -64,7 +65,7 @@ def _unfit(train: Samples, name: str) -> str:
     )
 
 
-def _labels(train: Samples, test: Samples) -> Iterable[str]:
+def _labels(train: Samples[Any], test: Samples[Any]) -> Iterable[str]:
     if train.task != test.task:
         yield f"The labels of train are for {train.task}, those of test for {test.task}."
     elif train.class_names != test.class_names:
@@ -74,7 +75,7 @@ def _labels(train: Samples, test: Samples) -> Iterable[str]:
         )
 
 
-def _inputs(train: Samples, test: Samples) -> Iterable[str]:
+def _inputs(train: Samples[Any], test: Samples[Any]) -> Iterable[str]:
     ours, theirs = train.inputs, test.inputs
     if isinstance(ours, Table) and isinstance(theirs, Table):
         yield from _columns(train, test)
@@ -99,7 +100,7 @@ def _channel_names(ours: tuple[str, ...], theirs: tuple[str, ...]) -> Iterable[s
         yield f"Channels of train: {', '.join(ours)}; of test: {', '.join(theirs)}. Fix: the same ones in one order."
 
 
-def _groups(train: Samples, test: Samples) -> Iterable[str]:
+def _groups(train: Samples[Any], test: Samples[Any]) -> Iterable[str]:
     if (train.groups is None) != (test.groups is None) or (train.order is None) != (test.order is None):
         yield "One of the catalog entries names 'group' or 'order', the other does not. Fix: the same in both."
     elif train.groups is not None and test.groups is not None:
@@ -115,7 +116,7 @@ def _groups(train: Samples, test: Samples) -> Iterable[str]:
         yield from _times(train, test)
 
 
-def _times(train: Samples, test: Samples) -> Iterable[str]:
+def _times(train: Samples[Any], test: Samples[Any]) -> Iterable[str]:
     """Yield where a sample of test is earlier than train ends; a copy counts by the first, with which it stays."""
     assert train.order is not None and test.order is not None
     try:
@@ -139,7 +140,7 @@ def _times(train: Samples, test: Samples) -> Iterable[str]:
         )
 
 
-def _columns(train: Samples, test: Samples) -> Iterable[str]:
+def _columns(train: Samples[Any], test: Samples[Any]) -> Iterable[str]:
     ours, theirs = train.inputs.columns, test.inputs.columns
     missing = [name for name in ours if name not in theirs]
     if missing:
@@ -157,7 +158,7 @@ def _columns(train: Samples, test: Samples) -> Iterable[str]:
         )
 
 
-def _not_numbers(samples: Samples, name: str) -> str:
+def _not_numbers(samples: Samples[Any], name: str) -> str:
     values = samples.inputs.columns[name].tolist()
     wrong = [index for index, value in enumerate(values) if value is not None and not _is_number(value)]
     shown = [f"{values[index]!r} at {samples.place(index)}" for index in wrong[:MAX_SHOWN]]

@@ -43,7 +43,7 @@ class RawSamples(OptionsDataset, Generic[AnyOptions]):
         self.options = read_options(type(self).__name__, self.options_type, arguments)
         self.paths = self.options.find_files()
 
-    def load(self) -> Samples:
+    def load(self) -> Samples[Any]:
         """Return the samples; raises DataError for data that is missing, damaged or not what the entry says."""
         samples = self._read()
         return select_split(samples, self.options) if isinstance(self.options, DuplicateOptions) else samples
@@ -52,7 +52,7 @@ class RawSamples(OptionsDataset, Generic[AnyOptions]):
         """Raise a DatasetError: raw data is what the outside world gave."""
         raise DatasetError(f"{type(self).__name__} is raw data and read-only. Fix: save to another catalog entry.")
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[Any]:
         """Return all samples."""
         raise NotImplementedError
 

@@ -50,7 +50,7 @@ class BundledTable(RawSamples[BundledTableOptions]):
     options_type = BundledTableOptions
     modality = "tabular"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[Table]:
         from sklearn import datasets
 
         load, _ = BUNDLED[self.options.name]
@@ -85,7 +85,7 @@ class BundledDigits(RawSamples[BundledDigitsOptions]):
     options_type = BundledDigitsOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         """Return the digits as uint8 [N, 1, 8, 8]; their 17 grey levels are spread over 0 to 255."""
         from sklearn.datasets import load_digits
 

@@ -94,7 +94,7 @@ class IdxImages(RawSamples[IdxImagesOptions]):
     options_type = IdxImagesOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         """Return the images as uint8 [N, 1, H, W] with their labels.
 
         Raises:

@@ -53,7 +53,7 @@ class NpzImages(RawSamples[NpzImagesOptions]):
     options_type = NpzImagesOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         (path,), options = self.paths, self.options
         images, labels = (_read_array(path, name, self._fix) for name in (options.images, options.labels))
         images = images[..., None] if images.ndim == 3 else images
@@ -96,7 +96,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
     options_type = ParquetImagesOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         options = self.options
         files = [_open_parquet(path, self._fix) for path in self.paths]
         rows = sum(file.metadata.num_rows for file in files)
@@ -155,7 +155,7 @@ class ImageSheets(RawSamples[ImageSheetsOptions]):
     options_type = ImageSheetsOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         *sheets, labels_file = self.paths
         height, width = self.options.size
         size, channels = (height, width), self.options.channels
@@ -228,7 +228,8 @@ def _read_sheet(path: Path, size: tuple[int, int], channels: int, fix: str) -> n
     if sheet.shape[1] != height * width:
         what = f"{sheet.shape[1]:,} pixels in a row, but {height}x{width} are {height * width:,}"
         raise DataError(f"{path}: {what}. Fix: 'size' in the catalog.")
-    return sheet.reshape(-1, height, width, channels)
+    images: np.ndarray = sheet.reshape(-1, height, width, channels)
+    return images
 
 
 def _read_json_numbers(path: Path, fix: str) -> np.ndarray:

@@ -28,7 +28,7 @@ SUFFIXES = frozenset(
 
 def read_image_folder(
     path: Path, size: tuple[int, int] | None, channels: int, background: Colour | None = None
-) -> Samples:
+) -> Samples[np.ndarray]:
     """Return the PNG and JPEG files below ``path``; classes are its folders, in the order of their names.
 
     Hidden files and folders (``.name``, and Thumbs.db and desktop.ini of Windows) are skipped. Samples are in the order
@@ -120,7 +120,7 @@ class ImageFolder(RawSamples[ImageFolderOptions]):
     options_type = ImageFolderOptions
     modality = "image"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         """Return the images as uint8 [N, C, H, W]; raises DataError for what ``read_image_folder`` refuses."""
         (path,), options = self.paths, self.options
         samples = read_image_folder(path, options.image_size(), options.channels, options.colour)

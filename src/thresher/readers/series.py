@@ -36,7 +36,7 @@ class TsSeries(RawSamples[TsSeriesOptions]):
     options_type = TsSeriesOptions
     modality = "series"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         """Return the series as float64 [T, C] each, NaN where a value is missing."""
         found = read_ts(self.paths[0], self._fix)
         if self.options.classes and not found.class_names:
@@ -62,7 +62,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
     options_type = ParquetSeriesOptions
     modality = "series"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         (path,), options = self.paths, self.options
         frame = read_parquet(path, self._fix)
         if not len(frame.places):
@@ -112,5 +112,5 @@ def _list_column(frame: Frame, name: str) -> tuple[np.ndarray, np.ndarray]:
 def _is_list(kind: Any) -> bool:
     import pyarrow as pa
 
-    views = pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
-    return views or pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    lists = (pa.ListType, pa.LargeListType, pa.FixedSizeListType, pa.ListViewType, pa.LargeListViewType)
+    return isinstance(kind, lists)

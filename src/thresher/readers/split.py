@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -43,7 +43,7 @@ class SplitOptions(DuplicateOptions):
         return share
 
 
-def _drop_repeated(samples: Samples) -> Samples:
+def _drop_repeated(samples: Samples[Any]) -> Samples[Any]:
     repeated = find_repeated(samples)
     if not repeated.any():
         return samples
@@ -51,7 +51,7 @@ def _drop_repeated(samples: Samples) -> Samples:
     return replace(samples.take(~repeated), notes=(*samples.notes, note))
 
 
-def _describe_whole(samples: Samples) -> str:
+def _describe_whole(samples: Samples[Any]) -> str:
     """Return why a split would leave one of its parts without samples."""
     if samples.order is not None:
         together, fix = "all are of one time by 'order', or copies of an earlier one", "another column as 'order'"
@@ -63,7 +63,7 @@ def _describe_whole(samples: Samples) -> str:
     return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
 
 
-def select_split(samples: Samples, options: DuplicateOptions) -> Samples:
+def select_split(samples: Samples[Any], options: DuplicateOptions) -> Samples[Any]:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
     By class, as `mark_held_out` says; the two parts never overlap.

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from thresher.modalities.samples import Samples
+from thresher.modalities.tabular.table import Table
 from thresher.readers.base import RawSamples
 from thresher.readers.column_types import ColumnTypes, choose_columns, type_columns
 from thresher.readers.frame.dates import ISO
@@ -48,7 +49,7 @@ class TableFile(RawSamples[TableFileOptions]):
     options_type = TableFileOptions
     modality = "tabular"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[Table]:
         """Return the rows as a Table, in the order of the columns in the file."""
         (path,), options = self.paths, self.options
         frame = options.read_rows(path, self._fix)

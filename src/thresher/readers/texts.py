@@ -35,7 +35,7 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
     options_type = LabeledLinesOptions
     modality = "text"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         path, options = self.paths[0], self.options
         texts, labels, places, mistakes = [], [], [], Mistakes()
         for number, line in enumerate(read_lines(path, options.encoding, self._fix), start=1):
@@ -72,7 +72,7 @@ class TextTable(RawSamples[TextTableOptions]):
     options_type = TextTableOptions
     modality = "text"
 
-    def _read(self) -> Samples:
+    def _read(self) -> Samples[np.ndarray]:
         (path,), options = self.paths, self.options
         frame = options.read_rows(path, self._fix)
         column = read_column(frame, options.text, "the texts", "name the column of texts as 'text'.")

@@ -19,7 +19,7 @@ class ImageDescription(Description):
 
     COLUMNS = ("height", "width", "channels", "dtype", "pixel_mean", "pixel_std", "pixel_min", "pixel_max")
 
-    def describe(self, samples: Samples, encoding: ImageEncoding) -> pd.DataFrame:
+    def describe(self, samples: Samples[np.ndarray], encoding: ImageEncoding) -> pd.DataFrame:
         """Return one row a sample with what a contract can say of an image.
 
         Columns: height, width, channels, dtype, pixel_mean, pixel_std, pixel_min, pixel_max.
@@ -27,7 +27,6 @@ class ImageDescription(Description):
         import pandas as pd
 
         images = samples.inputs
-        assert isinstance(images, np.ndarray)
         pixels = images.reshape(len(samples), -1)
         return pd.DataFrame(
             {

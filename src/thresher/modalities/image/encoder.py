@@ -43,10 +43,9 @@ class ImageEncoder(Encoder):
     """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""
 
     @classmethod
-    def fit(cls, samples: Samples, config: ImageEncoding) -> ImageEncoder:
+    def fit(cls, samples: Samples[np.ndarray], config: ImageEncoding) -> ImageEncoder:
         """Return the encoder for images of the shape and classes of ``samples``."""
         pixels = samples.inputs
-        assert isinstance(pixels, np.ndarray)
         _, channels, height, width = pixels.shape
         return cls(
             channels=channels,

@@ -20,7 +20,7 @@ class SeriesDescription(Description):
 
     COLUMNS = ("length", "num_channels", "num_missing", "mean", "std", "min", "max")
 
-    def describe(self, samples: Samples, encoding: SeriesEncoding) -> pd.DataFrame:
+    def describe(self, samples: Samples[np.ndarray], encoding: SeriesEncoding) -> pd.DataFrame:
         """Return one row a sample with what a contract can say of a series.
 
         Columns: length (steps), num_channels, num_missing (values), and mean, std, min, max over those that are there.

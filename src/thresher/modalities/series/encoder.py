@@ -52,7 +52,7 @@ class SeriesEncoder(Encoder):
     """The names of the channels in their order; empty where the data does not name them."""
 
     @classmethod
-    def fit(cls, samples: Samples, config: SeriesEncoding) -> SeriesEncoder:
+    def fit(cls, samples: Samples[np.ndarray], config: SeriesEncoding) -> SeriesEncoder:
         """Return the encoder for series with the channels of ``samples``.
 
         Raises:

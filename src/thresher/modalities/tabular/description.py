@@ -26,16 +26,14 @@ class TabularDescription(Description):
     COLUMNS = ("num_missing",)
     SHOWS_DATA = True
 
-    def describe(self, samples: Samples, encoding: TabularEncoding) -> pd.DataFrame:
+    def describe(self, samples: Samples[Table], encoding: TabularEncoding) -> pd.DataFrame:
         """Return one row a sample: the table's own columns, and num_missing.
 
         A column that is called like one of every sample table, such as label, is `column_label`.
         """
         import pandas as pd
 
-        table = samples.inputs
-        assert isinstance(table, Table)
-        columns = {name_in_sample_table(name): values for name, values in table.columns.items()}
+        columns = {name_in_sample_table(name): values for name, values in samples.inputs.columns.items()}
         num_missing = np.sum([is_missing(values) for values in columns.values()], axis=0, dtype=np.int64)
         return pd.DataFrame({**columns, "num_missing": num_missing}, index=range(len(samples)))
 

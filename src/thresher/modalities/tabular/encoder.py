@@ -52,14 +52,13 @@ class TabularEncoder(Encoder):
     unseen_categories: Literal["refuse", "other"]
 
     @classmethod
-    def fit(cls, samples: Samples, config: TabularEncoding) -> TabularEncoder:
+    def fit(cls, samples: Samples[Table], config: TabularEncoding) -> TabularEncoder:
         """Return the encoder for rows with the columns of ``samples``.
 
         Raises:
             DataError: a column without any number, or with an infinite one.
         """
         table = samples.inputs
-        assert isinstance(table, Table)
         try:
             columns = tuple(
                 fit_column(name, values, table.units.get(name, "")) for name, values in table.columns.items()

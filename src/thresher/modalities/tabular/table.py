@@ -45,9 +45,10 @@ class Table:
 
 def is_missing(column: np.ndarray) -> np.ndarray:
     """Return where a column of a table has no value, bool [N]."""
-    if column.dtype != np.object_:
-        return np.isnan(column)
-    return np.array([value is None for value in column.tolist()], dtype=bool)
+    if column.dtype == np.object_:
+        return np.array([value is None for value in column.tolist()], dtype=bool)
+    missing: np.ndarray = np.isnan(column)
+    return missing
 
 
 def empty_as(column: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -23,7 +23,7 @@ class TextDescription(Description):
 
     COLUMNS = ("num_characters", "num_words", "num_lines", "share_ascii", "is_empty", "is_cut")
 
-    def describe(self, samples: Samples, encoding: TextEncoding) -> pd.DataFrame:
+    def describe(self, samples: Samples[np.ndarray], encoding: TextEncoding) -> pd.DataFrame:
         """Return one row a sample with what a contract can say of a text.
 
         Columns: num_characters, num_words (runs of letters and digits, and of punctuation), num_lines, share_ascii (of

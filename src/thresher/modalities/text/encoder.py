@@ -95,7 +95,7 @@ class TextEncoder(Encoder):
     """What is different where the tokenizer came with a pretrained model; None where it was trained here."""
 
     @classmethod
-    def fit(cls, samples: Samples, config: TextEncoding) -> TextEncoder:
+    def fit(cls, samples: Samples[np.ndarray], config: TextEncoding) -> TextEncoder:
         """Return the encoder with a tokenizer trained on ``samples``; the same texts give the same tokenizer.
 
         Raises:

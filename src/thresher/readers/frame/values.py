@@ -43,29 +43,28 @@ def is_numeric(kind: Any) -> bool:
     """Return whether an Arrow type is of numbers."""
     import pyarrow as pa
 
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return any(is_one(kind) for is_one in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
 
 
 def is_temporal(kind: Any) -> bool:
     """Return whether an Arrow type is of dates, of times of day, or of both."""
     import pyarrow as pa
 
-    return pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind)
+    return any(is_one(kind) for is_one in (pa.types.is_date, pa.types.is_timestamp, pa.types.is_time))
 
 
 def is_textual(kind: Any) -> bool:
     """Return whether an Arrow type is of texts."""
     import pyarrow as pa
 
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def is_readable(kind: Any) -> bool:
     """Return whether an Arrow type is of texts, numbers, truths or dates, or of nulls alone."""
     import pyarrow as pa
 
-    plain = is_numeric(kind) or is_temporal(kind) or is_textual(kind)
-    return plain or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return is_numeric(kind) or is_temporal(kind) or is_textual(kind) or kind in (pa.bool_(), pa.null())
 
 
 def decode(column: Any) -> Any:
@@ -98,18 +97,18 @@ def as_texts(column: Any, missing: Missing) -> np.ndarray:
 
     if pa.types.is_null(column.type):
         return np.full(len(column), None, dtype=object)
+    texts: np.ndarray
     try:
         found = column.dictionary_encode()
     except pa.ArrowNotImplementedError:  # of rare types, such as float16 and decimal32
         return np.array([_unless(missing, _as_text(value, column.type)) for value in column.to_pylist()], dtype=object)
     if len(found.dictionary) > len(column) // 2 and is_textual(column.type) and not missing.codes:
-        texts: np.ndarray = column.to_numpy(zero_copy_only=False)
-        texts = texts.copy()
+        texts = column.to_numpy(zero_copy_only=False).copy()
         texts[texts == ""] = None
         return texts
     kept = [_unless(missing, _as_text(value, column.type)) for value in found.dictionary.to_pylist()]
-    chosen = np.array([*kept, None], dtype=object)
-    return chosen[found.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    texts = np.array([*kept, None], dtype=object)[found.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    return texts
 
 
 def _unless(missing: Missing, text: str | None) -> str | None:
