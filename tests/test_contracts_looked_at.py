@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, summarize
+from thresher.contracts.expectation import Contract
+from thresher.contracts.report import ContractReport, ExpectationResult, failure_message, summarize
+from thresher.contracts.validation import check
 from thresher.modalities.description import describe
 from thresher.modalities.samples import Samples
 from thresher.modalities.tabular.encoder import TabularEncoding

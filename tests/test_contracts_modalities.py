@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message
-from thresher.contracts.expectation import Expectation
+from thresher.contracts.expectation import Contract, Expectation
+from thresher.contracts.report import ContractReport, ExpectationResult, failure_message
+from thresher.contracts.validation import check
 from thresher.modalities import EncodingChoice
 from thresher.modalities.samples import Samples
 from thresher.modalities.tabular.table import Table

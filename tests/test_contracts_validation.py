@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from thresher.contracts import Contract, ContractReport, ExpectationResult, check, failure_message, require
+from thresher.contracts.expectation import Contract
+from thresher.contracts.report import ContractReport, ExpectationResult, failure_message, require
+from thresher.contracts.validation import check
 from thresher.errors import ContractError
 from thresher.modalities.description import describe
 from thresher.modalities.image.encoder import ImageEncoding
@@ -164,7 +166,7 @@ def test_a_kept_contract_leaves_nothing_behind(tmp_path: Path) -> None:
 import sys, pandas as pd
 sys.path.insert(0, sys.argv[1])
 from test_contracts_validation import ENCODING, NAMES, contract, samples, table
-from thresher.contracts import check
+from thresher.contracts.validation import check
 report = check(table(samples(1, 60), samples(2, 30)), contract(), NAMES, ENCODING, None)
 assert report.success and report.docs_path is None, report
 """

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from thresher.errors import FetchError
-from thresher.fetch import KNOWN_SETS, KnownSet, RemoteFile, fetch
-from thresher.fetch.fetching import sha256_of
+from thresher.fetch.fetching import fetch, sha256_of
+from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, RemoteFile
 
 CONTENT = {"images.gz": os.urandom(300_000), "labels.gz": os.urandom(5_000)}
 
@@ -207,7 +207,8 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from thresher.fetch import KnownSet, RemoteFile, fetch
+from thresher.fetch.fetching import fetch
+from thresher.fetch.known_sets import KnownSet, RemoteFile
 known = {"clothes": KnownSet(sys.argv[1], "data/01_raw/clothes", "", (RemoteFile("images.gz", 300_000, sys.argv[3]),))}
 fetch("clothes", None, Path(sys.argv[2]), Console(), known_sets=known, backoff_s=60)
 """

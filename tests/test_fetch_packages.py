@@ -15,7 +15,8 @@ from helpers.file_server import Behaviour, serve
 from rich.console import Console
 
 from thresher.errors import FetchError
-from thresher.fetch import KnownSet, NpmPackage, PythonPackage, RemoteFile, fetch
+from thresher.fetch.fetching import fetch
+from thresher.fetch.known_sets import KnownSet, NpmPackage, PythonPackage, RemoteFile
 
 CONTENT = {"a_TRAIN.ts": b"@data\n1:a\n", "a_TEST.ts": b"@data\n2:a\n"}
 FILES = tuple(RemoteFile(name, len(body), hashlib.sha256(body).hexdigest()) for name, body in CONTENT.items())

@@ -14,7 +14,7 @@ from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import ABSENT, fingerprint
 from thresher.caching.recording_node import Recording, RecordingFunction, why_unfinished
 from thresher.caching.records import Dependencies, Record, Records
-from thresher.contracts import ContractReport
+from thresher.contracts.report import ContractReport
 from thresher.datasets.local import OnnxDataset
 from thresher.machine import describe_machine
 from thresher.readers import BundledDigits

@@ -94,7 +94,7 @@ def test_tables_that_come_with_scikit_learn(tmp_path: Path, name: str) -> None:
 
 
 def test_every_known_set_has_its_entries() -> None:
-    from thresher.fetch import KNOWN_SETS
+    from thresher.fetch.known_sets import KNOWN_SETS
 
     for name, known in KNOWN_SETS.items():
         entries = [CATALOG[f"{name}.train"], CATALOG[f"{name}.test"]]

@@ -215,7 +215,7 @@ def test_groups_of_parquet_files_with_series_pictures_and_texts(tmp_path: Path) 
 
 
 def test_a_training_split_of_one_group_cannot_be_divided_and_says_so() -> None:
-    from thresher.contracts import ContractReport
+    from thresher.contracts.report import ContractReport
 
     kept = ContractReport(
         success=True, num_samples=4, num_samples_by_split={}, statistics={}, results=[], created_at="", gx_version=""

@@ -16,7 +16,7 @@ from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import fingerprint
 from thresher.caching.records import Dependencies, Record, Records
 from thresher.candidate_failure import CandidateFailure
-from thresher.contracts import ContractReport
+from thresher.contracts.report import ContractReport
 from thresher.machine import describe_machine
 from thresher.tracking.run_context import current
 

@@ -13,7 +13,7 @@ from kedro.io.catalog_config_resolver import DEFAULT_RUNTIME_PATTERN, CatalogCon
 from thresher.catalog.classes import TypeRefusedError, find_class, has_typed_arguments, make_dataset
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import Problem, nearest
-from thresher.fetch import KNOWN_SETS
+from thresher.fetch.known_sets import KNOWN_SETS
 from thresher.readers.base import RawSamples
 from thresher.readers.option_errors import find_problems
 from thresher.readers.options import ReaderOptions

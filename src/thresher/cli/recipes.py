@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from thresher.fetch import KNOWN_SETS
+from thresher.fetch.known_sets import KNOWN_SETS
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -170,7 +170,7 @@ def fetch(name: str, source: Path | None, mirror: str | None) -> None:
     """
     from rich.console import Console
 
-    from thresher.fetch import fetch as fetch_data_set
+    from thresher.fetch.fetching import fetch as fetch_data_set
     from thresher.project.folder import find_project
 
     fetch_data_set(name, source, find_project(), Console(), mirror=mirror)

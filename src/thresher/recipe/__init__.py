@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 from thresher.compression.candidate import Candidate
 from thresher.config import Config
-from thresher.contracts import Contract
+from thresher.contracts.expectation import Contract
 from thresher.evaluation import Measurement
 from thresher.evaluation.selection import Selection
 from thresher.kinds.field import NameOf

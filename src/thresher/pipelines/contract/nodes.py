@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from thresher.contracts import ContractLines, ContractReport, check, summarize
+from thresher.contracts.expectation import ContractLines
+from thresher.contracts.report import ContractReport, summarize
+from thresher.contracts.validation import check
 from thresher.evaluation import slices
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from thresher import modalities
-from thresher.contracts import ContractReport, require
+from thresher.contracts.report import ContractReport, require
 from thresher.errors import DataError
 from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder, EncodingChoice
