@@ -28,6 +28,14 @@ class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
     def __init__(self, filepath: str) -> None:
         self._filepath = Path(filepath)
 
+    def load(self) -> Value:
+        """Return what was saved; raises DataError where nothing was yet, or where it is damaged."""
+        raise NotImplementedError
+
+    def save(self, data: Value) -> None:
+        """Write ``data`` whole or not at all."""
+        raise NotImplementedError
+
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from thresher.errors import DataError
-from thresher.readers.frame.delimited import other_delimiter
+from thresher.readers.frame.delimited import csv_dialect, other_delimiter
 from thresher.readers.frame.files import format_of
 from thresher.readers.row_options import RowOptions
 
@@ -68,9 +68,7 @@ def _first_row(path: Path, options: RowOptions, delimiter: str) -> list[str] | N
     quote = None if options.quote == "none" else options.quote
     if quote and line.count(quote) % 2:  # a name that goes on in the next line
         return None
-    form: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": options.strip}
-    form |= {"quotechar": quote} if quote else {"quotechar": None, "quoting": csv.QUOTE_NONE}
-    names = next(csv.reader([line], **form), [])
+    names = next(csv.reader([line], **csv_dialect(delimiter, quote, options.strip)), [])
     named = [name.strip() if options.strip else name for name in names]
     return [name or f"column {number}" for number, name in enumerate(named, start=1)] or None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
-from thresher.readers.base import RawSamples
+from thresher.readers.base import RawSamples, read_bytes
 from thresher.readers.labels import ClassList
 from thresher.readers.options import File
 from thresher.readers.split import DuplicateOptions
@@ -54,15 +54,11 @@ def read_idx(path: Path, num_dimensions: int, fix_missing: str) -> np.ndarray:
 
 
 def _read(path: Path, fix_missing: str) -> bytes:
+    content = read_bytes(path, fix_missing)
     try:
-        content = path.read_bytes()
         return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file. Fix: {fix_missing}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: truncated or damaged gzip ({error}). Fix: {fix_missing}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
 
 
 class IdxImagesOptions(DuplicateOptions):

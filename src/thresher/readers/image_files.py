@@ -16,7 +16,7 @@ from thresher.readers.base import RawSamples, number_places, read_bytes
 from thresher.readers.frame.frame import Frame
 from thresher.readers.group_and_order import BelongingOptions, belonging_of, read_belonging_columns
 from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack
-from thresher.readers.labels import ClassList, ClassOptions, LabelOptions, label_samples
+from thresher.readers.labels import ClassList, ClassOptions, LabelOptions, make_labels
 from thresher.readers.options import Column, File, FileOptions, Files, Size, Text
 from thresher.readers.row_options import join_labels, parquet_labels, read_column
 from thresher.readers.split import SplitOptions
@@ -64,7 +64,7 @@ class NpzImages(RawSamples[NpzImagesOptions]):
             found = f"'{options.labels}' is {labels.dtype} {list(labels.shape)}"
             raise DataError(f"{path}: {found}. Fix: one number or text for each of the {len(images):,} images.")
         places = number_places(path, len(images))
-        named = label_samples(labels, options.classes, options.regression, places, options.missing_values)
+        named = options.to_labels(labels, places)
         arrays = {name: _read_array(path, name, self._fix) for name in options.belonging}
         for name, values in arrays.items():
             if values.shape != (len(images),) or values.dtype.kind not in "iufUM":
@@ -118,7 +118,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
             for name in options.belonging
         }
         groups, order = read_belonging_columns(Frame(belonging, where, self.paths[0]), options, options.missing_values)
-        named = label_samples(join_labels(labels), options.classes, options.regression, where, options.missing_values)
+        named = options.to_labels(join_labels(labels), where)
         return Samples(stack.images, *named, where, groups, order, options.colour)
 
 
@@ -171,7 +171,7 @@ class ImageSheets(RawSamples[ImageSheetsOptions]):
             counts = f"{len(places):,} images in the sheets, but {len(labels):,} labels in {labels_file}"
             raise DataError(f"{counts}. Fix: name all sheets of this split, and its labels, in the catalog.")
         where = np.array(places, dtype=object)
-        return Samples(images, *label_samples(labels, self.options.classes, False, where), where)
+        return Samples(images, *make_labels(labels, self.options.classes, where), where)
 
 
 def _read_array(path: Path, name: str, fix: str) -> np.ndarray:

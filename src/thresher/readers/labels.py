@@ -19,40 +19,11 @@ from thresher.readers.frame.values import NOTHING, Missing, as_float64, as_texts
 from thresher.readers.options import Codes, ReaderOptions, RefusedError, Says
 from thresher.readers.warn_once import warn
 
-LIKE_MISSING = frozenset(
-    [
-        "",
-        "?",
-        "-",
-        "--",
-        ".",
-        "nan",
-        "-nan",
-        "na",
-        "n/a",
-        "n.a.",
-        "n.a",
-        "#n/a",
-        "#na",
-        "#n/a n/a",
-        "<na>",
-        "null",
-        "(null)",
-        "\\n",
-        "none",
-        "nil",
-        "nat",
-        "1.#qnan",
-        "-1.#ind",
-        "1.#ind",
-        "#div/0!",
-        "#ref!",
-        "#value!",
-        "#name?",
-        "#num!",
-        "#null!",
-    ]
-)
+LIKE_MISSING = frozenset({
+    "", "?", "-", "--", ".", "nan", "-nan", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "null",
+    "(null)", "\\n", "none", "nil", "nat", "1.#qnan", "-1.#ind", "1.#ind", "#div/0!", "#ref!", "#value!", "#name?",
+    "#num!", "#null!",
+})  # fmt: skip
 """What programs and people write for a value that is not there, in small letters."""
 MANY_CLASSES = 50
 """Labels of more classes than this, and than half of the samples, are refused as classes."""
@@ -109,6 +80,14 @@ class LabelOptions(ClassOptions):
     def missing_values(self) -> Missing:
         """What stands for a missing value."""
         return Missing(frozenset(map(str, self.missing)))
+
+    def to_labels(
+        self, raw: Any, places: np.ndarray, form: NumberFormat | None = None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return labels and class names by `make_labels`, or by `make_values` and none for a regression."""
+        if self.regression:
+            return make_values(raw, places, self.missing_values, form), ()
+        return make_labels(raw, self.classes, places, self.missing_values)
 
     @field_validator("regression")
     @classmethod
@@ -214,20 +193,6 @@ def warn_of_spellings(found: Set[str], source: object) -> None:
             fix = "If they are one class, give both one name"
             warn(source, f"{told}, and are two classes. {fix}.")
             return
-
-
-def label_samples(
-    raw: Any,
-    class_names: ClassNames,
-    regression: bool,
-    places: np.ndarray,
-    missing: Missing = NOTHING,
-    form: NumberFormat | None = None,
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return labels and class names by `make_labels`, or by `make_values` and none for a regression."""
-    if regression:
-        return make_values(raw, places, missing, form), ()
-    return make_labels(raw, class_names, places, missing)
 
 
 def _refuse_units(texts: np.ndarray, places: np.ndarray, form: NumberFormat) -> None:

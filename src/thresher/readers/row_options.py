@@ -135,7 +135,7 @@ def read_column(frame: Frame, name: str, what: str, fix: str) -> Any:
 
 
 def parquet_labels(path: Path, table: Any, name: str) -> Any:
-    """Return the column ``name`` of an Arrow table as `label_samples` takes it; raises DataError where it cannot be."""
+    """Return the column ``name`` of an Arrow table as `make_labels` takes it; raises DataError where it cannot be."""
     if name not in table.column_names:
         raise DataError(f"{path}: no column '{name}' (the label). {nearest(name, table.column_names)}")
     if not table.num_rows:

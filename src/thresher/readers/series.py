@@ -13,7 +13,7 @@ from thresher.readers.frame.frame import Frame
 from thresher.readers.frame.parquet import read_parquet
 from thresher.readers.frame.values import NOTHING, as_float64, decode, is_numeric
 from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, read_belonging_columns
-from thresher.readers.labels import ClassList, ClassMapping, ClassOptions, LabelOptions, label_samples
+from thresher.readers.labels import ClassList, ClassMapping, ClassOptions, LabelOptions, make_labels, make_values
 from thresher.readers.options import Column, Columns, File, FileOptions
 from thresher.readers.row_options import read_column
 from thresher.readers.ts_format import as_objects, read_ts
@@ -41,8 +41,10 @@ class TsSeries(RawSamples[TsSeriesOptions]):
         found = read_ts(self.paths[0], self._fix)
         if self.options.classes and not found.class_names:
             raise DataError("class_names: given, but the file has no classes (@targetLabel). Fix: leave them out.")
-        class_names = self.options.classes or found.class_names
-        named = label_samples(found.labels, class_names or None, not found.class_names, found.places)
+        if found.class_names:
+            named = make_labels(found.labels, self.options.classes or found.class_names, found.places)
+        else:
+            named = make_values(found.labels, found.places), ()
         belonging = self.options.read_belonging(len(found.series), NOTHING)
         return Samples(found.series, *named, found.places, *belonging)
 
@@ -80,7 +82,7 @@ class ParquetSeries(RawSamples[ParquetSeriesOptions]):
         steps = np.stack(values, axis=1)
         return Samples(
             as_objects(np.split(steps, ends[0][1:-1])),
-            *label_samples(raw, options.classes, options.regression, places, options.missing_values),
+            *options.to_labels(raw, places),
             places,
             *read_belonging_columns(frame, options, options.missing_values),
             channel_names=tuple(options.channels),

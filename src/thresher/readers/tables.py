@@ -12,7 +12,7 @@ from thresher.readers.base import RawSamples
 from thresher.readers.column_types import ColumnTypes, choose_columns, type_columns
 from thresher.readers.frame.dates import ISO
 from thresher.readers.group_and_order import BelongingOptions, read_belonging_columns
-from thresher.readers.labels import LabelOptions, label_samples
+from thresher.readers.labels import LabelOptions
 from thresher.readers.options import Column, Columns, RefusedError, Says
 from thresher.readers.row_options import NumberOptions, RowOptions, read_column
 
@@ -67,7 +67,5 @@ class TableFile(RawSamples[TableFileOptions]):
         groups, order = read_belonging_columns(frame, options, types.missing, form, options.number_format)
         not_used = (*(options.drop or ()), *options.belonging)
         used = choose_columns(frame, options.label, not_used, types.declared)
-        named = label_samples(
-            label, options.classes, options.regression, frame.places, types.missing, options.number_format
-        )
+        named = options.to_labels(label, frame.places, options.number_format)
         return Samples(type_columns(frame, used, types), *named, frame.places, groups, order)

@@ -10,7 +10,7 @@ from thresher.readers.base import Mistakes, RawSamples
 from thresher.readers.frame.files import read_lines
 from thresher.readers.frame.values import as_texts, is_textual
 from thresher.readers.group_and_order import BelongingOptions, SideFileOptions, read_belonging_columns
-from thresher.readers.labels import LabelOptions, label_samples
+from thresher.readers.labels import LabelOptions
 from thresher.readers.options import Column, Encoding, File
 from thresher.readers.row_options import NumberOptions, RowOptions, read_column
 
@@ -52,7 +52,7 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
         if not texts:
             raise DataError(f"{path}: holds no lines. Fix: {self._fix}")
         where, raw = np.array(places, dtype=object), np.array(labels, dtype=object)
-        named = label_samples(raw, options.classes, options.regression, where, options.missing_values)
+        named = options.to_labels(raw, where)
         belonging = options.read_belonging(len(texts), options.missing_values)
         return Samples(np.array(texts, dtype=object), *named, where, *belonging)
 
@@ -85,13 +85,6 @@ class TextTable(RawSamples[TextTableOptions]):
             if text is None or not text.strip():
                 mistakes.add(f"{path.parent / place}", f"no text in column '{options.text}'", FIX_TEXT)
         mistakes.refuse()
-        named = label_samples(
-            labels,
-            options.classes,
-            options.regression,
-            frame.places,
-            options.missing_values,
-            options.number_format,
-        )
+        named = options.to_labels(labels, frame.places, options.number_format)
         belonging = read_belonging_columns(frame, options, options.missing_values, numbers=options.number_format)
         return Samples(texts, *named, frame.places, *belonging)

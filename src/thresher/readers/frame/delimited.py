@@ -72,7 +72,8 @@ def _read_regular(path: Path, form: CsvFormat, content: bytes, records: Records 
     """Return the columns by pyarrow; None where it would not say what is wrong, or in which line."""
     if records is None or not len(records):
         return None
-    first = next(csv.reader(_text_lines(content[records.starts[0] : records.ends[0]].decode()), **_dialect(form)))
+    line = _text_lines(content[records.starts[0] : records.ends[0]].decode())
+    first = next(csv.reader(line, **csv_dialect(str(form.delimiter), form.quote, form.strip)))
     names, hint = _names(path, form, first)
     skipped = int(form.header)
     columns = _parse(records.join(content, skipped), len(names), form, int((records.ends - records.starts).max()))
@@ -137,7 +138,7 @@ def _read_by_row(path: Path, form: CsvFormat, text: str) -> Frame:
 def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[str]]]:
     """Give each row with the line it begins in; empty lines and comments are left out."""
     comments = _Comments(_text_lines(text), form.comment)
-    reader = csv.reader(comments, strict=True, **_dialect(form))
+    reader = csv.reader(comments, strict=True, **csv_dialect(str(form.delimiter), form.quote, form.strip))
     begin = 1
     with _fields_of_any_size():
         while True:
@@ -176,15 +177,11 @@ def _text_lines(text: str) -> io.StringIO:
     return io.StringIO(text, newline="")
 
 
-def _dialect(form: CsvFormat) -> dict[str, Any]:
-    quoting = csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE
-    quote = {"quotechar": form.quote} if form.quote else {"quotechar": None}
-    return {
-        "delimiter": form.delimiter,
-        "skipinitialspace": form.strip and form.delimiter != " ",
-        "quoting": quoting,
-        **quote,
-    }
+def csv_dialect(delimiter: str, quote: str | None, strip: bool) -> dict[str, Any]:
+    """Return the arguments by which `csv.reader` reads such a file."""
+    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    blanks = strip and delimiter != " "
+    return {"delimiter": delimiter, "quotechar": quote, "quoting": quoting, "skipinitialspace": blanks}
 
 
 @contextmanager

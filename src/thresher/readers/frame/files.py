@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from thresher.errors import DataError
+from thresher.readers.base import read_bytes
 
 CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """Suffix -> the codec as pyarrow calls it."""
@@ -67,12 +68,7 @@ def format_of(path: Path) -> str:
 
 def read_content(path: Path, fix: str) -> bytes:
     """Return the content of the file at ``path``, decompressed by its suffix; raises DataError where it cannot be."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file. Fix: {fix}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
+    content = read_bytes(path, fix)
     codec = CODECS.get(path.suffix.lower())
     return content if codec is None else _decompress(path, content, codec)
 
