@@ -10,7 +10,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -118,6 +118,7 @@ anything = st.recursive(scalars, lambda part: st.lists(part, max_size=3) | st.di
     ),
     data=st.data(),
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a machine that others use
 def test_whatever_a_recipe_says_is_accepted_or_explained(name: str, keys: set[str], data: st.DataObject) -> None:
     line = {name: {key: data.draw(anything) for key in keys}}
     try:
