@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from thresher import __version__
 from thresher.__main__ import thresher
+from thresher.cli.program import MODULES
 
 HEAVY = ("torch", "mlflow", "kedro.framework", "great_expectations", "pandas", "pyarrow", "sklearn", "onnx",
          "onnxruntime", "matplotlib", "bentoml")  # fmt: skip
@@ -132,7 +134,7 @@ def test_help_leads_from_one_command_to_the_next() -> None:
     shown = CliRunner().invoke(thresher, ["--help"]).output
     places = [shown.index(f"\n  {name} ") for name in ("new", "check", "run", "ui", "predict", "serve", "promote")]
     assert places == sorted(places)
-    assert [name for name in thresher.commands if f"\n  {name} " not in shown] == []
+    assert [name for name in MODULES if f"\n  {name} " not in shown] == []
 
 
 def test_run_has_the_options_of_kedro_run(tmp_path: Path) -> None:
@@ -153,3 +155,21 @@ def test_ui_names_the_server_or_the_port_that_is_taken(recipes: Path) -> None:
         done = run("-m", "thresher", "ui", "--port", str(port), folder=recipes)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Fix: ")
+
+
+def test_help_names_each_command_as_it_names_itself() -> None:
+    context = click.Context(thresher)
+    assert {name: thresher.get_command(context, name).name for name in MODULES} == {name: name for name in MODULES}
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    result = CliRunner().invoke(thresher, ["preddict"])
+    assert (result.exit_code, "predict" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["plan", "digits"], ["check"], ["clean"]])
+def test_a_broken_logging_configuration_is_named(recipes: Path, command: list[str]) -> None:
+    (recipes.parent / "conf/logging.yml").write_text("version: [1\n")
+    done = run("-m", "thresher", *command, folder=recipes.parent)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.startswith(f"{recipes.parent / 'conf/logging.yml'}: ")

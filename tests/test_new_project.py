@@ -31,6 +31,8 @@ def test_a_new_project_is_sound_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert f"cd '{folder}'" in printed.output and "thresher run digits" in printed.output
     said = run(sys.executable, "-m", "thresher", "check", folder=folder / "src" / "my_project")
     assert [line.split(":")[0] for line in said.splitlines()] == sorted(RECIPES)
+    shown = run(sys.executable, "-m", "thresher", "kinds", "model", folder=folder)  # src/my_project/kinds.py is read
+    assert "lenet" in shown
     assert ": sound, " in said and "unknown" not in said
     shown = run("make", "help", folder=folder)
     assert "make run" in shown and "make test" in shown and "reproduce" not in shown
@@ -55,7 +57,7 @@ def test_the_wheel_packs_all_that_a_new_project_is_made_of(tmp_path: Path, proje
     packed = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     new_project(tmp_path / "mine")
     made = {path.relative_to(tmp_path / "mine").as_posix() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
-    own = {"README.md", "pyproject.toml", "src/mine/__init__.py", "conf/local/.gitkeep"}
+    own = {"README.md", "pyproject.toml", "src/mine/__init__.py", "src/mine/kinds.py", "conf/local/.gitkeep"}
     for name in made - own:
         source = next(each for each in packed["force-include"] if name == each or name.startswith(f"{each}/"))
         assert packed["force-include"][source] == f"thresher/project/templates/{source}"
@@ -69,7 +71,7 @@ def test_the_wheel_packs_all_that_a_new_project_is_made_of(tmp_path: Path, proje
 def test_own_code_gets_a_name_that_python_takes_and_nobody_has(tmp_path: Path, name: str, package: str) -> None:
     assert new_project(tmp_path / name) == package
     settings = tomllib.loads((tmp_path / name / "pyproject.toml").read_text())
-    assert settings["tool"]["thresher"]["kinds"] == package
+    assert settings["tool"]["thresher"]["kinds"] == f"{package}.kinds"
     assert settings["tool"]["kedro"]["project_name"] == name
 
 

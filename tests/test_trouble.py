@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from thresher.datasets.reports import TextDataset
-from thresher.trouble import say_trouble
+from thresher.trouble import explain
 
 # In a process of its own: a limit that is set does not come off.
 LIMITED = """
 import resource, sys, threading
 from pathlib import Path
-from thresher.trouble import say_trouble
+from thresher.trouble import explain
 kind, path = sys.argv[1], Path(sys.argv[2])
 
 def write_text():
@@ -68,7 +68,7 @@ if kind in ("write_text", "write_tensors", "database"):
 try:
     locals()[kind]()
 except Exception as error:
-    print(say_trouble(error))
+    print(explain(error))
 """
 
 
@@ -98,7 +98,7 @@ def test_a_limit_of_the_machine_is_one_sentence_and_leaves_what_was_there(tmp_pa
 def test_a_full_disk_is_told_by_its_number(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, Path("/dev/full").open("wb", buffering=0) as file:
         file.write(b"x")
-    assert "the disk is full. Fix: free some of it (thresher clean" in str(say_trouble(caught.value))
+    assert "the disk is full. Fix: free some of it (thresher clean" in str(explain(caught.value))
 
 
 def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
     dataset = TextDataset(str(tmp_path / "file" / "text.txt"))
     with pytest.raises(Exception) as caught:  # Kedro's own
         dataset.save("x")
-    assert say_trouble(caught.value) is None  # a folder that is a file is no limit of the machine
+    assert explain(caught.value) is None  # a folder that is a file is no limit of the machine
     for error, said in (
         (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "the file system is read-only"),
@@ -114,9 +114,9 @@ def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
     ):
         wrapped = RuntimeError("while saving")
         wrapped.__cause__ = error
-        assert said in str(say_trouble(wrapped))
+        assert said in str(explain(wrapped))
     for error in (ValueError("No space left on device"), KeyError("x"), FileNotFoundError(2, "No such file", "a")):
-        assert say_trouble(error) is None
+        assert explain(error) is None
 
 
 def _end() -> None:
@@ -126,7 +126,7 @@ def _end() -> None:
 def test_a_worker_that_is_killed_is_said() -> None:
     with pytest.raises(Exception) as caught, ProcessPoolExecutor(1) as pool:
         pool.submit(_end).result()
-    assert "A worker process ended without a word" in str(say_trouble(caught.value))
+    assert "A worker process ended without a word" in str(explain(caught.value))
 
 
 # A run's SIGTERM handler is inherited by the workers that it forks; the pool ends those when one of them is killed.

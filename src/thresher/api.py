@@ -75,7 +75,7 @@ class Project:
                 qualifies (NoCandidateQualifiesError, after which `results` has the verdict).
         """
         from thresher.tracking.run_context import current
-        from thresher.trouble import say_trouble
+        from thresher.trouble import explain
 
         options: dict[str, Any] = {"run": {"fresh": True}} if fresh else {}
         with self._session(_nest(recipe, params or {}) | options) as session:
@@ -86,7 +86,7 @@ class Project:
                     from thresher.tracking.run import end_run  # only now, since it imports MLflow
 
                     end_run("FAILED" if isinstance(error, Exception) else "KILLED")
-                mendable = say_trouble(error)
+                mendable = explain(error)
                 if mendable is None or mendable is error:
                     raise
                 raise mendable from error

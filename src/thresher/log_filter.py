@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from thresher.trouble import say_trouble
+from thresher.trouble import explain
 
 FAILED_NODE = "Node %s failed with error"
 """How Kedro's logger of nodes begins to say an error, with all of its text, before the error goes on to the command."""
@@ -32,5 +32,5 @@ def log_once() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     if str(record.msg).startswith(FAILED_NODE) or record.exc_info:
-        return say_trouble(sys.exc_info()[1]) is None
+        return explain(sys.exc_info()[1]) is None
     return not any(words in str(record.msg) for words in ADVICE)

@@ -88,10 +88,11 @@ class IncrementalSession(KedroSession):
     def _select(self, recipe: str) -> Pipeline:
         """Return the nodes of ``recipe`` that were asked for; raises a SelectionError where there are none."""
         try:
-            return pipelines[recipe].filter(**self._selection)
+            selected: Pipeline = pipelines[recipe].filter(**self._selection)
         except ValueError as error:
             hint = f"`kedro registry describe {recipe}` lists its nodes."
             raise SelectionError(f"Recipe {recipe}: {error} {hint}") from error
+        return selected
 
     def plan(self, recipe: str, **selection: Any) -> Plan:
         """Return what a run would do; nothing runs.
@@ -109,7 +110,7 @@ class IncrementalSession(KedroSession):
             return self._controller().plan(self._select(recipe), context.catalog)
 
     def _controller(self) -> RunController:
-        def on_reused(node: Node, record: Record, catalog: CatalogProtocol) -> None:
+        def on_reused(node: Node, record: Record, catalog: CatalogProtocol[Any]) -> None:
             self._hook_manager.hook.after_node_reused(node=node, record=record, catalog=catalog)
 
         return RunController(self._project_path, on_reused)

@@ -44,7 +44,7 @@ class WorkerError(ThresherError):
     """A worker process that ended without a word."""
 
 
-def say_trouble(error: BaseException | None) -> ThresherError | None:
+def explain(error: BaseException | None) -> ThresherError | None:
     """Return what to say of ``error``: the error in the chain of its causes that the user can mend, or what the machine
     ran into in words; None where it is a bug.
     """

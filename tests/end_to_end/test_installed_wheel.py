@@ -121,7 +121,7 @@ def page(installed: Installed) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code)
     settings = installed.folder / "pyproject.toml"
-    settings.write_text(settings.read_text().replace('kinds = "my_project"', 'kinds = "acme.kinds"'))
+    settings.write_text(settings.read_text().replace('kinds = "my_project.kinds"', 'kinds = "acme.kinds"'))
     (installed.folder / "pipelines" / "digits.yml").write_text(yaml.safe_dump(SMALL))
     script = "\n".join(blocks("python_api.md", "python"))
     script += "\nprint(results.report[:15], project.results('digits').verdict == results.verdict)"

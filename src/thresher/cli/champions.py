@@ -1,7 +1,4 @@
-"""Commands on champions: which it is, how it is served, and who takes its place.
-
-Each finds its project before it imports what it runs: Kedro reads, as it is imported, how the project logs.
-"""
+"""Commands on champions: which it is, how it is served, and who takes its place."""
 
 from __future__ import annotations
 
@@ -9,8 +6,18 @@ import json
 from pathlib import Path
 
 import click
+from rich.console import Console
 
+from thresher.packaging.containerize import BuildOptions, next_steps
+from thresher.packaging.containerize import containerize as build_image
 from thresher.project.folder import find_project
+from thresher.registry.champion_model import load_champion
+from thresher.registry.command import history as show_history
+from thresher.registry.command import promote as promote_version
+from thresher.registry.command import rollback as roll_back
+from thresher.registry.command import sync as deliver
+from thresher.registry.serving import find_champion_bento, newest_recipe
+from thresher.registry.serving import serve as serve_champion
 
 ENVIRONMENT = click.option(
     "--env", metavar="ENV", help="The environment, a folder of conf/, whose MLflow holds the registry."
@@ -27,8 +34,6 @@ def champion(recipe: str, env: str | None) -> None:
 
     As in `bentoml serve $(thresher champion digits)`: RECIPE:latest is whichever Bento was built last.
     """
-    from thresher.registry.serving import find_champion_bento
-
     click.echo(find_champion_bento(recipe, env))
 
 
@@ -42,8 +47,6 @@ def serve(recipe: str, options: tuple[str, ...], env: str | None) -> None:
     The registered champion is served, whichever Bento is the newest. What follows RECIPE is for `bentoml serve`, such
     as --port 3000.
     """
-    from thresher.registry.serving import serve as serve_champion
-
     serve_champion(recipe, env, options)
 
 
@@ -74,18 +77,9 @@ def containerize(
     RECIPE is the name of a recipe that has been run, by default the last one; its registered champion is built,
     whichever Bento is the newest. NAME:VERSION is the tag of any Bento.
     """
-    from rich.console import Console
-
-    from thresher.packaging.containerize import BuildOptions, next_steps
-    from thresher.packaging.containerize import containerize as build_image
-    from thresher.registry.serving import find_champion_bento, newest_recipe
-
     console = Console(highlight=False)
-
-    def find_bento() -> str:
-        return find_champion_bento(recipe or newest_recipe(), env)
-
-    image = build_image(BuildOptions(find_bento, tag, builder, gpu, options), console)
+    wanted = BuildOptions(lambda: find_champion_bento(recipe or newest_recipe(), env), tag, builder, gpu, options)
+    image = build_image(wanted, console)
     console.print(f"Built {image}. {next_steps(image)}", soft_wrap=True)
 
 
@@ -101,10 +95,7 @@ def promote(recipe: str, version: str | None, reason: str, env: str | None, no_b
     VERSION is a number or an alias in MLflow's registry; without one, the challenger is meant. Its Bento is built, so
     that `thresher serve RECIPE` serves it.
     """
-    folder = find_project()
-    from thresher.registry.command import promote as promote_version
-
-    promote_version(folder, recipe, version, reason, env, not no_bento)
+    promote_version(find_project(), recipe, version, reason, env, not no_bento)
 
 
 @click.command()
@@ -117,10 +108,7 @@ def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
 
     The model that is rolled back from does not come back by a run; `thresher promote` brings it back.
     """
-    folder = find_project()
-    from thresher.registry.command import rollback as roll_back
-
-    roll_back(folder, recipe, reason, env, not no_bento)
+    roll_back(find_project(), recipe, reason, env, not no_bento)
 
 
 @click.command()
@@ -128,10 +116,7 @@ def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
 @ENVIRONMENT
 def history(recipe: str, env: str | None) -> None:
     """Show who was champion when, by which move and why."""
-    folder = find_project()
-    from thresher.registry.command import history as show_history
-
-    show_history(folder, recipe, env)
+    show_history(find_project(), recipe, env)
 
 
 @click.command()
@@ -143,10 +128,7 @@ def predict(recipe: str, file: Path, env: str | None) -> None:
 
     FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text.
     """
-    folder = find_project()
-    from thresher.registry.champion_model import load_champion
-
-    model = load_champion(folder, recipe, env)
+    model = load_champion(find_project(), recipe, env)
     predictions = model.predict_file(file)
     version = model.info.model_version
     click.echo(json.dumps({"predictions": predictions, "model": recipe, "model_version": version}, indent=2))
@@ -159,7 +141,4 @@ def sync(env: str | None) -> None:
 
     The next run does the same. Nothing is delivered twice.
     """
-    folder = find_project()
-    from thresher.registry.command import sync as deliver
-
-    deliver(folder, env)
+    deliver(find_project(), env)

@@ -1,4 +1,4 @@
-"""Kedro's project commands: `kedro run`, with errors that a user can mend said in words."""
+"""`thresher run` and `thresher plan`, and `kedro run`: with the errors that a user can mend explained."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 
 from thresher.config_loader import RUN
+from thresher.hooks.report import print_plan
 from thresher.log_filter import log_once
 from thresher.project.folder import enter_project, find_project
 from thresher.recipe.merging import merge
 from thresher.run_options import IfRunning
+from thresher.session import IncrementalSession
 from thresher.tracking.run_context import current
-from thresher.trouble import say_trouble
+from thresher.trouble import explain
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """Thresher's commands within Kedro."""
 
 
-def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
+def _run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     """Run a recipe: validate, train, compress, judge, register and pack it. Finished steps are reused."""
     options["params"] = _with_run_options(options["params"], fresh=fresh, if_running=if_running)
     # --pipeline is how recipes are named everywhere; Kedro is about to rename it and says so at every run.
@@ -50,30 +52,27 @@ def run(fresh: bool, if_running: str | None, **options: Any) -> Any:
     except _TerminatedError:
         _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
     except Exception as error:
-        if (mendable := say_trouble(error)) is None:
+        if (mendable := explain(error)) is None:
             _end_tracking("FAILED")
             raise
         _stop("FAILED", str(mendable), 1)
 
 
-def run_recipe(recipe: str | None, **options: Any) -> Any:
+def _run_recipe(recipe: str | None, **options: Any) -> Any:
     """Run a recipe: validate, train, compress, judge, register and pack it. Finished steps are reused.
 
     RECIPE is `digits`, or else the first, where none is named. This is `kedro run --pipeline RECIPE`, with the same
     options. Look at the run with `thresher ui`; serve its champion with `thresher serve RECIPE`.
     """
     enter_project(find_project())
-    return run(pipeline=recipe, pipelines=None, **options)
+    return _run(pipeline=recipe, pipelines=None, **options)
 
 
-def plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], namespaces: Any, **selection: Any) -> None:
-    """Print what `kedro run --pipeline RECIPE` would run, what it would reuse of earlier runs, and why.
+def _plan(recipe: str, env: str | None, fresh: bool, params: dict[str, Any], namespaces: Any, **selection: Any) -> None:
+    """Print what `thresher run RECIPE` would run, what it would reuse of earlier runs, and why.
 
-    Runs nothing. The options are those of `kedro run`.
+    Runs nothing. The options are those of `thresher run`.
     """
-    from thresher.hooks.report import print_plan
-    from thresher.session import IncrementalSession
-
     project = find_project()
     enter_project(project)
     options = _with_run_options(params, fresh=fresh)
@@ -127,25 +126,25 @@ IF_RUNNING = click.Option(
     help="What to do while another process runs the same recipe. Default: wait.",
 )
 SELECTION = ("env", "params", "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
-cli.add_command(click.Command("run", callback=run, params=[FRESH, IF_RUNNING, *kedro_run.params], help=run.__doc__))
-run_command = click.Command(
+cli.add_command(click.Command("run", callback=_run, params=[FRESH, IF_RUNNING, *kedro_run.params], help=_run.__doc__))
+run = click.Command(
     "run",
-    callback=run_recipe,
+    callback=_run_recipe,
     params=[
         click.Argument(["recipe"], required=False),
         FRESH,
         IF_RUNNING,
         *(option for option in kedro_run.params if option.name not in ("pipeline", "pipelines")),
     ],
-    help=run_recipe.__doc__,
+    help=_run_recipe.__doc__,
 )
-plan_command = click.Command(
+plan = click.Command(
     "plan",
-    callback=plan,
+    callback=_plan,
     params=[
         click.Argument(["recipe"]),
         FRESH,
         *(option for option in kedro_run.params if option.name in SELECTION),
     ],
-    help=plan.__doc__,
+    help=_plan.__doc__,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from thresher import __version__
-from thresher.project.folder import ProjectError
+from thresher.project.folder import ProjectError, find_templates
 
 RECIPES = ("digits", "fashion_mnist", "trec_textcnn", "adult_mlp", "vowels_gru")
 """The default recipe, and one a modality."""
@@ -37,13 +37,17 @@ kedro_init_version = "{kedro}"
 source_dir = "src"
 
 [tool.thresher]
-kinds = "{package}"
+kinds = "{package}.kinds"
 """
-OWN_PACKAGE = '''"""The project's own kinds of models, techniques, metrics and readers (docs/extend.md of Thresher)."""
+KINDS = '''"""What recipes of this project can name besides Thresher's own kinds (Thresher's docs/extend.md)."""
 
-KINDS: list = []
+from thresher.kinds import Kind
+
+KINDS: list[Kind] = [
+    # ModelKind("own_net", "{package}.settings:OwnNet", "{package}.own_net:OwnNetBody", takes=("image",)),
+]
 '''
-MAKEFILE = """# The commands of this project; `thresher --help` has all of them.
+MAKEFILE = """# The commands of this project, with Thresher of .venv or of the shell; `thresher --help` has all of them.
 .PHONY: {rules}
 .DEFAULT_GOAL := help
 
@@ -57,12 +61,19 @@ test: ## Check all recipes, and the data that they name
 README = """# {name}
 
 A project of Thresher: one YAML recipe and a data set go in; out comes the smallest, fastest model that provably keeps
-its accuracy, in a container.
+its accuracy, in a container. It needs Thresher, `pip install thresher=={thresher}`, in the shell or in `.venv`.
 
 ```sh
 make run      # run the recipe digits; RECIPE=NAME for another, or: thresher run NAME
 make test     # check all recipes, and the data that they name, or: thresher check
 ```
+
+Then `thresher ui` shows the run, `thresher predict digits FILE` answers a picture, and `thresher serve digits` serves
+the champion. `digits` brings its data along; `thresher check` says which data set another recipe needs, and
+`thresher fetch NAME` gets it.
+
+For your own data, describe your files in `conf/base/catalog.yml` (`thresher readers` has every format), copy the recipe
+of that modality, name your entries in it, and run `thresher check`.
 
 | folder | what is in it |
 | --- | --- |
@@ -72,7 +83,7 @@ make test     # check all recipes, and the data that they name, or: thresher che
 | `src/{package}/` | your own models, techniques, metrics and readers |
 | `bentofile.yaml` | what a Bento holds |
 
-`thresher ui` shows the runs, `thresher serve digits` serves the champion, `thresher --help` has the rest.
+`thresher kinds` lists what a recipe can name, `thresher --help` has all commands.
 """
 
 
@@ -94,12 +105,6 @@ def new_project(folder: Path) -> str:
     return package
 
 
-def find_templates() -> Path:
-    """Return the folder that the templates lie in: in the installed package, or the repository that it runs from."""
-    installed = Path(__file__).with_name("templates")
-    return installed if installed.is_dir() else Path(__file__).resolve().parents[3]
-
-
 def _write(folder: Path, name: str, package: str, templates: Path) -> None:
     for part in (*FILES, *(f"conf/{each}" for each in CONF), *(f"pipelines/{recipe}.yml" for recipe in RECIPES)):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
@@ -113,10 +118,11 @@ def _write(folder: Path, name: str, package: str, templates: Path) -> None:
     }
     texts = {
         "pyproject.toml": PYPROJECT.format(**values),
-        "README.md": README.format(name=name, package=package),
+        "README.md": README.format(name=name, package=package, thresher=__version__),
         "Makefile": _select_rules((templates / "Makefile").read_text(encoding="utf-8")),
         CATALOG: _select_entries((templates / CATALOG).read_text(encoding="utf-8"), folder),
-        f"src/{package}/__init__.py": OWN_PACKAGE,
+        f"src/{package}/__init__.py": f'"""Own code of the project {package}."""\n',
+        f"src/{package}/kinds.py": KINDS.replace("{package}", package),
         "conf/local/.gitkeep": "",
     }
     for place, text in texts.items():
@@ -136,7 +142,9 @@ def _package_name(name: str) -> str:
 def _select_rules(makefile: str) -> str:
     """Return a Makefile with those rules of ours that are about recipes."""
     blocks = {block.split(":")[0]: block for block in makefile.split("\n\n")}
-    rules = [blocks[rule].replace(" $(INSTALLED)", "").rstrip() for rule in RULES]
+    rules = [
+        blocks[rule].replace(" $(INSTALLED)", "").replace("Set up, then run the", "Run the").rstrip() for rule in RULES
+    ]
     return MAKEFILE.format(rules=" ".join(["test", *RULES])) + "\n\n".join(rules) + "\n"
 
 

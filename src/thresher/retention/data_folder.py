@@ -28,7 +28,7 @@ class DataFolder:
     """
 
     project: Path
-    catalog: CatalogProtocol
+    catalog: CatalogProtocol[Any]
     entries: dict[str, Any]
 
     @property

@@ -11,7 +11,8 @@ from urllib.request import url2pathname
 
 from thresher.adapters.mlflow import delete_for_good
 from thresher.retention.artifacts import SHORT_ID, Item, Kind, delete, size_of
-from thresher.retention.mlflow_lineage import CHAMPION, Tracked, ended, explaining_mlflow_errors
+from thresher.retention.mlflow_lineage import Tracked, ended, explaining_mlflow_errors
+from thresher.tracking.history import CHAMPION
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
