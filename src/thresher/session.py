@@ -110,7 +110,7 @@ class IncrementalSession(KedroSession):
             return self._controller().plan(self._select(recipe), context.catalog)
 
     def _controller(self) -> RunController:
-        def on_reused(node: Node, record: Record, catalog: CatalogProtocol[Any]) -> None:
+        def on_reused(node: Node, record: Record, catalog: CatalogProtocol[Any, Any]) -> None:
             self._hook_manager.hook.after_node_reused(node=node, record=record, catalog=catalog)
 
         return RunController(self._project_path, on_reused)

@@ -28,7 +28,7 @@ class DataFolder:
     """
 
     project: Path
-    catalog: CatalogProtocol[Any]
+    catalog: CatalogProtocol[Any, Any]
     entries: dict[str, Any]
 
     @property
