@@ -12,6 +12,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import thresher as package
+from thresher import api
 from thresher.cli.program import thresher
 from thresher.project.folder import ProjectError, find_project
 from thresher.project.new import RECIPES, find_templates, new_project
@@ -78,11 +80,16 @@ def test_own_code_gets_a_name_that_python_takes_and_nobody_has(tmp_path: Path, n
 @pytest.mark.oddity("Projects", "`thresher new` on a folder with files in it", "refused, and nothing is written")
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ProjectError, match=r"is there and not empty\. Fix: name a new folder"):
+    with pytest.raises(ProjectError, match=r"exists and is not empty\. Fix: name a new folder"):
         new_project(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-    with pytest.raises(ProjectError, match="is there and not empty"):
+    with pytest.raises(ProjectError, match="exists and is not empty"):
         new_project(tmp_path / "notes.txt")
     (tmp_path / "empty").mkdir()
     new_project(tmp_path / "empty")
     assert find_project(tmp_path / "empty" / "data") == tmp_path / "empty"
+
+
+def test_what_the_python_api_offers_is_at_the_top_of_the_package() -> None:
+    offered = {name: getattr(package, name) for name in package.FROM_API}
+    assert offered == {name: getattr(api, name) for name in api.__all__}

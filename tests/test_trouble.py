@@ -110,7 +110,7 @@ def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
     for error, said in (
         (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "the file system is read-only"),
-        (PermissionError(13, "Permission denied", "/x/y"), "/x/y: this user may not. Fix: "),
+        (PermissionError(13, "Permission denied", "/x/y"), "/x/y: permission denied. Fix: "),
     ):
         wrapped = RuntimeError("while saving")
         wrapped.__cause__ = error
@@ -126,7 +126,7 @@ def _end() -> None:
 def test_a_worker_that_is_killed_is_said() -> None:
     with pytest.raises(Exception) as caught, ProcessPoolExecutor(1) as pool:
         pool.submit(_end).result()
-    assert "A worker process ended without a word" in str(explain(caught.value))
+    assert "A worker process ended without an error" in str(explain(caught.value))
 
 
 # A run's SIGTERM handler is inherited by the workers that it forks; the pool ends those when one of them is killed.

@@ -17,7 +17,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-FROM_API = ("Project", "Results", "open_project")
+FROM_API = ("Project", "RecipeError", "Results", "ThresherError", "open_project")
 
 
 def __getattr__(name: str) -> object:

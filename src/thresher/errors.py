@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 
 FOREIGN = (Exception, SystemExit)
 """What somebody else's module may raise when it is imported; one that calls `sys.exit` shall not end the command."""
@@ -17,11 +19,17 @@ FORMER_READERS, READERS = "thresher.datasets.raw", "thresher.readers"
 
 
 def describe_import_error(error: BaseException) -> str:
-    """Return why importing somebody else's module failed, and the present name of a module of ours that moved."""
+    """Return why importing somebody else's module failed, the present name of a module of ours that moved, and the line.
+
+    It is the last line of their code, where the error was not raised by the import of that module itself.
+    """
     missing = (getattr(error, "name", None), getattr(error, "name_from", None))  # the latter since Python 3.12
     moved = missing[0] == FORMER_READERS or missing == tuple(FORMER_READERS.rsplit(".", 1))
     hint = f" ({FORMER_READERS} is called {READERS} now)" if moved else ""
-    return f"{type(error).__name__}: {error}{hint}"
+    ours = str(Path(__file__).parent)
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+    theirs = [line for line in lines if "importlib" not in line and not line.startswith(ours)]
+    return f"{type(error).__name__}: {error}{hint}" + (f" ({theirs[-1]})" if theirs else "")
 
 
 class ThresherError(Exception):

@@ -1,4 +1,4 @@
-"""What the machine, MLflow or a worker process ran into, in a sentence: what a user can mend shows no traceback."""
+"""Failures of the machine, of MLflow and of worker processes as a sentence with a fix, in place of a traceback."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FIXES = {
     errno.EDQUOT: "your quota of the disk is used up. Fix: free some of it (thresher clean), and run again",
     errno.EFBIG: "a file may not be this large here. Fix: raise the limit (ulimit -f), and run again",
     errno.EROFS: "the file system is read-only. Fix: make it writable, or work in a copy of the project elsewhere",
-    errno.EACCES: "this user may not. Fix: give yourself the right to read and write there",
-    errno.EPERM: "this user may not. Fix: give yourself the right to read and write there",
+    errno.EACCES: "permission denied. Fix: give yourself the right to read and write there",
+    errno.EPERM: "permission denied. Fix: give yourself the right to read and write there",
     errno.EMFILE: "too many files are open. Fix: raise the limit (ulimit -n 4096), and run again",
-    errno.ENFILE: "too many files are open on this machine. Fix: end what holds them, and run again",
-    errno.EIO: "the disk cannot be written or read: it is full, at a limit, or damaged. Fix: see to it, and run again",
-    errno.ENOMEM: "the machine is out of memory. Fix: end what holds it, or a smaller batch size or model",
+    errno.ENFILE: "too many files are open on this machine. Fix: end programs that hold many, and run again",
+    errno.EIO: "the disk cannot be written or read: it is full, at a limit, or damaged. Fix: check it, and run again",
+    errno.ENOMEM: "the machine is out of memory. Fix: end other programs, or use a smaller batch size or model",
 }
 TEXTS = {
     "No space left on device": errno.ENOSPC,
@@ -32,8 +32,8 @@ TEXTS = {
     "Too many open files": errno.EMFILE,
     "unable to open database file": errno.EACCES,
 }
-"""How libraries that raise errors of their own speak of them."""
-INTACT = "What was there before is as it was; what this run finished is taken by the next."
+"""Part of a message -> the error that it means, for libraries that raise errors of their own."""
+INTACT = "Earlier results are intact, and the next run reuses the steps that this one finished."
 
 
 class MachineError(ThresherError):
@@ -41,7 +41,7 @@ class MachineError(ThresherError):
 
 
 class WorkerError(ThresherError):
-    """A worker process that ended without a word."""
+    """A worker process that ended without an error."""
 
 
 def explain(error: BaseException | None) -> ThresherError | None:
@@ -59,9 +59,9 @@ def explain(error: BaseException | None) -> ThresherError | None:
 
 def _translate(error: BaseException) -> ThresherError | None:
     if isinstance(error, BrokenProcessPool):
-        what = "A worker process ended without a word, as when the system runs out of memory and kills it"
+        what = "A worker process ended without an error, as when the system is out of memory and kills it"
         fix = "with fewer at once (--runner SequentialRunner), or a smaller batch size"
-        return WorkerError(f"{what}. Run again, {fix}: what is finished is taken.")
+        return WorkerError(f"{what}. Run again, {fix}: finished steps are reused.")
     number = error.errno if isinstance(error, OSError) else None
     if number not in FIXES and _is_of_a_library(error):
         number = next((code for text, code in TEXTS.items() if text in str(error)), None)

@@ -32,7 +32,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_sentence(new_project: NewPr
     data = {"modality": "image", "train": "killing.train", "test": "killing.test"}
     project.write_recipe("small", ALONE | {"data": data})
     done = project.run("--runner", "ParallelRunner", "--tags", "contract").failed()
-    assert "A worker process ended without a word" in done.text
+    assert "A worker process ended without an error" in done.text
     assert "--runner SequentialRunner" in done.text
     (run,) = project.mlflow_runs("small")
     assert run.info.status == "FAILED"

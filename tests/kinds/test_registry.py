@@ -6,15 +6,16 @@ import multiprocessing
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from click.testing import CliRunner
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from thresher.__main__ import thresher
 from thresher.compression.candidate import Candidate
-from thresher.kinds.record import KindError, TechniqueKind
+from thresher.kinds.field import NameOf
+from thresher.kinds.record import GROUPS, KindError, MetricKind, TechniqueKind
 from thresher.kinds.registry import PROJECT, Registry, read_registry, registry
 from thresher.models import ModelChoice
 from thresher.recipe.problems import explain_all
@@ -101,7 +102,7 @@ def test_a_package_that_breaks_is_named_and_harms_nobody_else(
     install("[thresher.techniques]\nown = plugged:OWN\n", module)
     place = "technique 'own' of package plug 1.0"
     joint = ": " if module.startswith("OWN") else " "
-    assert said({"kind": "own"}) == f"steps.0: {place}{joint}{reason}"
+    assert said({"kind": "own"}).startswith(f"steps.0: {place}{joint}{reason}")
     assert Candidate.model_validate([{"kind": "finetune"}]).changes_network
     assert said({"kind": "finetun"}).startswith("steps.0.kind: unknown kind 'finetun' Did you mean 'finetune'?")
     listed = CliRunner().invoke(thresher, ["kinds"])
@@ -123,10 +124,10 @@ def test_two_kinds_of_one_name_are_refused_with_both_places(
 
 
 def test_a_project_whose_module_breaks_says_so_where_a_kind_is_not_found(write_project: Write) -> None:
-    write_project({"acme/kinds.py": "import nothing_of_the_kind\n"})
+    place = write_project({"acme/kinds.py": "import nothing_of_the_kind\n"}) / "src/acme/kinds.py"
     reason = (
-        "Kinds of acme.kinds of the project are not known, since it cannot be imported: "
-        "ModuleNotFoundError: No module named 'nothing_of_the_kind'"
+        "The project's own kinds are unknown: acme.kinds cannot be imported: "
+        f"ModuleNotFoundError: No module named 'nothing_of_the_kind' ({place}:1)"
     )
     assert said({"kind": "own"}) == f"steps.0: unknown kind 'own'. {reason}"
     assert Candidate.model_validate([{"kind": "half"}]).onnx_steps
@@ -137,10 +138,13 @@ def test_a_project_whose_module_breaks_says_so_where_a_kind_is_not_found(write_p
 @pytest.mark.parametrize(
     ("module", "why"),
     [
-        ("KINDS = 3\n", "known: KINDS is no list of records, but of type int."),
-        (f"{KINDS}KINDS = KINDS[0]\n", "known: KINDS is no list of records, but the technique 'own'."),
-        (KINDS.replace('"own"', "3"), "known: an item of KINDS is no record of a kind, but the technique '3'."),
-        ("import sys\nsys.exit(3)\n", "known, since it cannot be imported: SystemExit: 3"),
+        ("KINDS = 3\n", "KINDS of acme.kinds is not a list of records, but of type int."),
+        (f"{KINDS}KINDS = KINDS[0]\n", "KINDS of acme.kinds is not a list of records, but the technique 'own'."),
+        (
+            KINDS.replace('"own"', "3"),
+            "an item of KINDS of acme.kinds is not a record of a kind, but the technique '3'.",
+        ),
+        ("import sys\nsys.exit(3)\n", "acme.kinds cannot be imported: SystemExit: 3"),
     ],
     ids=["no-list", "one-record", "no-name", "exits"],
 )
@@ -148,7 +152,7 @@ def test_a_project_whose_kinds_are_none_says_so(module: str, why: str, write_pro
     write_project({"acme/kinds.py": module})
     listed = CliRunner().invoke(thresher, ["kinds"])
     assert listed.exit_code == 1
-    assert listed.output.strip().splitlines()[-1] == f"Kinds of acme.kinds of the project are not {why}"
+    assert listed.output.strip().splitlines()[-1].startswith(f"The project's own kinds are unknown: {why}")
     assert Candidate.model_validate([{"kind": "half"}]).onnx_steps
 
 
@@ -161,7 +165,7 @@ def test_a_pyproject_that_is_no_toml_is_told(write_project: Write) -> None:
     folder = write_project({})
     (folder / "pyproject.toml").write_text("[tool.thresher]\n[tool.thresher]\n")
     listed = CliRunner().invoke(thresher, ["kinds"])
-    reason = f"Kinds of the project are not known, since {folder}/pyproject.toml is no TOML: Cannot declare"
+    reason = f"The project's own kinds are unknown: {folder}/pyproject.toml is not TOML: Cannot declare"
     assert listed.exit_code == 1
     assert listed.output.strip().splitlines()[-1].startswith(reason)
 
@@ -194,3 +198,20 @@ def test_a_worker_process_sees_the_same_kinds(write_project: Write) -> None:
 
 def _steps_of(candidate: Candidate) -> list[str]:
     return [step.kind for step in candidate.network_steps]
+
+
+def test_names_that_are_unknown_since_a_module_breaks_say_so_too(write_project: Write) -> None:
+    write_project({"acme/kinds.py": "import nothing_of_the_kind\n"})
+    with pytest.raises(ValidationError, match=r"there is no metric 'own' here\. The project's own kinds are unknown"):
+        TypeAdapter(Annotated[str, NameOf(MetricKind, "is_computed")]).validate_python("own")
+
+
+def test_kinds_are_listed_by_group_and_a_modality_that_is_none_is_told(write_project: Write) -> None:
+    record = 'ModelKind("own", "acme.own:Own", "acme.own:apply", takes=("tabula",))'
+    code = f"from thresher.kinds import ModelKind\nKINDS = [{record}]\n"
+    write_project({"acme/kinds.py": code, "acme/own.py": SETTINGS})
+    lines = CliRunner().invoke(thresher, ["kinds"]).output.splitlines()
+    groups = [line.split()[0] for line in lines]
+    assert [group for group, before in zip(groups, ["", *groups], strict=False) if group != before] == list(GROUPS)
+    (own,) = [line for line in lines if " own " in line]
+    assert "model 'own' takes 'tabula', which is not a modality. Did you mean 'tabular'?" in own

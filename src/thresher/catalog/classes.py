@@ -42,7 +42,7 @@ def find_class(name: str, project: Path) -> type[AbstractDataset[Any, Any]]:
             sys.path.insert(0, source)
     found = next((kind for prefix in PREFIXES if (kind := _import(f"{prefix}{name}")) is not None), None)
     if found is None:
-        raise TypeRefusedError(f"there is no class '{name}'", _readers_like(name))
+        raise TypeRefusedError(f"there is no class '{name}'", f"{_readers_like(name)} {registry().problem}".rstrip())
     if not (isinstance(found, type) and issubclass(found, AbstractDataset)):
         raise TypeRefusedError(
             f"'{name}' is not a dataset", "Fix: a class that inherits from kedro.io.AbstractDataset."

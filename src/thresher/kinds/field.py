@@ -106,6 +106,8 @@ class NameOf:
 
     def _validate(self, value: Any) -> str:
         if value not in (names := self._names()):
+            if registry().problem:
+                raise ValueError(f"there is no {self.of.group} '{value}' here. {registry().problem}")
             expected = " or ".join(", ".join(f"'{name}'" for name in names).rsplit(", ", 1))
             raise PydanticKnownError("literal_error", {"expected": expected})
         return str(value)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from thresher.kinds.record import Kind, KindError
+from thresher.errors import nearest
+from thresher.kinds.record import GROUPS, Kind, KindError, ModalityKind
 from thresher.kinds.registry import OURS, Entry, Registry
 
-NOT_SHOWN = ("worse_word",)
+NOT_SHOWN = ("worse_word", "options", "graph_options")
 """Traits that say nothing of how a kind is used."""
 
 
@@ -29,7 +30,8 @@ class Line(NamedTuple):
 
 def list_kinds(registry: Registry, group: str | None = None) -> Iterator[Line]:
     """Yield a line for each kind of ``group``, or of all groups; a name that is given twice has two."""
-    for entry in registry:
+    order = list(GROUPS)
+    for entry in sorted(registry, key=lambda entry: order.index(entry.group)):
         if group in (None, entry.group):
             about, problem = _examine(registry, entry)
             yield Line(entry.group, entry.name, entry.source, about, problem)
@@ -41,9 +43,19 @@ def _examine(registry: Registry, entry: Entry) -> tuple[str, str]:
         kind = entry.load()
         if entry.source != OURS:  # the tests import all of ours
             kind.check()
+            _check_modalities(registry, kind)
     except KindError as error:
         return "", str(error)
     return _describe(kind), ""
+
+
+def _check_modalities(registry: Registry, kind: Kind) -> None:
+    known = registry.names(ModalityKind.group)
+    for name in getattr(kind, "takes", ()):
+        if name not in known:
+            raise KindError(
+                f"{kind.group} '{kind.name}' takes '{name}', which is not a modality. {nearest(name, known)}"
+            )
 
 
 def _describe(kind: Kind) -> str:

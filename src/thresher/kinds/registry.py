@@ -154,23 +154,23 @@ def _own_kinds(project: Path) -> tuple[list[Entry], str]:
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}) if file.is_file() else {}
     except ValueError as error:
-        return [], f"Kinds of the project are not known, since {file} is no TOML: {error}."
+        return [], f"The project's own kinds are unknown: {file} is not TOML: {error}."
     module = settings.get("thresher", {}).get("kinds")
     if module is None:
         return [], ""
-    source = f"{module} of the project"
+    source, unknown = f"{module} of the project", "The project's own kinds are unknown:"
     folder = str(project / settings.get("kedro", {}).get("source_dir", "src"))
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         records = import_module(str(module)).KINDS
     except FOREIGN as error:
-        return [], f"Kinds of {source} are not known, since it cannot be imported: {describe_import_error(error)}"
+        return [], f"{unknown} {module} cannot be imported: {describe_import_error(error)}"
     if not isinstance(records, list | tuple):
-        return [], f"Kinds of {source} are not known: KINDS is no list of records, but {_describe(records)}."
+        return [], f"{unknown} KINDS of {module} is not a list of records, but {_describe(records)}."
     odd = [record for record in records if not isinstance(record, Kind) or not str(record.name).isidentifier()]
     if odd:
-        return [], f"Kinds of {source} are not known: an item of KINDS is no record of a kind, but {_describe(odd[0])}."
+        return [], f"{unknown} an item of KINDS of {module} is not a record of a kind, but {_describe(odd[0])}."
     return [Entry(record.group, record.name, source, partial(_same, record)) for record in records], ""
 
 

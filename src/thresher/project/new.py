@@ -1,4 +1,8 @@
-"""`thresher new`: a project of the user's own, made of the files of Thresher's own repository."""
+"""`thresher new`: a project of the user's own, made of the files of Thresher's own repository.
+
+There is no starter for `kedro new --starter`: Kedro renders a starter by cookiecutter, as Jinja templates in a folder
+`{{ cookiecutter.repo_name }}`, so that one would need a second copy of all these files.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ FILES = (".gitignore", "bentofile.yaml", "data/README.md", "docs/recipe.schema.j
 CONF = ("logging.yml", "base/mlflow.yml", "base/parameters.yml", "gpu/parameters.yml", "prod/mlflow.yml")
 CATALOG = "conf/base/catalog.yml"
 RULES = ("run", "ui", "serve", "container", "clean", "help")
-"""What a new project's Makefile takes over from ours."""
+"""Rules of our Makefile that a new project has, too."""
 
 PYPROJECT = """[project]
 name = {distribution}
@@ -88,7 +92,7 @@ of that modality, name your entries in it, and run `thresher check`.
 
 
 def new_project(folder: Path) -> str:
-    """Make a project in ``folder``, which is not there or empty, and return the name of its own package.
+    """Make a project in ``folder``, which must be new or empty, and return the name of its package below src/.
 
     Raises:
         ProjectError: the folder is not empty, or cannot be written.
@@ -97,7 +101,7 @@ def new_project(folder: Path) -> str:
     package = _package_name(name)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ProjectError(f"{folder} is there and not empty. Fix: name a new folder.")
+            raise ProjectError(f"{folder} exists and is not empty. Fix: name a new folder.")
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder, name, package, find_templates())
     except OSError as error:
@@ -131,7 +135,7 @@ def _write(folder: Path, name: str, package: str, templates: Path) -> None:
 
 
 def _package_name(name: str) -> str:
-    """Return a name for the project's own package that hides no other one."""
+    """Return a name for the project's own package that shadows no module that can be imported."""
     package = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if not package or not package[0].isalpha():
         package = f"project_{package}".rstrip("_")
