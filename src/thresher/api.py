@@ -9,8 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thresher.errors import DataError, RecipeError, ThresherError, nearest
+from kedro.io import DatasetError
+
+from thresher.catalog.check import CheckedRecipe, check_project
+from thresher.config_loader import make_loader
+from thresher.errors import DataError, RecipeError, ThresherError, find_mendable, nearest
+from thresher.kinds.registry import use_project
 from thresher.project.folder import enter_project, find_project
+from thresher.recipe.reading import find_recipe_files
+from thresher.tracking.run_context import current
+from thresher.trouble import explain
 
 if TYPE_CHECKING:
     from thresher.evaluation.verdict import Verdict
@@ -43,8 +51,6 @@ class Project:
     @property
     def recipes(self) -> list[str]:
         """The names of all recipes, sound or not."""
-        from thresher.recipe.reading import find_recipe_files
-
         return sorted(find_recipe_files(self.folder))
 
     def check(self, recipe: str) -> None:
@@ -54,9 +60,6 @@ class Project:
             RecipeError: with every problem; ``problems`` has each with its place and what to do.
             ThresherError: something in conf/ is wrong, or there is no such recipe.
         """
-        from thresher.catalog.check import CheckedRecipe, check_project
-        from thresher.config_loader import make_loader
-
         with self._entered():
             for checked in check_project(make_loader(self.folder, self.env), [recipe]):
                 error = checked.error if isinstance(checked, CheckedRecipe) else checked
@@ -74,9 +77,6 @@ class Project:
             ThresherError: what the user can mend: a wrong recipe, missing data, a broken contract, or that no candidate
                 qualifies (NoCandidateQualifiesError, after which `results` has the verdict).
         """
-        from thresher.tracking.run_context import current
-        from thresher.trouble import explain
-
         options: dict[str, Any] = {"run": {"fresh": True}} if fresh else {}
         with self._session(_nest(recipe, params or {}) | options) as session:
             try:
@@ -108,6 +108,7 @@ class Project:
         Raises:
             RegistryError: there is none.
         """
+        # Kedro's session prints where its logging is configured as soon as it is imported, unless a project is known.
         from thresher.registry.champion_model import load_champion
 
         with self._entered():
@@ -119,10 +120,6 @@ class Project:
         Raises:
             DataError: it was not made yet, or cannot be read.
         """
-        from kedro.io import DatasetError
-
-        from thresher.errors import find_mendable
-
         with self._session({}) as session:
             catalog = session.load_context().catalog
             if name not in catalog:
@@ -134,8 +131,6 @@ class Project:
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        from thresher.kinds.registry import use_project
-
         with chdir(self.folder):
             use_project(self.folder)
             yield
@@ -144,7 +139,7 @@ class Project:
     def _session(self, params: dict[str, Any]) -> Iterator[IncrementalSession]:
         with self._entered():
             enter_project(self.folder)
-            from thresher.session import IncrementalSession
+            from thresher.session import IncrementalSession  # as in `champion`
 
             with IncrementalSession.create(self.folder, env=self.env, runtime_params=params) as session:
                 assert isinstance(session, IncrementalSession)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import click
 from rich.filesize import decimal
@@ -15,9 +14,7 @@ from thresher.retention.artifacts import CleaningError, Item
 from thresher.retention.format import make_console, show_choice, show_overview
 from thresher.retention.parse_limits import read_age, read_size
 from thresher.retention.policy import Choice, choose
-
-if TYPE_CHECKING:
-    from thresher.retention.project import Project
+from thresher.retention.project import Project, open_project
 
 
 def clean(
@@ -34,11 +31,7 @@ def clean(
         CleaningError: something cannot be looked at or freed, or nobody is there to be asked.
     """
     age, size = read_age(older_than), read_size(keep_at_most)
-    folder = find_project()
-    # Outside of a project, Kedro's session speaks of its logging as soon as it is imported.
-    from thresher.retention.project import open_project
-
-    with open_project(folder, environment) as project:
+    with open_project(find_project(), environment) as project:
         names = project.choose_recipes(recipes)
         if age is None and size is None:
             show_overview(make_console(), project.find_items(names, project.find_running(names)))
