@@ -19,9 +19,9 @@ FORMER_READERS, READERS = "thresher.datasets.raw", "thresher.readers"
 
 
 def describe_import_error(error: BaseException) -> str:
-    """Return why importing somebody else's module failed, the present name of a module of ours that moved, and the line.
+    """Return why importing somebody else's module failed, in which line, and the present name of a module that moved.
 
-    It is the last line of their code, where the error was not raised by the import of that module itself.
+    There is no line where the module itself was not found.
     """
     missing = (getattr(error, "name", None), getattr(error, "name_from", None))  # the latter since Python 3.12
     moved = missing[0] == FORMER_READERS or missing == tuple(FORMER_READERS.rsplit(".", 1))
