@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from thresher.process_state import alone, beside_others, give_way
+from thresher.process_state import exclusive_access, shared_access, yield_access
 
 PATIENCE_S = 60
 
@@ -13,7 +13,7 @@ def test_networks_run_side_by_side() -> None:
     both = threading.Barrier(2)
 
     def work() -> None:
-        with beside_others():
+        with shared_access():
             both.wait(PATIENCE_S)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -28,16 +28,16 @@ def test_who_is_alone_comes_between_two_steps_of_the_others() -> None:
     began, done, events = threading.Event(), threading.Event(), list[str]()
 
     def work() -> None:
-        with beside_others():
+        with shared_access():
             began.set()
             while "alone" not in events:
                 events.append("step")
-                give_way()
+                yield_access()
             events.append("goes on")
 
     def export() -> None:
         began.wait(PATIENCE_S)
-        with alone():
+        with exclusive_access():
             before = len(events)
             events.append("alone")
             done.wait(0.2)  # a step of the other would stand here
@@ -58,14 +58,14 @@ def test_who_runs_networks_may_want_to_be_alone_within() -> None:
     inside, both = list[int](), threading.Barrier(2)
 
     def work(number: int) -> None:
-        with beside_others(), beside_others():
+        with shared_access(), shared_access():
             both.wait(PATIENCE_S)
             for _ in range(20):
-                with alone(), alone():
+                with exclusive_access(), exclusive_access():
                     inside.append(number)
                     assert len(set(inside)) == 1
-                    with beside_others():
-                        give_way()
+                    with shared_access():
+                        yield_access()
                     inside.clear()
 
     threads = [threading.Thread(target=work, args=[number]) for number in (1, 2)]
@@ -75,5 +75,5 @@ def test_who_runs_networks_may_want_to_be_alone_within() -> None:
         thread.join(PATIENCE_S)
     assert not any(thread.is_alive() for thread in threads)
     assert inside == []
-    with alone():  # nobody was left counted
+    with exclusive_access():  # nobody was left counted
         pass

@@ -13,7 +13,7 @@ SUFFIXES = (".yml", ".yaml", ".json")
 
 
 class ConfigurationError(ThresherError):
-    """A project or an environment that is not there, an option of a run that is none, or a broken file of conf/."""
+    """An environment that does not exist, an invalid option of a run, or a broken file of conf/."""
 
 
 class BrokenConfError(ConfigurationError):

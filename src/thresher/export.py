@@ -18,7 +18,7 @@ from thresher.modalities.outputs import ValueOutput
 from thresher.models.fake_quantization import activation_ranges, prepare_export
 from thresher.models.network import Network
 from thresher.models.recurrent.network import RecurrentNetwork
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 
 PARITY_TOLERANCE = 1e-4
 """The largest difference between the answers of torch and of the ONNX file: in probabilities, or in standard
@@ -61,7 +61,7 @@ def export_onnx(network: Network) -> bytes:
     example = torch.from_numpy(spec.input.example(2))
     axes = {axis: torch.export.Dim("length", min=1) for axis, size in enumerate(spec.input.shape, 1) if size is None}
     # The exporter changes how torch calls any module, in all threads.
-    with alone(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with exclusive_access(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(

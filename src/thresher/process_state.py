@@ -1,7 +1,8 @@
-"""What the threads of a process share, as those of Kedro's ThreadRunner do, and how they keep out of each other's way.
+"""A readers-writer lock over the process, for threads such as those of Kedro's ThreadRunner.
 
-Networks are trained and run side by side. What changes torch, `sys.stdout` or logging for the whole process, such as an
-export, and what measures time, is done alone: those who run networks wait meanwhile, each between two of its steps.
+Networks are trained and run side by side, under shared access. What changes torch, `sys.stdout` or logging for the
+whole process, such as an export, and what measures time, has exclusive access: threads that run networks wait
+meanwhile, each between two of its steps. Whoever waits for exclusive access comes first.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from contextlib import contextmanager
 
 _changed = threading.Condition()
 _beside: dict[int, int] = {}
-"""Thread -> how often it is within `beside_others`."""
+"""Thread -> how many blocks of `shared_access` it is in."""
 _alone: list[int] = []
-"""The thread that is within `alone`, as often as it is."""
+"""The thread that has exclusive access, once for each block that it is in."""
 _waiting: list[int] = []
-"""Threads that want to be alone, the first to come first."""
+"""Threads that wait for exclusive access, the longest wait first."""
 
 
 @contextmanager
-def beside_others() -> Iterator[None]:
-    """Run networks in the block, while other threads do so, too; `alone` and `give_way` may be called in it."""
+def shared_access() -> Iterator[None]:
+    """Run networks in the block beside other threads; `exclusive_access` and `yield_access` may be called in it."""
     thread = threading.get_ident()
     with _changed:
         _enter(thread, 1)
@@ -33,8 +34,8 @@ def beside_others() -> Iterator[None]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Do in the block what no other thread may run networks beside."""
+def exclusive_access() -> Iterator[None]:
+    """Run the block while no other thread runs networks; the thread's own shared access does not hinder it."""
     thread = threading.get_ident()
     with _changed:
         held = 0 if thread in _alone else _leave(thread, _beside.get(thread, 0))
@@ -53,8 +54,8 @@ def alone() -> Iterator[None]:
                 _enter(thread, held)
 
 
-def give_way() -> None:
-    """Let a thread that waits to be alone come first; to be called between two steps of long work."""
+def yield_access() -> None:
+    """Let a thread that waits for exclusive access go first; to be called between two steps of long work."""
     if not _waiting:
         return
     thread = threading.get_ident()
@@ -65,7 +66,7 @@ def give_way() -> None:
 
 
 def _enter(thread: int, times: int) -> None:
-    """Count ``thread`` among those who run networks, once nobody is alone or waits to be; it may be one already."""
+    """Add ``times`` to the shared access of ``thread``, once no thread has exclusive access or waits for it."""
     if thread not in _beside and thread not in _alone:
         _changed.wait_for(lambda: not _alone and not _waiting)
     _beside[thread] = _beside.get(thread, 0) + times

@@ -28,14 +28,14 @@ def names(items: tuple[Item, ...]) -> list[str]:
 
 def test_by_age_what_is_older_is_taken_but_for_what_is_kept() -> None:
     choice = choose(ITEMS, NOW, 4 * DAY, None)
-    assert names(choice.taken) == ["old", "middle"]
+    assert names(choice.to_free) == ["old", "middle"]
     assert names(choice.stays) == ["champion", "young"]
-    assert names(choice.never_taken) == ["champion"]
+    assert names(choice.never_freed) == ["champion"]
     assert (choice.freed, choice.left) == (20, 20)
 
 
 def test_what_is_just_as_old_stays() -> None:
-    assert names(choose(ITEMS, NOW, 9 * DAY, None).taken) == []
+    assert names(choose(ITEMS, NOW, 9 * DAY, None).to_free) == []
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_what_is_just_as_old_stays() -> None:
 )
 def test_by_size_the_oldest_are_taken_until_the_rest_is_within_the_bound(bound: int, taken: list[str]) -> None:
     choice = choose(ITEMS, NOW, None, bound)
-    assert names(choice.taken) == taken
+    assert names(choice.to_free) == taken
     assert choice.left == 40 - 10 * len(taken)
 
 
 def test_by_both_all_that_is_older_goes_and_then_the_oldest_of_the_rest() -> None:
-    assert names(choose(ITEMS, NOW, 6 * DAY, 35).taken) == ["old"]
-    assert names(choose(ITEMS, NOW, 6 * DAY, 25).taken) == ["old", "middle"]
+    assert names(choose(ITEMS, NOW, 6 * DAY, 35).to_free) == ["old"]
+    assert names(choose(ITEMS, NOW, 6 * DAY, 25).to_free) == ["old", "middle"]
 
 
 def test_what_a_younger_one_took_from_is_as_young() -> None:
     items = [item("origin", 9, used=1), item("taker", 1), item("other", 5)]
-    assert names(choose(items, NOW, 4 * DAY, None).taken) == ["other"]
-    assert names(choose(items, NOW, None, 25).taken) == ["other"]
+    assert names(choose(items, NOW, 4 * DAY, None).to_free) == ["other"]
+    assert names(choose(items, NOW, None, 25).to_free) == ["other"]
 
 
 def test_what_takes_no_space_is_not_taken_for_its_size() -> None:
     items = [item("on a server", 9, size=0), item("here", 5)]
-    assert names(choose(items, NOW, None, 0).taken) == ["here"]
-    assert names(choose(items, NOW, 0 * DAY, None).taken) == ["on a server", "here"]
+    assert names(choose(items, NOW, None, 0).to_free) == ["here"]
+    assert names(choose(items, NOW, 0 * DAY, None).to_free) == ["on a server", "here"]
 
 
 def test_two_that_look_the_same_are_two() -> None:

@@ -45,15 +45,15 @@ def _free_beyond(project: Project, names: Sequence[str], age: timedelta | None, 
     with project.holding(names) as running:
         choice = choose(project.find_items(names, running), datetime.now(UTC), age, size)
         show_choice(console, choice, size)
-        if not choice.taken:
+        if not choice.to_free:
             return
         if not yes and not _is_confirmed(choice):
             console.print("Nothing was freed.")
             return
         # While the question stood, somebody may have moved the alias of a champion.
-        there = choice.taken if yes else set(project.find_items(names, running))
+        there = choice.to_free if yes else set(project.find_items(names, running))
         with console.status("freeing"):
-            freed = _free_all(item for item in choice.taken if item in there)
+            freed = _free_all(item for item in choice.to_free if item in there)
         console.print(f"Freed {decimal(freed)}.")
 
 

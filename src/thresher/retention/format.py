@@ -42,18 +42,18 @@ def show_overview(console: Console, items: Sequence[Item]) -> None:
 
 def show_choice(console: Console, choice: Choice, keep_at_most: int | None) -> None:
     """Print what would be freed, what stays whatever its age, and whether the bound is kept."""
-    if choice.taken:
+    if choice.to_free:
         title = f"To be freed: {decimal(choice.freed)} of {decimal(choice.freed + choice.left)}"
-        _print_table(console, title, choice.taken, with_reasons=False)
+        _print_table(console, title, choice.to_free, with_reasons=False)
     else:
         console.print(f"Nothing is to be freed of {decimal(choice.left)}.")
     within = keep_at_most is None or choice.left <= keep_at_most
-    if choice.never_taken and (choice.taken or keep_at_most is None or not within):
-        _print_table(console, f"Never freed: {decimal(_sum(choice.never_taken))}", choice.never_taken, True)
+    if choice.never_freed and (choice.to_free or keep_at_most is None or not within):
+        _print_table(console, f"Never freed: {decimal(_sum(choice.never_freed))}", choice.never_freed, True)
     if keep_at_most is not None and not within:
         stays = f"{decimal(choice.left)} stay, more than {decimal(keep_at_most)}"
         console.print(f"[yellow]{stays}: what is left is never freed, for the reasons above.[/]")
-    if any(getattr(item, "is_remote", False) for item in choice.taken):
+    if any(getattr(item, "is_remote", False) for item in choice.to_free):
         console.print("The artifacts of these runs are on a server: `mlflow gc`, run there, deletes them.")
 
 

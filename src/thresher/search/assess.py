@@ -22,7 +22,7 @@ from thresher.export import check_parity, export_onnx
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.models.network import Network
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 from thresher.search.result import Assessed
 
 CONFIDENCE = 0.95
@@ -64,7 +64,7 @@ class Assessor:
         """Return float on ``samples``."""
         outputs = self._predict(self._float_onnx_file, samples)
         timed = Timed(self._float_onnx_file, samples.inputs, self._data.input)
-        with alone():
+        with exclusive_access():
             (latency,) = measure_latency(timed, timed, self._conditions)
         return Reference(self._float_onnx_file, samples, outputs, latency.p50)
 
@@ -113,7 +113,7 @@ class Assessor:
         """Return the time of a call over float's, in turns."""
         inputs, model_input = reference.samples.inputs, self._data.input
         ours, theirs = (Timed(file, inputs, model_input) for file in (onnx_file, reference.onnx_file))
-        with alone():
+        with exclusive_access():
             (latency,) = measure_latency(ours, theirs, self._conditions)
         if latency.unmeasured:
             raise CompressionError(f"latency {latency.unmeasured}")

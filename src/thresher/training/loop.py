@@ -9,7 +9,7 @@ import torch
 
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
-from thresher.process_state import alone, give_way
+from thresher.process_state import exclusive_access, yield_access
 from thresher.training import Training
 from thresher.training.batches import Order, load_batches
 from thresher.training.checkpointer import Saver, log_resume, report_again, report_epoch
@@ -62,7 +62,7 @@ def train(
     device = choose_device(config.device)
     chosen = execution or default_execution(config.execution, network)
     # Compiling changes torch for all threads.
-    with torch_threads(chosen.threads), alone() if chosen.compile else nullcontext():
+    with torch_threads(chosen.threads), exclusive_access() if chosen.compile else nullcontext():
         return _train(network, training, validation, config, name, chosen, checkpoints, on_epoch, teaching, device)
 
 
@@ -96,7 +96,7 @@ def _train(
         for batch in learned.iterate(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):
             factor = rate_factor(config.schedule, at.step, order.total_steps)
             learner.set_rate(factor)
-            give_way()
+            yield_access()
             loss = learner.learn(batch)
             at.step += 1
             guard.watch(loss, batch)

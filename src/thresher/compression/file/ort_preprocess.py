@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from thresher.compression.data import CalibrationData
 from thresher.errors import CompressionError
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -44,7 +44,7 @@ def silenced() -> Iterator[None]:
     whole process when it is imported.
     """
     root = logging.getLogger()
-    with alone():
+    with exclusive_access():
         level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
         logging.disable(logging.WARNING)
         try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from thresher.errors import DataError
 from thresher.models.imported.config import ModelFile
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 
 
 def export_program(file: ModelFile) -> ModelFile:
@@ -24,7 +24,7 @@ def export_program(file: ModelFile) -> ModelFile:
     """
     import torch
 
-    with alone(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with exclusive_access(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         for name in ("torch.onnx", "torch.export"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

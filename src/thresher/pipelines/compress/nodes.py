@@ -10,7 +10,7 @@ from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Checkpoints, Network
-from thresher.process_state import beside_others
+from thresher.process_state import shared_access
 from thresher.training import Training
 from thresher.training.execution import ChosenExecution
 
@@ -44,7 +44,7 @@ def compress_network(
         known = dict(zip(candidate.teachers, teachers, strict=True))
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
-        with beside_others(), torch_threads(execution.threads):
+        with shared_access(), torch_threads(execution.threads):
             network = apply_steps(candidate.network_steps, base, data)
         checkpoints.clear()
         return network
@@ -95,7 +95,7 @@ def quantize_onnx(
 def _export(network: Network, validation_samples: EncodedSamples) -> bytes:
     from thresher.export import check_parity, export_onnx
 
-    with beside_others():
+    with shared_access():
         emit(Step("export to ONNX, parity with torch"))
         onnx_file = export_onnx(network)
         check_parity(network, onnx_file, validation_samples.inputs[:PARITY_SAMPLES])

@@ -11,7 +11,7 @@ from thresher.evaluation import Measurement
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.pipelines.types import Checkpoints, Figure, Network
-from thresher.process_state import beside_others
+from thresher.process_state import shared_access
 from thresher.search.plots import plot_budget_search
 from thresher.search.result import BudgetSearch, Sensitivity
 from thresher.training import Training
@@ -30,7 +30,7 @@ def measure_sensitivity(
 
     def make() -> Sensitivity:
         data = CompressionData("sensitivity", encoder.model_input, training_samples, validation_samples, training)
-        with beside_others():
+        with shared_access():
             return sensitivity.measure_sensitivity(network, data)
 
     return attempt("sensitivity", measure_sensitivity.__name__, make, network)
@@ -64,7 +64,7 @@ def search_chain(
         samples = (training_samples, validation_samples)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
         task = chain_search.SearchTask(candidate, base, float_onnx_file, data, evaluation, curves)
-        with beside_others(), torch_threads(execution.threads):
+        with shared_access(), torch_threads(execution.threads):
             found, result = chain_search.search_chain(task)
         return found, result, plot_budget_search(result)
 

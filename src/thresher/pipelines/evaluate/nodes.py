@@ -15,7 +15,7 @@ from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT
 from thresher.models.imported.findings import Imported
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 from thresher.training.history import TrainingHistory
 
 
@@ -95,5 +95,5 @@ def _contender(
 def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, measurement: Measurement) -> Evaluation:
     sizes = ", ".join(map(str, measurement.batch_sizes))
     emit(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
-    with alone():
+    with exclusive_access():
         return evaluate(ours, reference, samples.labels, measurement, describe_machine())

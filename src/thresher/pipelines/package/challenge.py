@@ -19,7 +19,7 @@ from thresher.events import Step, emit
 from thresher.machine import describe_machine
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
-from thresher.process_state import alone
+from thresher.process_state import exclusive_access
 from thresher.serving.core.bundle import Bundle, has_content, hash_content
 
 ITSELF = "it is the champion itself"
@@ -65,7 +65,7 @@ def measure_both(
     emit(Step(f"{winner.name} against the champion, version {version}"))
     champion = Entrant("champion", reigning.onnx_bytes, reigning.encoder)
     ours = modalities.encode(winner.encoder, test).inputs
-    with alone():
+    with exclusive_access():
         first, second = (_contender(*each, measurement.threads) for each in ((winner, ours), (champion, theirs)))
         result = evaluate(first, second, test.labels, measurement, describe_machine())
     return decide(result, measure_cost(champion.onnx_file, champion.encoder.model_input), selection, version)
