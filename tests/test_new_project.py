@@ -93,3 +93,10 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_what_the_python_api_offers_is_at_the_top_of_the_package() -> None:
     offered = {name: getattr(package, name) for name in package.FROM_API}
     assert offered == {name: getattr(api, name) for name in api.__all__}
+
+
+def test_a_project_made_in_the_folder_one_is_in_needs_no_cd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    printed = CliRunner().invoke(thresher, ["new", "."]).output
+    assert printed.startswith("Made the project 'empty'. Your own code goes into src/empty/.") and " cd " not in printed

@@ -22,8 +22,9 @@ def new(folder: Path) -> None:
     Go on there with `thresher run digits`.
     """
     package = new_project(folder)
-    click.echo(f"Made {folder}. Your own code goes into src/{package}/. Go on with:")
-    click.echo(f"  cd {shlex.quote(str(folder))}")
+    click.echo(f"Made the project '{folder.resolve().name}'. Your own code goes into src/{package}/. Go on with:")
+    if folder.resolve() != Path.cwd():
+        click.echo(f"  cd {shlex.quote(str(folder))}")
     click.echo("  thresher check        check recipes and data; run nothing")
     click.echo("  thresher run digits   run a recipe")
 
