@@ -145,6 +145,11 @@ def test_a_node_does_not_depend_on_what_its_neighbours_import(
     assert not reached & set(rooms)
 
 
+def test_who_reads_a_verdict_does_not_depend_on_how_it_is_reached(found: dict[str, Dependencies]) -> None:
+    judge = "thresher/evaluation/judge.py"
+    assert {name for name, dependencies in found.items() if judge in dependencies.code} == {"judge_candidates"}
+
+
 def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict[str, Any]) -> None:
     """A network is rebuilt by its model's code wherever it is read."""
     digits_recipe = {**digits_recipe, "model": {"kind": "lenet"}}

@@ -10,9 +10,9 @@ import numpy as np
 from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation import Measurement
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.report.context import Account, Predictions
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.verdict import judge
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models import ModelChoice
 from thresher.training import Training

@@ -11,10 +11,11 @@ import pytest
 from thresher.errors import DataError
 from thresher.evaluation.baseline import Baseline, compare_with_baseline, comparisons
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.statistics import balanced_accuracy
 from thresher.evaluation.table import verdict_columns, verdict_rows
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 from thresher.modalities.outputs import check_learnable
 from thresher.modalities.samples import EncodedSamples, Samples
 

@@ -12,13 +12,13 @@ from accounts import make_account
 from thresher.evaluation import Measurement, latency
 from thresher.evaluation.calls import CallTimes
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.latency import COLD_CACHES, QUIET, RESOLUTION, Latency, TimeCalls, Timed, measure_latency
 from thresher.evaluation.promotion_gate import decide
 from thresher.evaluation.report.latency_tables import timing_rows
 from thresher.evaluation.report.pareto import plot_verdict
 from thresher.evaluation.report.speed import plot_speed
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.verdict import judge
 from thresher.events import Step, subscribe
 from thresher.modalities.image.model_input import ImageInput
 

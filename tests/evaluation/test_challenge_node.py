@@ -13,10 +13,11 @@ from helpers.tiny_onnx import make_sum_onnx
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.judge import judge
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 from thresher.modalities import encode
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.fingerprint import fingerprint

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.quality import ClassificationQuality
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.statistics import PairedCounts
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 
 Evaluate = Callable[..., Evaluation]
 VERDICTS = 500

@@ -16,12 +16,13 @@ from matplotlib.text import Text
 
 from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.model_card import model_card
 from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_verdict, quality_bounds
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import markdown_table, verdict_columns, verdict_markdown, verdict_rows
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import fingerprint
 
 DROPPED = str.maketrans("", "", "[],")

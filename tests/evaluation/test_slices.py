@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from thresher.errors import DataError
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.selection import Selection, Slices
 from thresher.evaluation.slices import SliceComparison, compare_slices, cut_slices
-from thresher.evaluation.verdict import judge
 
 NUM_SAMPLES = 400
 NAMES = ("cat", "dog")

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.judge import judge
 from thresher.evaluation.selection import Requirement, Selection
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 
 Evaluate = Callable[..., Evaluation]
 

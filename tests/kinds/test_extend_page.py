@@ -25,10 +25,10 @@ from thresher.config import KindConfig
 from thresher.errors import CompressionError, RecipeError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.judge import judge
 from thresher.evaluation.metrics import format_value, measure_metrics
 from thresher.evaluation.own_metrics import measure_own_metrics
 from thresher.evaluation.runtime import open_session, predict
-from thresher.evaluation.verdict import judge
 from thresher.export import check_parity, export_onnx
 from thresher.kinds.built_in import TECHNIQUES
 from thresher.kinds.record import ModelKind, TechniqueKind

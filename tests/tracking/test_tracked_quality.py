@@ -16,10 +16,10 @@ from mlflow import MlflowClient
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.footprint import Footprint
+from thresher.evaluation.judge import judge
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.selection import Selection
-from thresher.evaluation.verdict import judge
 from thresher.events import TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.tracking import entries, logs, models, results

@@ -36,7 +36,7 @@ class RunController:
     _fresh: bool
 
     def __init__(self, project: Path, on_reused: Callable[[Node, Record, Catalog], Any]) -> None:
-        """Take the project's folder, and what is told of each node that does not run, once that is certain."""
+        """Take the project's folder, and what to call for each node that does not run, once that is certain."""
         self._project, self._on_reused = project, on_reused
 
     def begin(self, pipeline: Pipeline, catalog: Catalog) -> Plan:

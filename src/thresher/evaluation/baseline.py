@@ -8,7 +8,7 @@ import numpy as np
 
 from thresher.config import Config
 from thresher.evaluation.metrics import format_value
-from thresher.evaluation.quality import log_losses
+from thresher.evaluation.quality import log_losses, root_mean_square
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.statistics import (
     TOO_FEW_SAMPLES,
@@ -149,7 +149,7 @@ def _values(training: EncodedSamples, test: EncodedSamples, confidence: float) -
     def by_rmse(outputs: np.ndarray) -> Beside:
         errors = outputs[:, 0].astype(np.float64) - labels
         gain = resample_rmse_increase(from_mean, errors).interval(confidence).negated
-        return Beside(value=_root(errors), baseline=_root(from_mean), gain=gain)
+        return Beside(value=root_mean_square(errors), baseline=root_mean_square(from_mean), gain=gain)
 
     def by_mae(outputs: np.ndarray) -> Beside:
         errors = np.abs(outputs[:, 0].astype(np.float64) - labels)
@@ -163,10 +163,6 @@ def _values(training: EncodedSamples, test: EncodedSamples, confidence: float) -
 def _above(interval: Interval, base: float) -> Interval:
     moved = {name: getattr(interval, name) - base for name in ("value", "lower", "upper")}
     return interval.model_copy(update=moved)
-
-
-def _root(errors: np.ndarray) -> float:
-    return float(np.sqrt((errors**2).mean()))
 
 
 def _r2_of_constant(constant: float, labels: np.ndarray) -> float:

@@ -5,7 +5,7 @@ is the time that they had one (of a session with one thread), or the calls that 
 the bounds are wider. Where neither tells, there is no figure but a reason.
 
 Every round is one of two new sessions. How a session happens to lie in memory makes the same file up to some 2 % faster
-or slower for as long as it is open; within one pair of sessions that would be taken for a difference of the models.
+or slower for as long as it is open; within one pair of sessions that would look like a difference of the models.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ COLD_CACHES = 0.5
 """Of the share of time that calls waited: by how much the ratio may be wrong, since caches are cold after each wait.
 Measured beside other processes: up to 0.44 of the share; `benchmarks/busy_machine.py` measures it anew."""
 STOLEN, TOO_MUCH_STOLEN = 0.01, 0.2
-"""Share of the processors' work that a host takes, from which on it counts, and from which on nothing is told."""
+"""Share of the processors' work that a host takes, from which it counts, and from which no figure is given."""
 TOO_LONG_WAITS = 0.1
 """Share of the time that calls may wait where no clock takes it off."""
 MIN_CALLS_ALONE = 3
@@ -82,7 +82,7 @@ class Latency(Config):
     margin: float = 0.0
     """The relative error of the ratio in each direction that the rounds do not show."""
     unmeasured: str = ""
-    """Why the figures are not to be trusted, where the machine was too busy to tell; no requirement holds then."""
+    """Why the figures are not to be trusted, where the machine was too busy; no requirement is met then."""
 
     @property
     def ratio(self) -> float:
@@ -203,7 +203,7 @@ class _Timing:
 
     @property
     def num_rounds(self) -> int:
-        """How many there are that tell something."""
+        """The number of rounds that count."""
         return len(self._kept)
 
     @property

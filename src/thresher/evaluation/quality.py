@@ -142,10 +142,10 @@ def _measure_values(outputs: np.ndarray, reference_outputs: np.ndarray, labels: 
     errors, reference_errors = (values[:, 0].astype(np.float64) - labels for values in (outputs, reference_outputs))
     return RegressionQuality(
         num_samples=len(labels),
-        rmse=_rmse(errors),
+        rmse=root_mean_square(errors),
         mae=float(np.abs(errors).mean()),
         r2=_r2(errors, labels),
-        reference_rmse=_rmse(reference_errors),
+        reference_rmse=root_mean_square(reference_errors),
         reference_mae=float(np.abs(reference_errors).mean()),
         reference_r2=_r2(reference_errors, labels),
         increase=resample_rmse_increase(reference_errors, errors),
@@ -167,7 +167,8 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return losses
 
 
-def _rmse(errors: np.ndarray) -> float:
+def root_mean_square(errors: np.ndarray) -> float:
+    """Return the RMSE of ``errors``, value minus label, float64 [N]."""
     return float(np.sqrt((errors**2).mean()))
 
 

@@ -10,17 +10,17 @@ FAILED, PASSED_ON = "[red]✗[/]", "[dim]–[/]"
 
 
 class Failures:
-    """The failures that were told so far in one run."""
+    """The failures that one run has printed so far."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._described: dict[str, str] = {}
 
-    def tell(self, failed: CandidateFailure) -> tuple[str, str]:
+    def describe(self, failed: CandidateFailure) -> tuple[str, str]:
         """Return the mark of a node that gave ``failed``, and what is left to say of it."""
-        if self._told.get(failed.candidate) == failed.reason:
+        if self._described.get(failed.candidate) == failed.reason:
             return PASSED_ON, ""
-        cause = next((reason for reason in self._told.values() if failed.reason.endswith(f": {reason}")), None)
-        self._told[failed.candidate] = failed.reason
+        cause = next((reason for reason in self._described.values() if failed.reason.endswith(f": {reason}")), None)
+        self._described[failed.candidate] = failed.reason
         if cause is None:
             return FAILED, f"[red]{escape(failed.candidate)} failed:[/] {escape(failed.reason)}"
         return PASSED_ON, escape(failed.reason.removesuffix(f": {cause}"))

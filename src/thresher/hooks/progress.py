@@ -61,7 +61,7 @@ class ProgressHooks:
         seconds = time.perf_counter() - self._began.pop(node.name, time.perf_counter())
         failed = next((value for value in outputs.values() if isinstance(value, CandidateFailure)), None)
         if failed is not None:
-            mark, text = self._failures.tell(failed)
+            mark, text = self._failures.describe(failed)
         else:
             mark, text = "[green]✓[/]", "; ".join(filter(None, map(summarize, outputs.values())))
         line = f"{mark} {node.name} [dim]{seconds:.1f} s[/]" + (f"  {text}" if text else "")

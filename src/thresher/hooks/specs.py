@@ -1,4 +1,4 @@
-"""What Thresher's hooks are told beyond Kedro's own."""
+"""The hooks that Thresher adds to Kedro's own."""
 
 from __future__ import annotations
 

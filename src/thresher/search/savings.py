@@ -10,7 +10,7 @@ from thresher.search.assess import Assessor, Reference
 from thresher.search.result import Sensitivity
 
 AT = 0.5
-"""Share of a group's channels that are taken away, or the nearest share that its number of channels allows."""
+"""Share of a group's channels that are removed, or the nearest share that its number of channels allows."""
 
 
 def measure_savings(

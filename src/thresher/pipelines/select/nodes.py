@@ -14,6 +14,7 @@ from thresher.evaluation import Measurement
 from thresher.evaluation.baseline import Baseline, compare_with_baseline
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.exported import ExportedQuality
+from thresher.evaluation.judge import judge
 from thresher.evaluation.model_card import model_card
 from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.page import report_page
@@ -21,7 +22,7 @@ from thresher.evaluation.report.pareto import plot_verdict
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.slices import compare_slices as compare_parts
-from thresher.evaluation.verdict import Verdict, judge
+from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
@@ -149,6 +150,6 @@ def _searched(search: BudgetSearch) -> Searched:
     kept = "keeps the budget" if search.keeps_budget else "comes nearest to the budget, which none keeps"
     sentence = (
         f"{len(search.trials):,} chains were judged on the validation split as pruned and quantized, "
-        f"{len(search.finalists):,} of them finetuned. The one that was taken {kept}."
+        f"{len(search.finalists):,} of them finetuned. The chosen one {kept}."
     )
     return Searched(search.candidate, sentence, plot_budget_search(search))
