@@ -76,14 +76,11 @@ def _conf_problems(loader: RecipeConfigLoader) -> list[ThresherError]:
     except ThresherError as error:
         problems.append(error)
         loader.changes = {}
-    try:
-        resolve(loader["mlflow"], loader.project)
-    except ThresherError as error:
-        problems.append(error)
-    try:
-        read_bentofile(loader.project)
-    except ThresherError as error:
-        problems.append(error)
+    for read in (lambda: resolve(loader["mlflow"], loader.project), lambda: read_bentofile(loader.project)):
+        try:
+            read()
+        except ThresherError as error:
+            problems.append(error)
     conf, pipelines = Path(loader.conf_source), loader.project / FOLDER
     if secret := loader.files("credentials").problems:
         problems.append(BrokenConfError(secret))

@@ -69,7 +69,7 @@ class TabularEncoder(Encoder):
 
     @property
     def model_input(self) -> TabularInput:
-        numeric, categorical = self._numeric, self._categorical
+        numeric, categorical = self.numeric, self.categorical
         return TabularInput(
             num_numeric=len(numeric) + sum(column.has_missing for column in numeric),
             cardinalities=tuple(len(column.categories) + 1 for column in categorical),
@@ -94,9 +94,9 @@ class TabularEncoder(Encoder):
         """
         assert isinstance(inputs, Table)
         self._check_names(inputs.columns, "column", _RowsError)
-        numeric = [column.encode(inputs.columns[column.name]) for column in self._numeric]
-        flags = [is_missing(inputs.columns[column.name]) for column in self._numeric if column.has_missing]
-        codes = [column.encode(inputs.columns[column.name]) for column in self._categorical]
+        numeric = [column.encode(inputs.columns[column.name]) for column in self.numeric]
+        flags = [is_missing(inputs.columns[column.name]) for column in self.numeric if column.has_missing]
+        codes = [column.encode(inputs.columns[column.name]) for column in self.categorical]
         return np.stack([*numeric, *flags, *codes], axis=1, dtype=np.float32, casting="unsafe")
 
     def encode_json(self, value: Any) -> np.ndarray:
@@ -114,9 +114,9 @@ class TabularEncoder(Encoder):
         if problems:
             raise InvalidInputError(" ".join(problems))
         # As `encode` does, without arrays of one value each, which would take longer than the model.
-        numbers = [column.encode_one(value[column.name]) for column in self._numeric]
-        flags = [value[column.name] is None for column in self._numeric if column.has_missing]
-        codes = [column.encode_one(value[column.name]) for column in self._categorical]
+        numbers = [column.encode_one(value[column.name]) for column in self.numeric]
+        flags = [value[column.name] is None for column in self.numeric if column.has_missing]
+        codes = [column.encode_one(value[column.name]) for column in self.categorical]
         return np.array([[*numbers, *flags, *codes]], dtype=np.float32)
 
     def json_schema(self) -> dict[str, Any]:
@@ -132,11 +132,13 @@ class TabularEncoder(Encoder):
         }
 
     @cached_property
-    def _numeric(self) -> list[NumericColumn]:
+    def numeric(self) -> list[NumericColumn]:
+        """The columns of numbers, in the table's order; so they stand first in an encoded row."""
         return [column for column in self.columns if isinstance(column, NumericColumn)]
 
     @cached_property
-    def _categorical(self) -> list[CategoricalColumn]:
+    def categorical(self) -> list[CategoricalColumn]:
+        """The columns of categories, in the table's order; so they stand last in an encoded row."""
         return [column for column in self.columns if isinstance(column, CategoricalColumn)]
 
     def _check_names(self, given: Any, what: str, error: type[InvalidInputError]) -> None:

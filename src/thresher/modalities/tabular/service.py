@@ -10,7 +10,7 @@ import numpy as np
 
 from thresher.modalities.occlusion import MAX_COPIES, Occlusion, groups
 from thresher.modalities.service import ModalityService
-from thresher.modalities.tabular.columns import CategoricalColumn, NumericColumn
+from thresher.modalities.tabular.columns import CategoricalColumn
 from thresher.modalities.tabular.encoder import TabularEncoder
 
 
@@ -40,18 +40,15 @@ class TabularService(ModalityService[TabularEncoder]):
         return Occlusion(len(parts), copy, tell)
 
     def features(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        numeric = [column for column in self.encoder.columns if isinstance(column, NumericColumn)]
-        categorical = [column for column in self.encoder.columns if not isinstance(column, NumericColumn)]
-        start = samples.shape[1] - len(categorical)
-        found = {column.name: samples[:, place].astype(np.float64) for place, column in enumerate(numeric)}
-        return found | {
-            column.name: samples[:, start + place].astype(np.float64) for place, column in enumerate(categorical)
-        }
+        numeric, categorical = self.encoder.numeric, self.encoder.categorical
+        # Flags of missing values stand between the two.
+        places = [*range(len(numeric)), *range(samples.shape[1] - len(categorical), samples.shape[1])]
+        named = zip((*numeric, *categorical), places, strict=True)
+        return {column.name: samples[:, place].astype(np.float64) for column, place in named}
 
     def num_codes(self) -> dict[str, int]:
         """Return how many codes each categorical column has, the one for unseen categories among them."""
-        columns = [column for column in self.encoder.columns if not isinstance(column, NumericColumn)]
-        return {column.name: len(column.categories) + 1 for column in columns}
+        return {column.name: len(column.categories) + 1 for column in self.encoder.categorical}
 
     def form(self) -> dict[str, Any]:
         columns = []
@@ -78,17 +75,15 @@ class _OtherValue:
 
 def _other_values(encoder: TabularEncoder, row: np.ndarray) -> list[_OtherValue]:
     """Return one a column, in the encoder's order; ``row`` [F] is laid out as `TabularEncoder.encode` says."""
-    numeric = [column for column in encoder.columns if isinstance(column, NumericColumn)]
-    flag = len(numeric)
+    flag = len(encoder.numeric)
     others: dict[str, _OtherValue] = {}
-    for place, number in enumerate(numeric):
+    for place, number in enumerate(encoder.numeric):
         flags = [flag] if number.has_missing else []
         flag += len(flags)
         value = None if flags and not row[flags[0]] else number.median
         codes = [number.encode_one(value), *(float(value is None) for _ in flags)]
         others[number.name] = _OtherValue(number.name, value, [place, *flags], codes)
-    categorical = [column for column in encoder.columns if isinstance(column, CategoricalColumn)]
-    for place, category in enumerate(categorical, start=flag):
+    for place, category in enumerate(encoder.categorical, start=flag):
         # None before all others; the most frequent one follows.
         known = sorted(category.categories, key=lambda value: value is not None)
         other = next((value for value in known if category.encode_one(value) != row[place]), known[0])
