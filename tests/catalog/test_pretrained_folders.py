@@ -149,6 +149,11 @@ def test_a_missing_library_is_told_with_the_command(project: Path, monkeypatch: 
     assert "pip install 'thresher[pretrained]'" in problem
 
 
+def test_a_known_model_that_is_missing_is_told_with_the_command(tmp_path: Path) -> None:
+    (problem,) = problems_of(recipe({"path": "data/01_raw/minilm"}), tmp_path)
+    assert "thresher fetch minilm" in problem
+
+
 def test_a_recipe_takes_the_folders_tokenizer_without_being_told() -> None:
     read = Recipe.model_validate(recipe())
     assert dump(read)["data"]["encoding"]["tokenizer"] == "pretrained"

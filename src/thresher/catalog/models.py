@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from thresher.catalog.entries import describe_near
 from thresher.errors import DataError
+from thresher.fetch import KNOWN_SETS
 from thresher.modalities.text.encoder import TextEncoding
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
@@ -47,6 +48,9 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     from thresher.models.pretrained.folder import read_folder
 
     require_library()
+    known = next((name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(model.path)), None)
+    if known is not None and not path.exists():
+        raise DataError(f"{path}: no such folder. Fix: thresher fetch {known}.")
     data = values.get("data")
     encoding = data.get("encoding") if isinstance(data, Mapping) else None
     given = encoding.get("max_length") if isinstance(encoding, Mapping) else None

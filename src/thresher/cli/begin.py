@@ -29,7 +29,7 @@ def new(folder: Path) -> None:
     click.echo("  thresher run digits   run a recipe")
 
 
-@click.command(epilog=f"Data sets: {', '.join(KNOWN_SETS)}.")
+@click.command(epilog=f"Data sets and models: {', '.join(KNOWN_SETS)}.")
 @click.argument("name", metavar="DATA_SET")
 @click.option(
     "--from",
@@ -39,7 +39,7 @@ def new(folder: Path) -> None:
 )
 @click.option("--mirror", metavar="URL", help="Download from this address instead.")
 def fetch(name: str, source: Path | None, mirror: str | None) -> None:
-    """Get a public data set into data/01_raw.
+    """Get a public data set, or a pretrained model, into data/01_raw.
 
     Every file is checked by SHA-256; an interrupted download goes on where it stopped.
     """

@@ -1,4 +1,4 @@
-"""The data sets that can be fetched by name."""
+"""The data sets, and the pretrained models, that can be fetched by name."""
 
 from __future__ import annotations
 
