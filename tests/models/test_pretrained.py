@@ -121,6 +121,13 @@ def test_the_head_is_drawn_and_the_encoder_is_the_folders(folders: Path) -> None
     assert not torch.equal(ours["model.bert.pooler.dense.weight"], drawn["model.bert.pooler.dense.weight"])
 
 
+def test_nothing_is_printed_where_the_head_is_drawn(folders: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = folder_of(folders, "bert")
+    capfd.readouterr()
+    start(folder)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_regression_has_a_head_of_one_value(folders: Path) -> None:
     network = start(folder_of(folders, "distilbert"), ValueOutput(mean=3.0, std=2.0))
     assert network.output_layer().out_features == 1

@@ -16,7 +16,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 SECTIONS = {
     "Begin": {
         "new": ("begin", "Make a project of your own in a new folder."),
-        "fetch": ("begin", "Get a public data set into data/01_raw."),
+        "fetch": ("begin", "Get a public data set, or a pretrained model, into data/01_raw."),
         "readers": ("recipes", "Describe every reader of raw data."),
         "kinds": ("recipes", "List what recipes can name."),
         "schema": ("recipes", "Print the JSON schema of recipes, for editors."),
