@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from thresher.catalog.entries import describe_near
 from thresher.errors import DataError
-from thresher.fetch import KNOWN_SETS
+from thresher.fetch.known_sets import KNOWN_SETS
 from thresher.modalities.text.encoder import TextEncoding
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
