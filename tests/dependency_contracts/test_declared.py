@@ -39,7 +39,9 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-DECLARED = {_name(requirement): requirement for requirement in METADATA["dependencies"]}
+ON_DEMAND = METADATA["optional-dependencies"]["pretrained"]
+"""What a recipe that needs it is told to install."""
+DECLARED = {_name(requirement): requirement for requirement in (*METADATA["dependencies"], *ON_DEMAND)}
 FOR_DEVELOPERS = {_name(one) for extra in ("dev", "docs") for one in METADATA["optional-dependencies"][extra]}
 
 
