@@ -206,7 +206,7 @@ def reshape(*shape: int) -> Callable[[Any], None]:
 
 
 INVALID = {
-    "no message": (b"\x0a\xff", "no inference.ModelInferRequest"),
+    "no message": (b"\x0a\xff", "not a valid inference.ModelInferRequest"),
     "no input": (change(lambda r: r.ClearField("inputs")), "0 inputs given. Expected one of 'image'"),
     "two inputs": (change(lambda r: r.inputs.add()), "2 inputs given"),
     "wrong name": (change(lambda r: setattr(r.inputs[0], "name", "imgae")), "Expected 'image' of UINT8"),

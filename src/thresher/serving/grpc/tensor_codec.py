@@ -52,7 +52,7 @@ def parse(message_class: Any, content: bytes) -> Any:
     try:
         return message_class.FromString(content)
     except DecodeError as error:
-        raise InvalidInputError(f"The message is not a {message_class.DESCRIPTOR.full_name}.") from error
+        raise InvalidInputError(f"The message is not a valid {message_class.DESCRIPTOR.full_name}.") from error
 
 
 def read_samples(request: Any, tensors: ModelTensors) -> np.ndarray:
