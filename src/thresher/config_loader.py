@@ -110,7 +110,7 @@ class RecipeConfigLoader(LenientConfigLoader):
         if env is None and self.default_run_env not in folders:
             self.default_run_env = self.base_env  # nobody's own settings are there, and none are needed
         if env is not None and env not in folders:
-            raise ConfigurationError(f"--env {env}: {conf_source} has no such folder. {nearest(env, folders)}")
+            raise ConfigurationError(f"--env {env}: there is no such folder in {conf_source}. {nearest(env, folders)}")
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key != "parameters" or key in self.data:

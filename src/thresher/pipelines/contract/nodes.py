@@ -19,7 +19,7 @@ from thresher.modalities.samples import Samples
 from thresher.modalities.split_compatibility import require_agreement, with_types_of
 from thresher.pipelines.types import DataFrame
 
-DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (make ui)"
+DOCS_PLACE = "contract/index.html among the artifacts of the MLflow run (thresher ui)"
 
 
 def fingerprint_data(train: Samples[Any], test: Samples[Any]) -> DataFingerprint:
