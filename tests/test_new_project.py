@@ -100,3 +100,13 @@ def test_a_project_made_in_the_folder_one_is_in_needs_no_cd(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path / "empty")
     printed = CliRunner().invoke(thresher, ["new", "."]).output
     assert printed.startswith("Made the project 'empty'. Your own code goes into src/empty/.") and " cd " not in printed
+
+
+def test_a_dataset_that_is_none_is_answered_with_those_of_the_catalog(tmp_path: Path) -> None:
+    new_project(tmp_path / "mine")
+    tried = "try: thresher.open_project().load('digits.tests')\nexcept thresher.ThresherError as error: print(error)"
+    told = run(sys.executable, "-c", f"import thresher\n{tried}", folder=tmp_path / "mine").splitlines()[-1]
+    assert told.startswith(
+        "There is no 'digits.tests' in the catalog. Did you mean 'digits.test'? Allowed: adult.test, "
+    )
+    assert "params:" not in told

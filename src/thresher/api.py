@@ -123,7 +123,8 @@ class Project:
         with self._session({}) as session:
             catalog = session.load_context().catalog
             if name not in catalog:
-                raise DataError(f"There is no '{name}' in the catalog. {nearest(name, catalog.keys())}")
+                known = [entry for entry in catalog if not entry.startswith(("params:", "parameters"))]
+                raise DataError(f"There is no '{name}' in the catalog. {nearest(name, known)}")
             try:
                 return catalog.load(name)
             except DatasetError as error:
