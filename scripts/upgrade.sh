@@ -23,7 +23,7 @@ EOF
 scripts/install.sh
 
 echo "Newer than in constraints.txt:"
-"$VENV/bin/uv" pip freeze --python "$VENV/bin/python" --exclude-editable | grep -vxFf <(cut -d" " -f1 constraints.txt) || echo "  nothing"
+"$VENV/bin/uv" pip freeze --python "$VENV/bin/python" --exclude-editable | sed 's/+cpu$//' | grep -vxFf <(cut -d" " -f1 constraints.txt) || echo "  nothing"
 "$VENV/bin/pytest" -q tests/dependency_contracts
 "$VENV/bin/pytest" -n 2 --dist loadfile --no-loadscope-reorder
 echo "All tests pass. Raise the bounds in pyproject.toml and the versions in scripts/pins.txt, then: make lock"

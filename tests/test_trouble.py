@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ def test_a_full_disk_is_told_by_its_number(tmp_path: Path) -> None:
     assert "the disk is full. Fix: free some of it (thresher clean" in str(explain(caught.value))
 
 
+def refused_by_sqlite(path: Path, pragma: str) -> sqlite3.Error:
+    with pytest.raises(sqlite3.OperationalError) as caught, closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute(pragma)
+        connection.executemany("INSERT INTO t VALUES (?)", [("x" * 10_000,)] * 9)
+    return caught.value
+
+
 def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     dataset = TextDataset(str(tmp_path / "file" / "text.txt"))
@@ -108,8 +117,9 @@ def test_kedro_and_others_may_wrap_it(tmp_path: Path) -> None:
         dataset.save("x")
     assert explain(caught.value) is None  # a folder that is a file is no limit of the machine
     for error, said in (
-        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
-        (sqlite3.OperationalError("attempt to write a readonly database"), "the file system is read-only"),
+        (refused_by_sqlite(tmp_path / "full.db", "PRAGMA max_page_count = 2"), "the disk is full"),
+        (refused_by_sqlite(tmp_path / "read_only.db", "PRAGMA query_only = 1"), "the file system is read-only"),
+        (refused_by_sqlite(tmp_path / "nowhere" / "some.db", ""), "permission denied"),
         (PermissionError(13, "Permission denied", "/x/y"), "/x/y: permission denied. Fix: "),
     ):
         wrapped = RuntimeError("while saving")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from concurrent.futures.process import BrokenProcessPool
 
 from thresher.errors import ThresherError, find_mendable
@@ -20,19 +21,15 @@ FIXES = {
     errno.EIO: "the disk cannot be written or read: it is full, at a limit, or damaged. Fix: check it, and run again",
     errno.ENOMEM: "the machine is out of memory. Fix: end other programs, or use a smaller batch size or model",
 }
-TEXTS = {
-    "No space left on device": errno.ENOSPC,
-    "disk I/O error": errno.EIO,
-    "database or disk is full": errno.ENOSPC,
-    "Disk quota exceeded": errno.EDQUOT,
-    "File too large": errno.EFBIG,
-    "Read-only file system": errno.EROFS,
-    "readonly database": errno.EROFS,
-    "Permission denied": errno.EACCES,
-    "Too many open files": errno.EMFILE,
-    "unable to open database file": errno.EACCES,
+TEXTS = {os.strerror(number): number for number in FIXES}
+"""How libraries that raise errors of their own speak of them: in the system's words."""
+OF_SQLITE = {
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
 }
-"""Part of a message -> the error that it means, for libraries that raise errors of their own."""
+"""SQLite's own codes of them."""
 INTACT = "Earlier results are intact, and the next run reuses the steps that this one finished."
 
 
@@ -62,7 +59,7 @@ def _translate(error: BaseException) -> ThresherError | None:
         what = "A worker process ended without an error, as when the system is out of memory and kills it"
         fix = "with fewer at once (--runner SequentialRunner), or a smaller batch size"
         return WorkerError(f"{what}. Run again, {fix}: finished steps are reused.")
-    number = error.errno if isinstance(error, OSError) else None
+    number = error.errno if isinstance(error, OSError) else _code_of_sqlite(error)
     if number not in FIXES and _is_of_a_library(error):
         number = next((code for text, code in TEXTS.items() if text in str(error)), None)
     if number in FIXES:
@@ -75,6 +72,12 @@ def _translate(error: BaseException) -> ThresherError | None:
             f"MLflow at {where}: {what}\nFix: see that it can be reached and written to, and run again. {INTACT}"
         )
     return None
+
+
+def _code_of_sqlite(error: BaseException) -> int | None:
+    """Return what SQLite ran into; None of another error. The lowest byte of its code is the kind, the rest details."""
+    code = getattr(error, "sqlite_errorcode", None) if isinstance(error, sqlite3.Error) else None
+    return None if code is None else OF_SQLITE.get(code & 0xFF)
 
 
 def _is_of_a_library(error: BaseException) -> bool:

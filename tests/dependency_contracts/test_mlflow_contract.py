@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import mlflow
@@ -15,7 +16,14 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Dataset
 
-from thresher.adapters.mlflow import delete_for_good, forget_active_run, known_revisions, make_tables, upgrade_tables
+from thresher.adapters.mlflow import (
+    delete_for_good,
+    forget_active_run,
+    is_failure_of_server,
+    known_revisions,
+    make_tables,
+    upgrade_tables,
+)
 
 ADAPTER = "src/thresher/adapters/mlflow.py"
 MONITOR = "SystemMetricsMonitor"
@@ -74,3 +82,37 @@ def test_a_data_set_says_what_its_record_needs() -> None:
         data_set = MetaDataset(CodeDatasetSource(tags={}), name="digits.train", digest="0123")
         record = Dataset(**data_set.to_dict())
         assert (record.name, record.digest, record.source_type) == ("digits.train", "0123", "code")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fails"),
+    [
+        (502, "<html>Bad Gateway</html>", True),
+        (404, "<html>Not Found</html>", False),
+        (200, "<html>Log in</html>", True),
+    ],
+)
+def test_an_answer_that_is_not_mlflows_is_told_in_known_words(
+    status: int, body: str, fails: bool, own_mlflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args: object) -> None: ...
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            mlflow.set_tracking_uri(f"http://127.0.0.1:{server.server_port}")
+            with pytest.raises(mlflow.MlflowException) as caught:
+                mlflow.get_run("0" * 32)
+        finally:
+            server.shutdown()
+            thread.join()
+    with relied_on("mlflow", "errors of a proxy begin with 'API request to' and name the status", ADAPTER):
+        assert is_failure_of_server(caught.value) is fails, str(caught.value)

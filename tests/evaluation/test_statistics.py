@@ -6,9 +6,19 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import binomtest
 
-from thresher.evaluation.statistics import PairedCounts, accuracy_drop, count_pairs, mcnemar_p, median_interval
+from thresher.evaluation.statistics import (
+    PairedCounts,
+    accuracy_drop,
+    count_pairs,
+    mcnemar_p,
+    median_interval,
+    resample_mean,
+)
+
+NORMAL = stats.norm()
 
 
 def test_pairs_are_counted_by_who_was_right() -> None:
@@ -99,3 +109,31 @@ def test_the_median_has_an_interval_that_an_outlier_does_not_move() -> None:
 def test_the_median_of_equal_values_is_certain() -> None:
     interval = median_interval(np.full(10, 1.5), 0.95)
     assert (interval.lower, interval.value, interval.upper) == (1.5, 1.5, 1.5)
+
+
+@pytest.mark.parametrize("num_samples", [10, 20, 25, 29])
+def test_of_few_samples_the_interval_of_a_mean_is_as_wide_as_students(num_samples: int) -> None:
+    values = NORMAL.ppf((np.arange(num_samples) + 0.5) / num_samples)
+    interval = resample_mean(values).interval(0.95)
+    students = stats.t.ppf(0.95, num_samples - 1) * values.std(ddof=1) / np.sqrt(num_samples)
+    assert (interval.upper - interval.lower) / 2 == pytest.approx(students, rel=0.03)
+
+
+@pytest.mark.parametrize("num_samples", [30, 35])
+def test_of_more_it_is_the_plain_percentile_interval(num_samples: int) -> None:
+    values = NORMAL.ppf((np.arange(num_samples) + 0.5) / num_samples)
+    interval = resample_mean(values).interval(0.95)
+    normal = NORMAL.ppf(0.95) * values.std() / np.sqrt(num_samples)
+    assert (interval.upper - interval.lower) / 2 == pytest.approx(normal, rel=0.03)
+
+
+@pytest.mark.parametrize("confidence", [0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("first", [0, 3, 8])
+def test_the_interval_of_a_median_is_the_exact_bootstrap(first: int, confidence: float) -> None:
+    # Of n values, that of rank k is not below a resample's median if at least half of n draws are of its rank or less.
+    values = np.roll(np.array([1.0, 2, 4, 7, 11, 16, 22, 29, 37]), first)
+    at_most = stats.binom.sf(4, 9, np.arange(1, 10) / 9)
+    ordered, interval = np.sort(values), median_interval(values, confidence)
+    for share, got in ((1 - confidence, interval.lower), (confidence, interval.upper)):
+        assert np.abs(at_most - share).min() > 0.005, "too near a step for 10,000 resamples"
+        assert got == ordered[np.searchsorted(at_most, share)]

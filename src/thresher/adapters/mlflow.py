@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlflow import MlflowException
     from sqlalchemy import Engine
 
 
@@ -47,6 +48,14 @@ def delete_for_good(run_id: str, model_ids: Iterable[str]) -> None:
         with suppress(MlflowException):  # it is in the bin of another experiment, or was never whole
             store._hard_delete_logged_model(model_id)
     store._hard_delete_run(run_id)
+
+
+def is_failure_of_server(error: MlflowException) -> bool:
+    """Return whether ``error`` came of a server that did not answer, or answered with something that is not MLflow's.
+
+    For these it has no type, and its code is that of other errors.
+    """
+    return str(error).startswith("API request to") and " failed with error code 4" not in str(error)
 
 
 def forget_active_run() -> None:

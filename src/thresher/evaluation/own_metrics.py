@@ -96,7 +96,8 @@ def _resample(
             row[:] = [function(each[drawn], labels[drawn]) for each in (outputs, reference_outputs)]
         except Exception:  # whatever a metric raises of samples that it has no value of, such as those of one class
             row[:] = np.nan
-    return pairs[np.isfinite(pairs).all(axis=1)]
+    defined: np.ndarray = pairs[np.isfinite(pairs).all(axis=1)]
+    return defined
 
 
 def _why_unproven(pairs: np.ndarray, num: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from thresher.adapters.mlflow import is_failure_of_server
 from thresher.tracking.run_context import TrackingError, current
 
 CONNECT_S, ANSWER_S = 3, 5
@@ -63,7 +64,7 @@ def is_away(error: BaseException | None) -> bool:
             return bool(error.get_http_status_code() >= 500)
         if isinstance(error, RequestException | ConnectionError):
             return True
-        if isinstance(error, MlflowException) and str(error).startswith("API request to"):
-            return " failed with error code 4" not in str(error)
+        if isinstance(error, MlflowException) and is_failure_of_server(error):
+            return True
         error = error.__cause__ or error.__context__
     return False
