@@ -331,7 +331,7 @@ NOISE = {"noise": RANDOM.random(300), "place": objects([f"p{number}" for number 
         (RANDOM.permutation(300) + 1000.0, "numbers the 200 rows"),
         (np.arange(300.0)[::-1] * 60 + 1.7e9, "only falls from row to row"),
         (objects([f"u{number:x}" for number in RANDOM.permutation(300)]), "another value in each of the 200 rows"),
-        (LABELS * 7.0, "predicts the label on its own, rightly for 100 of the 100"),
+        (LABELS * 7.0, "predicts the label on its own, correctly for 100 of the 100"),
         (objects([("spam", "ham")[label] for label in LABELS]), "predicts the label on its own"),
         (LABELS + 0.9 * RANDOM.random(300), "predicts the label on its own"),
         (objects([None if label else "x" for label in LABELS]), "predicts the label on its own"),

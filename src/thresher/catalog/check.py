@@ -61,7 +61,7 @@ def require_sound_data(loader: RecipeConfigLoader, name: str) -> None:
     path = find_recipe_files(loader.project).get(name)
     examined = loader.examine(path) if path is not None else None
     if examined is None or examined.recipe is None or examined.source is None:
-        return  # Which the pipelines say themselves.
+        return  # building the pipelines reports it
     found = check_data(examined.source, examined.values, Catalog(loader))
     of_model = locate_all(examined.source, find_model_problems(examined.values, loader.project))
     if problems := [*of_model, *found.problems, *found.missing]:

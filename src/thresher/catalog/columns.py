@@ -26,7 +26,7 @@ def sample_columns(values: Mapping[str, Any], entries: Iterable[Entry]) -> set[s
     classes = {"class_name"} if values.get("task") != "regression" else set()
     try:
         description = registry().find(ModalityKind, str(modality)).load("description")
-    except KindError:  # told elsewhere
+    except KindError:  # the recipe's own check reports it
         return None
     if not description.SHOWS_DATA:
         return {*OF_ALL, *classes, *description.COLUMNS}

@@ -114,7 +114,7 @@ class Catalog:
         if fetch is not None and fetch not in KNOWN_SETS:
             place = self.files.where((pattern, "fetch"))
             entry.problems.append(Problem(place, f"'{fetch}' is not a known data set", nearest(fetch, KNOWN_SETS)))
-        # What is relative for lack of a path is meant from the project's folder.
+        # Without `path`, relative names begin at the project's folder.
         missing = [path for path in (self._project / path for path in options.find_files()) if not path.exists()]
         if missing and fetch in KNOWN_SETS:
             entry.to_fetch = str(fetch)

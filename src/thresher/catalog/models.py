@@ -28,7 +28,7 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
     try:
         model = ModelChoice.model_validate(values.get("model")).root
     except ValidationError:
-        return []  # The recipe's own check says it.
+        return []  # the recipe's own check reports it
     path = project / getattr(model, "path", "")
     if isinstance(model, ExternalModel) and not path.is_file():
         return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]

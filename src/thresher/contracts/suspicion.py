@@ -138,7 +138,9 @@ def _tells_label(train: pd.DataFrame, test: pd.DataFrame, name: str) -> str:
         int((answers != right).sum()) for answers in (found, np.full(len(right), _all(labels, join)))
     )
     if errors_without >= MIN_ERRORS and errors <= MAX_ERRORS * errors_without:
-        return f"predicts the label on its own, rightly for {len(right) - errors:,} of the {len(right):,} other samples"
+        return (
+            f"predicts the label on its own, correctly for {len(right) - errors:,} of the {len(right):,} other samples"
+        )
     return ""
 
 

@@ -44,7 +44,7 @@ class LocalDataset(AbstractDataset[Value, Value], Generic[Value]):
 
     @contextmanager
     def _reading(self) -> Iterator[Path]:
-        """Give the path to read; raises DataError where nothing was saved yet, or where it is damaged."""
+        """Yield the path to read; raises DataError where nothing was saved yet, or where it is damaged."""
         if not self._filepath.exists():
             fix = "Run the nodes that make it first, or the whole recipe"
             raise DataError(f"{self._filepath}: not there yet. {fix} (kedro run --pipeline RECIPE).")

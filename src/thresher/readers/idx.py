@@ -25,7 +25,7 @@ def read_idx(path: Path, num_dimensions: int, fix_missing: str) -> np.ndarray:
     """Return the unsigned bytes in the IDX file at ``path``, gzip or plain, as uint8 of ``num_dimensions`` axes.
 
     Args:
-        fix_missing: what to tell a user who does not have the file.
+        fix_missing: the fix for a user who does not have the file.
 
     Raises:
         DataError: missing or truncated file, wrong magic number, other type or number of dimensions, wrong length.

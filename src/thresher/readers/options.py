@@ -1,7 +1,7 @@
 """The arguments of a reader as a catalog entry gives them: one typed model a reader, and what its fields may be.
 
 Types are strict: text is never taken for a list, for true or false, or for a number. Each field has a docstring, of
-which the page docs/readers.md is made. What is wrong is told by `option_errors.py`.
+which the page docs/readers.md is made. `option_errors.py` puts what is wrong into words.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from thresher.config import Config
 
 @dataclass(frozen=True)
 class Says:
-    """What a type allows, in words; stands in its annotation, and is told where something else was given."""
+    """What a type allows, in words: part of its annotation, shown where something else was given."""
 
     words: str
 
@@ -81,9 +81,9 @@ class ReaderOptions(Config):
     model_config = ConfigDict(strict=True)
 
     path: Folder = "."
-    """The folder of the files; a relative one is meant from the project's folder."""
+    """The folder of the files; a relative path begins at the project's folder."""
     fetch: Text | None = None
-    """The name by which `thresher fetch` knows this data; told where a file is missing."""
+    """The name by which `thresher fetch` knows this data; shown where a file is missing."""
     metadata: Any = None
     """Ignored here; plugins of Kedro read it."""
 

@@ -1,4 +1,4 @@
-"""What a reader says of data that it reads all the same."""
+"""Warnings about data that a reader reads nevertheless."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class TabularService(ModalityService[TabularEncoder]):
         numeric, categorical = self.encoder.numeric, self.encoder.categorical
         # Flags of missing values stand between the two.
         places = [*range(len(numeric)), *range(samples.shape[1] - len(categorical), samples.shape[1])]
-        named = zip((*numeric, *categorical), places, strict=True)
-        return {column.name: samples[:, place].astype(np.float64) for column, place in named}
+        names = [*(column.name for column in numeric), *(column.name for column in categorical)]
+        return {name: samples[:, place].astype(np.float64) for name, place in zip(names, places, strict=True)}
 
     def num_codes(self) -> dict[str, int]:
         """Return how many codes each categorical column has, the one for unseen categories among them."""

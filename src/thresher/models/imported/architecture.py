@@ -56,7 +56,7 @@ def _probes(modality: str) -> tuple[ModelInput, ModelInput] | None:
         probes: tuple[ModelInput, ModelInput] | None = (
             registry().find(ModalityKind, modality).class_of("model_input").probes()
         )
-    except KindError:  # told elsewhere
+    except KindError:  # the recipe's own check reports it
         return None
     return probes
 

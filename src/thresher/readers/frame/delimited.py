@@ -136,7 +136,7 @@ def _read_by_row(path: Path, form: CsvFormat, text: str) -> Frame:
 
 
 def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Give each row with the line it begins in; empty lines and comments are left out."""
+    """Yield each row with the line it begins in; empty lines and comments are left out."""
     comments = _Comments(_text_lines(text), form.comment)
     reader = csv.reader(comments, strict=True, **csv_dialect(str(form.delimiter), form.quote, form.strip))
     begin = 1

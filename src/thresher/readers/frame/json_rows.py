@@ -93,7 +93,7 @@ def _is_exact(column: Any) -> bool:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """Give the place and the object of each line; raises DataError for those that hold none."""
+    """Yield the place and the object of each line; raises DataError for those that hold none."""
     mistakes = Mistakes()
     for number, line in enumerate(lines_of(text), start=1):
         if line.strip():
@@ -144,7 +144,7 @@ def _read_by_object(path: Path, found: Iterator[tuple[str, Any]]) -> Frame:
     for name in names:
         try:
             columns.append(_column(path, name, [document.get(name) for document in objects], where))
-        except DataError as error:  # told when the column is used: it may be dropped
+        except DataError as error:  # reported when the column is used: it may be dropped
             columns.append(pa.nulls(len(objects), pa.struct([])))
             mixed[name] = str(error)
     named, unusable = check_names(path, names, columns, KEYS)
