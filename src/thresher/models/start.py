@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -33,9 +33,9 @@ def build_start(
         model = model.model_copy(update={"architecture": read_architecture(folder)})
     torch.manual_seed(seed)
     network = Network(NetworkSpec(model=model, input=given, output=output))
-    if isinstance(model, Pretrained) and folder is not None and model.init == "weights":
-        from thresher.models.pretrained.weights import load_weights  # it imports transformers
-
+    if isinstance(model, Pretrained) and model.init == "weights":
         torch.manual_seed(seed)
-        load_weights(network, folder)
+        # Named by its kind's record alone, so that no other model depends on the library behind it.
+        body: Any = network.body
+        body.take_weights(folder)
     return network

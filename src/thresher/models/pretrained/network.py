@@ -10,6 +10,8 @@ from thresher.models.padding import mark_steps
 from thresher.models.pretrained.adapter import build_classifier
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import FAMILIES
+from thresher.models.pretrained.folder import PretrainedFolder
+from thresher.models.pretrained.weights import load_pretrained
 
 
 class PretrainedNetwork(nn.Module):
@@ -18,6 +20,7 @@ class PretrainedNetwork(nn.Module):
     def __init__(self, config: Pretrained, text: TextInput, width: int) -> None:
         super().__init__()
         assert config.architecture is not None
+        self.width = width
         self.config, self.family = config, FAMILIES[config.architecture["model_type"]]
         self.model = build_classifier(config.architecture, width)
 
@@ -25,6 +28,11 @@ class PretrainedNetwork(nn.Module):
         attends_BT = mark_steps(lengths_B, tokens_BT.shape[1]).long()
         out: torch.Tensor = self.model(input_ids=tokens_BT, attention_mask=attends_BT).logits
         return out
+
+    def take_weights(self, folder: PretrainedFolder) -> None:
+        """Begin with the weights of ``folder``; raises a DataError where they are another network's."""
+        assert self.config.architecture is not None
+        self.model = load_pretrained(self.config.architecture, self.family.base, self.width, folder)
 
     def rate_factors(self) -> dict[str, float]:
         """Return what the learning rate of each weight is multiplied by, by its name; 0 where it is frozen."""

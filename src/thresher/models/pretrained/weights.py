@@ -12,24 +12,24 @@ from torch import nn
 
 from thresher.errors import DataError
 from thresher.models.imported.layer_differences import Shape, describe_differences
-from thresher.models.network import Network
 from thresher.models.pretrained.adapter import load_classifier
+from thresher.models.pretrained.families import Architecture
 from thresher.models.pretrained.folder import PretrainedFolder
-from thresher.models.pretrained.network import PretrainedNetwork
 
 
-def load_weights(network: Network, folder: PretrainedFolder) -> None:
-    """Give the encoder of ``network`` the weights of ``folder``; its head keeps what fits, and is drawn otherwise.
+def load_pretrained(architecture: Architecture, base: str, width: int, folder: PretrainedFolder) -> nn.Module:
+    """Return the encoder of ``architecture`` with the weights of ``folder``; its head keeps what fits of them.
+
+    Args:
+        base: the name of the encoder within the classifier.
+        width: outputs of the head, which is drawn where the weights have none of that width.
 
     Raises:
         DataError: weights of another network, with the differences.
     """
-    body = network.body
-    assert isinstance(body, PretrainedNetwork) and body.config.architecture is not None
-    weights = _read(folder)
-    model, info = load_classifier(body.config.architecture, network.spec.output.width, weights)
-    _refuse_differences(info, model, body.family.base, folder.name)
-    body.model = model
+    model, info = load_classifier(architecture, width, _read(folder))
+    _refuse_differences(info, model, base, folder.name)
+    return model
 
 
 def _read(folder: PretrainedFolder) -> dict[str, torch.Tensor]:
