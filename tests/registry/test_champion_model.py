@@ -34,7 +34,7 @@ def test_a_file_of_samples_has_an_answer_each(champion: ChampionModel, tmp_path:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("empty.json", b"", "Malformed JSON: Input is a zero-length, empty document"),
+        ("empty.json", b"", "Malformed JSON: it is empty"),
         ("list.json", b"[1]", "Expected a JSON object"),
         ("none.json", b'{"images": []}', "must be a list of one or more"),
         ("utf16.json", b"\xff\xfe{\0", "it is in UTF-16 or UTF-32; send UTF-8"),

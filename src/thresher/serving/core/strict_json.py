@@ -52,7 +52,7 @@ def num_decoded_bytes(body: bytes) -> int:
 
 def _explain(error: orjson.JSONDecodeError, body: bytes) -> str:
     if not body.strip():
-        return "the body is empty"
+        return "it is empty"
     if body.startswith(BYTE_ORDER_MARK):
         return "it begins with a byte order mark; send UTF-8 without one"
     if body.startswith(WIDE_MARKS) or 0 in body[:2]:
