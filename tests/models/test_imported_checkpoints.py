@@ -199,3 +199,81 @@ def test_a_regression_answers_in_the_labels_unit(standardized: bool) -> None:
     expected = raw * samples.labels.std() + samples.labels.mean() if standardized else raw
     np.testing.assert_allclose(answers(network, samples), expected, rtol=1e-4, atol=1e-4)
     assert found.metric == "rmse"
+
+
+def kuangliu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights of a ResNet-20 of ours by the names that most scripts for CIFAR give."""
+    renamed = {}
+    for name, weight in weights.items():
+        block, _, rest = name.partition(".")
+        number = int(block) - 3
+        if number < 0:
+            name = f"{('conv1', 'bn1')[int(block)]}.{rest}"
+        elif number < 9:
+            name = f"layer{1 + number // 3}.{number % 3}.{rest.replace('norm', 'bn')}"
+        else:
+            name = f"linear.{rest}"
+        renamed[f"module.{name}"] = weight
+    return renamed
+
+
+@pytest.fixture(scope="module")
+def resnet(encoder: Encoder, digits: Any) -> Network:
+    torch.manual_seed(3)
+    config = Checkpoint.model_validate({"architecture": "resnet", "depth": 20, "path": "w"})
+    output = output_of(digits.training)
+    return Network(NetworkSpec(model=config.network, input=encoder.model_input, output=output)).eval()
+
+
+def load_resnet(content: bytes, encoder: Encoder, digits: Any, **fields: Any) -> tuple[Network, Imported]:
+    config = Checkpoint.model_validate({"architecture": "resnet", "depth": 20, "path": "weights", **fields})
+    check_checkpoint(ModelFile("weights", content), config, "image", "classification")
+    return import_checkpoint(ModelFile("weights", content), config, encoder, (digits.training, digits.validation))
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_other_names_are_matched_by_shape_and_order(resnet: Network, encoder: Encoder, digits: Any, safe: bool) -> None:
+    """Safetensors has no order: with the order of numbers gone, layers that are alike leave a choice."""
+    weights = kuangliu({name: weight.contiguous() for name, weight in resnet.body.state_dict().items()})
+    if safe:
+        with pytest.raises(DataError, match="not the weights of this resnet") as caught:
+            load_resnet(save_safetensors(weights), encoder, digits)
+        lines = str(caught.value).splitlines()
+        assert [line.split() for line in lines[1:2]] == [["the", "file", "the", "architecture"]]
+        assert any("bn1.bias [16]" in line and " [16]" in line.partition("]")[2] for line in lines)
+        assert lines[-1].startswith("  as in: names: {")
+        names = {
+            "module.conv1.*": "0.*", "module.bn1.*": "1.*", "module.linear.*": "14.*",
+            **{f"module.layer{1 + block // 3}.{block % 3}.bn*.*": f"{3 + block}.norm*.*" for block in range(9)},
+            **{f"module.layer{1 + block // 3}.{block % 3}.*": f"{3 + block}.*" for block in range(9)},
+        }  # fmt: skip
+        network, found = load_resnet(save_safetensors(weights), encoder, digits, names=names)
+        assert found.takes == "weights of a resnet, names as the recipe says"
+    else:
+        network, found = load_resnet(pickled(weights), encoder, digits)
+        assert "names matched by shape and order, such as module.conv1.weight is 0.weight" in found.takes
+    np.testing.assert_array_equal(answers(network, digits.validation), answers(resnet, digits.validation))
+
+
+def test_layers_that_are_alike_are_never_exchanged(encoder: Encoder, digits: Any, resnet: Network) -> None:
+    """The second convolution of a block before its first: by shape and order they would be taken for each other."""
+    names = list(kuangliu(dict(resnet.body.state_dict())).items())
+    first, second = (next(i for i, (name, _) in enumerate(names) if f"layer1.0.conv{n}" in name) for n in (1, 2))
+    names[first], names[second] = names[second], names[first]
+    with pytest.raises(DataError, match="not the weights of this resnet"):
+        load_resnet(pickled(dict(names)), encoder, digits)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"bn9.*": "1.*"}, r"model\.names: the file has no 'bn9\.\*'"),
+        ({"conv1.*": "0.weight"}, r"model\.names: 'conv1\.\*' and '0\.weight' need as many \* each"),
+        ({"fc1.bias": "same", "fc2.bias": "same"}, r"fc1\.bias and fc2\.bias would both be same"),
+    ],
+)
+def test_names_that_mean_nothing_are_an_error(
+    names: dict[str, str], says: str, trained: Network, encoder: Encoder, digits: Any
+) -> None:
+    with pytest.raises(DataError, match=says):
+        load(pickled(trained.body.state_dict()), encoder, digits, names=names)

@@ -1,52 +1,62 @@
-"""The widths that pruning left each layer: read off a network, and given to a fresh one."""
+"""What pruning changed in a network: the shapes of its tensors and the numbers that its modules keep of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import nn
 
-ChannelPlan = dict[str, dict[str, int]]
-"""Layer name -> torch's attribute name -> width."""
-WIDTHS = (
-    "in_channels", "out_channels", "groups", "num_features", "in_features", "out_features", "input_size", "hidden_size",
-)  # fmt: skip
-NUM_GATES = {"LSTM": 4, "GRU": 3}
+Width = Annotated[int, Field(ge=1)]
+ChannelPlan = dict[str, dict[str, Width | tuple[Annotated[int, Field(ge=0)], ...]]]
+"""Module -> name of a tensor or attribute of its own -> the tensor's shape, or the attribute's value."""
 
 
-def read_channel_plan(body: nn.Module) -> ChannelPlan:
-    """Return the widths of every layer that has any."""
-    plan = {
-        name: {width: int(getattr(layer, width)) for width in WIDTHS if hasattr(layer, width)}
-        for name, layer in body.named_modules()
-    }
-    return {name: widths for name, widths in plan.items() if widths}
+def read_channel_plan(body: nn.Module, fresh: nn.Module) -> ChannelPlan:
+    """Return in what ``body`` differs from ``fresh``, which its settings build: whatever its modules are.
+
+    Compared are the shapes of all parameters and buffers, and the attributes that are whole numbers or tuples of them.
+    """
+    plan: ChannelPlan = {}
+    for name, module in body.named_modules():
+        before = dict(_sizes(fresh.get_submodule(name)))
+        changed = {key: size for key, size in _sizes(module) if before.get(key) not in (None, size)}
+        if changed:
+            plan[name] = changed
+    return plan
 
 
 def apply_channel_plan(body: nn.Module, plan: ChannelPlan) -> None:
-    """Give the layers of ``body`` the widths of ``plan``, with fresh weights to be loaded into them."""
-    for name, widths in plan.items():
-        layer = body.get_submodule(name)
-        for width, value in widths.items():
-            setattr(layer, width, value)
-        for attribute, shape in _shapes(layer).items():
-            old = getattr(layer, attribute, None)
-            if old is not None:
-                new = torch.ones(shape, dtype=old.dtype)
-                setattr(layer, attribute, nn.Parameter(new) if isinstance(old, nn.Parameter) else new)
+    """Give the modules of ``body`` what ``plan`` says, with empty tensors to be loaded into; tied ones stay tied.
+
+    Raises:
+        ValueError: a tensor or attribute that the module does not have.
+    """
+    replaced: dict[int, torch.Tensor] = {}
+    old_tensors = []  # kept alive, so that no id is given twice
+    for name, sizes in plan.items():
+        module = body.get_submodule(name)
+        known = dict(_sizes(module))
+        for key, size in sizes.items():
+            if key not in known or isinstance(known[key], int) != isinstance(size, int):
+                raise ValueError(f"{name or 'the network'} has no '{key}' of the size {size}")
+            old = getattr(module, key)
+            if not isinstance(old, torch.Tensor):
+                setattr(module, key, size)
+                continue
+            old_tensors.append(old)
+            if id(old) not in replaced:
+                assert isinstance(size, tuple)
+                new = torch.zeros(size, dtype=old.dtype)
+                replaced[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+            setattr(module, key, replaced[id(old)])
 
 
-def _shapes(layer: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of ``layer`` that its widths decide."""
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        kernel = (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
-        return {"weight": kernel, "bias": (layer.out_channels,)}
-    if isinstance(layer, nn.Linear):
-        return {"weight": (layer.out_features, layer.in_features), "bias": (layer.out_features,)}
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        return dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (layer.num_features,))
-    if isinstance(layer, nn.RNNBase):
-        rows = NUM_GATES[layer.mode] * layer.hidden_size
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("bias_ih_l0", "bias_hh_l0"), (rows,))
-        shapes |= {"weight_ih_l0": (rows, layer.input_size), "weight_hh_l0": (rows, layer.hidden_size)}
-        return shapes | {f"{name}_reverse": shape for name, shape in shapes.items()}
-    raise AssertionError(f"no channel plan for a layer of type {type(layer).__name__}")
+def _sizes(module: nn.Module) -> Iterator[tuple[str, int | tuple[int, ...]]]:
+    for tensors in (module._parameters, module._buffers):
+        yield from ((key, tuple(tensor.shape)) for key, tensor in tensors.items() if tensor is not None)
+    for key, value in vars(module).items():
+        if type(value) is int or (isinstance(value, tuple) and value and all(type(each) is int for each in value)):
+            yield key, tuple(value) if isinstance(value, tuple) else value

@@ -12,7 +12,7 @@ from thresher.kinds.registry import kind_of
 from thresher.modalities import AnyInput, modality_of
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.models import Model
-from thresher.models.channel_plan import ChannelPlan, apply_channel_plan
+from thresher.models.channel_plan import ChannelPlan, apply_channel_plan, read_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.low_rank import Ranks, apply_ranks
 
@@ -26,7 +26,7 @@ class NetworkSpec(Config):
     ranks: Ranks = Field(default_factory=dict)
     """Layer name -> its rank, where `factorize` made two layers of it."""
     channel_plan: ChannelPlan = Field(default_factory=dict)
-    """Layer name -> the widths that pruning left it, by torch's attribute names."""
+    """Module -> the shapes and numbers that pruning changed in it; see `read_channel_plan`."""
     quantization: Quantization | None = None
     """What `quantize_aware` rounds, in what the channel plan has left."""
 
@@ -79,6 +79,12 @@ class Network(nn.Module):
         """
         factors: dict[str, float] = self.body.rate_factors() if hasattr(self.body, "rate_factors") else {}
         return {f"body.{name}": factor for name, factor in factors.items()}
+
+    def channel_plan(self) -> ChannelPlan:
+        """Return in what the body differs from the one that ``spec`` builds without a plan."""
+        with torch.random.fork_rng(devices=[]):
+            fresh = Network(self.spec.model_copy(update={"channel_plan": {}, "quantization": None}))
+        return read_channel_plan(self.body, fresh.body)
 
     def embeddings(self) -> list[nn.Module]:
         """Return the tables of the body. No pruning touches them: they cost memory and no sums."""

@@ -14,7 +14,6 @@ from thresher.compression.network.prune_channels import PruneChannels, prune_cha
 from thresher.compression.network.pruning_groups import prunable_groups
 from thresher.errors import CompressionError
 from thresher.events import Step, subscribe
-from thresher.models.channel_plan import read_channel_plan
 from thresher.models.network import Network
 from thresher.training.validation import evaluate_network
 
@@ -23,8 +22,8 @@ OUT = ("out_channels", "out_features")
 
 
 def channels(network: Network) -> dict[str, int]:
-    plan = read_channel_plan(network.body)
-    return {name: width for name, widths in plan.items() for key, width in widths.items() if key in OUT}
+    layers = network.body.named_modules()
+    return {name: getattr(layer, key) for name, layer in layers for key in OUT if hasattr(layer, key)}
 
 
 def accuracy(network: Network, data: CompressionData) -> float:

@@ -116,7 +116,8 @@ def test_what_is_stored_comes_back_with_its_heads(tmp_path: Path) -> None:
     save_network(pruned, tmp_path)
     loaded, samples = load_network(tmp_path), draw_for(MODEL, [3, 9])
     assert loaded.spec == pruned.spec
-    assert loaded.spec.channel_plan[HEADS[0]] == {"in_features": 24, "out_features": 3 * 3 * WIDTH}
+    rows = 3 * 3 * WIDTH
+    assert loaded.spec.channel_plan[HEADS[0]] == {"weight": (rows, 24), "bias": (rows,), "out_features": rows}
     np.testing.assert_array_equal(answers(loaded, samples), answers(pruned, samples))
 
 

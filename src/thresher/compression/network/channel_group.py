@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from thresher.compression.network.importance import Measure
+
+    Number = tuple[nn.Module, str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,8 @@ class ChannelGroup(ABC):
         width: how many values a channel has, which is more than one for a head.
         noun: what the channels are called in an error.
         convolves: whether they are a convolution's, whose time hangs on more than their number.
+        numbers: attributes of modules that count the channels, such as a number of heads, and by how much each falls
+            with every channel of a set that goes.
     """
 
     name: str
@@ -33,11 +38,18 @@ class ChannelGroup(ABC):
     width: int = 1
     noun: str = "channels"
     convolves: bool = False
+    numbers: tuple[Number, ...] = ()
 
     @abstractmethod
     def scores(self, measure: Measure) -> torch.Tensor:
         """Return the importance of every place, float32 [num_sets, num_channels / parts], of the mean 1."""
 
-    @abstractmethod
     def remove(self, places: list[list[int]]) -> None:
         """Remove the channels at these places of each set from all layers of the group, in place."""
+        for module, attribute, each in self.numbers:
+            setattr(module, attribute, getattr(module, attribute) - each * len(places[0]))
+        self._cut(places)
+
+    @abstractmethod
+    def _cut(self, places: list[list[int]]) -> None:
+        """Remove them from the tensors."""

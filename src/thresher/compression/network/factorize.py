@@ -67,8 +67,6 @@ def factorize(network: Network, config: Factorize, data: CompressionData) -> Net
     Raises:
         CompressionError: no layer can be split with a gain, or a name or rank in `ranks` with which that is so.
     """
-    from thresher.models.channel_plan import read_channel_plan
-
     smaller = copy.deepcopy(network).eval()
     ranks, whole = _split_layers(smaller, config, data)
     if not ranks:
@@ -78,8 +76,8 @@ def factorize(network: Network, config: Factorize, data: CompressionData) -> Net
             "factorize before prune_weights."
         )
     emit(Step(_describe_which(ranks, whole)))
-    changed = {"ranks": network.spec.ranks | ranks, "channel_plan": read_channel_plan(smaller.body)}
-    smaller.spec = network.spec.model_copy(update=changed)
+    smaller.spec = network.spec.model_copy(update={"ranks": network.spec.ranks | ranks})
+    smaller.spec = smaller.spec.model_copy(update={"channel_plan": smaller.channel_plan()})
     return smaller
 
 

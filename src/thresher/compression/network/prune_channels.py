@@ -88,17 +88,20 @@ def remove_channels(network: Network, config: PruneChannels, data: CompressionDa
         CompressionError: a network without channels to prune, a ratio that removes nothing of it or would leave a layer
             empty, a name that no layer has, or batch_norm without one.
     """
-    from thresher.compression.network.pruning_groups import prunable_groups
+    from thresher.compression.network.pruning_groups import prunable_groups, refused_groups
 
     smaller = copy.deepcopy(network).eval()
     first = prunable_groups(smaller)
-    config = config.model_copy(update={"ratios": _ratios(network, config, first, data)})
+    refused = refused_groups(smaller)
+    config = config.model_copy(update={"ratios": _ratios(network, config, first, refused, data)})
+    if refused:
+        emit(Step(f"{config.kind} leaves alone: {_describe_refused(refused)}"))
     smaller = _prune_in_steps(smaller, config, first, data)
-    if config.round_to == "auto" and smaller.spec.channel_plan == _plan(network):
+    if config.round_to == "auto" and smaller.spec.channel_plan == network.spec.channel_plan:
         emit(Step(f"{config.kind}: multiples of 4 and 8 would keep every channel; any number of them is kept instead"))
         config = config.model_copy(update={"round_to": 1})
         smaller = _prune_in_steps(copy.deepcopy(network).eval(), config, first, data)
-    if smaller.spec.channel_plan == _plan(network):
+    if smaller.spec.channel_plan == network.spec.channel_plan:
         raise CompressionError(
             f"{data.candidate}: prune_channels with ratio {config.ratio} removes no channel of this network. "
             "Raise ratio or lower round_to."
@@ -132,12 +135,23 @@ def _aligned(num_channels: int) -> int:
     return next((multiple for least, multiple in ALIGNED if num_channels >= least), 1)
 
 
-def _ratios(network: Network, config: PruneChannels, first: dict[str, int], data: CompressionData) -> dict[str, float]:
+def _describe_refused(refused: dict[str, str]) -> str:
+    return "; ".join(f"{name} ({reason})" for name, reason in refused.items())
+
+
+def _ratios(
+    network: Network, config: PruneChannels, first: dict[str, int], refused: dict[str, str], data: CompressionData
+) -> dict[str, float]:
     """Return the layers that have a ratio of their own, by their full names."""
     if not first:
+        why = f" ({_describe_refused(refused)})" if refused else ""
         raise CompressionError(
-            f"{data.candidate}: prune_channels: a {network.spec.model.kind} has no channels that can be pruned. "
+            f"{data.candidate}: prune_channels: a {network.spec.model.kind} has no channels that can be pruned{why}. "
             "Use prune_weights or quantize_dynamic."
+        )
+    if asked := {name: refused[name] for name in config.ratios.keys() & refused.keys()}:
+        raise CompressionError(
+            f"{data.candidate}: prune_channels.ratios: {_describe_refused(asked)}. Allowed: {', '.join(first)}."
         )
     return match_values(config.ratios, list(first), f"{data.candidate}: prune_channels.ratios")
 
@@ -150,11 +164,34 @@ def _prune(
     Args:
         first: group -> its channels before anything was removed.
     """
-    from thresher.compression.network.pruning_groups import find_groups
+    from thresher.compression.network.pruning_groups import find_groups, remove_groups
+    from thresher.compression.network.removal import StructureError
 
     smaller = copy.deepcopy(network).eval()
     score, groups = build_importance(config.importance, smaller, data), find_groups(smaller)
     scores = {group.name: score(group) for group in groups}
+    gone = _choose_gone(groups, scores, config, progress, first, data)
+    try:
+        remove_groups(smaller, groups, gone)
+    except StructureError as error:
+        raise CompressionError(
+            f"{data.candidate}: prune_channels: {error}. Leave layers out by a ratio of 0 in ratios, beginning with "
+            f"{', '.join(gone)}."
+        ) from error
+    smaller.spec = network.spec.model_copy(update={"channel_plan": smaller.channel_plan()})
+    return smaller
+
+
+def _choose_gone(
+    groups: Sequence[ChannelGroup],
+    scores: dict[str, torch.Tensor],
+    config: PruneChannels,
+    progress: float,
+    first: dict[str, int],
+    data: CompressionData,
+) -> dict[str, list[list[int]]]:
+    """Return group -> the places that go of each of its sets, for all groups that lose any."""
+    chosen = {}
     keep = _kept_globally(groups, scores, config.ratio * progress, first) if config.scope == "global" else {}
     for group in groups:
         whole, ratio = first[group.name], config.ratios.get(group.name, config.ratio)
@@ -165,10 +202,8 @@ def _prune(
             kept = max(last, _round(round(whole * (1 - ratio * progress)), whole, group, exact, data))
         gone = group.num_channels - kept
         if gone > 0:
-            group.remove(_least(scores[group.name], gone // group.parts))
-    smaller.zero_grad()
-    smaller.spec = network.spec.model_copy(update={"channel_plan": _plan(smaller)})
-    return smaller
+            chosen[group.name] = _least(scores[group.name], gone // group.parts)
+    return chosen
 
 
 def _kept_globally(
@@ -216,9 +251,3 @@ def _least(scores: torch.Tensor, count: int) -> list[list[int]]:
     """Return of each set the ``count`` places of least importance."""
     places: list[list[int]] = scores.argsort(dim=1, stable=True)[:, :count].tolist()
     return places
-
-
-def _plan(network: Network) -> dict[str, dict[str, int]]:
-    from thresher.models.channel_plan import read_channel_plan
-
-    return read_channel_plan(network.body)

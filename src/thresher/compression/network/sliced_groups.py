@@ -58,8 +58,7 @@ class SlicedGroup(ChannelGroup):
         mean = scored.mean()
         return scored / mean if mean > 0 else torch.ones_like(scored)
 
-    def remove(self, places: list[list[int]]) -> None:
-        """Remove the channels at these places of each set."""
+    def _cut(self, places: list[list[int]]) -> None:
         offsets = self.num_channels * torch.arange(self.num_sets)[:, None]
         gone = (torch.tensor(places) + offsets).flatten()
         for each in self.slices:
@@ -107,6 +106,8 @@ def _match_widths(layer: nn.Module) -> None:
     if isinstance(layer, nn.RNNBase):
         layer.input_size = layer.get_parameter("weight_ih_l0").shape[1]
         layer.hidden_size = layer.get_parameter("weight_hh_l0").shape[1]
+    elif isinstance(layer, nn.LayerNorm):
+        layer.normalized_shape = tuple(layer.weight.shape)
     else:
         assert isinstance(layer, nn.Linear)
         layer.out_features, layer.in_features = layer.weight.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from thresher.errors import DataError, ThresherError
@@ -10,9 +11,10 @@ from thresher.kinds.registry import registry
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.models.imported.config import Checkpoint, ModelFile
-from thresher.models.imported.layer_differences import Shape, describe_differences, match_names, read_header
+from thresher.models.imported.layer_differences import Shape, describe_differences, read_header
+from thresher.models.imported.layer_names import describe_side_by_side, name_as_ours
 
-FIX = "give model the fields it was trained with, or rename its weights."
+FIX = "give model the fields it was trained with, or say in model.names what its weights are called here."
 
 
 def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: str) -> None:
@@ -21,17 +23,28 @@ def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: s
     Raises:
         DataError: a file that cannot be read safely, or layers of another network, both sides by name.
     """
-    shapes = read_header(file.content)
-    if shapes is None:
+    header = read_header(file.content)
+    if header is None:
         from thresher.models.imported.checkpoint import read_weights
 
-        shapes = {name: tuple(tensor.shape) for name, tensor in read_weights(file).items()}
+        shapes: dict[str, Shape] = {name: tuple(tensor.shape) for name, tensor in read_weights(file).items()}
+    else:
+        shapes = header
     expected = _expected(config, modality, task)
     if expected is None:
         return
-    body, _ = match_names(shapes, expected[0].keys())
-    if said := describe_differences(body, *expected):
-        raise DataError(f"{file.name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}")
+    called, _ = name_as_ours(shapes, expected[0], config.names, header is None, file.name)
+    refuse_differences({ours: shapes[name] for name, ours in called.items()}, *expected, config, file.name)
+
+
+def refuse_differences(
+    got: Mapping[str, Shape], expected: Mapping[str, Shape], optional: Collection[str], config: Checkpoint, name: str
+) -> None:
+    """Raise a DataError if the tensors ``got`` are not those ``expected``, with both sides by name."""
+    if said := describe_differences(got, expected, optional):
+        beside = describe_side_by_side(got, {key: shape for key, shape in expected.items() if key not in optional})
+        what = f"{name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}"
+        raise DataError(f"{what}\n{beside}" if beside else what)
 
 
 def _expected(config: Checkpoint, modality: str, task: str) -> tuple[dict[str, Shape], set[str]] | None:

@@ -17,10 +17,11 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.models.imported.architecture import FIX
+from thresher.models.imported.architecture import refuse_differences
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score
-from thresher.models.imported.layer_differences import PREPARATION, describe_differences, match_names
+from thresher.models.imported.layer_differences import PREPARATION, read_header
+from thresher.models.imported.layer_names import name_as_ours
 from thresher.models.network import Network, NetworkSpec
 
 Weights = dict[str, torch.Tensor]
@@ -46,8 +47,13 @@ def import_checkpoint(
     training, validation = samples
     weights = read_weights(file)
     network = Network(_spec(config, encoder.model_input, training, weights, file))
-    body, stripped = match_names(weights, network.body.state_dict().keys())
-    _refuse_differences(body, network.body.state_dict(), config, file.name)
+    shapes, expected = (
+        {name: tuple(tensor.shape) for name, tensor in side.items()} for side in (weights, network.body.state_dict())
+    )
+    called, how = name_as_ours(shapes, expected, config.names, read_header(file.content) is None, file.name)
+    body = {ours: weights[name] for name, ours in called.items()}
+    refuse_differences({ours: shapes[name] for name, ours in called.items()}, expected, (), config, file.name)
+    _refuse_infinite(body, file.name)
     network.body.load_state_dict(body, strict=False)
     network.eval()
     outputs = _predict(network, validation)
@@ -55,7 +61,7 @@ def import_checkpoint(
     found = Imported(
         file=config.path,
         sha256=hashlib.sha256(file.content).hexdigest(),
-        takes=f"weights of a {config.architecture}" + (f", each name without {stripped}" if stripped else ""),
+        takes=f"weights of a {config.architecture}" + (f", {how}" if how else ""),
         answers=f"{sum(weight.numel() for weight in network.body.parameters()):,} parameters",
         metric=metric,
         value=value,
@@ -136,10 +142,7 @@ def _normalized(config: Checkpoint, given: Any, weights: Weights) -> Any:
     return given.model_copy(update={"mean": mean, "std": std})
 
 
-def _refuse_differences(got: Weights, expected: Mapping[str, torch.Tensor], config: Checkpoint, name: str) -> None:
-    shapes = ({key: tuple(tensor.shape) for key, tensor in side.items()} for side in (got, expected))
-    if said := describe_differences(*shapes):
-        raise DataError(f"{name}: not the weights of this {config.architecture}: {said}. Fix: {FIX}")
+def _refuse_infinite(got: Weights, name: str) -> None:
     wrong = [key for key, tensor in got.items() if not torch.isfinite(tensor.float()).all()]
     if wrong:
         raise DataError(f"{name}: {wrong[0]} holds numbers that are not finite. Fix: take another checkpoint.")

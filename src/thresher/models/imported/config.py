@@ -103,6 +103,9 @@ class Checkpoint(KindConfig):
     """The file, relative to the project's folder: safetensors, or a state dict that torch.save has written."""
     architecture: str
     """The `kind` of the model, such as resnet."""
+    names: dict[str, str] = Field(default_factory=dict)
+    """Tensors of the file -> those of the architecture, where names differ and shapes do not tell; a * on the right
+    stands for what that on the left does, as in `"layer1.*.conv1.*": "3.*.conv1.*"`."""
     scale: float | None = Field(default=None, gt=0)
     """Images and series, with mean and std: as for an ONNX model. Without mean and std, the training split's."""
     mean: Channels | None = None
@@ -151,6 +154,6 @@ def _checked(architecture: type[Config], own: dict[str, Any]) -> Config:
     try:
         return architecture.model_validate(own)
     except ValidationError as error:
-        fields = "path, architecture, scale, mean, std, standardized, and of the architecture"
+        fields = "path, architecture, names, scale, mean, std, standardized, and of the architecture"
         what = describe_problems(error, architecture).replace("Allowed keys: kind, ", f"Allowed keys: {fields} ")
         raise ValueError(what) from None

@@ -25,12 +25,12 @@ def describe_differences(
         optional: of the expected layers, those that the file need not have.
     """
     wanted = {key for key in expected if not key.endswith(COUNTER) and key not in optional}
-    missing = [f"{key} {_describe(expected[key])}" for key in sorted(wanted - got.keys())]
-    unexpected = [f"{key} {_describe(got[key])}" for key in sorted(got.keys() - expected.keys())]
+    missing = [f"{key} {describe_shape(expected[key])}" for key in sorted(wanted - got.keys())]
+    unexpected = [f"{key} {describe_shape(got[key])}" for key in sorted(got.keys() - expected.keys())]
     other = [
-        f"{key} has {_describe(got[key])}, wanted is {_describe(expected[key])}"
+        f"{key} has {describe_shape(got[key])}, wanted is {describe_shape(expected[key])}"
         for key in sorted(got.keys() & expected.keys())
-        if not _fits(got[key], expected[key])
+        if not fits(got[key], expected[key])
     ]
     sides = (
         ("the architecture alone has", missing),
@@ -69,11 +69,13 @@ def read_header(content: bytes) -> dict[str, Shape] | None:
         return None
 
 
-def _fits(shape: Shape, wanted: Shape) -> bool:
+def fits(shape: Shape, wanted: Shape) -> bool:
+    """Return whether ``shape`` is ``wanted``, but for lengths that depend on the data."""
     return len(shape) == len(wanted) and all(two in (one, None) for one, two in zip(shape, wanted, strict=True))
 
 
-def _describe(shape: Shape) -> str:
+def describe_shape(shape: Shape) -> str:
+    """Return ``shape`` as it is written in an error."""
     return f"[{', '.join('?' if length is None else str(length) for length in shape)}]"
 
 

@@ -38,6 +38,7 @@ def compress_network(
     if isinstance(candidate, CandidateFailure):
         return candidate
 
+    from thresher.models.storage import check_storable
     from thresher.training.loop import torch_threads
 
     def make() -> Network:
@@ -46,6 +47,7 @@ def compress_network(
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
         with shared_access(), torch_threads(execution.threads):
             network = apply_steps(candidate.network_steps, base, data)
+            check_storable(network, candidate.name)
         checkpoints.clear()
         return network
 
