@@ -20,9 +20,11 @@ def read_channel_plan(body: nn.Module, fresh: nn.Module) -> ChannelPlan:
     Compared are the shapes of all parameters and buffers, and the attributes that are whole numbers or tuples of them.
     """
     plan: ChannelPlan = {}
+    built = dict(fresh.named_modules())
     for name, module in body.named_modules():
-        before = dict(_sizes(fresh.get_submodule(name)))
-        changed = {key: size for key, size in _sizes(module) if before.get(key) not in (None, size)}
+        before = dict(_sizes(built[name])) if name in built else {}
+        # Of a module that the settings do not build, all counts: it is not rebuilt without a word.
+        changed = {key: size for key, size in _sizes(module) if before.get(key, size if before else None) != size}
         if changed:
             plan[name] = changed
     return plan

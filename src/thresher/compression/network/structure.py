@@ -57,10 +57,12 @@ class Structure:
     Attributes:
         layouts: group -> how it is cut.
         refused: group -> why it is not.
+        modules: the names of the modules that it is true of.
     """
 
     layouts: dict[str, Layout]
     refused: dict[str, str]
+    modules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,31 @@ def find_structure(network: Network) -> Structure:
     """Return what of ``network`` can be cut, and how; found once for all networks of one model and input."""
     spec = network.spec.model_copy(update={"channel_plan": {}, "quantization": None})
     made_by = type(network.body)
-    return _find_structure(spec.model_dump_json(), f"{made_by.__module__}.{made_by.__qualname__}")
+    found = _find_structure(spec.model_dump_json(), f"{made_by.__module__}.{made_by.__qualname__}")
+    if found.modules != _names_in(network.body):  # changed since it was built from its settings
+        return _structure_of(copy.deepcopy(network).eval())
+    return found
 
 
 @lru_cache(maxsize=16)
 def _find_structure(spec: str, made_by: str) -> Structure:
     with torch.random.fork_rng(devices=[]):
         network = Network(NetworkSpec.model_validate_json(spec)).eval()
+    return _structure_of(network)
+
+
+def _names_in(body: nn.Module) -> tuple[str, ...]:
+    return tuple(name for name, _ in body.named_modules())
+
+
+def _structure_of(network: Network) -> Structure:
+    """Return what of ``network`` can be cut; its weights are spoilt by it."""
     draw_weights(network.body)
     traced = trace(network)
     expected = answer(traced.body, traced.inputs)
     if not torch.isfinite(expected).all():
-        return Structure({}, {"the network": "its answers are not finite, so that nothing can be checked"})
+        reason = "its answers are not finite, so that nothing can be checked"
+        return Structure({}, {"the network": reason}, _names_in(network.body))
     plain = [group for group in traced.graph.groups if group.num_channels > group.parts]
     if _holds(traced, plain):
         layouts = {group.name: Layout(parts=group.parts, numbers=_named(traced, group)) for group in plain}
@@ -141,7 +156,7 @@ def _find_structure(spec: str, made_by: str) -> Structure:
             refused.pop(name, None)
     if traced.graph.problem:
         refused["the other layers"] = f"their graph cannot be followed ({traced.graph.problem})"
-    return Structure(layouts, refused)
+    return Structure(layouts, refused, _names_in(network.body))
 
 
 def build_group(traced: Traced, name: str, layout: Layout) -> ChannelGroup:
