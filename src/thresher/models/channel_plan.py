@@ -22,9 +22,9 @@ def read_channel_plan(body: nn.Module, fresh: nn.Module) -> ChannelPlan:
     plan: ChannelPlan = {}
     built = dict(fresh.named_modules())
     for name, module in body.named_modules():
-        before = dict(_sizes(built[name])) if name in built else {}
+        before = dict(_sizes(built[name])) if name in built else None
         # Of a module that the settings do not build, all counts: it is not rebuilt without a word.
-        changed = {key: size for key, size in _sizes(module) if before.get(key, size if before else None) != size}
+        changed = {key: size for key, size in _sizes(module) if before is None or before.get(key, size) != size}
         if changed:
             plan[name] = changed
     return plan

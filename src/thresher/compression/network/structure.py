@@ -7,6 +7,7 @@ What holds is what leaves the rest of the network as it was, by `check_removal`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +22,7 @@ from thresher.compression.network.data_flow import DataFlow, trace_data_flow
 from thresher.compression.network.recurrent_groups import describe_recurrent
 from thresher.compression.network.removal import answer, draw_weights, is_whole
 from thresher.compression.network.sliced_groups import SlicedGroup, inputs_of, outputs_of
-from thresher.compression.network.traced_groups import TracedGraph, TracedGroup
+from thresher.compression.network.traced_groups import ROOTS, TracedGraph, TracedGroup
 from thresher.models.network import Network, NetworkSpec
 
 if TYPE_CHECKING:
@@ -155,7 +156,10 @@ def _structure_of(network: Network) -> Structure:
             layouts[name] = found
             refused.pop(name, None)
     if traced.graph.problem:
-        refused["the other layers"] = f"their graph cannot be followed ({traced.graph.problem})"
+        left = [layer for layer in traced.flow.readers if isinstance(layer, ROOTS) and layer not in traced.ignored]
+        covered = {layer for name in layouts for layer in _layers_of(traced, name, layouts[name])}
+        why = f"the graph of this network cannot be followed: {traced.graph.problem}"
+        refused |= {traced.names[layer]: why for layer in left if layer not in covered}
     return Structure(layouts, refused, _names_in(network.body))
 
 
@@ -275,6 +279,13 @@ def _sliced(traced: Traced, name: str, layout: Layout, numbers: tuple[Number, ..
     return SlicedGroup(
         name=name, num_channels=count, width=layout.width, noun=noun, slices=tuple(slices), numbers=numbers
     )
+
+
+def _layers_of(traced: Traced, name: str, layout: Layout) -> list[nn.Module]:
+    if not layout.reader:
+        return [traced.body.get_submodule(name)]
+    reader = traced.body.get_submodule(layout.reader)
+    return [layer for layer, readers in traced.flow.readers.items() if reader in readers]
 
 
 def _cut_outputs(group: TracedGroup) -> list[nn.Module]:
