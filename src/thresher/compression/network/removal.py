@@ -73,7 +73,7 @@ def check_removal(whole: nn.Module, kept: Kept, smaller: nn.Module, inputs: tupl
     except Exception as error:  # a network that was cut wrongly raises whatever it stumbles on
         raise StructureError(f"what is left cannot be computed ({error})") from error
     expected = answer(whole, inputs)
-    if got.shape != expected.shape or not _alike(got, expected):
+    if not _alike(got, expected):
         raise StructureError("what is left would compute something else")
 
 
@@ -98,7 +98,7 @@ def is_whole(
     with restored(body):
         _put_zeros(body, kept)
         expected = answer(body, inputs)
-    return got.shape == expected.shape and _alike(got, expected)
+    return _alike(got, expected)
 
 
 def draw_weights(body: nn.Module) -> None:
@@ -107,8 +107,10 @@ def draw_weights(body: nn.Module) -> None:
     with torch.no_grad():
         for module in body.modules():
             own = isinstance(module, nn.Embedding) or not type(module).__module__.startswith("torch.")
-            for parameter in module.parameters(recurse=False):
-                if parameter.ndim < 2:
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.ndim < 2 and "bias" in name:
+                    parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+                elif parameter.ndim < 2:
                     parameter.copy_(0.5 + torch.rand(parameter.shape, generator=generator))
                 else:
                     std = 1.0 if own else (parameter.numel() / len(parameter)) ** -0.5
@@ -116,16 +118,26 @@ def draw_weights(body: nn.Module) -> None:
 
 
 @torch.no_grad()
-def answer(body: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Return what ``body`` answers, its norms free of the number of their channels."""
+def answer(body: nn.Module, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """Return what each layer with weights of ``body`` makes, then its answer; norms do not count their channels."""
+    made: list[torch.Tensor] = []
+
+    def keep(layer: nn.Module, given: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            made.append(output)
+
+    layers = [module for module in body.modules() if any(True for _ in module.parameters(recurse=False))]
+    handles = [layer.register_forward_hook(keep) for layer in layers]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it would compute norms on its own
     try:
         with CountFreeNorms():
-            answered: torch.Tensor = body.eval()(*inputs)
+            made.append(body.eval()(*inputs))
     finally:
+        for handle in handles:
+            handle.remove()
         torch.backends.mha.set_fastpath_enabled(fast)
-    return answered
+    return made
 
 
 @contextmanager
@@ -183,6 +195,13 @@ def _gather(body: nn.Module, before: dict[str, torch.Tensor], values: dict[int, 
         setattr(body.get_submodule(owner), key, new)
 
 
-def _alike(got: torch.Tensor, expected: torch.Tensor) -> bool:
-    difference, largest = (got - expected).abs().max(), expected.abs().max()
-    return bool(torch.isfinite(largest)) and bool(difference <= TOLERANCE * largest)
+def _alike(got: list[torch.Tensor], expected: list[torch.Tensor]) -> bool:
+    """Return whether the answers agree, and on the way to them all that is as wide as it was."""
+    if len(got) != len(expected) or got[-1].shape != expected[-1].shape:
+        return False
+    for one, other in zip(got, expected, strict=True):
+        if one.shape == other.shape:
+            difference, largest = (one - other).abs().max(), other.abs().max()
+            if not (torch.isfinite(largest) and difference <= TOLERANCE * largest):
+                return False
+    return True
