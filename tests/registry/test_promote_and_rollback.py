@@ -258,6 +258,6 @@ def test_where_the_bento_cannot_be_built_the_champion_stays(small: RegistryProje
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith("BentoML's store cannot be written: ") and "BENTOML_HOME" in first
-    assert second.startswith(f"{small.folder / 'bentofile.yaml'}: no such file, and a champion is packed by it. Fix: ")
+    assert second.startswith(f"{small.folder / 'bentofile.yaml'}: no such file; it says what a Bento holds. Fix: ")
     assert list((small.folder / "bentoml" / "models").glob("*/*/model.yaml")) == []  # it would be the newest champion
     assert small.aliases == {"champion": "2"}
