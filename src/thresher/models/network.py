@@ -62,11 +62,12 @@ class Network(nn.Module):
         self.register_buffer("label_std", torch.tensor(output.std, dtype=torch.float64), persistent=False)
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
-        return self.body(*self.prepare(encoded))
+        learned: torch.Tensor = self.body(*self.prepare(encoded))
+        return learned
 
     def predict(self, encoded: torch.Tensor) -> torch.Tensor:
         """Return what is served: probabilities [B, K], or values float64 [B, 1] in the labels' own unit."""
-        learned = self(encoded)
+        learned: torch.Tensor = self(encoded)
         if isinstance(self.spec.output, ValueOutput):
             # As tensors: the exporter writes numbers of Python as float32.
             return (learned.double() + self.label_offset) * self.label_std

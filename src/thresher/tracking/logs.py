@@ -99,7 +99,7 @@ def _(value: str, name: str) -> None:
 
 
 @log.register
-def _(value: dict, name: str) -> None:
+def _(value: dict[str, Any], name: str) -> None:
     if name.endswith(".data_docs"):
         for path, content in value.items():
             send(Artifact(path=f"contract/{path}", content=content))

@@ -58,8 +58,8 @@ def _with_scales(
 
 def _channels(layer: NodeProto, initializers: dict[str, TensorProto]) -> int:
     """Return how many input channels ``layer`` has."""
-    settings = {attribute.name: attribute.i for attribute in layer.attribute}
-    shape = initializers[layer.input[1]].dims
+    settings: dict[str, int] = {attribute.name: attribute.i for attribute in layer.attribute}
+    shape: tuple[int, ...] = tuple(initializers[layer.input[1]].dims)
     if layer.op_type == "Conv":
         return shape[1] * settings.get("group", 1)
     return shape[1] if layer.op_type == "Gemm" and settings.get("transB") else shape[0]

@@ -149,7 +149,7 @@ def _recurrent_pruner() -> Any:
     from torch_pruning import BasePruningFunc
     from torch_pruning.pruner.function import LSTMPruner
 
-    class RecurrentPruner(BasePruningFunc):
+    class RecurrentPruner(BasePruningFunc):  # type: ignore[misc]  # Torch-Pruning has no types
         def prune_out_channels(self, layer: nn.RNNBase, idxs: Any) -> None:
             raise NotImplementedError("units of a recurrent layer go by its own group")
 

@@ -39,7 +39,7 @@ def choose_output(model: ModelProto, config: GraphModel, file: str) -> onnx.Valu
     Raises:
         DataError: no such output, or several that could be meant.
     """
-    outputs = {value.name: value for value in model.graph.output}
+    outputs: dict[str, onnx.ValueInfoProto] = {value.name: value for value in model.graph.output}
     if config.output_name is not None:
         if config.output_name not in outputs:
             fix = nearest(config.output_name, outputs)

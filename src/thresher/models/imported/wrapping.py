@@ -104,7 +104,7 @@ def _understand(model: ModelProto, config: GraphModel, encoder: Encoder, inputs:
 
 
 def _choose_input(model: ModelProto, config: GraphModel, file: str) -> onnx.ValueInfoProto:
-    inputs = {value.name: value for value in model.graph.input}
+    inputs: dict[str, onnx.ValueInfoProto] = {value.name: value for value in model.graph.input}
     if config.input_name is not None and config.input_name not in inputs:
         what = f"there is no input '{config.input_name}'"
         raise DataError(f"{file}: model.input_name: {what}. {nearest(config.input_name, inputs)}")

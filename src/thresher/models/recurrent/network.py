@@ -58,7 +58,7 @@ class RecurrentNetwork(nn.Module):
             if number:
                 packed = packed._replace(data=self.dropout(packed.data))
             packed, state = layer(packed)
-        hidden = state[0] if isinstance(state, tuple) else state
+        hidden: torch.Tensor = state[0] if isinstance(state, tuple) else state
         return hidden.transpose(0, 1).flatten(1)
 
     def _run_onnx(self, x_BTD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:

@@ -64,7 +64,8 @@ class Block(nn.Module):
     def forward(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
         x_BTD = x_BTD + self.dropout(self._attend(self.attention_norm(x_BTD), attends_B11T))
         inner = self.dropout(self.relu(self.expand(self.feed_forward_norm(x_BTD))))
-        return x_BTD + self.dropout(self.contract(inner))
+        added: torch.Tensor = self.dropout(self.contract(inner))
+        return x_BTD + added
 
     def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
         parts = self.query_key_value(x_BTD).chunk(3, dim=2)
