@@ -82,8 +82,9 @@ def test_terminal_ends_with_table_winner_and_commands(default: DefaultRun) -> No
         assert judged["reason"]
         assert judged["reason"][:20] in row
     tag = (default.project.folder / "data/08_reporting/digits/bento.txt").read_text()
-    assert f"mlflow ui --backend-store-uri {default.project.tracking_uri}" in table
-    assert f"bentoml serve {tag}" in table
+    assert f"is in the Bento {tag}. Go on with:" in table
+    assert "thresher ui" in table
+    assert "thresher serve digits" in table
     assert "thresher containerize digits" in table
 
 
@@ -214,8 +215,8 @@ def test_champion_is_registered_with_signature_and_example(
 
 @pytest.fixture(scope="module")
 def service(default: DefaultRun) -> Iterator[httpx.Client]:
-    """The Bento, served by the command that the run printed."""
-    (tag,) = re.findall(r"bentoml serve (\S+)", default.done.text)
+    """The Bento that the run printed, served by BentoML's own command."""
+    (tag,) = re.findall(r"is in the Bento (\S+)\. Go on", default.done.text)
     port = free_port()
     command = [str(EXECUTABLES / "bentoml"), "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     with default.project.server(command, port, "/readyz") as client:

@@ -105,7 +105,7 @@ class Job:
 def run_job(project: Project, recipe: dict[str, Any]) -> Iterator[Job]:
     project.write_recipe("small", recipe)
     done = project.run().succeeded()
-    (tag,) = re.findall(r"bentoml serve (\S+)", done.text)
+    (tag,) = re.findall(r"is in the Bento (\S+)\. Go on", done.text)
     port = free_port()
     command = [str(EXECUTABLES / "bentoml"), "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     with project.server(command, port, "/readyz") as client:

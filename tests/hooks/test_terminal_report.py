@@ -125,19 +125,22 @@ def activate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
 
 
-def test_commands_to_go_on_with(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "_width", 60)
+@pytest.mark.parametrize(("env", "option"), [(None, ""), ("my lab", " --env 'my lab'")])
+def test_commands_to_go_on_with(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch, env: str | None, option: str
+) -> None:
+    monkeypatch.setattr(console, "_width", 40)
     activate(monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:////{'deep/' * 20}my runs/mlflow.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
-    report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
+    report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")), env)
     lines = [line.strip() for line in printed().splitlines()]
     # Each in one line, however long, so that it can be copied.
-    assert f"look at the runs:     mlflow ui --backend-store-uri 'sqlite:////{'deep/' * 20}my runs/mlflow.db'" in lines
+    assert f"look at the runs:     thresher ui{option}" in lines
     page = "http://127.0.0.1:5000/#/experiments/7/models?workflowType=machine_learning"
     assert f"at this address:      {page}" in lines
-    assert "serve it:             bentoml serve shirts:abc" in lines
-    assert "build the container:  thresher containerize shirts" in lines
+    assert f"serve it:             thresher serve shirts{option}" in lines
+    assert f"build the container:  thresher containerize shirts{option}" in lines
     assert "stays" not in printed()
 
 
@@ -149,7 +152,7 @@ def test_commands_are_called_by_their_path_where_the_environment_is_not_activate
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
     command = printed().partition("serve it:")[2].split()[0]
-    assert Path(command).resolve() == Path(sys.executable).with_name("bentoml").resolve()
+    assert Path(command).resolve() == Path(sys.executable).with_name("thresher").resolve()
 
 
 def test_server_is_opened_and_a_champion_that_stays_is_said(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ class ProgressHooks:
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], catalog: Any, pipeline: Pipeline) -> None:
         self._stop()
-        print_result(pipeline, catalog)
+        print_result(pipeline, catalog, run_params["env"])
 
     def _show(self, event: Event) -> None:
         if isinstance(event, Step):

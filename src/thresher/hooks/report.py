@@ -132,8 +132,12 @@ def _print_indented(line: str) -> None:
     )
 
 
-def print_result(pipeline: Pipeline, catalog: Any) -> None:
-    """Print the verdict's table, where this run made one, and what to do next, where it packed a Bento."""
+def print_result(pipeline: Pipeline, catalog: Any, env: str | None = None) -> None:
+    """Print the verdict's table, where this run made one, and what to do next, where it packed a Bento.
+
+    Args:
+        env: the environment, a folder of conf/, that the run was in; None for Kedro's own, `local`.
+    """
     outputs = pipeline.all_outputs()
     verdicts = [name for name in outputs if name.endswith(".verdict")]
     reports = [name for name in outputs if name.endswith(".report")]
@@ -146,7 +150,7 @@ def print_result(pipeline: Pipeline, catalog: Any) -> None:
         console.print(f"The report, to be opened in a browser: [bold]{where}[/]", highlight=False, soft_wrap=True)
     if bentos:
         recipe = bentos[0].partition(".")[0]
-        _print_next(recipe, catalog.load(bentos[0]), catalog.load(f"{recipe}.challenge"))
+        _print_next(recipe, catalog.load(bentos[0]), catalog.load(f"{recipe}.challenge"), env)
 
 
 def print_verdict(verdict: Any) -> None:
@@ -191,18 +195,19 @@ def _conditions(verdict: Any) -> str:
     )
 
 
-def _print_next(recipe: str, bento: str, challenge: Any) -> None:
+def _print_next(recipe: str, bento: str, challenge: Any, env: str | None) -> None:
     if not challenge.replaces:
         console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {challenge.reason}.")
     uri = current().tracking_uri
     local = uri.startswith("sqlite")
     page = models_page("http://127.0.0.1:5000" if local else uri)
+    thresher, option = _command("thresher"), f" --env {quote(env)}" if env else ""
     console.print(f"\nThe champion of [bold]{recipe}[/] is in the Bento [bold]{bento}[/]. Go on with:", highlight=False)
     for what, command in (
-        ("look at the runs", f"{_command('mlflow')} ui --backend-store-uri {quote(uri)}" if local else f"open {page}"),
+        ("look at the runs", f"{thresher} ui{option}" if local else f"open {page}"),
         *((("at this address", page),) if local else ()),
-        ("serve it", f"{_command('bentoml')} serve {bento}"),
-        ("build the container", f"{_command('thresher')} containerize {recipe}"),
+        ("serve it", f"{thresher} serve {recipe}{option}"),
+        ("build the container", f"{thresher} containerize {recipe}{option}"),
     ):
         console.print(f"  {what + ':':21} {command}", highlight=False, soft_wrap=True)
 
