@@ -10,7 +10,7 @@ import yaml
 from helpers.doc_blocks import DOCS, blocks
 from kedro.io import AbstractDataset
 
-from thresher.__main__ import thresher
+from thresher.cli.program import MODULES
 from thresher.recipe.reading import RecipeSource, check_recipe
 
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -61,4 +61,4 @@ def test_commands_exist(page: str) -> None:
             if program == "make":
                 assert re.search(rf"^{command}:", makefile, re.MULTILINE), command
             else:
-                assert command in thresher.commands, command
+                assert command in MODULES, command

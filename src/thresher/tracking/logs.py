@@ -98,7 +98,7 @@ def _(value: str, name: str) -> None:
         _tag("bento", value)
 
 
-@log.register
+@log.register(dict)
 def _(value: dict[str, Any], name: str) -> None:
     if name.endswith(".data_docs"):
         for path, content in value.items():
