@@ -39,7 +39,8 @@ def answers(network: Network, samples: np.ndarray) -> np.ndarray:
 
 def test_every_model_of_the_table_is_among_them() -> None:
     seen = {(model.kind, given.kind) for model, given in FAMILIES.values()}
-    assert seen == {(kind.name, given) for kind in MODELS for given in kind.takes}
+    of_a_folder = {("pretrained", "text")}  # test_pretrained.py tries those
+    assert seen == {(kind.name, given) for kind in MODELS for given in kind.takes} - of_a_folder
 
 
 @pytest.mark.parametrize(

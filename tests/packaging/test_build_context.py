@@ -51,7 +51,7 @@ def test_own_files_are_packed_beside_it(own_project: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda path: path.unlink(), "no such file, and a champion is packed by it"),
+        (lambda path: path.unlink(), "no such file; it says what a Bento holds"),
         (lambda path: path.write_text("include: [\n"), "cannot be read"),
         (lambda path: path.write_text("service: mine:App\ninclude: ['*']\n"), "service is not thresher.serving"),
         (lambda path: path.write_text(path.read_text().replace("src/thresher", "src/other")), "include names nothing"),

@@ -147,6 +147,9 @@ def _architecture(name: str) -> type[KindConfig]:
     if name not in known:
         raise ValueError(f"there is no architecture '{name}'. {nearest(name, known)}")
     found: type[KindConfig] = known[name].config_class
+    if shared := sorted(found.model_fields.keys() & Checkpoint.model_fields.keys() - {"kind"}):
+        what = f"a checkpoint of '{name}' cannot be described, since both have {', '.join(shared)}"
+        raise ValueError(f"{what}. Fix: use kind: {name} itself; settings of an own model may have other names")
     return found
 
 
