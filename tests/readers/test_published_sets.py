@@ -97,10 +97,12 @@ def test_every_known_set_has_its_entries() -> None:
     from thresher.fetch.known_sets import KNOWN_SETS
 
     for name, known in KNOWN_SETS.items():
+        files = {file.name for file in known.files}
+        if "model.safetensors" in files:  # recipes name the folder of a model
+            continue
         entries = [CATALOG[f"{name}.train"], CATALOG[f"{name}.test"]]
         assert {entry["fetch"] for entry in entries} == {name}
         assert {entry["path"] for entry in entries} == {known.folder}
-        files = {file.name for file in known.files}
         for entry in entries:
             named = [entry.get(key) for key in ("file", "images", "labels") if entry.get(key)]
             assert {file for value in named for file in ([value] if isinstance(value, str) else value)} <= files
