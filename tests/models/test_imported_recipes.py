@@ -58,7 +58,10 @@ def test_a_checkpoint_has_the_fields_of_its_architecture() -> None:
         ({**CHECKPOINT, "depth": 57}, "a depth is 6n\\+2, got 57"),
         ({**CHECKPOINT, "deep": 56}, "no key .deep. .Did you mean .depth.*Allowed keys: path, .*depth, width"),
         ({**CHECKPOINT, "architecture": "resnett"}, "there is no architecture 'resnett'. Did you mean 'resnet'"),
-        ({**CHECKPOINT, "architecture": "pretrained"}, "both have architecture, path. Fix: use kind: pretrained itself"),
+        (
+            {**CHECKPOINT, "architecture": "pretrained"},
+            "both have architecture, path. Fix: use kind: pretrained itself",
+        ),
         ({"kind": "checkpoint", "path": "w"}, "'architecture' is missing"),
         ({**CHECKPOINT, "mean": [0.5]}, "give both of mean and std"),
         ({"kind": "onnx"}, "'path' is missing"),

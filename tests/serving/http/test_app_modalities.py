@@ -224,10 +224,10 @@ TENSORS = {
     "image": [("UINT8", (1, 1, 8, 6), [True] + [0] * 47, "values that are not UINT8")],
     "text": [
         ("INT64", (1, 2), [0, 0], "after a token or more"),
-        ("INT64", (1, 1), [2**63], "something else than INT64"),
+        ("INT64", (1, 1), [2**63], "values that are not INT64"),
     ],
-    "tabular": [("FP32", (1, 4), [1e300, 0, 0, 0], "something else than FP32")],
-    "series": [("FP32", (1, 1, 2), [1e39, 0], "something else than FP32")],
+    "tabular": [("FP32", (1, 4), [1e300, 0, 0, 0], "values that are not FP32")],
+    "series": [("FP32", (1, 1, 2), [1e39, 0], "values that are not FP32")],
 }
 
 

@@ -166,24 +166,32 @@ class ShadowMetrics:
         registry = registry or REGISTRY
 
         def metric(kind: Any, name: str, text: str, *more: str, **options: Any) -> Any:
-            return kind(f"thresher_shadow_{name}", text, [*names, *more], registry=registry, **options)
+            return kind(name, text, [*names, *more], registry=registry, **options)
 
         self._is_classifier = bool(champion.encoder.class_names)
         labels = champion.encoder.class_names or (ValueOutput.name,)
-        compared = metric(Counter, "compared", "Samples that both answered, by the champion's label.", "label")
-        agreements = metric(Counter, "agreements", "Of these, those with the same label.", "label")
-        predictions = metric(Counter, "predictions", "The same samples by the challenger's label.", "label")
+        compared = metric(
+            Counter, "thresher_shadow_compared", "Samples that both answered, by the champion's label.", "label"
+        )
+        agreements = metric(Counter, "thresher_shadow_agreements", "Of these, those with the same label.", "label")
+        predictions = metric(
+            Counter, "thresher_shadow_predictions", "The same samples by the challenger's label.", "label"
+        )
         self._compared = [compared.labels(*who, label) for label in labels]
         self._agreements = [agreements.labels(*who, label) for label in labels if self._is_classifier]
         self._predictions = [predictions.labels(*who, label) for label in labels]
         text = "Absolute difference between both values, or both probabilities of the champion's label, summed."
-        self._difference = metric(Summary, "difference", text).labels(*who)
-        self._seconds = metric(Histogram, "seconds", "One call of the challenger.", buckets=SECONDS).labels(*who)
-        self._samples = metric(Summary, "samples", "Samples in one call of the challenger.").labels(*who)
+        self._difference = metric(Summary, "thresher_shadow_difference", text).labels(*who)
+        self._seconds = metric(
+            Histogram, "thresher_shadow_seconds", "One call of the challenger.", buckets=SECONDS
+        ).labels(*who)
+        self._samples = metric(Summary, "thresher_shadow_samples", "Samples in one call of the challenger.").labels(
+            *who
+        )
         text = "Samples of its share that the challenger was too busy for."
-        self.dropped = metric(Counter, "dropped", text).labels(*who)
+        self.dropped = metric(Counter, "thresher_shadow_dropped", text).labels(*who)
         text = "Calls that the challenger failed in, its own end among them."
-        self.errors = metric(Counter, "errors", text).labels(*who)
+        self.errors = metric(Counter, "thresher_shadow_errors", text).labels(*who)
 
     def count(self, expected: np.ndarray, outputs: np.ndarray, seconds: float) -> None:
         """Count one call: the champion's outputs [N, K], finite, and the challenger's."""
