@@ -123,6 +123,7 @@ PIPELINE = Pipeline([node(len, "a", f"shirts.{name}", name=name) for name in ("v
 def activate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put this environment's commands on the PATH, as `source .venv/bin/activate` does."""
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.delenv("MAKELEVEL", raising=False)  # make test sets it
 
 
 @pytest.mark.parametrize(("env", "option"), [(None, ""), ("my lab", " --env 'my lab'")])
@@ -144,11 +145,16 @@ def test_commands_to_go_on_with(
     assert "stays" not in printed()
 
 
+@pytest.mark.parametrize("is_made", [False, True], ids=["not on the path", "by make alone"])
 def test_commands_are_called_by_their_path_where_the_environment_is_not_activated(
-    printed: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    printed: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_made: bool
 ) -> None:
     monkeypatch.setattr(console, "_width", 200)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    if is_made:
+        activate(monkeypatch)
+        monkeypatch.setenv("MAKELEVEL", "1")
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     report.print_result(PIPELINE, make_catalog(Challenge(replaces=True, reason="there was no champion")))
     command = printed().partition("serve it:")[2].split()[0]

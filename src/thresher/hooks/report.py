@@ -213,8 +213,11 @@ def _print_next(recipe: str, bento: str, challenge: Any, env: str | None) -> Non
 
 
 def _command(name: str) -> str:
-    """Return how ``name`` is called from here: by its path where the environment is not activated."""
+    """Return how ``name`` is called from here: by its path where the environment is not activated.
+
+    `make run` activates it for its commands alone, not for the shell that it is called from.
+    """
     ours = Path(sys.executable).with_name(name)
-    if shutil.which(name) == str(ours):
+    if shutil.which(name) == str(ours) and "MAKELEVEL" not in os.environ:
         return name
     return quote(str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours))
