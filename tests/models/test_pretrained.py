@@ -14,8 +14,10 @@ import pytest
 import torch
 from helpers.pretrained_folders import ENCODERS, TEXTS, write_folder
 
-from thresher.compression.data import CalibrationData
+from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
+from thresher.compression.network.finetune import Finetune, finetune
+from thresher.compression.network.prune_weights import PruneWeights, prune_weights
 from thresher.errors import DataError
 from thresher.export import check_parity, export_onnx
 from thresher.modalities import encode, read_pretrained
@@ -191,3 +193,22 @@ def test_the_service_needs_neither_torch_nor_transformers(folders: Path, tmp_pat
     with torch.inference_mode():
         expected = network.predict(torch.from_numpy(samples_of(encoder).inputs)).numpy()
     np.testing.assert_allclose(answers, expected, atol=1e-4)
+
+
+def test_weights_are_pruned_and_stay_zero_while_it_is_finetuned(folders: Path) -> None:
+    folder = folder_of(folders, "bert")
+    encoder = encoder_of(folder)
+    network, samples = start(folder), samples_of(encoder)
+    config = Training(optimizer=AdamW(lr=0.01, weight_decay=0), batch_size=4)
+    data = CompressionData("sparse", encoder.model_input, samples, samples, config)
+    sparse = prune_weights(network, PruneWeights(sparsity=0.5), data)
+    tuned = finetune(sparse, Finetune(epochs=2), data)
+    zeros = {
+        name: weight == 0
+        for name, weight in weights_of(sparse).items()
+        if (weight == 0).sum() > (weights_of(network)[name] == 0).sum()
+    }
+    assert len(zeros) >= 6
+    for name, was_zero in zeros.items():
+        assert bool((weights_of(tuned)[name][was_zero] == 0).all()), name
+    assert any(not torch.equal(weight, weights_of(sparse)[name]) for name, weight in weights_of(tuned).items())
