@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers.contract import relied_on
 
+from thresher.adapters.torch import shapes_made
 from thresher.training.memory import is_out_of_memory
 from thresher.training.trainer import NO_SPREAD
 
@@ -32,3 +33,12 @@ def test_another_error_of_torch_is_not_taken_for_a_lack_of_memory() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert not is_out_of_memory(caught.value)
+
+
+def test_a_node_of_the_gradients_graph_knows_the_shapes_that_were_made() -> None:
+    x = torch.zeros(2, 6, requires_grad=True)
+    with relied_on(
+        "torch", "a grad_fn's _input_metadata has the shapes of its outputs", "src/thresher/adapters/torch.py"
+    ):
+        assert shapes_made(x.view(2, 3, 2).grad_fn) == ((2, 3, 2),)
+        assert shapes_made(x.chunk(2, dim=1)[0].grad_fn) == ((2, 3), (2, 3))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-Shape = tuple[int, ...]
+from thresher.adapters.torch import Shape, shapes_made
 
 
 @dataclass
@@ -61,7 +61,7 @@ def _follow_back(start: Any, reader: nn.Module, made: dict[Any, nn.Module], flow
             flow.readers.setdefault(maker, {})[reader] = None
             flow.shapes.setdefault(maker, {}).update(dict.fromkeys(passed))
             continue
-        shapes = tuple(tuple(map(int, each.shape)) for each in step._input_metadata)
+        shapes = shapes_made(step)
         waiting += [(before, (*passed, *shapes)) for before, _ in step.next_functions]
 
 
