@@ -57,8 +57,8 @@ def apply_channel_plan(body: nn.Module, plan: ChannelPlan) -> None:
 
 
 def _sizes(module: nn.Module) -> Iterator[tuple[str, int | tuple[int, ...]]]:
-    for tensors in (module._parameters, module._buffers):
-        yield from ((key, tuple(tensor.shape)) for key, tensor in tensors.items() if tensor is not None)
+    for tensors in (module.named_parameters, module.named_buffers):
+        yield from ((key, tuple(tensor.shape)) for key, tensor in tensors(recurse=False, remove_duplicate=False))
     for key, value in vars(module).items():
         if type(value) is int or (isinstance(value, tuple) and value and all(type(each) is int for each in value)):
             yield key, tuple(value) if isinstance(value, tuple) else value

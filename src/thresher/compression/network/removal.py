@@ -7,7 +7,7 @@ unevenly and viewed anew, gates that no longer meet what they gate) breaks that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -45,9 +45,9 @@ def remove(body: nn.Module, change: Remove) -> Kept:
     body.zero_grad(set_to_none=True)
     before = named_tensors(body)
     values = {id(tensor): tensor.detach().clone() for tensor in before.values()}
-    with _as_places(before.values()):
-        change()
-        kept = {name: tensor.detach().long() for name, tensor in named_tensors(body).items()}
+    _put_places(before.values())
+    change()
+    kept = {name: tensor.detach().long() for name, tensor in named_tensors(body).items()}
     _gather(body, before, values, kept)
     return kept
 
@@ -168,13 +168,11 @@ def _put_zeros(body: nn.Module, kept: Kept) -> None:
         parameter.data.mul_(mask.reshape(parameter.shape))
 
 
-@contextmanager
-def _as_places(tensors: Any) -> Iterator[None]:
-    """Have ``tensors`` hold the places of their own values meanwhile."""
+def _put_places(tensors: Iterable[torch.Tensor]) -> None:
+    """Have ``tensors`` hold the places of their own values."""
     for tensor in {id(tensor): tensor for tensor in tensors}.values():
         dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
         tensor.data = torch.arange(tensor.numel(), dtype=dtype).reshape(tensor.shape)
-    yield
 
 
 def _gather(body: nn.Module, before: dict[str, torch.Tensor], values: dict[int, torch.Tensor], kept: Kept) -> None:
