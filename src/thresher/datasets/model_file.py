@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 from kedro.io import AbstractDataset, DatasetError
 
@@ -14,8 +14,23 @@ from thresher.readers.base import read_bytes
 
 FIX = "correct model.path in the recipe, which is relative to the project's folder, or put the file there."
 
+Read = TypeVar("Read")
 
-class ModelFileDataset(AbstractDataset[Any, ModelFile]):
+
+class _ReadOnly(AbstractDataset[Any, Read], Generic[Read]):
+    """A model that was trained elsewhere, at ``_path``."""
+
+    _path: Path
+
+    def save(self, data: Any) -> NoReturn:
+        """Raise a DatasetError: a model that was trained elsewhere is what the outside world gave."""
+        raise DatasetError(f"{self._path}: a model from outside is read-only.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+
+class ModelFileDataset(_ReadOnly[ModelFile]):
     """A model's file, with the weights beside it where an exporter put them there; read-only."""
 
     def __init__(self, *, path: str) -> None:
@@ -33,18 +48,11 @@ class ModelFileDataset(AbstractDataset[Any, ModelFile]):
         content, *beside = (read_bytes(path, FIX) for path in self.paths)
         return ModelFile(self._path.name, content, *beside)
 
-    def save(self, data: Any) -> NoReturn:
-        """Raise a DatasetError: a model that was trained elsewhere is what the outside world gave."""
-        raise DatasetError(f"{self._path}: a model from outside is read-only.")
-
     def _exists(self) -> bool:
         return self._path.is_file()
 
-    def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
 
-
-class PretrainedFolderDataset(AbstractDataset[Any, PretrainedFolder]):
+class PretrainedFolderDataset(_ReadOnly[PretrainedFolder]):
     """The files of a pretrained model's folder; read-only."""
 
     def __init__(self, *, path: str, with_weights: bool) -> None:
@@ -67,12 +75,5 @@ class PretrainedFolderDataset(AbstractDataset[Any, PretrainedFolder]):
         """Return the files as they are; raises DataError where they cannot be read, or must not be."""
         return read_folder(self._path, self._with_weights)
 
-    def save(self, data: Any) -> NoReturn:
-        """Raise a DatasetError: a model that was trained elsewhere is what the outside world gave."""
-        raise DatasetError(f"{self._path}: a model from outside is read-only.")
-
     def _exists(self) -> bool:
         return self._path.is_dir()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
