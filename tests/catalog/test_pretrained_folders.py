@@ -105,6 +105,14 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "more tokens": (more_tokens, "tokenizer makes tokens up to 1,002, and config.json says vocab_size"),
     "short": (change("config.json", max_position_embeddings=10), "takes texts of at most 10 tokens.*max_length is 20"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json: is no JSON"),
+    "a byte short": (
+        lambda folder: (path := folder / "model.safetensors").write_bytes(path.read_bytes()[:-1]),
+        "lacks 1 bytes of what its header says",
+    ),
+    "a byte more": (
+        lambda folder: (path := folder / "model.safetensors").write_bytes(path.read_bytes() + b"x"),
+        "has 1 bytes beyond what its header says",
+    ),
     "damaged": (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 9), "is no safetensors file"),
 }
 

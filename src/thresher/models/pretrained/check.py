@@ -8,7 +8,7 @@ from typing import Any
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.text.pretrained import read_tokenizer
-from thresher.models.imported.layer_differences import Shape, read_header
+from thresher.models.imported.layer_differences import Shape, missing_bytes, read_header
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import (
     FAMILIES,
@@ -136,7 +136,11 @@ def read_shapes(folder: PretrainedFolder) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
     for name, content in folder.weights.items():
         header = read_header(content)
-        if header is None:
+        lacks = None if header is None else missing_bytes(content)
+        if header is None or lacks is None:
             raise DataError(f"{folder.name}/{name}: is no safetensors file. Fix: copy it again, or {CONVERT}")
+        if lacks:
+            what = f"lacks {lacks:,} bytes of" if lacks > 0 else f"has {-lacks:,} bytes beyond"
+            raise DataError(f"{folder.name}/{name}: {what} what its header says. Fix: copy the file again.")
         shapes |= header
     return shapes
