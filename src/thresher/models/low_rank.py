@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from thresher.models.random_numbers import generator_turn
+
 Ranks = dict[str, int]
 """Layer name -> the values in between."""
 SPLITTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -37,6 +39,7 @@ def as_matrix(layer: nn.Module) -> torch.Tensor:
     return layer.weight.detach().double().flatten(1)
 
 
+@generator_turn()  # layers draw their first weights
 def split_layer(layer: nn.Module, rank: int) -> LowRank:
     """Return two layers of fresh weights with the inputs and outputs of ``layer``, which may be split already."""
     first, last = (layer[0], layer[1]) if isinstance(layer, LowRank) else (layer, layer)

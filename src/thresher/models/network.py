@@ -15,6 +15,7 @@ from thresher.models import Model
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan, read_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.low_rank import Ranks, apply_ranks
+from thresher.models.random_numbers import forked_generators, generator_turn
 
 
 class NetworkSpec(Config):
@@ -44,9 +45,10 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.prepare = modality_of(spec.input).load("input_transform")(spec.input)
-        self.body = kind_of(ModelKind, spec.model).load()(spec.model, spec.input, spec.output.width)
-        apply_ranks(self.body, spec.ranks)
-        apply_channel_plan(self.body, spec.channel_plan)
+        with generator_turn():  # layers draw their first weights
+            self.body = kind_of(ModelKind, spec.model).load()(spec.model, spec.input, spec.output.width)
+            apply_ranks(self.body, spec.ranks)
+            apply_channel_plan(self.body, spec.channel_plan)
         if isinstance(spec.output, ValueOutput):
             self._keep_labels(spec.output)
         if spec.quantization is not None:
@@ -83,7 +85,7 @@ class Network(nn.Module):
 
     def channel_plan(self) -> ChannelPlan:
         """Return in what the body differs from the one that ``spec`` builds without a plan."""
-        with torch.random.fork_rng(devices=[]):
+        with forked_generators():
             fresh = Network(self.spec.model_copy(update={"channel_plan": {}, "quantization": None}))
         return read_channel_plan(self.body, fresh.body)
 

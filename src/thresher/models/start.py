@@ -12,6 +12,7 @@ from thresher.models import Model
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.pretrained.check import read_architecture
 from thresher.models.pretrained.config import Pretrained
+from thresher.models.random_numbers import generator_turn
 
 if TYPE_CHECKING:
     from thresher.models.pretrained.folder import PretrainedFolder
@@ -31,11 +32,12 @@ def build_start(
     if isinstance(model, Pretrained):
         assert folder is not None
         model = model.model_copy(update={"architecture": read_architecture(folder)})
-    torch.manual_seed(seed)
-    network = Network(NetworkSpec(model=model, input=given, output=output))
-    if isinstance(model, Pretrained) and model.init == "weights":
+    with generator_turn():
         torch.manual_seed(seed)
-        # Named by its kind's record alone, so that no other model depends on the library behind it.
-        body: Any = network.body
-        body.take_weights(folder)
+        network = Network(NetworkSpec(model=model, input=given, output=output))
+        if isinstance(model, Pretrained) and model.init == "weights":
+            torch.manual_seed(seed)
+            # Named by its kind's record alone, so that no other model depends on the library behind it.
+            body: Any = network.body
+            body.take_weights(folder)
     return network

@@ -14,6 +14,7 @@ import torch
 from thresher.machine import usable_cores
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
+from thresher.models.random_numbers import forked_generators
 from thresher.training import Training
 from thresher.training.batches import Order, load_batches
 from thresher.training.devices import choose_device
@@ -59,7 +60,7 @@ def choose_execution(network: Network, training: EncodedSamples, config: Trainin
     trials: list[Measured] = []
     threads = torch.get_num_threads()
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with forked_generators([device] if device.type == "cuda" else []):
             for question in _questions(network, training, config, device):
                 ways = [chosen, *(chosen.model_copy(update=other) for other in question)]
                 chosen = _fastest(_measure(ways, network, training, config, device), trials)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,9 +9,9 @@ import torch
 from torch import nn
 
 from thresher.models.network import Network
+from thresher.models.random_numbers import generator_turn
 from thresher.training import Training
 
-_TURN = threading.Lock()
 OWN = ("torch.nn.modules.", "thresher.models.")
 """Where the layers are defined of which it is known whether they draw."""
 
@@ -27,7 +26,7 @@ class RandomStream:
 
     def __init__(self, seed: int, device: torch.device, draws: bool) -> None:
         self._device, self.draws = device, draws
-        with _TURN:
+        with generator_turn():
             torch.manual_seed(seed)
             self.states = read_generators(device)
 
@@ -37,7 +36,7 @@ class RandomStream:
         if not self.draws:
             yield
             return
-        with _TURN:
+        with generator_turn():
             set_generators(self.states, self._device)
             try:
                 yield

@@ -24,6 +24,7 @@ from thresher.compression.network.removal import answer, draw_weights, is_whole
 from thresher.compression.network.sliced_groups import SlicedGroup, inputs_of, outputs_of
 from thresher.compression.network.traced_groups import ROOTS, TracedGraph, TracedGroup
 from thresher.models.network import Network, NetworkSpec
+from thresher.models.random_numbers import forked_generators
 
 if TYPE_CHECKING:
     from thresher.compression.network.channel_group import Number
@@ -126,7 +127,7 @@ def find_structure(network: Network) -> Structure:
 
 @lru_cache(maxsize=16)
 def _find_structure(spec: str, made_by: str) -> Structure:
-    with torch.random.fork_rng(devices=[]):
+    with forked_generators():
         network = Network(NetworkSpec.model_validate_json(spec)).eval()
     return _structure_of(network)
 
