@@ -52,6 +52,27 @@ def test_what_is_fixed_is_not_measured(network: Network, halves: Halves) -> None
     assert half == ChosenExecution(channels_last=True, compile=False, threads=3)
 
 
+def test_precision_is_a_question_only_where_it_is_auto(network: Network, halves: Halves) -> None:
+    fixed: dict[str, Any] = {"threads": 1}
+    auto = config_of(**fixed).model_copy(update={"precision": "auto"})
+    assert [one.precision for one in choose_execution(network, halves(40), auto).trials] == ["fp32", "bf16"]
+    for named in ("fp32", "bf16"):
+        config = config_of(**fixed).model_copy(update={"precision": named})
+        assert choose_execution(network, halves(40), config).trials == ()
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(1.4, "fp32"), (1.6, "bf16")])
+def test_bf16_has_to_be_worth_its_other_sums(
+    gain: float, chosen: str, network: Network, halves: Halves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rate(way: Any, device: torch.device) -> float:
+        return 100.0 * (gain if way.execution.precision == "bf16" else 1.0)
+
+    monkeypatch.setattr(trial_module, "_turn", rate)
+    auto = config_of(threads=1).model_copy(update={"precision": "auto"})
+    assert choose_execution(network, halves(40), auto).precision == chosen
+
+
 def test_a_network_without_images_has_no_memory_format(network: Network, halves: Halves) -> None:
     network.body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
     chosen = choose_execution(network, halves(40), config_of(threads=1, channels_last=True))

@@ -19,7 +19,7 @@ from thresher.training import Training
 from thresher.training.activation_checkpointing import recompute, stop_recomputing
 from thresher.training.batches import Batch, load_batches
 from thresher.training.ema import move_average
-from thresher.training.execution import default_execution
+from thresher.training.execution import ChosenExecution, default_execution
 from thresher.training.loop import train
 from thresher.training.memory import in_parts_that_fit
 from thresher.training.trainer import Trainer
@@ -164,6 +164,25 @@ def test_the_average_is_what_is_judged_and_kept(network: Network, halves: Halves
     from thresher.training.validation import evaluate_network
 
     assert history.epochs[0].validation_loss == pytest.approx(evaluate_network(averaged, halves(8), CPU)[0])
+
+
+@pytest.mark.parametrize(("said", "found", "computes_in"), [
+    ("auto", "bf16", torch.bfloat16), ("auto", "fp32", torch.float32), ("fp32", "bf16", torch.float32),
+])  # fmt: skip
+def test_auto_trains_in_the_precision_that_the_trial_found(
+    said: str, found: str, computes_in: torch.dtype, network: Network, halves: Halves
+) -> None:
+    samples = halves(32)
+    seen: set[torch.dtype] = set()
+    config = Training.model_validate({"precision": said})
+    execution = ChosenExecution.model_validate(
+        {"channels_last": False, "compile": False, "threads": 1, "precision": found}
+    )
+    learner = Trainer(network, config, execution, samples.labels, CPU, 32)
+    learner.network.body.fc1.register_forward_hook(lambda module, given, answer: seen.add(answer.dtype))
+    (batch,) = load_batches(samples, network.spec, CPU).in_slices(32)
+    learner.learn(batch)
+    assert seen == {computes_in}
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

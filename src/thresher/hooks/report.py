@@ -61,8 +61,9 @@ _SUMMARIES: dict[str, Callable[[Any], str]] = {
         f"{value.threads} thread{'s' * (value.threads > 1)}"
         + (", channels last" if value.channels_last else "")
         + (", compiled" if value.compile else "")
+        + (f", {value.precision}" if value.precision != "fp32" else "")
         + (
-            ", as timed here: training.execution gives the same weights, bit for bit, on another day"
+            ", as timed here: training.execution (and precision) give the same weights, bit for bit, on another day"
             if value.trials
             else ""
         )

@@ -51,8 +51,9 @@ class Training(Config):
     """The seed of the split, the initial weights, the order of the samples, augmentation and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes CUDA where there is a GPU, else the CPU."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """The precision of the forward and backward passes; weights stay in fp32."""
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
+    """The precision of the forward and backward passes; weights stay in fp32. auto: bf16 where it trains the
+    model at least 1.5 times as fast in a timed trial on this machine, else fp32; which it was is said and kept."""
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
     execution: Execution = Field(default_factory=Execution)

@@ -29,6 +29,8 @@ MAX_SAMPLES = 512
 """The most samples in a batch of the trial."""
 MIN_GAIN = 1.05
 """The relative gain from which on another way than the default is chosen: less is noise."""
+MIN_GAIN_OF_BF16 = 1.5
+"""The relative gain that is worth other sums: three digits of each in place of seven."""
 STEPS_WORTH_COMPILING = 5000
 """A minute of compiling must come back."""
 
@@ -49,8 +51,9 @@ class _Way:
 def choose_execution(network: Network, training: EncodedSamples, config: Training) -> ChosenExecution:
     """Return the fastest way to train ``network``, by trying those that the recipe leaves open in turns.
 
-    One question after the other: threads on a CPU; memory format and compiling on a GPU. It takes a second or two, or
-    longer where a step of the network does. Torch's random states and the network are left as they are.
+    One question after the other: threads on a CPU; memory format and compiling on a GPU; precision where it is auto. It
+    takes a second or two, or longer where a step of the network does. Torch's random states and the network are left as
+    they are.
 
     Args:
         training: some of it is learned from, by copies of the network.
@@ -92,6 +95,8 @@ def _questions(
     steps = Order(len(training), config.batch_size, config.epochs, config.seed).total_steps
     if config.execution.compile == "auto" and device.type == "cuda" and steps >= STEPS_WORTH_COMPILING:
         questions.append([{"compile": True}])
+    if config.precision == "auto":
+        questions.append([{"precision": "bf16"}])
     return questions
 
 
@@ -154,4 +159,5 @@ def _fastest(ways: list[_Way], trials: list[Measured]) -> ChosenExecution:
     for way in ways:
         trials.append(Measured(**way.execution.model_dump(exclude={"trials"}), samples_per_second=way.rate))
     rule, best = ways[0], max(ways, key=lambda way: way.rate)
-    return best.execution if best.rate > MIN_GAIN * rule.rate else rule.execution
+    other_sums = best.execution.precision != rule.execution.precision
+    return best.execution if best.rate > (MIN_GAIN_OF_BF16 if other_sums else MIN_GAIN) * rule.rate else rule.execution

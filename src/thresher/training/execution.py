@@ -39,6 +39,7 @@ class Measured(Config):
     channels_last: bool
     compile: bool
     threads: int
+    precision: Literal["fp32", "bf16"]
     samples_per_second: float
     """The median over the rounds of the trial."""
 
@@ -49,6 +50,8 @@ class ChosenExecution(Config):
     channels_last: bool
     compile: bool
     threads: int
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What ``training.precision: auto`` comes to; a recipe that names a precision has that one."""
     trials: tuple[Measured, ...] = ()
     """What was measured, in order; empty where the recipe fixes everything."""
 

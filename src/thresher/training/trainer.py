@@ -62,7 +62,8 @@ class Trainer:
         self._masks = _zero_masks(self.network)
         self._weights = list(self.network.parameters())
         self._optimizers = build_optimizers(config.optimizer, self.network)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self._precision = execution.precision if config.precision == "auto" else config.precision
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision == "fp16")
         self._average = copy.deepcopy(self.network) if config.ema is not None else None
         self._best: dict[str, torch.Tensor] = {}
         if config.activation_checkpointing:
@@ -143,7 +144,7 @@ class Trainer:
         self._best = {name: tensor.to(self._device) for name, tensor in state["best"].items()}
         for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        if self._config.precision == "fp16":
+        if self._precision == "fp16":
             self._scaler.load_state_dict(state["scaler"])
         self._step, self.part_size = state["step"], state["part_size"]
 
@@ -180,7 +181,7 @@ class Trainer:
 
     def _answers(self, inputs: torch.Tensor) -> torch.Tensor:
         try:
-            with self._precision():
+            with self._autocast():
                 answers: torch.Tensor = self._forward(inputs)
         except ValueError as error:
             if not str(error).startswith(NO_SPREAD):
@@ -193,10 +194,10 @@ class Trainer:
             ) from error
         return answers
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self._config.precision == "fp32":
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self._precision == "fp32":
             return nullcontext()
-        return torch.autocast(self._device.type, DTYPE[self._config.precision])
+        return torch.autocast(self._device.type, DTYPE[self._precision])
 
     def _clip(self) -> None:
         if self._config.clip_norm is None:
