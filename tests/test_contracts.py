@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from thresher.contracts import schemas
+from thresher.adapters.great_expectations import class_names
 from thresher.contracts.expectation import Contract, Expectation
 from thresher.contracts.report import ContractReport, ExpectationResult, failure_message, require
 from thresher.errors import ContractError
@@ -112,7 +112,7 @@ anything = st.recursive(scalars, lambda part: st.lists(part, max_size=3) | st.di
 
 
 @given(
-    name=st.sampled_from(sorted(schemas.class_names())),
+    name=st.sampled_from(sorted(class_names())),
     keys=st.sets(
         st.sampled_from(["column", "min_value", "max_value", "mostly", "value_set", "row_condition", "value"])
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from thresher.adapters.great_expectations import class_names as gx_class_names
 from thresher.config import KindConfig
 from thresher.contracts.check import LEAK_COLUMN, TRAIN, Check
-from thresher.contracts.schemas import class_names as gx_class_names
 from thresher.contracts.suspicion import own_columns
 from thresher.modalities.description import BETWEEN, NOT_NULL, description_of
 

@@ -10,7 +10,9 @@ from pydantic import ConfigDict, GetJsonSchemaHandler, RootModel, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from thresher.contracts import conditions, schemas
+from thresher.adapters.great_expectations import class_names, load_schema
+from thresher.contracts import conditions
+from thresher.contracts.schemas import allowed_arguments, expected_instead
 from thresher.errors import nearest
 
 EXAMPLE = "expect_column_values_to_be_between: {column: label, min_value: 0, max_value: 9}"
@@ -40,7 +42,7 @@ class Expectation(RootModel[dict[str, dict[str, Any]]]):
         if not isinstance(given, dict) or len(given) != 1:
             raise ValueError(f"expected one expectation with its arguments, such as '{EXAMPLE}', got {given!r}")
         name, arguments = next(iter(given.items()))
-        if name not in schemas.class_names():
+        if name not in class_names():
             raise ValueError(_unknown_name(str(name)))
         if not isinstance(arguments or {}, dict):
             raise ValueError(f"{name}: expected arguments as a mapping, such as '{EXAMPLE}', got {arguments!r}")
@@ -59,7 +61,7 @@ class Expectation(RootModel[dict[str, dict[str, Any]]]):
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": False,
-            "properties": {name: _editor_schema(name) for name in schemas.class_names()},
+            "properties": {name: _editor_schema(name) for name in class_names()},
         }
 
 
@@ -71,8 +73,8 @@ class ContractLines(RootModel[Contract]):
 
 
 def _editor_schema(name: str) -> dict[str, Any]:
-    schema = schemas.load_schema(name)
-    arguments = schemas.allowed_arguments(name)
+    schema = load_schema(name)
+    arguments = allowed_arguments(name)
     return {
         "description": schema["properties"]["metadata"]["properties"]["short_description"]["const"],
         "type": "object",
@@ -83,7 +85,7 @@ def _editor_schema(name: str) -> dict[str, Any]:
 
 
 def _unknown_name(name: str) -> str:
-    hint = nearest(name, schemas.class_names()).split(" Allowed:")[0]
+    hint = nearest(name, class_names()).split(" Allowed:")[0]
     return (
         f"unknown expectation '{name}'. "
         + (f"{hint} " if hint.startswith("Did") else "")
@@ -92,8 +94,8 @@ def _unknown_name(name: str) -> str:
 
 
 def _wrong_names(name: str, arguments: dict[str, Any]) -> list[str]:
-    allowed = schemas.allowed_arguments(name)
-    required = schemas.load_schema(name).get("required", [])
+    allowed = allowed_arguments(name)
+    required = load_schema(name).get("required", [])
     unknown = [f"unknown argument '{key}'. {nearest(str(key), allowed)}" for key in arguments if key not in allowed]
     missing = [f"argument '{key}' is missing" for key in required if key not in arguments]
     bounds = {"min_value", "max_value"}
@@ -103,10 +105,10 @@ def _wrong_names(name: str, arguments: dict[str, Any]) -> list[str]:
 
 
 def _wrong_values(name: str, arguments: dict[str, Any]) -> list[str]:
-    allowed = schemas.allowed_arguments(name)
+    allowed = allowed_arguments(name)
     problems = []
     for key, value in arguments.items():
-        expected = schemas.expected_instead(value, allowed[key], name) if key in allowed else ""
+        expected = expected_instead(value, allowed[key], name) if key in allowed else ""
         if expected:
             problems.append(f"{key}: expected {expected}, got {value!r}")
     if _holds_python(arguments.get("row_condition")):

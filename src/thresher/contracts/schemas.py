@@ -1,14 +1,12 @@
-"""What Great Expectations' own JSON schemas say about an expectation, read without importing it (15 s)."""
+"""What Great Expectations' own JSON schemas say about the arguments of an expectation."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
+
+from thresher.adapters.great_expectations import load_schema
 
 # Arguments that steer GX itself, or hold what a check fills in, and so mean nothing in a recipe. condition_parser is
 # among them because "pandas" hands row_condition to DataFrame.query, which runs Python: a recipe is data.
@@ -34,25 +32,6 @@ IN_WORDS = {
 }
 
 
-@cache
-def class_names() -> dict[str, str]:
-    """Return the GX class of every expectation that can run on a sample table, by the expectation's name."""
-    index = json.loads((_folder() / "index.json").read_text(encoding="utf-8"))["expectations"]
-    return {
-        name: Path(entry["schema_file"]).stem
-        for name, entry in index.items()
-        if "Pandas" in entry["supported_data_sources"]
-    }
-
-
-@cache
-def load_schema(expectation: str) -> dict[str, Any]:
-    """Return the JSON schema of ``expectation``, which must be in ``class_names()``."""
-    schema = json.loads((_folder() / f"{class_names()[expectation]}.json").read_text(encoding="utf-8"))
-    assert isinstance(schema, dict)
-    return schema
-
-
 def allowed_arguments(expectation: str) -> dict[str, dict[str, Any]]:
     """Return the schema of every argument that a recipe may give to ``expectation``."""
     return {name: part for name, part in load_schema(expectation)["properties"].items() if name not in NOT_FOR_RECIPES}
@@ -68,13 +47,6 @@ def expected_instead(value: Any, part: dict[str, Any], expectation: str) -> str:
     if any(_matches(value, kind) for kind in kinds):
         return ""
     return " or ".join(dict.fromkeys(_in_words(kind) for kind in kinds))
-
-
-def _folder() -> Path:
-    spec = importlib.util.find_spec("great_expectations")
-    assert spec is not None, "great-expectations is not installed"
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "expectations" / "core" / "schemas"
 
 
 def _alternatives(part: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:

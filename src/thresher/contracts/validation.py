@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thresher.contracts import schemas
+from thresher.adapters.great_expectations import build_expectation, gx_version, run_expectations
 from thresher.contracts.check import Check
 from thresher.contracts.data_docs import write_data_docs
 from thresher.contracts.expectation import Contract
@@ -51,15 +51,13 @@ def check(
         docs_folder: where the Data Docs go, as one self-contained index.html; None writes nothing.
         notes: what the readers left out of the data; told with the report.
     """
-    import great_expectations
-
     table = add_leak_column(sample_table)
     checks = plan_checks(table, contract, class_names, encoding)
     with warnings.catch_warnings():
         # GX warns of its own deprecated arguments, which a user of a recipe can do nothing about.
         warnings.simplefilter("ignore", DeprecationWarning)
         results = _validate(table, checks)
-    report = _report(table, results, great_expectations.__version__, docs_folder)
+    report = _report(table, results, gx_version(), docs_folder)
     told = {"warnings": find_warnings(table, encoding), "information": [*notes, *report.information]}
     report = report.model_copy(update=told)
     if docs_folder is not None:
@@ -85,26 +83,13 @@ def _validate(table: pd.DataFrame, checks: list[Check]) -> list[ExpectationResul
 
 def _run(table: pd.DataFrame, checks: list[Check]) -> tuple[dict[int, dict[str, Any]], dict[int, ExpectationResult]]:
     """Return GX's result of each of ``checks`` by its place, and the failures of those that GX refuses to build."""
-    import great_expectations as gx
-
-    context = _context()
-    source = context.data_sources.add_pandas("samples").add_dataframe_asset("sample table")
-    batch = source.add_batch_definition_whole_dataframe("all samples")
-    suite = gx.ExpectationSuite(name="contract")
-    failures: dict[int, ExpectationResult] = {}
+    expectations, failures = [], {}
     for order, item in enumerate(checks):
         try:
-            # Not add_expectation: it drops what differs from an earlier one in its wording alone, and a recipe may
-            # well repeat a built-in check.
-            suite.expectations.append(_build(item, order))
+            expectations.append(_build(item, order))
         except Exception as error:  # GX's own checks of arguments, some stricter than its published schemas
             failures[order] = unbuildable(item, error)
-    context.suites.add(suite)
-    definition = gx.ValidationDefinition(name="contract", data=batch, suite=suite)
-    validation = context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": table.set_index(_places(table))}, result_format=RESULT_FORMAT
-    )
-    return {result.expectation_config.meta["order"]: result.to_json_dict() for result in validation.results}, failures
+    return run_expectations(table.set_index(_places(table)), expectations, RESULT_FORMAT), failures
 
 
 def _places(table: pd.DataFrame) -> pd.Index:
@@ -114,32 +99,12 @@ def _places(table: pd.DataFrame) -> pd.Index:
     return pd.Index(name_rows(table))
 
 
-def _context() -> Any:
-    """Return a GX context that lives in memory: no gx/ folder, no temporary folder, no progress bars."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import (
-        DataContextConfig,
-        InMemoryStoreBackendDefaults,
-        ProgressBarsConfig,
-    )
-
-    config = DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
-        progress_bars=ProgressBarsConfig(globally=False),
-        analytics_enabled=False,
-    )
-    return gx.get_context(mode="ephemeral", project_config=config)
-
-
 def _build(item: Check, order: int) -> Any:
-    import great_expectations.expectations as gx_expectations
-
     name, arguments = item.asked or (item.expectation, item.arguments)
-    given = {**arguments, "meta": {"order": order}}
-    if isinstance(given.get("row_condition"), str):
+    if isinstance(arguments.get("row_condition"), str):
         # GX's own grammar; the parser "pandas" would let a recipe run Python.
-        given["condition_parser"] = "great_expectations"
-    return getattr(gx_expectations, schemas.class_names()[name])(**given)
+        arguments = {**arguments, "condition_parser": "great_expectations"}
+    return build_expectation(name, arguments, order)
 
 
 def _report(
