@@ -12,11 +12,12 @@ import pytest
 from helpers.contract import relied_on
 from onnx import TensorProto, helper, numpy_helper
 
+from thresher.adapters.onnxruntime import INPUT_CAST, UP, convert_to_float16, goes_down, goes_up, sort_nodes
 from thresher.compression.calibration import CalibrationBatches
-from thresher.compression.file.float16 import DOWN, INPUT_CAST, OUTPUT_CAST, UP
 from thresher.compression.file.matmul_nbits import pack_products
 from thresher.compression.file.ort_preprocess import QUANTIZED, silenced
 
+ADAPTER = "src/thresher/adapters/onnxruntime.py"
 FOLDER = "src/thresher/compression/file"
 
 
@@ -46,44 +47,33 @@ def run(model: onnx.ModelProto, inputs: np.ndarray) -> np.ndarray:
 
 
 def test_the_converter_to_float16_names_its_casts(model: onnx.ModelProto) -> None:
-    with relied_on(
-        "onnxruntime", "transformers.float16 names its casts and leaves blocked nodes", f"{FOLDER}/float16.py"
-    ):
-        from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-
-        converted = convert_float_to_float16(
-            model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "Softmax"], node_block_list=[],
-            min_positive_val=6e-8, max_finite_val=65504.0,
-        )  # fmt: skip
-        casts = {node.name: node.attribute[0].i for node in converted.graph.node if node.op_type == "Cast"}
-        for name, to in casts.items():
-            goes_down = DOWN in name or (name.startswith(INPUT_CAST) and UP not in name)
-            assert goes_down == (to == TensorProto.FLOAT16), f"the cast {name} goes to {to}"
-            assert goes_down or UP in name or name.startswith(OUTPUT_CAST), name
-        assert any(name.startswith(INPUT_CAST) for name in casts) and any(UP in name for name in casts)
+    with relied_on("onnxruntime", "transformers.float16 names its casts and leaves blocked nodes", ADAPTER):
+        converted = convert_to_float16(model, ["Softmax"], [], 6e-8, 65504.0)
+        casts = [node for node in converted.graph.node if node.op_type == "Cast"]
+        for cast in casts:
+            assert goes_down(cast) == (cast.attribute[0].i == TensorProto.FLOAT16), f"{cast.name} is called otherwise"
+            assert goes_down(cast) != goes_up(cast), cast.name
+        names = [cast.name for cast in casts]
+        assert any(name.startswith(INPUT_CAST) for name in names) and any(UP in name for name in names)
 
 
 def test_the_smallest_and_largest_numbers_are_those_that_are_given(model: onnx.ModelProto) -> None:
-    with relied_on("onnxruntime", "min_positive_val and max_finite_val bound the numbers", f"{FOLDER}/float16.py"):
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
+    with relied_on("onnxruntime", "min_positive_val and max_finite_val bound the numbers", ADAPTER):
         tensor = model.graph.initializer[0]
         numbers = numpy_helper.to_array(tensor).copy()
         numbers[0, :3] = [1e-9, 50_000, 1e6]
         tensor.CopyFrom(numpy_helper.from_array(numbers, tensor.name))
-        converted = convert_float_to_float16(model, min_positive_val=6e-8, max_finite_val=65504.0)
+        converted = convert_to_float16(model, [], [], 6e-8, 65504.0)
         half = numpy_helper.to_array(next(one for one in converted.graph.initializer if one.name == tensor.name))
         np.testing.assert_allclose(half[0, :3].astype(float), [6e-8, 50_000, 65504], rtol=0.01)
 
 
 def test_nodes_are_sorted_by_what_they_read(model: onnx.ModelProto) -> None:
-    with relied_on("onnxruntime", "ONNXModel(model).topological_sort() works in place", f"{FOLDER}/float16.py"):
-        from onnxruntime.quantization.onnx_model import ONNXModel
-
+    with relied_on("onnxruntime", "ONNXModel(model).topological_sort() works in place", ADAPTER):
         nodes = list(model.graph.node)[::-1]
         del model.graph.node[:]
         model.graph.node.extend(nodes)
-        ONNXModel(model).topological_sort()
+        sort_nodes(model)
         assert [node.name for node in model.graph.node] == ["first", "soft", "second"]
 
 

@@ -11,6 +11,9 @@ from torch import nn
 from torch_pruning import DependencyGraph
 from torch_pruning import importance as scores
 
+from thresher.adapters.torch_pruning import modules_of, recurrent_pruner, restored
+
+ADAPTER = "src/thresher/adapters/torch_pruning.py"
 GROUPS = "src/thresher/compression/network/traced_groups.py"
 MEASURES = "src/thresher/compression/network/importance.py"
 
@@ -75,3 +78,42 @@ def test_the_other_measures_score_each_channel_and_know_what_they_do_not_know(ne
         assert scores.TaylorImportance()(first).shape == (6,)
         assert scores.BNScaleImportance()(first).argsort().tolist() == [1, 2, 0, 4, 3, 5]
         assert scores.BNScaleImportance()(second) is None, "a group without a batch norm has no score"
+
+
+class Scaled(nn.Module):
+    """Has a parameter that is of no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.scale, self.last = nn.Linear(3, 6), nn.Parameter(torch.ones(6)), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x) * self.scale)
+
+
+def test_a_graph_that_lost_channels_is_the_one_of_before() -> None:
+    network = Scaled()
+    with relied_on("torch-pruning", "a graph's state is module2node, its nodes' modules and _param_to_name", ADAPTER):
+        graph = DependencyGraph().build_dependency(network, example_inputs=torch.zeros(1, 3), verbose=False)
+        before = [(node, node.module) for node in graph.module2node.values()], dict(graph._param_to_name)
+        assert {network.first, network.last} <= set(modules_of(graph)) and list(before[1].values()) == ["scale"]
+        with restored(graph):
+            handler = graph.get_pruner_of_module(network.first).prune_out_channels
+            graph.get_pruning_group(network.first, handler, [1, 4]).prune()
+            assert network.scale.shape == (4,) and graph._param_to_name != before[1]
+        assert ([(node, node.module) for node in graph.module2node.values()], graph._param_to_name) == before
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_a_recurrent_layer_loses_inputs_alone(kind: type[nn.RNNBase]) -> None:
+    layer = kind(4, 3, bidirectional=True)
+    kept = [getattr(layer, f"weight_ih_l0{way}").detach()[:, [0, 3]].clone() for way in ("", "_reverse")]
+    pruner = recurrent_pruner()
+    with relied_on("torch-pruning", "LSTMPruner cuts the inputs of both directions by the names of weights", ADAPTER):
+        assert (pruner.get_in_channels(layer), pruner.get_out_channels(layer)) == (4, 6)
+        pruner.prune_in_channels(layer, [1, 2])
+        for way, weight in zip(("", "_reverse"), kept, strict=True):
+            torch.testing.assert_close(getattr(layer, f"weight_ih_l0{way}").detach(), weight)
+        assert layer.input_size == 2
+    with pytest.raises(NotImplementedError):
+        pruner.prune_out_channels(layer, [0])

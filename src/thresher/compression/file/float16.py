@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from thresher.adapters.onnxruntime import convert_to_float16, goes_down, goes_up, sort_nodes
 from thresher.compression.data import CalibrationData
 from thresher.compression.file.float16_range import LARGEST, operators_out_of_range, some_inputs
 from thresher.compression.file.layers import name_nodes
@@ -24,8 +25,6 @@ KEPT_FLOAT = ("Softmax", "LogSoftmax", "LayerNormalization", "ReduceMean", "Redu
 
 BF16_OPSET = 22
 """The first opset in which ONNX's convolutions accept bfloat16."""
-INPUT_CAST, OUTPUT_CAST, DOWN, UP = "graph_input_cast", "graph_output_cast", "_cast_to_fp16_node", "_cast_to_fp32_node"
-"""What the converter calls its casts of inputs and outputs, to 16 bits and back."""
 
 
 class Half(KindConfig):
@@ -50,7 +49,6 @@ def half(onnx_file: bytes, config: Half, data: CalibrationData) -> bytes:
             on the result here.
     """
     import onnx
-    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     model = onnx.load_from_string(onnx_file)
     name_nodes(model)
@@ -59,15 +57,8 @@ def half(onnx_file: bytes, config: Half, data: CalibrationData) -> bytes:
         words = ", ".join(f"{name} ({why})" for name, why in kept.items())
         emit(Step(f"{config.kind}: in float32 stay {words}: 16 bits hold 0.00006 to 65,504"))
     with silenced():
-        converted = convert_float_to_float16(
-            model,
-            keep_io_types=True,
-            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT],
-            node_block_list=[*_preparation(model), *kept],
-            # The converter's own bounds would move all numbers above 10,000 there, and those near 0 away from it.
-            min_positive_val=SMALLEST,
-            max_finite_val=LARGEST,
-        )
+        # The converter's own bounds would move all numbers above 10,000 there, and those near 0 away from it.
+        converted = convert_to_float16(model, KEPT_FLOAT, [*_preparation(model), *kept], SMALLEST, LARGEST)
     if not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in converted.graph.initializer):
         raise nothing_to_quantize(config.kind, data.candidate)
     _join_casts(converted)
@@ -96,11 +87,9 @@ def _join_casts(model: ModelProto) -> None:
     ONNX Runtime's converter puts two casts between them, which costs precision and time, and writes a cast once for
     each reader, all under one name.
     """
-    from onnxruntime.quantization.onnx_model import ONNXModel
-
     casts = {node.output[0]: node for node in model.graph.node if node.op_type == "Cast"}
-    down = {name: cast.input[0] for name, cast in casts.items() if _goes_down(cast.name)}
-    up = {name: cast for name, cast in casts.items() if UP in cast.name or cast.name.startswith(OUTPUT_CAST)}
+    down = {name: cast.input[0] for name, cast in casts.items() if goes_down(cast)}
+    up = {name: cast for name, cast in casts.items() if goes_up(cast)}
     joined = {name: down[cast.input[0]] for name, cast in up.items() if name not in down and cast.input[0] in down}
     # What the graph answers keeps its name: the operator that gives it takes that name.
     answers = {joined[value.name]: value.name for value in model.graph.output if value.name in joined}
@@ -113,11 +102,7 @@ def _join_casts(model: ModelProto) -> None:
     kept = [node for name, node in nodes.items() if name not in down or node.output[0] in read]
     del model.graph.node[:]
     model.graph.node.extend(kept)
-    ONNXModel(model).topological_sort()
-
-
-def _goes_down(cast: str) -> bool:
-    return DOWN in cast or (cast.startswith(INPUT_CAST) and UP not in cast)
+    sort_nodes(model)
 
 
 def _use_bfloat16(model: ModelProto, original: ModelProto) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
+from thresher.adapters.torch_pruning import modules_of, recurrent_pruner, restored
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.importance import Measure
 from thresher.compression.network.removal import StructureError, copy_attributes
@@ -84,7 +85,7 @@ class TracedGraph:
         self.problem = ""
         """Why there are no groups, where the graph cannot be followed."""
         self._graph: Any = DependencyGraph()
-        recurrent = dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), _recurrent_pruner())
+        recurrent = dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), recurrent_pruner())
         with warnings.catch_warnings(), _short_recurrences(body):
             warnings.simplefilter("ignore")  # of parameters that hang on no layer: what it does is checked
             try:
@@ -97,19 +98,14 @@ class TracedGraph:
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Undo in the end what removals inside change in the graph itself."""
-        nodes = dict(getattr(self._graph, "module2node", {}))
-        names = dict(getattr(self._graph, "_param_to_name", {}))
-        modules = [(node, node.module) for node in nodes.values()]
-        inner = [(module, copy_attributes(vars(module))) for module in nodes if not isinstance(module, nn.Parameter)]
-        try:
-            yield
-        finally:
-            self._graph.module2node, self._graph._param_to_name = nodes, names
-            for node, module in modules:
-                node.module = module
-            for module, attributes in inner:
-                vars(module).clear()
-                vars(module).update(attributes)
+        inner = [(module, copy_attributes(vars(module))) for module in modules_of(self._graph)]
+        with restored(self._graph):
+            try:
+                yield
+            finally:
+                for module, attributes in inner:
+                    vars(module).clear()
+                    vars(module).update(attributes)
 
     def _describe(self, members: Any) -> TracedGroup:
         module, places = members[0].dep.target.module, members[0].idxs
@@ -142,27 +138,6 @@ def _parts(module: Any, count: int) -> int:
         )
     groups = int(getattr(module, "groups", 1))
     return 1 if groups == getattr(module, "out_channels", None) else groups
-
-
-def _recurrent_pruner() -> Any:
-    """Return what cuts the inputs of a recurrent layer, and refuses to cut its outputs: those are gates and sets."""
-    from torch_pruning import BasePruningFunc
-    from torch_pruning.pruner.function import LSTMPruner
-
-    class RecurrentPruner(BasePruningFunc):  # type: ignore[misc]  # Torch-Pruning has no types
-        def prune_out_channels(self, layer: nn.RNNBase, idxs: Any) -> None:
-            raise NotImplementedError("units of a recurrent layer go by its own group")
-
-        def prune_in_channels(self, layer: nn.RNNBase, idxs: Any) -> None:
-            LSTMPruner().prune_in_channels(layer, idxs)
-
-        def get_out_channels(self, layer: nn.RNNBase) -> int:
-            return layer.hidden_size * (2 if layer.bidirectional else 1)
-
-        def get_in_channels(self, layer: nn.RNNBase) -> int:
-            return layer.input_size
-
-    return RecurrentPruner()
 
 
 @contextmanager
