@@ -11,8 +11,9 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
+from thresher.adapters.kedro import LOGGERS
 from thresher.errors import ContractError
-from thresher.log_filter import LOGGERS, log_once
+from thresher.log_filter import STORE_LOGGER, log_once
 
 
 def begin(given: int) -> int:
@@ -36,7 +37,7 @@ def log() -> Iterator[io.StringIO]:
     logging.getLogger("kedro").addHandler(handler)
     yield text
     logging.getLogger("kedro").removeHandler(handler)
-    for name in LOGGERS:
+    for name in (*LOGGERS, STORE_LOGGER):
         logging.getLogger(name).filters.clear()
 
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 
+from thresher.adapters.kedro import ADVICE, FAILED_NODE, LOGGERS
 from thresher.trouble import explain
 
-FAILED_NODE = "Node %s failed with error"
-"""How Kedro's logger of nodes begins to say an error, with all of its text, before the error goes on to the command."""
-ADVICE = ("You can resume the pipeline run from", "No nodes ran. Repeat the previous command")
-"""What Kedro's runners advise. Here, the same command again takes whatever is finished."""
-LOGGERS = (
-    "kedro.pipeline.node",
-    "kedro.runner.runner",
-    "kedro.runner.sequential_runner",
-    "kedro.runner.thread_runner",
-    "kedro.runner.parallel_runner",
-    "mlflow.store.db.utils",  # logs what its database could not write, with a traceback, before it raises that
-)
+STORE_LOGGER = "mlflow.store.db.utils"
+"""Logs what MLflow's database could not write, with a traceback, before the error goes on to the command."""
 
 
 def log_once() -> None:
@@ -26,7 +17,7 @@ def log_once() -> None:
 
     In the program: Kedro's logging configuration takes no filters and no handlers of others.
     """
-    for name in LOGGERS:
+    for name in (*LOGGERS, STORE_LOGGER):
         logging.getLogger(name).addFilter(_is_news)
 
 

@@ -15,6 +15,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
+from thresher.adapters.kedro import folder_of, hooks_of
 from thresher.caching.controller import RunController
 from thresher.caching.plan import Plan
 from thresher.caching.records import Record
@@ -61,15 +62,16 @@ class IncrementalSession(KedroSession):
         self._selection = {SELECTORS[name]: value for name, value in bound.items() if name in SELECTORS}
         runner = bound.pop("runner", None) or SequentialRunner()
         controller = self._controller()
-        hooks = CachingHooks(self._hook_manager, controller)
-        self._hook_manager.add_hookspecs(CachingSpecs)
+        manager = hooks_of(self)
+        hooks = CachingHooks(manager, controller)
+        manager.add_hookspecs(CachingSpecs)
         # In Kedro, the last to be registered is called first: the plan comes before MLflow is waited for.
-        self._hook_manager.register(hooks)
+        manager.register(hooks)
         try:
             result: dict[str, Any] = super().run(runner=controller.narrow(runner), **bound)
             return result
         finally:
-            self._hook_manager.unregister(hooks)
+            manager.unregister(hooks)
             controller.end()
 
     def load_context(self) -> KedroContext:
@@ -111,6 +113,6 @@ class IncrementalSession(KedroSession):
 
     def _controller(self) -> RunController:
         def on_reused(node: Node, record: Record, catalog: CatalogProtocol[Any, Any]) -> None:
-            self._hook_manager.hook.after_node_reused(node=node, record=record, catalog=catalog)
+            hooks_of(self).hook.after_node_reused(node=node, record=record, catalog=catalog)
 
-        return RunController(self._project_path, on_reused)
+        return RunController(folder_of(self), on_reused)

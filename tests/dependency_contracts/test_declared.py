@@ -25,7 +25,10 @@ NOT_IMPORTED = {
 }
 """Declared all the same, and why."""
 
-UNDOCUMENTED = ("bentoml", "great-expectations", "kedro", "mlflow", "onnxruntime", "torch-pruning", "uvicorn")
+UNDOCUMENTED = (
+    "bentoml", "great-expectations", "kedro", "mlflow", "onnxruntime", "prometheus-client", "torch-pruning",
+    "transformers", "uvicorn",
+)  # fmt: skip
 """Libraries that the package uses by more than their documentation promises."""
 
 

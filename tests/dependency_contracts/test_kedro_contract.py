@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.contract import relied_on
+from kedro.framework.session import KedroSession
 from kedro.io import CachedDataset, DataCatalog, MemoryDataset, Version
 from kedro.pipeline import Pipeline, node
+from kedro.runner import AbstractRunner, SequentialRunner
 from kedro_datasets.json import JSONDataset
 
-from thresher.adapters.kedro import LenientConfigLoader, OptionsDataset, dataset_arguments, dataset_file
+from thresher.adapters.kedro import (
+    ADVICE,
+    FAILED_NODE,
+    LOGGERS,
+    LenientConfigLoader,
+    OptionsDataset,
+    dataset_arguments,
+    dataset_file,
+    folder_of,
+    hooks_of,
+    run_through,
+)
 
 ADAPTER = "src/thresher/adapters/kedro.py"
 
@@ -105,3 +120,38 @@ def test_a_selection_of_what_a_pipeline_has_not_is_a_value_error(selection: dict
         pipeline = Pipeline([node(dataset_file, "a", "b", name="find")])
         with pytest.raises(ValueError, match="contain"):
             pipeline.filter(**selection)
+
+
+def test_a_session_has_its_folder_and_what_calls_its_hooks(tmp_path: Path) -> None:
+    with relied_on("kedro", "KedroSession keeps _project_path and _hook_manager", ADAPTER):
+        session = KedroSession("today", project_path=tmp_path)
+        assert folder_of(session) == tmp_path
+        assert hooks_of(session).hook.before_pipeline_run
+
+
+def test_a_runner_runs_by_its_method_run() -> None:
+    asked: list[Any] = []
+    runner = SequentialRunner()
+    with relied_on("kedro", "a session calls run(pipeline, catalog, hook_manager, ...) of its runner", ADAPTER):
+        parameters = list(inspect.signature(AbstractRunner.run).parameters)
+        assert parameters == ["self", "pipeline", "catalog", "hook_manager", "run_id", "only_missing_outputs"]
+        assert "runner.run(" in inspect.getsource(KedroSession.run)
+        run_through(runner, lambda *given: asked.append(given) or {})
+        runner.run("pipeline", "catalog")  # type: ignore[arg-type]
+        assert asked == [("pipeline", "catalog")] and isinstance(runner, SequentialRunner)
+
+
+def test_what_the_log_leaves_out_is_said_in_known_words_by_known_loggers(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(given: int) -> int:
+        raise ValueError("a bug")
+
+    fails = node(fail, "b", "c", name="fail")
+    sound = node(abs, "a", "b", name="begin")
+    with relied_on("kedro", "its loggers say a node's error and advise in these words", ADAPTER):
+        with caplog.at_level(logging.INFO, "kedro"):
+            for pipeline in (Pipeline([fails]), Pipeline([sound, fails])):
+                with pytest.raises(ValueError, match="a bug"):
+                    SequentialRunner().run(pipeline, DataCatalog({"a": MemoryDataset(1), "b": MemoryDataset(1)}))
+        said = [(record.name, str(record.msg)) for record in caplog.records]
+        for words in (FAILED_NODE, *ADVICE):
+            assert any(name in LOGGERS and words in message for name, message in said), words

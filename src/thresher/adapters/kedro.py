@@ -1,18 +1,37 @@
-"""Kedro: what a dataset was made of and reads, and a catalog of which single entries may be wrong."""
+"""Kedro: what datasets were made of, catalogs of which single entries may be wrong, and what sessions and logs do."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.config import OmegaConfigLoader
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol, DatasetError
 from kedro.io.core import get_protocol_and_path
 from omegaconf import OmegaConf
 
+if TYPE_CHECKING:
+    from kedro.framework.session import KedroSession
+    from kedro.runner import AbstractRunner
+    from pluggy import PluginManager
+
 Catalog = CatalogProtocol[Any, Any]
 """A catalog with datasets of any type."""
+
+FAILED_NODE = "Node %s failed with error"
+"""How Kedro's logger of nodes begins to say an error, with all of its text, before the error goes on to the command."""
+ADVICE = ("You can resume the pipeline run from", "No nodes ran. Repeat the previous command")
+"""What Kedro's runners advise."""
+LOGGERS = (
+    "kedro.pipeline.node",
+    "kedro.runner.runner",
+    "kedro.runner.sequential_runner",
+    "kedro.runner.thread_runner",
+    "kedro.runner.parallel_runner",
+)
+"""The loggers that say either."""
 
 
 def dataset_arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
@@ -84,3 +103,28 @@ class LenientConfigLoader(OmegaConfigLoader):
                 self.unresolved[str(name)] = reason
                 del merged[name]
         return super()._resolve_catalog_config([merged])
+
+
+def hooks_of(session: KedroSession) -> PluginManager:
+    """Return what calls the hooks of ``session``."""
+    return session._hook_manager
+
+
+def folder_of(session: KedroSession) -> Path:
+    """Return the project that ``session`` is of."""
+    return Path(session._project_path)
+
+
+def run_through(runner: AbstractRunner, run: Callable[..., dict[str, Any]]) -> None:
+    """Have ``runner`` call ``run``, with what its own method `run` takes, in place of that.
+
+    Kedro asks of what class its runner is, so that one around it would not do.
+    """
+    runner.run = run  # type: ignore[method-assign]
+
+
+def use_logging(settings: Mapping[str, Any]) -> None:
+    """Log as ``settings``, the content of a conf/logging.yml, say from now on: Kedro has read another one, or none."""
+    from kedro.framework import project
+
+    project.LOGGING.configure(dict(settings))

@@ -13,7 +13,7 @@ from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
-from thresher.adapters.kedro import Catalog
+from thresher.adapters.kedro import Catalog, run_through
 from thresher.caching.dependencies import BENTOFILE
 from thresher.caching.incremental_run import IncrementalRun
 from thresher.caching.lock import RecipeLock, store_lock
@@ -90,8 +90,7 @@ class RunController:
             )
             return {name: catalog[name] for name in pipeline.outputs()}
 
-        # Kedro asks what kind of runner it has, so that one around it would not do.
-        runner.run = run  # type: ignore[method-assign]
+        run_through(runner, run)
         return runner
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from thresher.adapters.kedro import dataset_file
 from thresher.caching.format_plan import plan_groups, plan_title
 from thresher.caching.plan import Plan
 from thresher.contracts.report import ContractReport
@@ -147,7 +148,7 @@ def print_result(pipeline: Pipeline, catalog: Any, env: str | None = None) -> No
         verdict = catalog.load(verdicts[0])
         print_verdict(verdict)
     if reports:
-        where = os.path.relpath(catalog.get(reports[0])._describe()["filepath"])
+        where = os.path.relpath(str(dataset_file(catalog.get(reports[0]))))
         console.print(f"The report, to be opened in a browser: [bold]{where}[/]", highlight=False, soft_wrap=True)
     if bentos:
         recipe = bentos[0].partition(".")[0]

@@ -59,9 +59,9 @@ def _use_logging(folder: Path) -> None:
         return
     os.environ[LOGGING] = str(file)  # for Kedro in this process, if it is imported later, and in others
     if "kedro.framework.project" in sys.modules:
-        from kedro.framework import project
+        from thresher.adapters.kedro import use_logging
 
-        project.LOGGING.configure(settings)
+        use_logging(settings)
 
 
 def enter_project(folder: Path) -> None:
