@@ -1,4 +1,4 @@
-"""Writing beside and renaming: a reader never sees half a file, a crash leaves the old one."""
+"""Files: read with an error that says what to do; written beside and renamed, so that no reader sees half of one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from thresher.errors import DataError
+
+
+def read_bytes(path: Path, fix: str) -> bytes:
+    """Return the content of the file at ``path``; raises DataError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: {fix}") from error
+    except OSError as error:
+        raise cannot_be_read(path, error) from error
+
+
+def cannot_be_read(path: Path, error: OSError) -> DataError:
+    """Return what is said of a file that is there."""
+    return DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.")
 
 
 @contextmanager

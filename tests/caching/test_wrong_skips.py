@@ -22,7 +22,7 @@ from thresher.packaging import build_context
 
 DATASET = """
 from kedro.io import AbstractDataset
-from thresher.readers.base import read_bytes
+from thresher.files import read_bytes
 from mine.scale import FACTOR
 import pandas
 
@@ -72,7 +72,7 @@ def test_an_edit_of_the_users_own_code_counts(mine: Path, file: str, before: str
     place = mine / file
     place.write_text(place.read_text().replace(before, after, 1) if before else after)
     assert CodeGraph().reach(["mine.ds"]).files != found.files
-    assert "pandas" in found.packages and "thresher/readers/base.py" in found.files
+    assert "pandas" in found.packages and "thresher/files.py" in found.files
 
 
 def test_the_users_own_modules_are_told_from_installed_ones(mine: Path) -> None:

@@ -16,6 +16,7 @@ from helpers.pretrained_folders import write_folder
 
 from thresher.catalog.models import find_model_problems
 from thresher.errors import RecipeError
+from thresher.models.pretrained.folder import read_folder
 from thresher.recipe import Recipe, dump
 from thresher.recipe.reading import RecipeSource, check_recipe
 
@@ -134,6 +135,13 @@ def test_a_sound_folder_has_no_problem_whole_or_in_shards(project: Path) -> None
     assert problems_of(recipe({"init": "random"}), project) == []
     (problem,) = problems_of(recipe({"init": "random", "freeze": {"blocks": 3}}), project)
     assert "has 2 blocks, and model.freeze.blocks is 3" in problem
+
+
+def test_the_check_reads_no_more_of_weights_than_their_header(project: Path) -> None:
+    read = read_folder(project / FOLDER, True, headers_alone=True)
+    (header,) = read.weights.values()
+    assert len(header) < read.num_bytes["model.safetensors"] - 10_000
+    assert b"word_embeddings" in header
 
 
 CHECK = """

@@ -178,6 +178,18 @@ def test_what_holds_no_weights_is_refused(encoder: Encoder, digits: Any, content
         load(content, encoder, digits)
 
 
+@pytest.mark.parametrize(("change", "says"), [(-1, "lacks 1 bytes of"), (1, "has 1 bytes beyond")])
+def test_safetensors_that_were_cut_short_are_told_before_and_while_they_are_read(
+    trained: Network, encoder: Encoder, digits: Any, change: int, says: str
+) -> None:
+    whole = save_safetensors({name: tensor.contiguous() for name, tensor in trained.body.state_dict().items()})
+    content = whole[:change] if change < 0 else whole + b"x"
+    with pytest.raises(DataError, match=f"^weights: {says} what its header says. Fix: copy the file again"):
+        load(content, encoder, digits)
+    with pytest.raises(DataError, match=f"^weights: {says} what its header says"):
+        check_checkpoint(ModelFile("weights", content), Checkpoint.model_validate(FIELDS), "image", "classification")
+
+
 def test_weights_that_are_not_finite_are_refused(trained: Network, encoder: Encoder, digits: Any) -> None:
     weights = copy.deepcopy(trained.body.state_dict())
     weights["fc2.bias"][0] = float("nan")

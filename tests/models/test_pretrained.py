@@ -51,7 +51,7 @@ def folder_of(folders: Path, model_type: str) -> Path:
 def encoder_of(folder: Path, max_length: int = 12) -> TextEncoder:
     read = read_folder(folder, False)
     encoding = TextEncoding(tokenizer="pretrained", max_length=max_length)
-    encoder = read_pretrained(read.files, read.name, encoding, CLASSES)
+    encoder = read_pretrained(read.files, read.name, encoding, Samples(np.array(TEXTS, dtype=object), LABELS, CLASSES))
     assert isinstance(encoder, TextEncoder)
     return encoder
 

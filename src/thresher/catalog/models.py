@@ -55,7 +55,7 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     encoding = data.get("encoding") if isinstance(data, Mapping) else None
     given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
     max_length = given if isinstance(given, int) else TextEncoding().max_length
-    check_folder(read_folder(path, model.init == "weights"), model, max_length)
+    check_folder(read_folder(path, model.init == "weights", headers_alone=True), model, max_length)
 
 
 def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 from kedro.io import AbstractDataset, DatasetError
 
 from thresher.errors import DataError
+from thresher.files import read_bytes
 from thresher.models.imported.config import ModelFile
 from thresher.models.pretrained.folder import PretrainedFolder, find_files, read_folder
-from thresher.readers.base import read_bytes
 
 FIX = "correct model.path in the recipe, which is relative to the project's folder, or put the file there."
 

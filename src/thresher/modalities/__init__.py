@@ -42,13 +42,16 @@ def fit_encoder(samples: Samples[Any], encoding: Any) -> Encoder:
     return encoder
 
 
-def read_pretrained(files: Mapping[str, bytes], folder: str, encoding: Any, class_names: tuple[str, ...]) -> Encoder:
+def read_pretrained(files: Mapping[str, bytes], folder: str, encoding: Any, samples: Samples[Any]) -> Encoder:
     """Return the encoder that a pretrained model brings along in the ``files`` of its ``folder``.
+
+    Args:
+        samples: raw ones of the training split.
 
     Raises:
         DataError: files that no encoder can be made of.
     """
-    encoder: Encoder = modality_of(encoding).load().from_files(files, folder, encoding, class_names)
+    encoder: Encoder = modality_of(encoding).load().from_files(files, folder, encoding, samples)
     return encoder
 
 

@@ -60,14 +60,14 @@ class Encoder(KindConfig, _Classes):
         raise NotImplementedError
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], folder: str, config: Any, class_names: tuple[str, ...]) -> Self:
+    def from_files(cls, files: Mapping[str, bytes], folder: str, config: Any, samples: Samples[Any]) -> Self:
         """Return the encoder that a pretrained model brings along.
 
         Args:
             files: of the model's folder, by their names.
             folder: its name, for errors.
             config: the modality's own section `data.encoding` of the recipe.
-            class_names: the names of the classes; none for a regression.
+            samples: raw ones of the training split.
 
         Raises:
             DataError: files that no encoder can be made of.

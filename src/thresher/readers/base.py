@@ -77,16 +77,6 @@ def fix_missing(fetch: str | None) -> str:
     return f"run 'thresher fetch {fetch}'." if fetch else "correct the path in the catalog, or put it there."
 
 
-def read_bytes(path: Path, fix: str) -> bytes:
-    """Return the content of the file at ``path``; raises DataError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file. Fix: {fix}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
-
-
 class Mistakes:
     """Collects what is wrong in the data, so that the first few are reported together."""
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from thresher.errors import DataError
+from thresher.files import read_bytes
 from thresher.modalities.samples import Samples
-from thresher.readers.base import RawSamples, read_bytes
+from thresher.readers.base import RawSamples
 from thresher.readers.labels import ClassList
 from thresher.readers.options import File
 from thresher.readers.split import DuplicateOptions

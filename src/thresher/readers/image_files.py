@@ -10,9 +10,10 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from thresher.errors import DataError, nearest
+from thresher.files import read_bytes
 from thresher.modalities.image.decode import MODES
 from thresher.modalities.samples import Samples
-from thresher.readers.base import RawSamples, number_places, read_bytes
+from thresher.readers.base import RawSamples, number_places
 from thresher.readers.frame.frame import Frame
 from thresher.readers.group_and_order import BelongingOptions, belonging_of, read_belonging_columns
 from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack

@@ -13,9 +13,11 @@ from helpers.pretrained_folders import write_tokenizer
 from thresher.errors import DataError
 from thresher.modalities import read_encoder, read_pretrained
 from thresher.modalities.encoder import UnencodableError
+from thresher.modalities.samples import Samples
 from thresher.modalities.text.encoder import TextEncoder, TextEncoding
 from thresher.modalities.text.service import TextService
 
+NO_SAMPLES = Samples(np.array([], dtype=object), np.array([], np.int64), ("bad", "good"))
 ODD = [
     "the film was good, and fun!",
     "  blanks \t at\n\nboth ends  ",
@@ -35,7 +37,7 @@ ODD = [
 def encoder_of(folder: Path, max_length: int = 24) -> TextEncoder:
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     encoding = TextEncoding(tokenizer="pretrained", max_length=max_length)
-    encoder = read_pretrained(files, folder.name, encoding, ("bad", "good"))
+    encoder = read_pretrained(files, folder.name, encoding, NO_SAMPLES)
     assert isinstance(encoder, TextEncoder)
     return encoder
 

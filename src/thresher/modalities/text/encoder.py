@@ -116,7 +116,7 @@ class TextEncoder(Encoder):
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, bytes], folder: str, config: TextEncoding, class_names: tuple[str, ...]
+        cls, files: Mapping[str, bytes], folder: str, config: TextEncoding, samples: Samples[np.ndarray]
     ) -> TextEncoder:
         read = read_tokenizer(files, config.max_length, folder)
         return cls(
@@ -124,7 +124,7 @@ class TextEncoder(Encoder):
             vocabulary_size=read.vocabulary_size,
             max_length=config.max_length,
             pretrained=PretrainedTokens(padding=read.padding, unknown=read.unknown, num_special=read.num_special),
-            class_names=class_names,
+            class_names=samples.class_names,
         )
 
     @property

@@ -11,8 +11,9 @@ from thresher.kinds.registry import registry
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.models.imported.config import Checkpoint, ModelFile
-from thresher.models.imported.layer_differences import Shape, describe_differences, read_header
+from thresher.models.imported.layer_differences import Shape, describe_differences
 from thresher.models.imported.layer_names import describe_side_by_side, name_as_ours
+from thresher.models.safetensors_header import read_header
 
 FIX = "give model the fields it was trained with, or say in model.names what its weights are called here."
 
@@ -29,7 +30,8 @@ def check_checkpoint(file: ModelFile, config: Checkpoint, modality: str, task: s
 
         shapes: dict[str, Shape] = {name: tuple(tensor.shape) for name, tensor in read_weights(file).items()}
     else:
-        shapes = header
+        header.check_size(len(file.content), file.name)
+        shapes = dict(header.shapes)
     expected = _expected(config, modality, task)
     if expected is None:
         return

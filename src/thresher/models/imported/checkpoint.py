@@ -20,9 +20,10 @@ from thresher.modalities.samples import EncodedSamples
 from thresher.models.imported.architecture import refuse_differences
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score
-from thresher.models.imported.layer_differences import PREPARATION, read_header
+from thresher.models.imported.layer_differences import PREPARATION
 from thresher.models.imported.layer_names import name_as_ours
 from thresher.models.network import Network, NetworkSpec
+from thresher.models.safetensors_header import read_header
 
 Weights = dict[str, torch.Tensor]
 NESTED = ("state_dict", "model_state_dict", "model", "weights")
@@ -82,6 +83,8 @@ def read_weights(file: ModelFile) -> Weights:
         DataError: neither safetensors nor a state dict, or more than tensors in it.
     """
     if not file.content.startswith(TORCH_BEGINS) or file.content[8:9] == b"{":  # safetensors' header is JSON
+        if (header := read_header(file.content)) is not None:
+            header.check_size(len(file.content), file.name)
         try:
             return load_safetensors(file.content)
         except SafetensorError as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Shape = tuple[int | None, ...]
 """None for a length that depends on the data."""
@@ -12,8 +11,6 @@ Value = TypeVar("Value")
 LISTED = 10
 """Layers that a sentence lists of each kind."""
 PREPARATION, COUNTER = "prepare.", "num_batches_tracked"
-MAX_HEADER = 100_000_000
-"""Bytes: the bound that the safetensors library has."""
 
 
 def describe_differences(
@@ -52,38 +49,6 @@ def match_names(weights: Mapping[str, Value], expected: Collection[str]) -> tupl
         stripped += f"{head}."
         body = {name.removeprefix(f"{head}."): value for name, value in body.items()}
     return body, stripped
-
-
-def read_header(content: bytes) -> dict[str, Shape] | None:
-    """Return the names and shapes in a safetensors file, None where it is none.
-
-    https://github.com/huggingface/safetensors#format: eight bytes with the length of a header of JSON, and that.
-    """
-    try:
-        return {name: tuple(map(int, entry["shape"])) for name, entry in _entries(content).items()}
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-def missing_bytes(content: bytes) -> int | None:
-    """Return how many bytes a safetensors file lacks of what its header says; below 0 for too many.
-
-    None where the header does not say where its tensors end.
-    """
-    try:
-        end = max((int(entry["data_offsets"][1]) for entry in _entries(content).values()), default=0)
-    except (ValueError, TypeError, KeyError, IndexError):
-        return None
-    return 8 + int.from_bytes(content[:8], "little") + end - len(content)
-
-
-def _entries(content: bytes) -> dict[str, Any]:
-    """Return what the header says of each tensor; raises a ValueError where there is no header."""
-    length = int.from_bytes(content[:8], "little")
-    if content[8:9] != b"{" or not 0 < length <= min(MAX_HEADER, len(content) - 8):
-        raise ValueError("no header")
-    header: dict[str, Any] = json.loads(content[8 : 8 + length])
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
 
 
 def fits(shape: Shape, wanted: Shape) -> bool:

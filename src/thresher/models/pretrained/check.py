@@ -8,7 +8,6 @@ from typing import Any
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.text.pretrained import read_tokenizer
-from thresher.models.imported.layer_differences import Shape, missing_bytes, read_header
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import (
     FAMILIES,
@@ -19,6 +18,7 @@ from thresher.models.pretrained.families import (
     num_blocks,
 )
 from thresher.models.pretrained.folder import CONFIG, CONVERT, PretrainedFolder
+from thresher.models.safetensors_header import read_header
 
 INSTALL = "pip install 'thresher[pretrained]'"
 LIBRARY = "transformers"
@@ -127,20 +127,17 @@ def _check_shapes(folder: PretrainedFolder, architecture: Architecture) -> None:
         )
 
 
-def read_shapes(folder: PretrainedFolder) -> dict[str, Shape]:
+def read_shapes(folder: PretrainedFolder) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of the folder's weights.
 
     Raises:
-        DataError: a file that is no safetensors.
+        DataError: a file that is no safetensors, or was cut short.
     """
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, content in folder.weights.items():
         header = read_header(content)
-        lacks = None if header is None else missing_bytes(content)
-        if header is None or lacks is None:
+        if header is None:
             raise DataError(f"{folder.name}/{name}: is no safetensors file. Fix: copy it again, or {CONVERT}")
-        if lacks:
-            what = f"lacks {lacks:,} bytes of" if lacks > 0 else f"has {-lacks:,} bytes beyond"
-            raise DataError(f"{folder.name}/{name}: {what} what its header says. Fix: copy the file again.")
-        shapes |= header
+        header.check_size(folder.num_bytes[name], f"{folder.name}/{name}")
+        shapes |= header.shapes
     return shapes

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from thresher.errors import DataError
+from thresher.files import read_bytes
+from thresher.models.safetensors_header import read_start
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
+SUFFIX = ".safetensors"
+COPY = "copy the model's whole folder."
 OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 CONVERT = (
@@ -27,11 +31,13 @@ class PretrainedFolder:
 
     Attributes:
         name: for errors.
-        files: their contents by their names.
+        files: their contents by their names; of weights, the header alone where no more was asked for.
+        num_bytes: how long each file is.
     """
 
     name: str
     files: dict[str, bytes]
+    num_bytes: dict[str, int]
 
     def document(self, name: str) -> dict[str, Any]:
         """Return the JSON object in the file ``name``; an empty one where there is no such file."""
@@ -42,7 +48,7 @@ class PretrainedFolder:
     @property
     def weights(self) -> dict[str, bytes]:
         """The files of weights; none where the recipe takes the architecture alone."""
-        return {name: content for name, content in self.files.items() if name.endswith(".safetensors")}
+        return {name: content for name, content in self.files.items() if name.endswith(SUFFIX)}
 
 
 def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
@@ -60,7 +66,7 @@ def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
             f"{folder}: {what}. Allowed: a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}. "
             "Fix: correct model.path in the recipe, which is relative to the project's folder."
         )
-    for name, fix in ((CONFIG, "copy the model's whole folder."), (TOKENIZER, SAVE_TOKENIZER)):
+    for name, fix in ((CONFIG, COPY), (TOKENIZER, SAVE_TOKENIZER)):
         if not (folder / name).exists():
             raise DataError(f"{folder}: has no {name}. Fix: {fix}")
     names = [CONFIG, TOKENIZER, *(name for name in OPTIONAL if (folder / name).exists())]
@@ -71,9 +77,19 @@ def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
     return paths
 
 
-def read_folder(folder: Path, with_weights: bool) -> PretrainedFolder:
-    """Return the files of ``folder``; raises a DataError as `find_files` does, and for what cannot be read."""
-    return PretrainedFolder(folder.name, {path.name: _read(path) for path in find_files(folder, with_weights)})
+def read_folder(folder: Path, with_weights: bool, headers_alone: bool = False) -> PretrainedFolder:
+    """Return the files of ``folder``; raises a DataError as `find_files` does, and for what cannot be read.
+
+    Args:
+        with_weights: whether its weights are read.
+        headers_alone: whether no more of them is than their headers, which say what they hold.
+    """
+    paths = find_files(folder, with_weights)
+    contents = {
+        path.name: read_start(path) if headers_alone and path.suffix == SUFFIX else read_bytes(path, COPY)
+        for path in paths
+    }
+    return PretrainedFolder(folder.name, contents, {path.name: path.stat().st_size for path in paths})
 
 
 def _find_weights(folder: Path) -> list[str]:
@@ -95,13 +111,13 @@ def _find_weights(folder: Path) -> list[str]:
 
 def _find_shards(folder: Path) -> list[str]:
     _refuse_outside(folder, [folder / INDEX])
-    document = _read_object(_read(folder / INDEX), str(folder / INDEX))
+    document = _read_object(read_bytes(folder / INDEX, COPY), str(folder / INDEX))
     listed = document.get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(shard, str) for shard in listed.values()) or not listed:
         raise DataError(f"{folder / INDEX}: has no weight_map of names to files. Fix: copy the model's folder again.")
     shards = sorted(set(listed.values()))
     for shard in shards:
-        if Path(shard).name != shard or not shard.endswith(".safetensors"):
+        if Path(shard).name != shard or not shard.endswith(SUFFIX):
             raise DataError(
                 f"{folder / INDEX}: names the file {shard!r}. Allowed: files of the folder that end in .safetensors. "
                 "Fix: copy the model's folder again, from where you trust it."
@@ -119,13 +135,6 @@ def _refuse_outside(folder: Path, paths: Iterable[Path]) -> None:
                 f"{path}: leads to {path.resolve()}, outside of the folder. Allowed: files of the folder itself. "
                 f"Fix: copy what links point to: cp -rL {folder} COPY."
             )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}. Fix: make it readable.") from error
 
 
 def _read_object(content: bytes, where: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def fit_encoder(
 ) -> Encoder:
     """Return what turns raw input into tensors: fitted on the training split alone, or a pretrained model's own."""
     if pretrained is not None:
-        return modalities.read_pretrained(pretrained.files, pretrained.name, encoding.root, train.class_names)
+        return modalities.read_pretrained(pretrained.files, pretrained.name, encoding.root, train.take(~held_out))
     return modalities.fit_encoder(train.take(~held_out), encoding.root)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from thresher.errors import DataError
-from thresher.readers.base import read_bytes
+from thresher.files import read_bytes
 
 CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """Suffix -> the codec as pyarrow calls it."""
