@@ -116,6 +116,39 @@ def test_a_library_that_is_used_beyond_its_documentation_has_an_upper_bound(name
     assert "<" in DECLARED[name], f"{name} can break with any new version: give it an upper bound in pyproject.toml"
 
 
+ADAPTERS = ("adapters/", "serving/bentoml_adapter.py", "serving/monitoring/metrics.py")
+"""Where private names of libraries may be used; each of these has a test in this folder."""
+PUBLIC = {"_replace": "of named tuples", "_exit": "of os"}
+"""Names that are documented all the same."""
+
+
+def _private_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of others, by their underscore private, that ``tree`` uses or imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "super()"):
+            yield from [ast.unparse(node)] if _is_private(node.attr) else []
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+            yield from [ast.unparse(node)] if any(map(_is_private, parts)) else []
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in PUBLIC
+
+
+def test_private_names_are_used_in_adapters_alone() -> None:
+    found = {
+        str(path.relative_to(SOURCE)): names
+        for path in SOURCE.rglob("*.py")
+        if not str(path.relative_to(SOURCE)).startswith(ADAPTERS)
+        and (names := sorted(_private_names(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert not found, f"private names outside of the adapters; use what is documented, or add to an adapter: {found}"
+    assert set(_private_names(ast.parse("from a._b import c; d._e; self._f; g._replace(); h.__name__"))) == {
+        "from a._b import c", "d._e"
+    }  # fmt: skip
+
+
 def test_torch_is_pinned_by_the_constraints_and_free_in_the_metadata() -> None:
     assert DECLARED["torch"] == "torch>=2.13,<3"
     assert re.search(r"^torch==2\.\d+\.\d+$", (PROJECT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)

@@ -12,6 +12,7 @@ from thresher.models.network import Network
 from thresher.models.random_numbers import generator_turn
 from thresher.training import Training
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 OWN = ("torch.nn.modules.", "thresher.models.")
 """Where the layers are defined of which it is known whether they draw."""
 
@@ -52,7 +53,7 @@ def draws_in_training(network: Network, config: Training) -> bool:
 def _draws(layer: nn.Module) -> bool:
     if not type(layer).__module__.startswith(OWN):
         return True
-    share = layer.p if isinstance(layer, nn.modules.dropout._DropoutNd) else getattr(layer, "dropout", 0.0)
+    share = layer.p if isinstance(layer, DROPOUTS) else getattr(layer, "dropout", 0.0)
     return isinstance(layer, nn.RReLU | nn.FractionalMaxPool2d) or (isinstance(share, float) and share > 0)
 
 

@@ -19,7 +19,8 @@ from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.importance import Measure
 from thresher.compression.network.removal import StructureError, copy_attributes
 
-ROOTS = (nn.modules.conv._ConvNd, nn.Linear)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+ROOTS = (*CONVOLUTIONS, nn.Linear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ class TracedGraph:
             parts=parts,
             members=members,
             graph=self._graph,
-            convolves=isinstance(module, nn.modules.conv._ConvNd),
+            convolves=isinstance(module, CONVOLUTIONS),
             numbers=tuple((norm, "num_groups", 1) for norm in single),
         )
 
