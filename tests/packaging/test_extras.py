@@ -1,4 +1,4 @@
-"""The extras of pyproject.toml by role: what a Bento pins and what `serve` names are the same packages."""
+"""Dependencies by role: what a Bento pins and what the group `serve` of pyproject.toml names are the same packages."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from packaging.requirements import Requirement
 from thresher.modalities import encoder_classes
 from thresher.serving.requirements import REQUIREMENTS, pinned_packages
 
-TRAINING = {"torch", "kedro", "mlflow", "great-expectations", "onnx", "pandas", "scikit-learn", "scipy"}
+TRAINING = {
+    "great-expectations", "kedro", "mlflow", "onnx", "pandas", "pyarrow", "scikit-learn", "scipy", "torch",
+    "transformers",
+}  # fmt: skip
 
 
-def test_the_extra_for_serving_is_what_a_bento_pins(project: Path) -> None:
-    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    serve = settings["optional-dependencies"]["serve"]
+def test_the_group_for_serving_is_what_a_bento_pins(project: Path) -> None:
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    serve = settings["dependency-groups"]["serve"]
     of_encoders = {name for encoder in encoder_classes() for name in encoder.REQUIREMENTS}
     assert {Requirement(line).name for line in serve} == {*REQUIREMENTS, *of_encoders}
-    assert set(serve) <= set(settings["dependencies"])  # with the same bounds; a run packs and serves, too
+    assert set(serve) <= set(settings["project"]["dependencies"])  # with the same bounds; a run packs and serves, too
 
 
 def test_serving_needs_nothing_of_the_training_side() -> None:
