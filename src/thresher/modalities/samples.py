@@ -32,6 +32,7 @@ class Samples(Generic[InputsType]):
         order: of shape [N], numbers or texts that sort as time does; no split learns from what comes after another.
         notes: what was left out on reading, in sentences.
         background: the colour that transparent images were laid upon, for images that were files.
+        resized: whether images that were files were resized to one size.
         channel_names: of the channels of series, in their order; empty where the data does not name them.
     """
 
@@ -44,6 +45,7 @@ class Samples(Generic[InputsType]):
     background: tuple[int, int, int] | None = None
     notes: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
+    resized: bool = False
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.labels), (len(self.inputs), len(self.labels))

@@ -9,11 +9,17 @@ import numpy as np
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator
 
-from thresher.modalities.image.decode import MODES, Colour, PictureError, check_background, decode_picture
+from thresher.modalities.image.decode import (
+    MAX_PIXELS,
+    MODES,
+    Colour,
+    PictureError,
+    check_background,
+    decode_picture,
+)
 from thresher.readers.base import Mistakes
 from thresher.readers.options import ReaderOptions, RefusedError, Says, Size
 
-MAX_PIXELS = 64_000_000  # a small file can unfold into gigabytes; PIL reads the size before any pixel
 FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."
 GREY_OR_RGB = "1 for grey or 3 for RGB"
 

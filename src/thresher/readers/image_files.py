@@ -120,7 +120,8 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
         }
         groups, order = read_belonging_columns(Frame(belonging, where, self.paths[0]), options, options.missing_values)
         named = options.to_labels(join_labels(labels), where)
-        return Samples(stack.images, *named, where, groups, order, options.colour)
+        resized = options.size is not None
+        return Samples(stack.images, *named, where, groups, order, options.colour, resized=resized)
 
 
 class ImageSheetsOptions(ClassOptions, SplitOptions):

@@ -51,7 +51,8 @@ def read_image_folder(
     labels = np.repeat(np.arange(len(files)), [len(files[name]) for name in class_names])
     places = [str(file.relative_to(path)) for name in class_names for file in files[name]]
     where = np.array(places, dtype=object)
-    return Samples(stack.images, labels.astype(np.int64), class_names, where, background=background)
+    named = (labels.astype(np.int64), class_names, where)
+    return Samples(stack.images, *named, background=background, resized=size is not None)
 
 
 def _list_files(path: Path) -> dict[str, list[Path]]:

@@ -21,6 +21,8 @@ NAMED = {"white": (255, 255, 255), "black": (0, 0, 0)}
 ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held: https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf,
 section 4.6.4."""
+MAX_PIXELS = 64_000_000
+"""Of a file whose size is free: a small one can unfold into gigabytes."""
 PNG_DEPTH = 24
 """The place of the byte that says how many bits a channel has: https://www.w3.org/TR/png-3/#11IHDR."""
 OTHER_FORMATS = {

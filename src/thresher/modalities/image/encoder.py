@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, ClassVar, Literal
 
@@ -9,19 +10,26 @@ import numpy as np
 from pydantic import Field
 
 from thresher.config import KindConfig
-from thresher.errors import InvalidInputError
+from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError, list_of
-from thresher.modalities.image.decode import Colour, PictureError, decode_picture, encode_png
+from thresher.modalities.image.decode import MAX_PIXELS, Colour, PictureError, decode_picture, encode_png
 from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.image.preprocessing import Preprocessing
+from thresher.modalities.image.pretrained import read_preprocessing
 from thresher.modalities.samples import Inputs, Samples
 
 MAX_AXES = 4  # [N, H, W, C]
 
 
 class ImageEncoding(KindConfig):
-    """How images become tensors: as they are; all images of a catalog entry have one size."""
+    """How images become tensors: as they are, or as a pretrained model has it; all of a catalog entry have one size."""
 
     kind: Literal["image"] = "image"
+
+
+def _is_unset(value: object) -> bool:
+    """Return whether ``value`` is what it was before there were pretrained models; JSON then leaves it out."""
+    return not value
 
 
 class ImageEncoder(Encoder):
@@ -41,6 +49,11 @@ class ImageEncoder(Encoder):
     std: tuple[float, ...]
     background: Colour | None = None
     """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""
+    resized: bool = Field(default=False, exclude_if=_is_unset)
+    """Whether the training data's files were resized to height and width before anything else; for pretrained models.
+    """
+    preprocessing: Preprocessing | None = Field(default=None, exclude_if=_is_unset)
+    """What a pretrained model does to a raw image; None leaves it as it is."""
 
     @classmethod
     def fit(cls, samples: Samples[np.ndarray], config: ImageEncoding) -> ImageEncoder:
@@ -58,8 +71,24 @@ class ImageEncoder(Encoder):
             background=samples.background,
         )
 
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], folder: str, config: ImageEncoding, samples: Samples[np.ndarray]
+    ) -> ImageEncoder:
+        preprocessing = read_preprocessing(files, folder)
+        raw = cls.fit(samples, config)
+        if raw.channels > preprocessing.channels:
+            raise DataError(
+                f"{folder}: takes grey pictures, and data.train has pictures in colour. Fix: channels: 1 in the "
+                "catalog entries of train and test."
+            )
+        return raw.model_copy(update={"preprocessing": preprocessing, "resized": samples.resized})
+
     @property
     def model_input(self) -> ImageInput:
+        if (made := self.preprocessing) is not None:
+            height, width = made.made
+            return ImageInput(channels=made.channels, height=height, width=width, mean=made.mean, std=made.std)
         return ImageInput(channels=self.channels, height=self.height, width=self.width, mean=self.mean, std=self.std)
 
     @property
@@ -70,25 +99,33 @@ class ImageEncoder(Encoder):
         return np.zeros((self.height, self.width, self.channels), np.uint8).squeeze().tolist()
 
     def encode(self, inputs: Inputs) -> np.ndarray:
-        """Return images uint8 [N, C, H, W] as they are, once it is clear that they are such.
+        """Return raw images uint8 [N, C, H, W] as the model takes them, which is as they are without preprocessing.
 
         Raises:
             UnencodableError: images of another shape.
         """
         assert isinstance(inputs, np.ndarray)
-        if inputs.shape[1:] != self.model_input.longest:
+        if inputs.shape[1:] != (self.channels, self.height, self.width):
             raise UnencodableError(0, f"images of shape {list(inputs.shape[1:])}. Expected {self.expected}.")
-        return inputs
+        if self.preprocessing is None:
+            return inputs
+        encoded = np.empty((len(inputs), *self.model_input.longest), np.uint8)
+        for index, picture_CHW in enumerate(inputs):
+            try:
+                encoded[index] = self.preprocessing.apply(picture_CHW.transpose(1, 2, 0))
+            except InvalidInputError as error:
+                raise UnencodableError(index, str(error)) from error
+        return encoded
 
     def encode_json(self, value: Any) -> np.ndarray:
         """Return one image in nested lists as uint8 [1, C, H, W]; raises as `encode_array` does."""
         grey = self._grey(value)
         if grey is not None:
-            return grey
+            return self.encode(grey)
         images = self.encode_array(value)
         if len(images) != 1:
             raise InvalidInputError(f"{len(images)} images given for one. Expected {self.expected}.")
-        return images
+        return self.encode(images)
 
     def _grey(self, value: Any) -> np.ndarray | None:
         """Return a flawless grey image in rows of whole numbers; None for anything else.
@@ -145,17 +182,19 @@ class ImageEncoder(Encoder):
         """Return one PNG or JPEG file as uint8 [1, C, H, W], decoded as the training data was.
 
         Raises:
-            InvalidInputError: not a readable PNG or JPEG, an image of another size, or a transparent one where the
-                training data has no background.
+            InvalidInputError: not a readable PNG or JPEG, an image of another size (with preprocessing any is taken),
+                or a transparent one where the training data has no background.
         """
         size = (self.height, self.width)
+        limits: dict[str, Any] = {"max_pixels": self.height * self.width, "exact": size}
+        if self.preprocessing is not None:
+            limits = {"max_pixels": MAX_PIXELS, "resize": size if self.resized else None}
         try:
-            pixels = decode_picture(
-                content, self.channels, self.background, max_pixels=self.height * self.width, exact=size
-            )
+            pixels = decode_picture(content, self.channels, self.background, **limits)
         except PictureError as error:
-            raise InvalidInputError(f"{error.what[0].upper()}{error.what[1:]}. Expected {self.expected}.") from error
-        return self.encode_array(pixels)
+            expected = f"{self.expected}" if self.preprocessing is None else f"{self.expected}, or a file of any size"
+            raise InvalidInputError(f"{error.what[0].upper()}{error.what[1:]}. Expected {expected}.") from error
+        return self.encode_array(pixels) if self.preprocessing is None else self.preprocessing.apply(pixels)[None]
 
     def json_schema(self) -> dict[str, Any]:
         pixel = {"type": "integer", "minimum": 0, "maximum": 255}

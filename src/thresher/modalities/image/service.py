@@ -22,8 +22,9 @@ class ImageService(ModalityService[ImageEncoder]):
 
     def occlude(self, sample: np.ndarray, raw: Any) -> Occlusion:
         """Patches get the mean color of the training split."""
-        rows, columns = Axis(self.encoder.height, MAX_CELLS), Axis(self.encoder.width, MAX_CELLS)
-        color = np.round(self.encoder.mean).astype(np.uint8)
+        channels, height, width = self.encoder.model_input.longest
+        rows, columns = Axis(height, MAX_CELLS), Axis(width, MAX_CELLS)
+        color = np.broadcast_to(np.round(self.encoder.mean).astype(np.uint8), channels)
 
         def copy(index: int) -> np.ndarray:
             row, column = divmod(index, columns.num_patches)
@@ -35,7 +36,8 @@ class ImageService(ModalityService[ImageEncoder]):
             grid = mean_over_patches(drops.reshape(rows.num_patches, columns.num_patches))
             cell = [rows.cell, columns.cell]
             patch = [CELLS_A_PATCH * size for size in cell]
-            return {"cell": cell, "patch": patch, "replaced_by": color.tolist(), "importance": grid.tolist()}
+            told = {"cell": cell, "patch": patch, "replaced_by": color.tolist(), "importance": grid.tolist()}
+            return told if self.encoder.preprocessing is None else {"size": [height, width], **told}
 
         return Occlusion(rows.num_patches * columns.num_patches, copy, tell)
 
@@ -44,4 +46,6 @@ class ImageService(ModalityService[ImageEncoder]):
         return {"brightness": pixels.mean(axis=1), "contrast": pixels.std(axis=1)}
 
     def form(self) -> dict[str, Any]:
-        return {name: getattr(self.encoder, name) for name in ("channels", "height", "width", "mean", "background")}
+        encoder, made = self.encoder, self.encoder.preprocessing
+        form = {name: getattr(encoder, name) for name in ("channels", "height", "width", "mean", "background")}
+        return form if made is None else {**form, "window": made.window(encoder.height, encoder.width)}

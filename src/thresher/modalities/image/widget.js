@@ -144,7 +144,7 @@ export function createInput(model, { ready, problem }) {
       return { body: file, type: "image/png" };
     },
     show(explanation) {
-      drawHeat(heat, explanation);
+      drawHeat(heat, explanation, model.input.window);
       heat.hidden = false;
       return [];
     },
@@ -164,14 +164,17 @@ function meanColor(data, width, top, left, scale) {
   return sum.map((total) => total / (scale * scale));
 }
 
-function drawHeat(canvas, { importance, cell }) {
+// A pretrained model sees a part of the image, in a size of its own: window is that part, in the image's pixels.
+function drawHeat(canvas, { importance, cell, size }, window) {
   const most = largest(importance.flat()) || 1;
   const style = getComputedStyle(canvas);
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
+  const [top, left, height, width] = window || [0, 0, canvas.height, canvas.width];
+  const [scaleY, scaleX] = size ? [height / size[0], width / size[1]] : [1, 1];
   importance.forEach((row, down) => row.forEach((drop, across) => {
     context.fillStyle = style.getPropertyValue(drop > 0 ? "--for" : "--against");
     context.globalAlpha = 0.85 * Math.abs(drop) / most;
-    context.fillRect(across * cell[1], down * cell[0], cell[1], cell[0]);
+    context.fillRect(left + across * cell[1] * scaleX, top + down * cell[0] * scaleY, cell[1] * scaleX, cell[0] * scaleY);
   }));
 }
