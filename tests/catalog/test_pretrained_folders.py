@@ -186,10 +186,6 @@ def test_a_recipe_takes_the_folders_tokenizer_without_being_told() -> None:
             {**recipe({"layer_decay": 0.9}), "training": {"optimizer": {"kind": "lbfgs"}, "batch_size": "full"}},
             "lbfgs has one rate for all weights",
         ),
-        (
-            {**recipe(), "candidates": {"half": [{"kind": "prune_channels", "ratio": 0.5}]}},
-            "a pretrained has no channels that can be pruned",
-        ),
     ],
 )
 def test_what_does_not_go_together_is_told(values: dict[str, Any], says: str) -> None:

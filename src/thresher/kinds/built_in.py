@@ -51,8 +51,6 @@ MODELS = (
         f"{_MODELS}.pretrained.config:Pretrained",
         f"{_MODELS}.pretrained.network:PretrainedNetwork",
         takes=("text",),
-        # Pruning would scramble its heads in silence: they are cut as heads first.
-        has_channels=False,
     ),
     *(
         ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)

@@ -99,5 +99,14 @@ class Network(nn.Module):
         return [weight for weight in self.body.parameters() if weight.ndim > 1 and id(weight) not in tables]
 
     def output_layer(self) -> nn.Module:
-        """Return the layer that makes the outputs; its width is the task's and is never pruned."""
+        """Return the layer that makes the outputs: the last one, unless the body has another as its `output_layer`."""
+        if isinstance(own := getattr(self.body, "output_layer", None), nn.Linear):
+            return own
         return [module for module in self.body.modules() if isinstance(module, nn.Linear)][-1]
+
+    def fixed_layers(self) -> list[nn.Module]:
+        """Return the layers whose outputs no pruning touches: the last one's, whose width is the task's, and tables'.
+
+        A body may name more of them as its `fixed_layers`.
+        """
+        return [self.output_layer(), *self.embeddings(), *getattr(self.body, "fixed_layers", ())]

@@ -33,9 +33,11 @@ def trace_data_flow(body: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DataFl
     handles = []
 
     def note(layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        for start in [tensor.grad_fn for tensor in _tensors((args, kwargs)) if tensor.grad_fn is not None]:
+        starts = [tensor.grad_fn for tensor in _tensors((args, kwargs)) if tensor.grad_fn is not None]
+        for start in starts:
             _follow_back(start, layer, made, flow)
-        made.update({tensor.grad_fn: layer for tensor in _tensors(output) if tensor.grad_fn is not None})
+        ends = [tensor.grad_fn for tensor in _tensors(output) if tensor.grad_fn is not None]
+        made.update(dict.fromkeys([*ends, *_within(ends, starts)], layer))
 
     for layer in body.modules():
         if any(True for _ in layer.parameters(recurse=False)) and type(layer).__module__.startswith("torch."):
@@ -47,6 +49,18 @@ def trace_data_flow(body: nn.Module, inputs: tuple[torch.Tensor, ...]) -> DataFl
         for handle in handles:
             handle.remove()
     return flow
+
+
+def _within(ends: list[Any], starts: list[Any]) -> set[Any]:
+    """Return the steps of a layer itself: where what it makes is changed in place, the last of them is passed over."""
+    found: set[Any] = set()
+    waiting = list(ends)
+    while waiting:
+        step = waiting.pop()
+        if step is not None and step not in found and step not in starts and not hasattr(step, "variable"):
+            found.add(step)
+            waiting += [before for before, _ in step.next_functions]
+    return found
 
 
 def _follow_back(start: Any, reader: nn.Module, made: dict[Any, nn.Module], flow: DataFlow) -> None:

@@ -108,6 +108,5 @@ def _match_widths(layer: nn.Module) -> None:
         layer.hidden_size = layer.get_parameter("weight_hh_l0").shape[1]
     elif isinstance(layer, nn.LayerNorm):
         layer.normalized_shape = tuple(layer.weight.shape)
-    else:
-        assert isinstance(layer, nn.Linear)
+    elif isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape

@@ -8,6 +8,7 @@ What holds is what leaves the rest of the network as it was, by `check_removal`.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +22,7 @@ from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.data_flow import DataFlow, trace_data_flow
 from thresher.compression.network.recurrent_groups import describe_recurrent
 from thresher.compression.network.removal import answer, draw_weights, is_whole
-from thresher.compression.network.sliced_groups import SlicedGroup, inputs_of, outputs_of
+from thresher.compression.network.sliced_groups import Slice, SlicedGroup, inputs_of, outputs_of
 from thresher.compression.network.traced_groups import ROOTS, TracedGraph, TracedGroup
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.random_numbers import forked_generators
@@ -44,12 +45,16 @@ class Layout:
         numbers: module, attribute and by how much it falls with each channel.
         reader: for layers whose outputs are cut apart before one layer reads them (query, key and value; a gate and
             what it gates), the name of that layer.
+        interleaved: whether those cut apart lie head by head in one layer, not one after another.
+        vectors: module and name of the parameters of its own that have a value for each of the reader's inputs.
     """
 
     width: int = 1
     parts: int = 1
     numbers: tuple[tuple[str, str, int], ...] = ()
     reader: str = ""
+    interleaved: bool = False
+    vectors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def trace(network: Network) -> Traced:
     """Return the body of ``network`` with its graph."""
     inputs = draw_inputs(network)
     body = network.body
-    ignored = [network.output_layer(), *network.embeddings()]
+    ignored = network.fixed_layers()
     frozen = [parameter for parameter in body.parameters() if not parameter.requires_grad]
     for parameter in frozen:  # the graph is followed by gradients
         parameter.requires_grad_(True)
@@ -149,12 +154,10 @@ def _structure_of(network: Network) -> Structure:
         refused: dict[str, str] = {}
     else:
         layouts, refused = _try_each(traced, plain)
-    for name, tries in _suggested(traced, layouts):
-        if (found := next((each for each in tries if _holds(traced, [build_group(traced, name, each)])), None)) is None:
-            refused.setdefault(name, _reason(traced, name))
-        else:
-            layouts[name] = found
-            refused.pop(name, None)
+    found = _find_layouts(traced, dict(_suggested(traced, layouts)))
+    layouts |= {name: layout for name, layout in found.items() if layout is not None}
+    refused |= {name: _reason(traced, name) for name, layout in found.items() if layout is None and name not in refused}
+    refused = {name: why for name, why in refused.items() if name not in layouts}
     if traced.graph.problem:
         left = [layer for layer in traced.flow.readers if isinstance(layer, ROOTS) and layer not in traced.ignored]
         covered = {layer for name in layouts for layer in _layers_of(traced, name, layouts[name])}
@@ -180,15 +183,40 @@ def build_group(traced: Traced, name: str, layout: Layout) -> ChannelGroup:
 
 
 def _try_each(traced: Traced, groups: Sequence[TracedGroup]) -> tuple[dict[str, Layout], dict[str, str]]:
-    layouts, refused = {}, {}
+    tries: dict[str, list[Layout]] = {}
     for group in groups:
-        tries = [Layout(parts=group.parts, numbers=_named(traced, group)), *_as_heads(traced, group)][:MAX_TRIED]
-        found = next((each for each in tries if _holds(traced, [build_group(traced, group.name, each)])), None)
-        if found is None:
-            refused[group.name] = _reason(traced, group.name)
-        else:
-            layouts[group.name] = found
-    return layouts, refused
+        plain = Layout(parts=group.parts, numbers=_named(traced, group))
+        tries[group.name] = [plain, *_as_heads(traced, group)][:MAX_TRIED]
+    found = _find_layouts(traced, tries)
+    layouts = {name: layout for name, layout in found.items() if layout is not None}
+    return layouts, {name: _reason(traced, name) for name in found if name not in layouts}
+
+
+def _find_layouts(traced: Traced, tries: dict[str, list[Layout]]) -> dict[str, Layout | None]:
+    """Return of each group the first of its ``tries`` that holds.
+
+    Those whose names differ in numbers alone are tried at once, and apart where that does not hold: to try each of a
+    deep network's blocks takes as many calls of the whole.
+    """
+    alike: dict[str, dict[str, list[Layout]]] = {}
+    for name, each in tries.items():
+        alike.setdefault(re.sub(r"\d+", "*", name), {})[name] = each
+    found: dict[str, Layout | None] = {}
+    for block in alike.values():
+        if (held := _first_held(traced, block)) is None and len(block) > 1:
+            held = {}
+            for name, each in block.items():
+                held |= _first_held(traced, {name: each}) or {}
+        found |= dict.fromkeys(block) | (held or {})
+    return {name: found[name] for name in tries}
+
+
+def _first_held(traced: Traced, tries: dict[str, list[Layout]]) -> dict[str, Layout] | None:
+    for layouts in zip(*tries.values(), strict=False):
+        chosen = dict(zip(tries, layouts, strict=True))
+        if _holds(traced, [build_group(traced, name, layout) for name, layout in chosen.items()]):
+            return chosen
+    return None
 
 
 def _as_heads(traced: Traced, group: TracedGroup) -> Iterator[Layout]:
@@ -236,14 +264,14 @@ def _is_torchs(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 
 
-def _suggested(traced: Traced, layouts: dict[str, Layout]) -> Iterator[tuple[str, Iterator[Layout]]]:
+def _suggested(traced: Traced, layouts: dict[str, Layout]) -> Iterator[tuple[str, list[Layout]]]:
     """Yield layers that no group of Torch-Pruning's covers, and how they may be cut."""
     covered = {layer for group in traced.graph.groups if group.name in layouts for layer in _cut_outputs(group)} | set(
         traced.ignored
     )
     for layer in traced.flow.readers:
         if isinstance(layer, nn.RNNBase):
-            yield traced.names[layer], iter([Layout()] if _can_be_read(traced, layer) else [])
+            yield traced.names[layer], [Layout()] if _can_be_read(traced, layer) else []
     for reader in traced.body.modules():
         if not isinstance(reader, nn.Linear):
             continue
@@ -252,17 +280,28 @@ def _suggested(traced: Traced, layouts: dict[str, Layout]) -> Iterator[tuple[str
         if not makers or len(makers) < len(read) or any(each.out_features % reader.in_features for each in makers):
             continue
         covered.update(makers)
-        yield traced.names[makers[0]], _apart(traced, makers, reader)
+        yield traced.names[makers[0]], list(_apart(traced, makers, reader))
 
 
-def _apart(traced: Traced, makers: Sequence[nn.Module], reader: nn.Linear) -> Iterator[Layout]:
+def _apart(traced: Traced, makers: Sequence[nn.Linear], reader: nn.Linear) -> Iterator[Layout]:
     name, total = traced.names[reader], reader.in_features
     layers = [*makers, reader]
+    vectors = tuple(_vectors(traced, makers, total))
+    orders = (False, True) if any(each.out_features > total for each in makers) else (False,)
     for heads, width in _views(traced.flow, makers, total):
-        for numbers in _counting(traced, layers, heads, width, total):
-            yield Layout(width=width, numbers=numbers, reader=name)
+        for own in dict.fromkeys(((), vectors)):
+            for order in orders:
+                for numbers in _counting(traced, layers, heads, width, total):
+                    yield Layout(width=width, numbers=numbers, reader=name, interleaved=order, vectors=own)
     for numbers in _counting(traced, layers, total, 1, total):
         yield Layout(numbers=numbers, reader=name)
+
+
+def _vectors(traced: Traced, layers: Sequence[nn.Module], total: int) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that owners of ``layers`` have of their own beside them, such as biases, of that length."""
+    for owner in dict.fromkeys(traced.names[layer].rpartition(".")[0] for layer in layers):
+        parameters = traced.body.get_submodule(owner).named_parameters(recurse=False)
+        yield from ((owner, key) for key, parameter in parameters if parameter.shape == (total,))
 
 
 def _sliced(traced: Traced, name: str, layout: Layout, numbers: tuple[Number, ...]) -> SlicedGroup:
@@ -271,10 +310,13 @@ def _sliced(traced: Traced, name: str, layout: Layout, numbers: tuple[Number, ..
     count = reader.in_features // layout.width
     places = torch.arange(count).repeat_interleave(layout.width)
     slices = [inputs_of(reader, places)]
+    slices += [Slice(traced.body.get_submodule(owner), key, 0, places) for owner, key in layout.vectors]
     for layer, readers in traced.flow.readers.items():
         if reader in readers:
             assert isinstance(layer, nn.Linear)
-            slices += outputs_of(layer, places.repeat(layer.out_features // reader.in_features))
+            times = layer.out_features // reader.in_features
+            made = places.repeat_interleave(times) if layout.interleaved else places.repeat(times)
+            slices += outputs_of(layer, made)
     noun = "heads" if layout.width > 1 else "channels"
     return SlicedGroup(
         name=name, num_channels=count, width=layout.width, noun=noun, slices=tuple(slices), numbers=numbers

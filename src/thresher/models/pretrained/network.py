@@ -29,6 +29,20 @@ class PretrainedNetwork(nn.Module):
         out: torch.Tensor = self.model(input_ids=tokens_BT, attention_mask=attends_BT).logits
         return out
 
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The last layer of the head, which may be registered before the encoder."""
+        inside = set(self.model.get_submodule(self.family.base).modules())
+        own = [layer for layer in self.model.modules() if isinstance(layer, nn.Linear) and layer not in inside]
+        return own[-1]
+
+    @property
+    def fixed_layers(self) -> list[nn.Module]:
+        """What makes a token's vector of its embedding: the blocks add to that vector, which stays as wide."""
+        encoder = self.model.get_submodule(self.family.base)
+        parts = [getattr(encoder, part) for part in self.family.embeddings if hasattr(encoder, part)]
+        return [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Linear)]
+
     def take_weights(self, folder: PretrainedFolder) -> None:
         """Begin with the weights of ``folder``; raises a DataError where they are another network's."""
         assert self.config.architecture is not None
