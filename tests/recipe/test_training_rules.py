@@ -94,6 +94,12 @@ def test_hidden_units_and_heads_can(modality: str, kind: str, problems_with: Pro
     assert "wrong" in problem.where
 
 
+def test_images_have_no_vocabulary_to_prune(problems_with: Problems) -> None:
+    (problem,) = problems_with(candidates={"small": [{"kind": "prune_vocabulary"}]})
+    assert problem.where.endswith("candidates.small.steps.0")
+    assert problem.what == "prune_vocabulary takes text, and data.modality is image"
+
+
 def test_a_search_over_a_linear_model_is_not_to_prune_channels(problems_with: Problems) -> None:
     search = {"budget": {"size_bytes": 1000}, "techniques": ["prune_channels", "quantize_dynamic"]}
     (problem,) = problems_with(model={"kind": "linear"}, candidates={"best": {"search": search}})

@@ -68,6 +68,14 @@ TECHNIQUES = (
         changes_structure=True,
         removes_channels=True,
     ),
+    TechniqueKind(
+        "prune_vocabulary",
+        f"{_NETWORK}.prune_vocabulary:PruneVocabulary",
+        f"{_NETWORK}.prune_vocabulary:prune_vocabulary",
+        works_on="network",
+        changes_structure=True,
+        takes=("text",),
+    ),
     # Not searchable: it makes no file smaller and no call faster.
     TechniqueKind(
         "prune_weights",

@@ -118,6 +118,7 @@ class TechniqueKind(Kind):
         is_searchable: whether `search.techniques` may name it.
         changes_structure: whether it changes the shape of the network's layers.
         removes_channels: whether it needs a model that has channels.
+        takes: the modalities whose networks it takes; all where there is none.
     """
 
     group: ClassVar[str] = "technique"
@@ -127,6 +128,7 @@ class TechniqueKind(Kind):
     is_searchable: bool = False
     changes_structure: bool = False
     removes_channels: bool = False
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

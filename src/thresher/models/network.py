@@ -16,6 +16,7 @@ from thresher.models.channel_plan import ChannelPlan, apply_channel_plan, read_c
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.low_rank import Ranks, apply_ranks
 from thresher.models.random_numbers import forked_generators, generator_turn
+from thresher.models.vocabulary import KeptRows, share_rows
 
 
 class NetworkSpec(Config):
@@ -26,6 +27,8 @@ class NetworkSpec(Config):
     output: AnyOutput
     ranks: Ranks = Field(default_factory=dict)
     """Layer name -> its rank, where `factorize` made two layers of it."""
+    kept_rows: KeptRows | None = None
+    """What `prune_vocabulary` left of the table of tokens."""
     channel_plan: ChannelPlan = Field(default_factory=dict)
     """Module -> the shapes and numbers that pruning changed in it; see `read_channel_plan`."""
     quantization: Quantization | None = None
@@ -48,6 +51,8 @@ class Network(nn.Module):
         with generator_turn():  # layers draw their first weights
             self.body = kind_of(ModelKind, spec.model).load()(spec.model, spec.input, spec.output.width)
             apply_ranks(self.body, spec.ranks)
+            if spec.kept_rows is not None:
+                share_rows(self.body, spec.kept_rows)
             apply_channel_plan(self.body, spec.channel_plan)
         if isinstance(spec.output, ValueOutput):
             self._keep_labels(spec.output)

@@ -31,6 +31,7 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
     yield from _model_problems(parts)
     yield from _pretrained_problems(parts)
     yield from _pruning_problems(parts)
+    yield from _technique_problems(parts)
     if parts.training is not None:
         yield from _data_problems(parts, parts.training)
         yield from _search_problems(parts, parts.training)
@@ -76,6 +77,15 @@ def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:
                 yield ("candidates", name, "steps", index), what, fix
         if candidate.search is not None and candidate.search.prunes:
             yield ("candidates", name, "search", "techniques"), what, "Leave prune_channels out of them."
+
+
+def _technique_problems(parts: PartialRecipe) -> Iterable[Found]:
+    for name, candidate in parts.candidates.items():
+        for index, step in enumerate(candidate.steps):
+            takes = kind_of(TechniqueKind, step).takes
+            if takes and parts.modality is not None and parts.modality not in takes:
+                what = f"{step.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
+                yield ("candidates", name, "steps", index), what, "Leave it out."
 
 
 def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

@@ -129,7 +129,9 @@ class TextEncoder(Encoder):
 
     @property
     def model_input(self) -> TextInput:
-        foreign = {} if self.pretrained is None else {"padding": self.pretrained.padding, "pads_within": True}
+        foreign: dict[str, Any] = {}
+        if self.pretrained is not None:
+            foreign = {"padding": self.pretrained.padding, "unknown": self.pretrained.unknown, "pads_within": True}
         return TextInput(vocabulary_size=self.vocabulary_size, max_length=self.max_length, **foreign)
 
     @property

@@ -17,6 +17,10 @@ def _is_zero(value: int) -> bool:
     return not value
 
 
+def _is_one(value: int | None) -> bool:
+    return value == 1
+
+
 class TextInput(ModelInput):
     """Tokens, int64 [N, T]; those after the end of a text are padding."""
 
@@ -29,6 +33,8 @@ class TextInput(ModelInput):
     max_length: int
     padding: int = Field(default=0, exclude_if=_is_zero)
     """The token that fills a shorter text up."""
+    unknown: int | None = Field(default=1, exclude_if=_is_one)
+    """The token for what the tokenizer does not know; None where a pretrained one names none."""
     pads_within: bool = Field(default=False, exclude_if=_is_zero)
     """Whether the padding token may also stand within a text, as a pretrained tokenizer reads it where it is spelled
     out. Of a tokenizer that was trained here it cannot."""

@@ -1,0 +1,123 @@
+"""Pruning of the vocabulary: tokens that the training split does not use lose their rows of the embedding."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from thresher.compression.data import CompressionData
+from thresher.config import KindConfig
+from thresher.errors import CompressionError
+from thresher.events import Step, emit
+from thresher.modalities.text.model_input import TextInput
+
+if TYPE_CHECKING:
+    import torch
+
+    from thresher.compression.network.token_table import TokenTable
+    from thresher.models.network import Network
+
+ROWS_AT_ONCE = 1024
+EXAMPLES = 8
+"""Training samples whose answers must stay what they were."""
+
+
+class PruneVocabulary(KindConfig):
+    """Remove the embedding's rows of tokens that the training split does not use; the tokenizer stays what it is.
+
+    A token without a row of its own has from then on that of the token whose row was most like its own.
+    """
+
+    kind: Literal["prune_vocabulary"] = "prune_vocabulary"
+    min_count: int = Field(default=1, ge=1)
+    """Occurrences in the training split with which a token keeps its row."""
+
+
+def prune_vocabulary(network: Network, config: PruneVocabulary, data: CompressionData) -> Network:
+    """Return a copy of ``network`` whose table of tokens has rows for those alone that the training split uses.
+
+    A token that loses its row has that of the kept one whose row has the largest cosine with it. Padding, the unknown
+    and other special tokens of the tokenizer keep theirs. How many tokens of the validation split have lost theirs is
+    said.
+
+    Raises:
+        CompressionError: no table that can be cut, or no row that would go.
+    """
+    import torch
+
+    from thresher.compression.network.token_table import find_token_table
+    from thresher.models.vocabulary import KeptRows, share_rows
+
+    smaller = copy.deepcopy(network).eval()
+    table = find_token_table(smaller, data.training_samples.inputs[:EXAMPLES])
+    if isinstance(table, str):
+        raise CompressionError(f"{data.candidate}: prune_vocabulary cannot cut this network: {table}. Leave it out.")
+    keeps = _kept_rows(table, config, data)
+    numbers, padding = keeps.cumsum(0) - 1, table.padding
+    kept = KeptRows(table=table.name, rows=int(keeps.sum()), padding=None if padding is None else int(numbers[padding]))
+    numbers[~keeps] = _most_alike(table.weight[~keeps], table.weight[keeps], kept.padding)
+    shared = share_rows(smaller.body, kept)
+    with torch.no_grad():
+        shared.row_of.copy_(numbers[table.row_of])
+        shared.rows.weight.copy_(table.weight[keeps])
+    smaller.spec = network.spec.model_copy(update={"kept_rows": kept})
+    smaller.spec = smaller.spec.model_copy(update={"channel_plan": smaller.channel_plan()})
+    _describe(table, keeps, data)
+    return smaller
+
+
+def _kept_rows(table: TokenTable, config: PruneVocabulary, data: CompressionData) -> torch.Tensor:
+    """Return a bool [R], true for the rows that stay."""
+    import torch
+
+    counts = torch.from_numpy(table.count(data.training_samples.inputs))
+    uses = torch.zeros(len(table.weight), dtype=torch.long).index_add_(0, table.row_of, counts)
+    keeps = uses >= config.min_count
+    keeps[table.row_of[[token for token in (_text(data).padding, _text(data).unknown) if token is not None]]] = True
+    if table.padding is not None:
+        keeps[table.padding] = True
+    if keeps.all():
+        raise CompressionError(
+            f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used "
+            f"{config.min_count} times or more. Raise min_count, or leave it out."
+        )
+    return keeps
+
+
+def _text(data: CompressionData) -> TextInput:
+    assert isinstance(data.input, TextInput)
+    return data.input
+
+
+def _most_alike(gone: torch.Tensor, kept: torch.Tensor, padding: int | None) -> torch.Tensor:
+    """Return for each row of ``gone`` the place of the row of ``kept`` that has the largest cosine with it.
+
+    Never that of the padding, which stands for no token at all.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    directions = F.normalize(kept, dim=1)
+    places = []
+    for rows in gone.split(ROWS_AT_ONCE):
+        cosines = F.normalize(rows, dim=1) @ directions.T
+        if padding is not None:
+            cosines[:, padding] = -torch.inf
+        places.append(cosines.argmax(dim=1))
+    return torch.cat(places)
+
+
+def _describe(table: TokenTable, keeps: torch.Tensor, data: CompressionData) -> None:
+    """Report how many rows are left, and how often the validation split meets a token that has lost its own."""
+    counts = table.count(data.validation_samples.inputs)
+    counts[_text(data).padding] = 0
+    lost = int(counts[(~keeps[table.row_of]).numpy()].sum())
+    total = int(counts.sum())
+    emit(
+        Step(
+            f"prune_vocabulary keeps {int(keeps.sum()):,} of {len(keeps):,} rows of {table.name}; of the validation "
+            f"split's {total:,} tokens, {lost:,} ({lost / max(total, 1):.2%}) have the row of another from now on"
+        )
+    )
