@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
+
+from thresher.serving.core.length_groups import LengthGroups
 
 REPEATS = 5
 HOPS = 4
@@ -31,11 +34,25 @@ class Pace:
     """The seconds that a batch of one sample takes."""
 
 
+def measure_paces(
+    run: Callable[[np.ndarray], np.ndarray], groups: LengthGroups, max_batch_size: int, max_seconds: float
+) -> list[Pace]:
+    """Return the pace of each of ``groups``; all run where the longest samples do."""
+    longest = len(groups.ends) - 1
+    last = measure_pace(run, partial(groups.example, longest), max_batch_size, max_seconds)
+    others = [
+        measure_pace(run, partial(groups.example, group), max_batch_size, max_seconds, last.inline)
+        for group in range(longest)
+    ]
+    return [*others, last]
+
+
 def measure_pace(
     run: Callable[[np.ndarray], np.ndarray],
     example: Callable[[int], np.ndarray],
     max_batch_size: int,
     max_seconds: float,
+    inline: bool | None = None,
 ) -> Pace:
     """Return how to run batches of at most ``max_batch_size`` samples that take at most ``max_seconds`` each.
 
@@ -45,9 +62,10 @@ def measure_pace(
     Args:
         run: the model, from samples [N, ...] to outputs.
         example: makes N valid samples of the longest shape.
+        inline: whether batches run on the event loop, where that is known.
     """
     one, overhead = _fastest(run, example(1)), HOPS * _hop_seconds()
-    inline = one < overhead
+    inline = one < overhead if inline is None else inline
     longest = min(max_seconds, INLINE_SECONDS) if inline else max_seconds
     size, seconds = 1, one
     costs = {1: one + overhead}

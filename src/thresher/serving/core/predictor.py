@@ -7,13 +7,15 @@ from time import perf_counter
 
 import numpy as np
 
-from thresher.serving.core.autotune import measure_pace
-from thresher.serving.core.batcher import Batcher, Done, QueueEntry, set_future
+from thresher.serving.core.autotune import measure_paces
+from thresher.serving.core.batcher import Batcher
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.byte_budget import ByteBudget, budget_bytes
 from thresher.serving.core.errors import OverloadedError, outcome_of
+from thresher.serving.core.length_groups import LengthGroups
 from thresher.serving.core.observers import Observer, Shadow, Trace
 from thresher.serving.core.predictions import all_finite, not_finite
+from thresher.serving.core.queue_entry import Done, QueueEntry, set_future
 from thresher.serving.core.session import open_session
 from thresher.serving.core.tensors import ModelTensors
 
@@ -54,10 +56,11 @@ class Predictor:
         self._is_doubtful = False  # once an answer was not finite, each is looked at; until then, each batch
         self._answer_bytes = NUMBER_BYTES * max(1, len(bundle.encoder.class_names))
         model_input, info = bundle.encoder.model_input, bundle.info
-        self.pace = measure_pace(self.session.run, model_input.example, info.max_batch_size, info.max_latency_ms / 1000)
+        groups = LengthGroups(model_input)
+        paces = measure_paces(self.session.run, groups, info.max_batch_size, info.max_latency_ms / 1000)
         most = min(MAX_WAITING_BATCHES * info.max_batch_size, MAX_WAITING_BYTES // model_input.sample_bytes)
-        size, join = self.pace.max_batch_size, model_input.join
-        self._batcher = Batcher(self._run, size, most, join, self.pace.inline, self._observe)
+        sizes, inline = [pace.max_batch_size for pace in paces], paces[-1].inline
+        self._batcher = Batcher(self._run, sizes, most, model_input.join, inline, self._observe, groups)
 
     def check_room(self) -> None:
         """Check that a request would be queued, before it is decoded.

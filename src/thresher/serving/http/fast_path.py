@@ -9,8 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from thresher.serving.core.batcher import QueueEntry
 from thresher.serving.core.predictor import Predictor
+from thresher.serving.core.queue_entry import QueueEntry
 from thresher.serving.core.request_id import REQUEST_ID, request_id
 from thresher.serving.http.operations import Infer, Operation, Predict, refusal
 from thresher.serving.http.response import Headers, Reply, header
