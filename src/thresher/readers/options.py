@@ -6,6 +6,7 @@ which the page docs/readers.md is made. `option_errors.py` puts what is wrong in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,16 @@ def _only_once(names: list[str]) -> list[str]:
     return names
 
 
+def _each_file_once(names: list[str]) -> list[str]:
+    places = [os.path.normpath(name) for name in names]
+    for number, (name, place) in enumerate(zip(names, places, strict=True)):
+        if place in places[:number]:
+            former = names[places.index(place)]
+            what = f"'{name}' appears twice" if name == former else f"'{former}' and '{name}' are one file"
+            raise RefusedError(what, "Name each only once.")
+    return names
+
+
 def _on_one_line(text: str) -> str:
     if not text.isprintable():
         raise RefusedError(f"{text!r} given", "Fix: a name without control characters.")
@@ -64,7 +75,7 @@ Column = Annotated[str, MinLen(1), Says("the name of a column")]
 Columns = Annotated[list[Column], MinLen(1), AfterValidator(_only_once), Says("a list of columns, each once")]
 File = Annotated[str, MinLen(1), AfterValidator(_on_one_line), Says("the name of a file")]
 Folder = Annotated[str, MinLen(1), AfterValidator(_on_one_line), Says("the path of a folder")]
-Files = Annotated[list[File], MinLen(1), AfterValidator(_only_once), Says("a list of files, each once")]
+Files = Annotated[list[File], MinLen(1), AfterValidator(_each_file_once), Says("a list of files, each once")]
 Codes = Annotated[list[str | int], Says("a list of texts and whole numbers")]
 Character = Annotated[
     str, MinLen(1), MaxLen(1), AfterValidator(_no_end_of_line), Says('exactly one character, "\\t" for tabs')

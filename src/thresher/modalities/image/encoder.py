@@ -162,6 +162,9 @@ class ImageEncoder(Encoder):
         """
         if isinstance(pixels, list):
             _check_leaves(pixels, MAX_AXES, self.expected)
+        elif isinstance(pixels, bool | int | float | str | dict | None):
+            given = _NOT_NUMBERS.get(type(pixels), "a number")
+            raise InvalidInputError(f"An image cannot be {given}. Expected {self.expected}, or a list of such.")
         try:
             array = np.asarray(pixels)
         except ValueError as error:
