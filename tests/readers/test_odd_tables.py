@@ -868,3 +868,33 @@ def test_a_number_beside_which_others_become_equal_is_refused() -> None:
     TabularEncoder.fit(
         Samples(Table({"x": np.append(np.zeros(100), 1e39)}), samples.labels, ("a", "b")), TabularEncoding()
     )
+
+
+@pytest.mark.parametrize("pair", [("True", "TRUE"), ("Den Haag", "Den  Haag"), ("\u00e9", "e\u0301")])
+def test_spellings_of_one_category_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pair: tuple[str, str]
+) -> None:
+    path = csv(tmp_path, "x,y", *(f"{pair[row % 2]},{'ab'[row % 2]}" for row in range(20)))
+    assert set(columns_of(load(path))["x"]) == set(pair)
+    assert f"column 'x': '{min(pair)}' and '{max(pair)}' differ in case" in caplog.text
+    assert "are two categories" in caplog.text
+
+
+def test_categories_that_differ_in_more_are_not_remarked_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load(csv(tmp_path, "x,y", "true,a", "false,b", "True?,a"))
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("num_rows", [2, 5, 9, 30])
+def test_a_row_of_units_is_refused_in_a_table_of_any_length(tmp_path: Path, num_rows: int) -> None:
+    path = csv(tmp_path, "weight,town,y", "kg,name,class", *(f"{row}.5,{'AB'[row % 2]},a" for row in range(num_rows)))
+    text = refused(path)
+    assert "t.csv:2: column 'weight' holds 'kg' among numbers" in text
+    assert "name the column under 'categorical'" in text
+    assert columns_of(load(path, categorical=["weight"]))["weight"][0] == "kg"
+
+
+@pytest.mark.parametrize("values", [["S", "1"], ["S", "1", "M", "2"], ["1", "2", "S"]])
+def test_a_category_among_numbers_that_is_no_unit_stays_one(tmp_path: Path, values: list[str]) -> None:
+    path = csv(tmp_path, "x,y", *(f"{value},{'ab'[row % 2]}" for row, value in enumerate(values)))
+    assert columns_of(load(path))["x"] == values

@@ -43,7 +43,7 @@ from thresher.readers.frame.values import (
     is_temporal,
     is_textual,
 )
-from thresher.readers.labels import looks_missing
+from thresher.readers.labels import find_spellings, looks_missing
 from thresher.readers.warn_once import warn
 
 NOT_FINITE = "correct or remove the row, or list what it says under 'missing' in the catalog."
@@ -55,6 +55,10 @@ ONE_SYMBOL = "bring the column to one unit."
 LEADING_ZERO = re.compile(r"[+-]?0\d")
 LOOKED_AT = 1000
 """Rows in which zeros before numbers are looked for."""
+MAX_CATEGORIES = 10_000
+"""Of a column with more different values, two spellings of one are not looked for: it holds names or texts."""
+MIN_BELOW_UNIT = 2
+"""How many numbers must follow a first row of text, and nothing else, for that to be no category among others."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class _Reading:
         types = self._types
         column = self._frame.values(name, "make it text or numbers, or drop it.")
         if name in types.categorical:
-            return as_texts(column, types.missing)
+            return self._categories(name, as_texts(column, types.missing))
         if name in types.dates:
             return self._dates(name, column, types.dates[name])
         if is_numeric(column.type):
@@ -183,10 +187,12 @@ class _Reading:
         num_wrong, num_given = sum(counts[text] for text in wrong), sum(counts.values())
         # Codes for none among numbers are no categories, however many they are.
         are_codes = num_wrong < num_given and all(looks_missing(text) for text in wrong)
-        may_be_text = not num_given or (num_wrong > (1 - MIN_SHARE_READ) * num_given and not are_codes)
+        # A row of units below the names, which would be a tenth and more of a short file.
+        are_units = num_wrong == 1 and texts[0] in wrong and num_given > MIN_BELOW_UNIT
+        may_be_text = not num_given or (num_wrong > (1 - MIN_SHARE_READ) * num_given and not (are_codes or are_units))
         if name not in types.numeric and may_be_text:
             self._refuse_look_alike(name, texts, counts)
-            return texts
+            return self._categories(name, texts)
         self._note_wrong(name, texts, wrong)
         self._note_symbols(name, texts, {text for text in counts if text not in wrong})
         numbers = {text: float(number) for text, number in written.items() if number is not None}
@@ -194,6 +200,16 @@ class _Reading:
         inexact = {text for text, number in written.items() if number is not None and changes(number)}
         changed = np.array([text in inexact for text in texts.tolist()], dtype=bool)
         return self._numbers(name, column, values, changed)
+
+    def _categories(self, name: str, texts: np.ndarray) -> np.ndarray:
+        """Return ``texts``; says which two of them are one in two spellings."""
+        found = set(texts.tolist()) - {None}
+        if len(found) <= MAX_CATEGORIES and (pair := find_spellings(found)):
+            told = (
+                f"column '{name}': '{pair[0][:60]}' and '{pair[1][:60]}' differ in case, blanks, Unicode form or the "
+            )
+            warn(self._frame.source, f"{told}writing of a number alone, and are two categories. Fix: one spelling.")
+        return texts
 
     def _check_digits(self, name: str, column: Any) -> None:
         """Refuse points that may divide thousands, and say that zeros before numbers are lost."""

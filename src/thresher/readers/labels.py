@@ -185,14 +185,19 @@ def _fix_undeclared(text: str, class_names: ClassNames) -> str:
 
 def warn_of_spellings(found: Set[str], source: object) -> None:
     """Say which classes differ in case, blanks or Unicode form alone: they may be one, or letters of two kinds."""
+    if pair := find_spellings(found):
+        told = f"labels '{pair[0][:60]}' and '{pair[1][:60]}' differ in case, blanks or Unicode form alone"
+        warn(source, f"{told}, and are two classes. If they are one class, give both one name.")
+
+
+def find_spellings(texts: Set[str]) -> tuple[str, str] | None:
+    """Return the first two of ``texts`` that differ in case, blanks, Unicode form or the writing of a number alone."""
     forms: dict[str, str] = {}
-    for text in sorted(found):
+    for text in sorted(texts):
         other = forms.setdefault(normalize(text), text)
         if other != text:
-            told = f"labels '{other[:60]}' and '{text[:60]}' differ in case, blanks or Unicode form alone"
-            fix = "If they are one class, give both one name"
-            warn(source, f"{told}, and are two classes. {fix}.")
-            return
+            return other, text
+    return None
 
 
 def _refuse_units(texts: np.ndarray, places: np.ndarray, form: NumberFormat) -> None:
