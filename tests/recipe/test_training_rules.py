@@ -100,6 +100,43 @@ def test_images_have_no_vocabulary_to_prune(problems_with: Problems) -> None:
     assert problem.what == "prune_vocabulary takes text, and data.modality is image"
 
 
+def distilled(kind: str, *steps: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"kind": "distill", "student": {"kind": kind}}, *steps]
+
+
+def test_a_student_takes_what_the_recipes_model_takes(problems_with: Problems) -> None:
+    (problem,) = problems_with(candidates={"small": distilled("textcnn")})
+    assert problem.where.endswith("candidates.small.steps.0.student.kind")
+    assert problem.what == "a student of kind textcnn takes text, and data.modality is image"
+    assert "cnn" in problem.fix and "onnx" not in problem.fix
+
+
+def test_a_student_begins_from_nothing(problems_with: Problems) -> None:
+    student = {"kind": "pretrained", "path": "data/01_raw/minilm"}
+    texts = {"data": {"modality": "text", **DATA}, "model": {"kind": "lstm"}}
+    (problem,) = problems_with(**texts, candidates={"small": [{"kind": "distill", "student": student}]})
+    assert problem.where.endswith("candidates.small.steps.0.student.kind")
+    assert "textcnn" in problem.fix and "pretrained" not in problem.fix
+
+
+def test_whose_channels_go_is_the_last_students(problems_with: Problems) -> None:
+    prune = {"kind": "prune_channels", "ratio": 0.5}
+    search = {"budget": {"size_bytes": 1000}}
+    problems = problems_with(
+        model={"kind": "linear"},
+        candidates={
+            "before": [prune, *distilled("cnn")],
+            "after": distilled("cnn", prune),
+            "upon": {"from": "after", "steps": [prune]},
+            "linear": distilled("linear", prune),
+            "searched": {"from": "after", "search": search},
+            "linear_searched": {"from": "linear", "search": search},
+        },
+    )
+    places = ["before.steps.0", "linear.steps.1", "linear_searched.search.techniques"]
+    assert [problem.where.partition("candidates.")[2] for problem in problems] == places
+
+
 def test_a_search_over_a_linear_model_is_not_to_prune_channels(problems_with: Problems) -> None:
     search = {"budget": {"size_bytes": 1000}, "techniques": ["prune_channels", "quantize_dynamic"]}
     (problem,) = problems_with(model={"kind": "linear"}, candidates={"best": {"search": search}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
@@ -68,6 +69,24 @@ class Candidate(Config):
         """The candidates that it distills from, each once, by name."""
         steps = (*self.steps, *((self.search.finetune,) if self.search else ()))
         return tuple(sorted({name for step in steps for name in teacher_names(step)}))
+
+
+def model_at(name: str, index: int, candidates: Mapping[str, Candidate], model: Any) -> Any:
+    """Return the model that the step ``index`` of the candidate ``name`` is given: the last student before it.
+
+    Args:
+        model: the recipe's, where there is no student.
+    """
+    steps, seen = candidates[name].steps[:index], {name}
+    while True:
+        for step in reversed(steps):
+            if (student := getattr(step, "student", None)) is not None:
+                return student
+        name = candidates[name].from_
+        if name not in candidates or name in seen:
+            return model
+        seen.add(name)
+        steps = candidates[name].steps
 
 
 class NamedCandidate(Candidate):

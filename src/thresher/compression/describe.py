@@ -7,6 +7,7 @@ from typing import Any
 
 from thresher.compression import Technique
 from thresher.compression.candidate import Candidate
+from thresher.config import KindConfig
 
 
 def chain_words(name: str, candidates: Mapping[str, Candidate]) -> tuple[str, ...]:
@@ -28,6 +29,9 @@ def step_words(step: Technique) -> str:
     """Return `kind (setting value, setting value)`."""
     settings = step.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     settings.pop("kind", None)
+    for name, value in step:
+        if name in settings and isinstance(value, KindConfig):  # whose kind is a default of its own
+            settings[name] = {"kind": value.kind, **settings[name]}
     said = ", ".join(f"{key} {_describe(value)}" for key, value in settings.items())
     return f"{step.kind} ({said})" if said else step.kind
 

@@ -91,6 +91,13 @@ TECHNIQUES = (
         is_searchable=True,
         changes_structure=True,
     ),
+    TechniqueKind(
+        "distill",
+        f"{_NETWORK}.distill:DistillStudent",
+        f"{_NETWORK}.distill:distill",
+        works_on="network",
+        changes_structure=True,
+    ),
     TechniqueKind("finetune", f"{_NETWORK}.finetune:Finetune", f"{_NETWORK}.finetune:finetune", works_on="network"),
     TechniqueKind(
         "quantize_aware",

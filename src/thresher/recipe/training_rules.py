@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from thresher.errors import nearest
-from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind, TechniqueKind
+from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind
 from thresher.kinds.registry import kind_of, registry
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
+from thresher.recipe.technique_rules import find_technique_problems
 from thresher.training import Training
 from thresher.training.hpo_space import apply, corners
 from thresher.training.optimizers import measures_steps
@@ -30,8 +31,7 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
         parts = replace(parts, model=architecture, training=training)
     yield from _model_problems(parts)
     yield from _pretrained_problems(parts)
-    yield from _pruning_problems(parts)
-    yield from _technique_problems(parts)
+    yield from find_technique_problems(parts)
     if parts.training is not None:
         yield from _data_problems(parts, parts.training)
         yield from _search_problems(parts, parts.training)
@@ -65,27 +65,6 @@ def _pretrained_problems(parts: PartialRecipe) -> Iterable[Found]:
     if rates and parts.training is not None and measures_steps(parts.training.optimizer):
         what = f"{parts.training.optimizer.kind} has one rate for all weights"
         yield ("model", "layer_decay"), what, "Leave it out, or use another optimizer."
-
-
-def _pruning_problems(parts: PartialRecipe) -> Iterable[Found]:
-    if parts.model is None or kind_of(ModelKind, parts.model).has_channels:
-        return
-    what, fix = f"a {parts.model.kind} has no channels that can be pruned", "Use prune_weights or quantize_dynamic."
-    for name, candidate in parts.candidates.items():
-        for index, step in enumerate(candidate.steps):
-            if kind_of(TechniqueKind, step).removes_channels:
-                yield ("candidates", name, "steps", index), what, fix
-        if candidate.search is not None and candidate.search.prunes:
-            yield ("candidates", name, "search", "techniques"), what, "Leave prune_channels out of them."
-
-
-def _technique_problems(parts: PartialRecipe) -> Iterable[Found]:
-    for name, candidate in parts.candidates.items():
-        for index, step in enumerate(candidate.steps):
-            takes = kind_of(TechniqueKind, step).takes
-            if takes and parts.modality is not None and parts.modality not in takes:
-                what = f"{step.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
-                yield ("candidates", name, "steps", index), what, "Leave it out."
 
 
 def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

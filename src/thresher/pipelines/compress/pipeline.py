@@ -33,10 +33,16 @@ def sensitivity_bases(recipe: Recipe) -> list[str]:
     bases = {
         candidate.from_
         for candidate in recipe.candidates.values()
-        if (candidate.search and candidate.search.prunes)
-        or (candidate.from_ == FLOAT and any(step.kind == "prune_channels" for step in candidate.steps))
+        if (candidate.search and candidate.search.prunes) or (candidate.from_ == FLOAT and _prunes_float(candidate))
     }
     return sorted(bases)
+
+
+def _prunes_float(candidate: Candidate) -> bool:
+    """Return whether channels of the float network go, and not those of a student in its place."""
+    kinds = [step.kind for step in candidate.steps]
+    students = [index for index, step in enumerate(candidate.steps) if hasattr(step, "student")]
+    return "prune_channels" in kinds[: students[0] if students else None]
 
 
 def _sensitivity(name: str, base: str, training: str) -> Node:

@@ -1,0 +1,59 @@
+"""Distillation into a student: another, smaller network learns what the network before it answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from thresher.compression.data import CompressionData
+from thresher.compression.network.finetune import Distill, Finetune, finetune
+from thresher.config import KindConfig
+from thresher.events import Step, emit
+from thresher.models import FLOAT, Model
+from thresher.training.schedules import Schedule
+
+if TYPE_CHECKING:
+    from thresher.models.network import Network
+
+
+class DistillStudent(KindConfig):
+    """Train a model of any kind to answer as the network does that the chain has made so far, and go on with it.
+
+    It learns with the recipe's optimizer, from the soft targets of Hinton et al., "Distilling the Knowledge in a Neural
+    Network", 2015, besides the labels.
+    """
+
+    kind: Literal["distill"] = "distill"
+    student: Model
+    """The model that learns: a kind with its settings, as `model` has them."""
+    epochs: int = Field(default=10, ge=1, le=100_000)
+    """Passes over the training split."""
+    lr: float | None = Field(default=None, gt=0, le=10)
+    """Learning rate; the training's own where it is not given. A student begins from nothing, and wants a higher one
+    than a pretrained teacher."""
+    schedule: Schedule | None = None
+    """The schedule of the learning rate; the training's own if it is not given."""
+    temperature: float = Field(default=4.0, gt=0, le=1000)
+    """The temperature of both softmaxes: the higher, the more the teacher's small probabilities count."""
+    weight: float = Field(default=0.5, gt=0, le=1)
+    """The share of the loss that compares with the teacher; the labels have the rest."""
+
+
+def distill(network: Network, config: DistillStudent, data: CompressionData) -> Network:
+    """Return a trained network of ``config.student`` that takes the same inputs; ``network`` is its teacher.
+
+    Its first weights are drawn by the training's seed.
+
+    Raises:
+        TrainingError: a loss that is not finite.
+    """
+    from thresher.models.start import build_start
+
+    student = build_start(config.student, data.input, network.spec.output, data.training.seed)
+    sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
+    emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
+    teaching = Distill(temperature=config.temperature, weight=config.weight)
+    course = Finetune(epochs=config.epochs, lr=config.lr, schedule=config.schedule, distill=teaching)
+    return finetune(student, course, replace(data, teachers={FLOAT: network}))
