@@ -49,6 +49,8 @@ def test_what_is_said_to_be_enough_is_just_enough(at_most: float, confidence: fl
 def test_many_candidates_need_more_samples_unless_each_is_judged_alone() -> None:
     (note,) = notes("classification", 600, num_candidates=3, require=drop(0.005))
     assert "(for 3 candidates together, each at 0.9833)" in note
+    assert "(for 2 candidates together, each at 0.975)" in notes("classification", 600, 2, require=drop(0.005))[0]
+    assert "together" not in notes("classification", 500, 1, require=drop(0.005))[0]
     assert not notes("classification", 600, num_candidates=3, require=drop(0.005), correction="none")
 
 

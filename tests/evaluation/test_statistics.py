@@ -7,11 +7,14 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
 from thresher.evaluation.statistics import (
+    Interval,
     PairedCounts,
     accuracy_drop,
+    balanced_accuracy,
     count_pairs,
     mcnemar_p,
     median_interval,
@@ -43,6 +46,42 @@ def test_without_a_differing_pair_the_bound_is_what_so_many_samples_can_tell(
     assert drop.value == 0
     assert drop.upper == pytest.approx(square / (num_samples + square), abs=1e-6)  # Tango's in closed form
     assert drop.lower == pytest.approx(-drop.upper)
+
+
+@pytest.mark.parametrize(("num_samples", "lost", "gained"), [(40, 2, 1), (40, 1, 3), (25, 1, 1), (60, 0, 2)])
+def test_where_few_pairs_differ_the_bound_is_where_the_score_test_begins_to_reject(
+    num_samples: int, lost: int, gained: int
+) -> None:
+    bound = accuracy_drop(PairedCounts(num_samples=num_samples, lost=lost, gained=gained), 0.975).upper
+
+    def unlikelihood(share_gained: float) -> float:  # of the counts, if the true drop is the bound
+        shares = np.array([share_gained + bound, share_gained, 1 - bound - 2 * share_gained])
+        return -float(np.sum(np.array([lost, gained, num_samples - lost - gained]) * np.log(shares)))
+
+    likeliest = minimize_scalar(unlikelihood, bounds=(1e-9, (1 - bound) / 2 - 1e-9), method="bounded").x
+    deviation = np.sqrt(num_samples * (2 * likeliest + bound - bound**2))
+    assert (num_samples * bound - (lost - gained)) / deviation == pytest.approx(NORMAL.ppf(0.975), abs=0.002)
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 8), (8, 8), (5, 8), (190, 200)])
+def test_the_bounds_of_one_class_are_those_of_its_exact_interval(right: int, count: int) -> None:
+    found = balanced_accuracy(np.array([right, 0]), np.array([count, 0]), 0.95)
+    exact = binomtest(right, count).proportion_ci(0.9)  # two-sided: 5 % lie beyond each end
+    assert (found.value, found.lower, found.upper) == pytest.approx((right / count, exact.low, exact.high))
+
+
+def test_classes_of_like_size_and_quality_have_the_interval_of_one_over_the_root_of_their_number() -> None:
+    one = balanced_accuracy(np.array([30]), np.array([40]), 0.95)
+    four = balanced_accuracy(np.full(4, 30), np.full(4, 40), 0.95)
+    assert (four.value - four.lower, four.upper - four.value) == pytest.approx(
+        ((one.value - one.lower) / 2, (one.upper - one.value) / 2)
+    )
+
+
+def test_the_interval_of_a_negative_is_mirrored() -> None:
+    interval = Interval(value=1, lower=-2, upper=5, confidence=0.9, too_few=True)
+    assert interval.negated == Interval(value=-1, lower=-5, upper=2, confidence=0.9, too_few=True)
+    assert interval.negated.negated == interval
 
 
 @pytest.mark.parametrize("confidence", [0.6, 0.95, 0.99])
