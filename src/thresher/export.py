@@ -24,7 +24,7 @@ PARITY_TOLERANCE = 1e-4
 """The largest difference between the answers of torch and of the ONNX file: in probabilities, or in standard
 deviations."""
 QUANTIZED_TOLERANCE = 0.1
-"""Of any answer of a fake-quantized network; the mean is held to more, see `check_parity`."""
+"""The tolerance for any answer of a fake-quantized network; the mean has a smaller one, see `check_parity`."""
 LAST_BITS = 1e-6
 """What float32 sums of some hundred products are off by, about, as a share."""
 

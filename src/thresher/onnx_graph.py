@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Level = Literal["basic", "extended", "all"]
-"""Of ONNX Runtime's offline optimizer. What `basic` writes is standard ONNX and runs anywhere; `extended` uses ONNX
-Runtime's own fused operators; `all` adds a layout of the tensors that suits the processor it was made on."""
+"""Levels of ONNX Runtime's offline optimizer. What `basic` writes is standard ONNX and runs anywhere; `extended` uses
+ONNX Runtime's own fused operators; `all` adds a layout of the tensors that suits the processor it was made on."""
 
 
 def optimize_portably(onnx_file: bytes) -> bytes:

@@ -17,7 +17,7 @@ READERS = {"__file__", "__path__", "__spec__", "__loader__", "resources", "pkgut
 """Names by which a module finds the files beside it."""
 NAME_OR_PATH = re.compile(r"[\w.:/-]{1,200}")
 PACKAGE = "thresher"
-"""Ours, in which no import is there for what it does beside binding a name."""
+"""Our own package, in which every import only binds a name: none is there for a side effect."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

@@ -21,7 +21,7 @@ OF_WHAT_IS_MISSING = (
     "expect_column_values_to_be_of_type",
     "expect_column_type_to_be",
 )
-"""These say something of a column without any value, too."""
+"""Expectations that also say something about a column without any value."""
 FIX_CONDITION = "correct row_condition in data.contract of the recipe, or remove the line."
 FIX_MISSING = "name a column with values, correct 'missing' in the catalog, or remove the line."
 MAX_SHOWN = 10

@@ -68,7 +68,7 @@ class ContractReport(Config):
     num_samples: int
     num_samples_by_split: dict[str, int]
     statistics: dict[str, float]
-    """As Great Expectations counts: evaluated, successful and unsuccessful expectations, success percent."""
+    """Great Expectations' own counts: evaluated, successful and unsuccessful expectations, success percent."""
     results: list[ExpectationResult]
     warnings: list[str] = Field(default_factory=list)
     """What may be wrong, but stops nothing: near duplicates, labels that differ, columns that tell the label."""

@@ -16,7 +16,7 @@ MetricName = Annotated[str, NameOf(MetricKind, "is_computed")]
 
 
 class Measurement(Config):
-    """Under which conditions every candidate is timed, and later served."""
+    """The conditions under which every candidate is timed, and later served."""
 
     threads: int = Field(default=1, ge=1, le=1024)
     """Threads of one ONNX Runtime session."""

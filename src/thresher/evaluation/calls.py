@@ -27,7 +27,7 @@ _STOLEN, _IDLE = 7, (3, 4)
 
 @dataclass(frozen=True)
 class CallTimes:
-    """Of the calls of one turn, all [calls].
+    """What was measured of the calls of one turn, each [calls].
 
     Attributes:
         wall: seconds from beginning to end.
@@ -87,7 +87,7 @@ class StolenTime:
 
     @property
     def share(self) -> float:
-        """Of the time in which a processor was to work, from 0 to 1; 0 where the system does not say."""
+        """The share, from 0 to 1, of the time in which a processor was to work; 0 where the system does not say."""
         before, now = self._before, _read_stat()
         if not before or not now:
             return 0.0

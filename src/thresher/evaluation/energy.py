@@ -21,7 +21,7 @@ class EnergyUse(Config):
 
     @property
     def ratio(self) -> float:
-        """Of the model over the reference; below 1 is less."""
+        """The model's energy over the reference's; below 1 is less."""
         return self.joules / self.reference_joules
 
 

@@ -30,7 +30,7 @@ _FAILED = "Peak memory could not be measured: the process that runs the model"
 
 
 class Footprint(Config):
-    """Of one model, beside the reference."""
+    """Load time and peak memory of one model, beside the reference's."""
 
     peak_memory_bytes: int
     """The memory that a process with one session holds above one without, in bytes, at the largest batch."""

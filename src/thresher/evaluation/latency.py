@@ -33,9 +33,9 @@ from thresher.events import Step, emit
 from thresher.modalities.model_input import ModelInput
 
 WARMUP_CALLS = 20
-"""Before the first round, from which the calls of a turn are counted."""
+"""Calls before the first round, which tell how many calls fill a turn."""
 SETTLING_CALLS = 2
-"""Of a session before its turn: the first call takes its memory from the system."""
+"""Calls of a session before its turn is timed: the first one takes its memory from the system."""
 MIN_CALLS_A_ROUND = 5
 QUIET = 0.005
 """Share of its time that a call may wait for a processor on a machine that is called idle."""
@@ -43,7 +43,7 @@ RESOLUTION = 0.025
 """How far two measurements of one pair on an idle machine lie apart, besides what their rounds say. On a virtual
 machine the intervals of 30 measurements of two pairs all hold the ratio with it, and 22 with 0.005."""
 COLD_CACHES = 0.5
-"""Of the share of time that calls waited: by how much the ratio may be wrong, since caches are cold after each wait.
+"""By how much the ratio may be wrong, in parts of the share of time that calls waited: caches are cold after each wait.
 Measured beside other processes: up to 0.44 of the share; `benchmarks/busy_machine.py` measures it anew."""
 STOLEN, TOO_MUCH_STOLEN = 0.01, 0.2
 """Share of the processors' work that a host takes, from which it counts, and from which no figure is given."""
@@ -53,16 +53,16 @@ MIN_CALLS_ALONE = 3
 """The fewest calls of a turn without interruption; a round with fewer is repeated if sessions have several threads."""
 MIN_ROUNDS = 10
 PATIENCE_SECONDS = 20.0
-"""For rounds that are repeated, and the pauses before them."""
+"""How long rounds are repeated, with the pauses before them."""
 PAUSE_SECONDS = 0.2
 TimeCalls = Callable[[np.ndarray, int], CallTimes]
 """From places in the test split [B] and a number of calls to what each takes."""
 _Pair = tuple[TimeCalls, TimeCalls]
-"""The model's, and the reference's."""
+"""What times the model, and what times the reference."""
 
 
 class Latency(Config):
-    """Of one model at one batch size, beside the reference measured in the same rounds. All in milliseconds."""
+    """How long one model takes at one batch size, beside the reference measured in the same rounds. In milliseconds."""
 
     batch_size: int
     p50: float

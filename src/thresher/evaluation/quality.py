@@ -36,7 +36,7 @@ class ClassificationQuality(Config):
 
     @property
     def num_samples(self) -> int:
-        """Of the test split."""
+        """The number of samples in the test split."""
         return self.paired.num_samples
 
     @property
@@ -51,7 +51,7 @@ class ClassificationQuality(Config):
 
     @property
     def figures(self) -> dict[str, float]:
-        """By the names of their metrics."""
+        """The figures by the names of their metrics."""
         return {
             "accuracy": self.accuracy,
             "balanced_accuracy": self.balanced_accuracy,
@@ -93,7 +93,7 @@ class RegressionQuality(Config):
 
     @property
     def figures(self) -> dict[str, float]:
-        """By the names of their metrics."""
+        """The figures by the names of their metrics."""
         return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2}
 
     def loss(self, confidence: float) -> Interval:

@@ -79,6 +79,6 @@ class Selection(Config):
 
     @property
     def confidence(self) -> float:
-        """Of the interval of what is lost in quality; 0.95 unless the recipe requires another."""
+        """The confidence of the interval of the loss in quality; 0.95 unless the recipe requires another."""
         required = (self.require[loss].confidence for loss in LOSS.values() if loss in self.require)
         return next((confidence for confidence in required if confidence), CONFIDENCE)

@@ -16,9 +16,9 @@ PRECISION = 1e-7
 """The precision of a bound that is found by bisection."""
 QUANTILES = np.linspace(0, 1, 2001)
 FEW_SAMPLES = 30
-"""Of fewer the percentile interval is too narrow, and is widened as Student's t is wider than the normal's."""
+"""With fewer samples the percentile interval is too narrow; it is widened as Student's t is wider than the normal's."""
 TOO_FEW_SAMPLES = 10
-"""Of fewer it errs more than twice as often as it says, however it is widened: they prove nothing of a mean."""
+"""With fewer samples it errs more than twice as often as it says, even if widened: they prove nothing of a mean."""
 
 
 class Interval(Config):
@@ -40,7 +40,7 @@ class Interval(Config):
 
     @property
     def negated(self) -> Interval:
-        """Of the negative."""
+        """The interval of the value with the other sign."""
         return self.model_copy(update={"value": -self.value, "lower": -self.upper, "upper": -self.lower})
 
 
@@ -64,10 +64,10 @@ class Resampled(Config):
 
     value: float
     quantiles: tuple[float, ...]
-    """Of the resamples, at every 0.0005 from 0 to 1: a tenth of the space that all of them would take."""
+    """The quantiles of the resamples at every 0.0005 from 0 to 1: a tenth of the space that all of them would take."""
     num_samples: int
     unproven: str = ""
-    """As of `Interval`."""
+    """The same as in `Interval`."""
 
     def interval(self, confidence: float) -> Interval:
         """Return the percentile interval; of few samples the expanded one.

@@ -53,7 +53,7 @@ class Verdict(Config):
 
     @property
     def confidence(self) -> float:
-        """Of the intervals."""
+        """The confidence of the intervals."""
         return self.candidates[0].metrics[LOSS[self.task]].confidence
 
     def of(self, candidate: str) -> Judged:

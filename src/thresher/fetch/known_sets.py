@@ -23,7 +23,7 @@ class PythonPackage:
     name: str
     version: str
     folder: str
-    """Of the files, within the wheel."""
+    """The paths of the files within the wheel."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NpmPackage:
     name: str
     version: str
     folder: str
-    """Of the files, within the archive."""
+    """The paths of the files within the archive."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ def _read_known_sets() -> dict[str, KnownSet]:
 
 
 KNOWN_SETS = _read_known_sets()
-"""By name, as known_sets.toml lists them."""
+"""The data sets of known_sets.toml by their names."""

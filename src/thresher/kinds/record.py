@@ -31,7 +31,7 @@ class Kind:
     parts: ClassVar[tuple[str, ...]] = ("config", "implementation")
     """Attributes that name code."""
     loaded_by: ClassVar[Mapping[str, str]] = {}
-    """Of the parts that one module of ours alone loads, that module: whatever does not reach it does not use them."""
+    """Part -> the one module of ours that loads it: code that does not reach that module does not use the part."""
     name: str
     config: str
     implementation: str

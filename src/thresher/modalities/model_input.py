@@ -33,17 +33,17 @@ class ModelInput(KindConfig):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Of one sample; None for an axis of any length."""
+        """The shape of one sample; None for an axis of any length."""
         return self.longest
 
     @property
     def longest(self) -> tuple[int, ...]:
-        """Of the longest sample that is allowed."""
+        """The shape of the longest sample that is allowed."""
         raise NotImplementedError
 
     @property
     def sample_bytes(self) -> int:
-        """Of the longest sample."""
+        """The bytes of the longest sample."""
         return math.prod(self.longest) * self.dtype.itemsize
 
     def example(self, count: int) -> np.ndarray:

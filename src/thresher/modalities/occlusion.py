@@ -25,9 +25,9 @@ class Occlusion:
 
     num_copies: int
     copy: Callable[[int], np.ndarray]
-    """Of an index below num_copies to an encoded sample [1, ...]."""
+    """Makes copy number `index`, below num_copies: an encoded sample [1, ...]."""
     tell: Callable[[np.ndarray], dict[str, Any]]
-    """Of how much less the answer to each copy is, float [num_copies], to what is said of each part."""
+    """Turns how much lower the answer to each copy is, float [num_copies], into what is said of each part."""
 
 
 @dataclass(frozen=True)

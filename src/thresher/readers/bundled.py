@@ -30,7 +30,7 @@ def bundled_files(*names: str) -> tuple[Path, ...]:
 
 
 class BundledTableOptions(SplitOptions):
-    """Of `BundledTable`."""
+    """Options of `BundledTable`."""
 
     name: Bundled
     """The name of the table."""
@@ -63,7 +63,7 @@ class BundledTable(RawSamples[BundledTableOptions]):
 
 
 class BundledDigitsOptions(SplitOptions):
-    """Of `BundledDigits`."""
+    """Options of `BundledDigits`."""
 
     split: Split
     """The part."""

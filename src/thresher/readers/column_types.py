@@ -56,7 +56,7 @@ LEADING_ZERO = re.compile(r"[+-]?0\d")
 LOOKED_AT = 1000
 """Rows in which zeros before numbers are looked for."""
 MAX_CATEGORIES = 10_000
-"""Of a column with more different values, two spellings of one are not looked for: it holds names or texts."""
+"""In a column with more different values, two spellings of one are not looked for: it holds names or texts."""
 MIN_BELOW_UNIT = 2
 """How many numbers must follow a first row of text, and nothing else, for that to be no category among others."""
 

@@ -28,7 +28,7 @@ MAX_EXPONENT = 400
 
 
 class BelongingOptions(SplitOptions):
-    """By which columns samples are divided, where a file has such."""
+    """The columns by which samples are divided, where a file has such."""
 
     group: Column | None = None
     """A column that says what a sample belongs to, such as a person or a machine. No group is in train and in test, nor
@@ -51,7 +51,7 @@ class BelongingOptions(SplitOptions):
 
 
 class SideFileOptions(BelongingOptions, FileOptions):
-    """By what samples are divided, where their own file has no place for it: a file beside it, one line a sample."""
+    """A file that says how samples are divided, where their own has no place for it: one line a sample."""
 
     group: File | None = None
     """A text file, relative to `path`, with one line a sample in the samples' order: what it belongs to, such as a

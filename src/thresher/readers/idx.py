@@ -63,7 +63,7 @@ def _read(path: Path, fix_missing: str) -> bytes:
 
 
 class IdxImagesOptions(DuplicateOptions):
-    """Of `IdxImages`."""
+    """Options of `IdxImages`."""
 
     images: File
     """The file of images, relative to `path`."""

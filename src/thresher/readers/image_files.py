@@ -26,7 +26,7 @@ BATCH_ROWS = 256
 
 
 class NpzImagesOptions(FileOptions, LabelOptions, BelongingOptions):
-    """Of `NpzImages`."""
+    """Options of `NpzImages`."""
 
     images: Text = "images"
     """The name of an array of uint8, [N, H, W] or [N, H, W, C] with 1 or 3 channels."""
@@ -77,7 +77,7 @@ class NpzImages(RawSamples[NpzImagesOptions]):
 
 
 class ParquetImagesOptions(PictureFileOptions, LabelOptions, BelongingOptions):
-    """Of `ParquetImages`."""
+    """Options of `ParquetImages`."""
 
     file: File | Files
     """One, or the parts of one split in their order; relative to `path`."""
@@ -125,7 +125,7 @@ class ParquetImages(RawSamples[ParquetImagesOptions]):
 
 
 class ImageSheetsOptions(ClassOptions, SplitOptions):
-    """Of `ImageSheets`."""
+    """Options of `ImageSheets`."""
 
     images: Files
     """The sheets in the order of the labels, relative to `path`."""

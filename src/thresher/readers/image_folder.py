@@ -23,7 +23,7 @@ from thresher.readers.options import Folder, RefusedError, Says
 SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .apng .webp .bmp .gif .tif .tiff .heic .heif .avif .jxl .jp2 .svg .ico".split()  # noqa: SIM905
 )
-"""Of all files that a person takes for pictures: none of them may be left out without a word."""
+"""Suffixes of all files that a person takes for pictures: none of them may be left out without a word."""
 
 
 def read_image_folder(
@@ -102,7 +102,7 @@ Pattern = Annotated[
 
 
 class ImageFolderOptions(PictureFileOptions, BelongingOptions):
-    """Of `ImageFolder`."""
+    """Options of `ImageFolder`."""
 
     path: Folder
     """The folder that holds one folder a class."""

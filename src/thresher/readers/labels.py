@@ -52,7 +52,7 @@ ClassMapping = Annotated[
 
 
 class ClassOptions(ReaderOptions):
-    """Of a reader whose labels are classes."""
+    """Options of a reader whose labels are classes."""
 
     class_names: ClassList | ClassMapping | None = None
     """A list (labels name or count them), a mapping of label to name, by which two spellings can be one class, or
@@ -69,7 +69,7 @@ class ClassOptions(ReaderOptions):
 
 
 class LabelOptions(ClassOptions):
-    """Of a reader whose labels are classes or numbers."""
+    """Options of a reader whose labels are classes or numbers."""
 
     regression: bool = False
     """Labels are numbers."""

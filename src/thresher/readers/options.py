@@ -116,7 +116,7 @@ class ReaderOptions(Config):
 
 
 class FileOptions(ReaderOptions):
-    """Of a reader of one file."""
+    """Options of a reader of one file."""
 
     file: File
     """Relative to `path`."""

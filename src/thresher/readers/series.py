@@ -20,7 +20,7 @@ from thresher.readers.ts_format import as_objects, read_ts
 
 
 class TsSeriesOptions(ClassOptions, SideFileOptions):
-    """Of `TsSeries`."""
+    """Options of `TsSeries`."""
 
     file: File
     """Relative to `path`; may be compressed as .gz, .zst or .bz2. Its header says whether it is a regression
@@ -50,7 +50,7 @@ class TsSeries(RawSamples[TsSeriesOptions]):
 
 
 class ParquetSeriesOptions(FileOptions, LabelOptions, BelongingOptions):
-    """Of `ParquetSeries`."""
+    """Options of `ParquetSeries`."""
 
     channels: Columns
     """The columns of lists of numbers; in one row all are of one length. Null is a missing value."""

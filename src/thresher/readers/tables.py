@@ -28,7 +28,7 @@ Dates = Annotated[dict[Column, DateFormat], Says("a mapping of columns to format
 
 
 class TableFileOptions(RowOptions, NumberOptions, LabelOptions, BelongingOptions):
-    """Of `TableFile`."""
+    """Options of `TableFile`."""
 
     label: Column
     """The column to predict."""

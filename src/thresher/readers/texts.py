@@ -21,7 +21,7 @@ FIX_TEXT = "write the text, or remove the line."
 
 
 class LabeledLinesOptions(LabelOptions, SideFileOptions):
-    """Of `LabeledLines`."""
+    """Options of `LabeledLines`."""
 
     file: File
     """Relative to `path`; may be compressed as .gz, .zst or .bz2. Empty lines are skipped."""
@@ -58,7 +58,7 @@ class LabeledLines(RawSamples[LabeledLinesOptions]):
 
 
 class TextTableOptions(RowOptions, NumberOptions, LabelOptions, BelongingOptions):
-    """Of `TextTable`."""
+    """Options of `TextTable`."""
 
     text: Column = "text"
     """The column of texts."""

@@ -23,15 +23,16 @@ MAX_SHIFT = 0.2
 MIN_RATIO = 0.02
 """Less than this is not worth a step."""
 MIN_ENERGY, MAX_ENERGY = 0.5, 0.99
-"""Of the singular values, which layers of low rank keep; above the second they stay whole."""
+"""The shares of the singular values that layers of low rank keep; above the second they stay whole."""
 SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
 NOTHING = "none"
 BY_SENSITIVITY, BY_SAVING, UNIFORM = "sensitivity", "saving", "uniform"
 ALLOCATIONS = (BY_SENSITIVITY, BY_SAVING, UNIFORM)
 FIRST_SHARES = {BY_SENSITIVITY: (0.25, 0.5, 0.75), UNIFORM: (0.25, 0.5, 0.75), BY_SAVING: (0.15, 0.3, 0.5)}
-"""Of all channels, which a search begins with. By saving most of them come from few groups."""
+"""The shares of all channels that a search begins with. By saving, most of them come from few groups."""
 MIN_WEIGHT = 0.01
-"""Of the group that saves most: one that saves nothing at all by itself may still go where it costs nothing."""
+"""The least weight of a group, as a share of the largest: one that saves nothing by itself may still go where it costs
+nothing."""
 Savings = Mapping[str, float]
 """Group -> what pruning it saves of the objective, in any unit that is the same for all."""
 Steps = tuple[Technique, ...]

@@ -15,7 +15,7 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""Of MLflow's client within a run, in place of its own 120 s, 7 times; who sets a variable decides it."""
+"""Limits of MLflow's client within a run, in place of its own 120 s, 7 times; variables that are set win."""
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 """Once the server is known to be away."""
 

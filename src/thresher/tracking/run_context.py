@@ -36,7 +36,7 @@ class RunContext:
     tracking_uri: str = ""
     """A server, or a SQLite file; empty before a project's configuration is read."""
     run_id: str = ""
-    """Of the active MLflow run; empty outside of one."""
+    """The id of the active MLflow run; empty outside of one."""
     experiment_id: str = ""
     spool: Path = NOWHERE
     """The project's folder for what waits for the server."""

@@ -26,7 +26,7 @@ from thresher.tracking.run_context import NOWHERE, current, run_id
 from thresher.tracking.server import is_away, why_away
 
 ABOUT = "server.txt"
-"""In each run's folder: the address of the server that it is for."""
+"""A file in each run's folder: the address of the server that its entries are for."""
 RETRY_S = 30
 _tried = [0.0]
 

@@ -20,7 +20,7 @@ LEAD = 20
 """The distance from which on a line connects a label with its point, in points."""
 SIDES = {1: "left", -1: "right", 0: "center"}
 RADIUS, ROOM = 4, 10
-"""Of a point, and of what names of other points keep free around it, so that each is by its own; in points."""
+"""The radius of a point, and the space around it that names of other points leave free, in typographic points."""
 
 
 def label_points(axis: Axes, names: Sequence[str], points: Sequence[Point], colours: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ class NumberFormat:
 
 PLAIN = NumberFormat()
 MIN_SHARE_READ = 0.9
-"""Of the values of a column: where more can be read as numbers, it is a column of these."""
+"""A column of which a larger share can be read as numbers is a column of numbers."""
 
 
 def format_in(texts: Collection[str], declared: NumberFormat) -> NumberFormat:
