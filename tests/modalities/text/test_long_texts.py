@@ -74,10 +74,29 @@ def test_no_more_of_a_text_is_looked_at_than_a_million_characters(
 ) -> None:
     monkeypatch.setattr(text_module, "MAX_CHARACTERS", 10_000)
     encoder = fit(options, 4)
-    assert encoder._used_part("x" * 100_000) == slice(0, 10_000)
-    assert encoder._used_part(" " * 100_000 + "good") == slice(100_000, 100_004)
+    assert encoder._used_part(" " * 100_000 + "good" + "\n" * 100_000) == slice(100_000, 100_004)
     long_word = encoder.encode(np.array(["x" * 9_000 + " good"], dtype=object))
     np.testing.assert_array_equal(long_word[0], encoder._whole_tokenizer.encode("x" * 9_000 + " good").ids[:4])
+    many = fit({"tokenizer": "bpe", "vocabulary_size": 300}, 4)
+    assert many._used_part("xyz" * 50_000) == slice(0, 10_000)
+    np.testing.assert_array_equal(
+        many.encode_json("xyz" * 50_000)[0], many._whole_tokenizer.encode("xyz" * 50_000).ids[:4]
+    )
+
+
+@pytest.mark.oddity(
+    "Tables and texts", "a word after a million characters without one", "It is refused, and not taken for no text"
+)
+@pytest.mark.parametrize("text", ["good" + " " * 50_000 + "bad", "x" * 50_000 + " good"])
+def test_a_text_with_too_few_tokens_among_a_million_characters_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_module, "MAX_CHARACTERS", 10_000)
+    encoder = fit({}, 4)
+    says = "The first 10,000 characters hold fewer than 4 tokens, and more"
+    with pytest.raises(UnencodableError, match=says) as told:
+        encoder.encode(np.array(["good", text], dtype=object))
+    assert told.value.index == 1
 
 
 def test_what_is_no_text_is_found_behind_the_part_too() -> None:

@@ -72,6 +72,35 @@ def test_a_long_text_is_cut_before_it_is_tokenized(folder: Path) -> None:
     assert (part.start, part.stop) == (0, 24 * 32)
 
 
+@pytest.mark.parametrize("max_length", [4, 24])
+def test_a_token_at_the_end_of_a_part_is_that_of_the_whole(folder: Path, tmp_path: Path, max_length: int) -> None:
+    """Also an added one that holds several words, and one that takes the blanks before it."""
+    document = json.loads((folder / "tokenizer.json").read_text())
+    flags = {"single_word": False, "rstrip": False, "normalized": False, "special": True}
+    size = max(token["id"] for token in document["added_tokens"]) + 1000
+    many, eats = "<|a b, c d, e f, g|>", "<eats>"
+    document["added_tokens"] += [
+        {"id": size, "content": many, "lstrip": False, **flags},
+        {"id": size + 1, "content": eats, "lstrip": True, **flags},
+    ]
+    for name in ("tokenizer_config.json", "tokenizer.json"):
+        (tmp_path / name).write_text((folder / name).read_text() if "config" in name else json.dumps(document))
+    encoder = encoder_of(tmp_path, max_length)
+    end = max_length * 32  # of the first part that is looked at
+    for added in (many, " " * 40 + eats, "." * (3 * max_length), " " * 70):
+        for place in range(end - len(added) - 1, end + 2):
+            # So few tokens before it that the last kept one stands at the end of the part.
+            text = "x" * place + added + " good fun" * 40
+            assert encoder.encode_json(text)[0].tolist() == encoder._tokenizer.encode(text).ids, (added, place)
+
+
+def test_blanks_around_a_text_are_left_out_where_the_tokenizer_drops_them(folder: Path) -> None:
+    encoder, text = encoder_of(folder), " " * 5000 + "good" + "\n" * 5000
+    assert encoder.encode_json(text)[0].tolist() == encoder._tokenizer.encode(text).ids
+    # To a byte-level tokenizer the blanks are a word.
+    assert encoder._used_part(text) == (slice(0, 10_004) if "ByteLevel" in encoder.tokenizer else slice(5000, 5004))
+
+
 def test_a_text_without_a_token_of_its_own_is_refused(folder: Path) -> None:
     with pytest.raises(UnencodableError, match="Empty text"):
         encoder_of(folder).encode(np.array(["good", ""], dtype=object))

@@ -28,7 +28,7 @@ BLANKS = " \t\r\n"
 CHARACTERS_A_TOKEN = 32
 """Of a text that is longer than its tokens need at so many, no more than a part is tokenized."""
 MAX_CHARACTERS, MAX_CHARACTERS_A_TOKEN = 1_000_000, 1000
-"""Beyond the larger of the two nothing of a text is looked at, though no max_length tokens were found."""
+"""Beyond the larger of the two nothing of a text is looked at."""
 BY_FOLDER = ("vocabulary_size", "lowercase", "min_frequency")
 SETTLED_WORDS = 3
 """Before the end of a part, from which on what follows it cannot change the words."""
@@ -161,13 +161,14 @@ class TextEncoder(Encoder):
         """Return texts (dtype object, [N]) as int64 [N, T], T being the most tokens of a text.
 
         Raises:
-            UnencodableError: a text without a token.
+            UnencodableError: a text without a token, or with few among millions of characters.
         """
         assert isinstance(inputs, np.ndarray)
         if not len(inputs):
             return np.zeros((0, 1), np.int64)
         try:
-            encoded = self._tokenizer.encode_batch_fast([text[self._used_part(text)] for text in inputs])
+            parts = [self._cut(index, text) for index, text in enumerate(inputs)]
+            encoded = self._tokenizer.encode_batch_fast(parts)
         except (TypeError, UnicodeEncodeError) as error:
             raise UnencodableError(
                 _find_unreadable(inputs), f"Not a text of Unicode. Expected {self.expected}."
@@ -223,16 +224,23 @@ class TextEncoder(Encoder):
                 words.append((slice(start, end), slice(own[0], own[-1] + 1)))
         return words
 
+    def _cut(self, index: int, text: str) -> str:
+        try:
+            return text[self._used_part(text)]
+        except InvalidInputError as error:
+            raise UnencodableError(index, str(error)) from error
+
     def _used_part(self, text: str) -> slice:
         """Return what of ``text`` its tokens are made of, and a little more, so that no long text is tokenized whole.
 
         The tokens are those of the whole text: words are cut from left to right, and what stands some words before the
-        end of a part does not depend on what follows. Where a token has more than 1,000 characters on average, the
-        first million characters count.
+        end of a part does not depend on what follows. Of a text that begins with a word of a million characters, no
+        more than that word's first million are looked at.
 
         Raises:
             UnicodeEncodeError: a part of ``text`` is none of Unicode.
             TypeError: no text.
+            InvalidInputError: there are more characters than a million, or 1,000 a token, and too few tokens in those.
         """
         if not isinstance(text, str):
             raise TypeError
@@ -240,18 +248,44 @@ class TextEncoder(Encoder):
         if len(text) <= size:
             return slice(0, len(text))
         text.encode()
-        # A tokenizer that is trained here drops blanks at the start; a pretrained one may have tokens for them.
-        start = len(text) - len(text.lstrip(BLANKS)) if self.pretrained is None else 0
-        most = min(len(text) - start, max(MAX_CHARACTERS, self.max_length * MAX_CHARACTERS_A_TOKEN))
-        while size < most and not self._is_settled(text[start : start + size]):
-            size *= 4
-        return slice(start, start + min(size, most))
+        start, end = 0, len(text)
+        if self._drops_blanks:
+            start, end = end - len(text.lstrip(BLANKS)), len(text.rstrip(BLANKS))
+        most = max(MAX_CHARACTERS, self.max_length * MAX_CHARACTERS_A_TOKEN)
+        while start + size < end and (found := self._look(text[start : start + size])) != "settled":
+            if size == most:
+                if found == "more tokens":
+                    break
+                raise InvalidInputError(
+                    f"The first {most:,} characters hold fewer than {self.max_length:,} tokens, and more follow. "
+                    f"Expected {self.expected}, without so much between its words."
+                )
+            size = min(4 * size, most)
+        return slice(start, min(start + size, end))
 
-    def _is_settled(self, part: str) -> bool:
-        """Return whether the first tokens of ``part`` are those of any text that begins with it."""
-        words = self._whole_tokenizer.encode(part, add_special_tokens=False).word_ids
-        kept, last = (words[self.max_length - 1], words[-1]) if len(words) > self.max_length else (None, None)
-        return kept is not None and last is not None and last - kept >= SETTLED_WORDS
+    def _look(self, part: str) -> Literal["too few tokens", "more tokens", "settled"]:
+        """Return whether ``part`` has all tokens, and whether they are those of any text that begins with it."""
+        encoded = self._whole_tokenizer.encode(part, add_special_tokens=False)
+        words, last = encoded.word_ids, self.max_length - 1
+        if len(words) <= self.max_length:
+            return "too few tokens"
+        kept, end = words[last], words[-1]
+        # A token that was added to the tokenizer may hold several words, and the blanks around it.
+        rest = sum(map(len, part[encoded.offsets[last][1] :].split()))
+        far = kept is not None and end is not None and end - kept >= SETTLED_WORDS
+        return "settled" if far and rest >= self._longest_added else "more tokens"
+
+    @cached_property
+    def _longest_added(self) -> int:
+        added = self._whole_tokenizer.get_added_tokens_decoder().values()
+        return max((len(token.content) for token in added), default=0)
+
+    @cached_property
+    def _drops_blanks(self) -> bool:
+        """Whether blanks at both ends of a text are none of its tokens."""
+        text = self.example()
+        one, other = self._whole_tokenizer.encode_batch([text, f"{BLANKS}{text}{BLANKS}"])
+        return bool(one.ids == other.ids)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
