@@ -19,6 +19,7 @@ from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.linear import Linear
 from thresher.models.network import Network, NetworkSpec
 from thresher.training import Training
+from thresher.training.batches import load_batches
 from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.execution import default_execution
@@ -118,6 +119,33 @@ def test_with_all_of_the_weight_the_labels_do_not_count(halves: Halves) -> None:
     student, _ = train(build(STUDENT, 0), wrong, samples, CONFIG, "student", teaching=Teaching(teacher, 2.0, 1.0, 0.0))
     right = student(torch.from_numpy(samples.inputs)).argmax(1).numpy() == samples.labels
     assert right.mean() > 0.95
+
+
+@pytest.mark.parametrize(("augmentation", "calls"), [((), 1), (({"kind": "flip"},), 3 * 4)])
+def test_what_stays_the_same_is_asked_once(augmentation, calls: int, halves: Halves, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    samples, asked = halves(64), list[int]()
+    forward = Network.forward
+
+    def count(self: Network, encoded: torch.Tensor) -> torch.Tensor:
+        if self.spec.model == TEACHER:
+            asked.append(len(encoded))
+        return forward(self, encoded)
+
+    monkeypatch.setattr(Network, "forward", count)
+    config = CONFIG.model_copy(update={"augmentation": Training(augmentation=augmentation).augmentation})
+    train(build(STUDENT, 0), samples, samples, config, "student", teaching=Teaching(build(TEACHER, 1), 4.0, 0.5, 0.0))
+    assert len(asked) == calls
+
+
+def test_what_was_asked_once_teaches_as_what_is_asked_at_each_batch() -> None:
+    student, teacher = build(STUDENT, 0), Teacher(Teaching(build(TEACHER, 1), 3.0, 0.7, 0.0), build(STUDENT, 0), CPU)
+    samples = Samples(INPUTS.numpy(), LABELS.numpy(), ("left", "right"))
+    part, learned = torch.tensor([2, 0]), student(INPUTS[[2, 0]])
+    fresh = teacher.mix(torch.tensor(1.0), INPUTS[part], learned, 4)
+    assert teacher.recall(part) is None
+    teacher.remember(load_batches(samples, student.spec, CPU))
+    torch.testing.assert_close(teacher.mix(torch.tensor(1.0), INPUTS[part], learned, 4, teacher.recall(part)), fresh)
+    torch.testing.assert_close(teacher.recall(slice(1, 3)), build(TEACHER, 1)(INPUTS)[1:3])
 
 
 def test_a_checkpoint_belongs_to_its_teacher(halves: Halves) -> None:

@@ -18,7 +18,7 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
     for name, candidate in parts.candidates.items():
         for index, step in enumerate(candidate.steps):
-            place = ("candidates", name, "steps", index)
+            place: Place = ("candidates", name, "steps", index)
             yield from _modality_problems(step, place, parts)
             yield from _student_problems(getattr(step, "student", None), (*place, "student"), parts)
             if kind_of(TechniqueKind, step).removes_channels:

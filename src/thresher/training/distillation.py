@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,6 +15,11 @@ from thresher.errors import TrainingError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.low_rank import LowRank
 from thresher.models.network import Network
+from thresher.training.batches import Batches, Positions
+from thresher.training.memory import in_parts_that_fit
+
+ANSWERS_AT_ONCE = 256
+"""Samples that a teacher answers at once."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Teacher:
         self._teacher = copy.deepcopy(teaching.network).to(device).eval()
         self._attention: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {})
         self._hooks: list[RemovableHandle] = []
+        self._answers: torch.Tensor | None = None
         if teaching.features:
             layers = [_convolutions(network, _folded(student, self._teacher)) for network in (student, self._teacher)]
             shared = sorted(layers[0].keys() & layers[1].keys())
@@ -54,16 +61,40 @@ class Teacher:
             for found, kept in zip(layers, self._attention, strict=True):
                 self._hooks += [_watch(name, found[name], kept) for name in shared]
 
-    def mix(self, loss: torch.Tensor, inputs: torch.Tensor, learned: torch.Tensor, batch_size: int) -> torch.Tensor:
+    def remember(self, batches: Batches) -> None:
+        """Answer all of ``batches`` once, in their own order, so that no epoch asks again.
+
+        For samples that are the same at each epoch. Where features count, the teacher sees every batch anyway.
+        """
+        if not self._teaching.features:
+            answer, size = partial(_answer_all, self._teacher, batches), min(len(batches), ANSWERS_AT_ONCE)
+            self._answers, _ = in_parts_that_fit(answer, size, "distillation")
+
+    def recall(self, positions: Positions) -> torch.Tensor | None:
+        """Return what the teacher answers at ``positions``, float32 [B, K]; None where it was not asked before."""
+        if self._answers is None:
+            return None
+        return self._answers[positions if isinstance(positions, slice) else positions.to(self._answers.device)]
+
+    def mix(
+        self,
+        loss: torch.Tensor,
+        inputs: torch.Tensor,
+        learned: torch.Tensor,
+        batch_size: int,
+        taught: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the loss to learn from, of a part of a batch of ``batch_size`` samples.
 
         Args:
             loss: by the labels, of this part's share in the batch.
             inputs: of the part, [P, ...].
             learned: what the student gave for them, float32 [P, K].
+            taught: what the teacher gives for them; it is asked where that is None.
         """
-        with torch.no_grad():
-            taught = self._teacher(inputs).float()
+        if taught is None:
+            with torch.no_grad():
+                taught = self._teacher(inputs).float()
         teaching = self._teaching
         if isinstance(self._teacher.spec.output, ValueOutput):
             apart = F.mse_loss(learned, taught, reduction="sum")
@@ -86,6 +117,11 @@ class Teacher:
         student, teacher = self._attention
         differences = [(student[name] - teacher[name]).square().sum() for name in student]
         return torch.stack(differences).mean()
+
+
+@torch.no_grad()
+def _answer_all(teacher: Network, batches: Batches, size: int) -> torch.Tensor:
+    return torch.cat([teacher(batch.inputs).float() for batch in batches.in_slices(size)])
 
 
 def _convolutions(network: Network, folded: dict[str, str]) -> dict[str, nn.Module]:

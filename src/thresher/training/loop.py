@@ -91,6 +91,8 @@ def _train(
     if at.step:
         report_again(at, name, metric, config.epochs, on_epoch)
         log_resume(at, name, order.total_steps)
+    if not at.finished:
+        learner.ask_teacher(learned)
     while not at.finished:
         learner.network.train()
         for batch in learned.iterate(order.of_epoch(at.epoch)[at.step - (at.epoch - 1) * order.steps_an_epoch :]):

@@ -15,7 +15,7 @@ from thresher.models.network import Network
 from thresher.training import Training
 from thresher.training.activation_checkpointing import recompute, stop_recomputing
 from thresher.training.augmentation import augment
-from thresher.training.batches import Batch, sizes_of_parts
+from thresher.training.batches import Batch, Batches, sizes_of_parts
 from thresher.training.distillation import Teacher, Teaching
 from thresher.training.ema import move_average
 from thresher.training.execution import ChosenExecution
@@ -70,6 +70,11 @@ class Trainer:
             recompute(self.network.body)
         self._teacher = Teacher(teaching, self.network, device) if teaching is not None else None
         self._forward = _compiled(self.network, device) if execution.compile else self.network
+
+    def ask_teacher(self, batches: Batches) -> None:
+        """Let the teacher answer ``batches``, the whole training split, once and for all where nothing augments it."""
+        if self._teacher is not None and not self._config.augmentation:
+            self._teacher.remember(batches)
 
     @property
     def judged(self) -> Network:
@@ -168,13 +173,16 @@ class Trainer:
         weight = self._loss.weight(batch.labels)
         losses = []
         sizes = sizes_of_parts(len(batch.labels), size)
-        for inputs, labels in zip(batch.inputs.split(sizes), batch.labels.split(sizes), strict=True):
+        recalled = self._teacher.recall(batch.positions) if self._teacher is not None else None
+        taught = [None] * len(sizes) if recalled is None else recalled.split(sizes)
+        parts = zip(batch.inputs.split(sizes), batch.labels.split(sizes), taught, strict=True)
+        for inputs, labels, answers in parts:
             if self._channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             learned = self._answers(inputs)
             loss = self._loss.sum(learned.float(), labels) / weight
             if self._teacher is not None:
-                loss = self._teacher.mix(loss, inputs, learned.float(), len(batch.labels))
+                loss = self._teacher.mix(loss, inputs, learned.float(), len(batch.labels), answers)
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
