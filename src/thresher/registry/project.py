@@ -7,16 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kedro.framework.session import KedroSession
-
-from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.caching.context import open_context
+from thresher.caching.lock import AlreadyRunningError, RecipeLock
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import RecipeError
-from thresher.project.folder import enter_project
 from thresher.recipe import Recipe
 from thresher.registry.versions import RegistryError
-from thresher.tracking.server import require_server
-from thresher.tracking.store import is_whole, mend_store
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,7 @@ class RecipeProject:
 @contextmanager
 def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProject]:
     """Yield the project in ``folder``; within the block, MLflow is that of ``environment``."""
-    enter_project(folder)
-    with KedroSession.create(folder, env=environment) as session:
-        assert isinstance(session, KedroSession)
-        loader = session.load_context().config_loader
-        require_server()
-        if not is_whole():
-            with store_lock(folder):
-                mend_store()
+    with open_context(folder, environment) as context:
+        loader = context.config_loader
         assert isinstance(loader, RecipeConfigLoader)
         yield RecipeProject(folder, loader.recipes, loader.broken)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from kedro.framework.session import KedroSession
 
-from thresher.caching.lock import AlreadyRunningError, RecipeLock, store_lock
+from thresher.caching.context import open_context
+from thresher.caching.lock import AlreadyRunningError, RecipeLock
 from thresher.caching.records import STATE_FOLDER
 from thresher.errors import nearest
-from thresher.project.folder import enter_project
 from thresher.recipe.reading import find_recipe_files
 from thresher.retention.artifacts import CleaningError, Item
 from thresher.retention.bentos import find_bentos
@@ -21,8 +20,6 @@ from thresher.retention.data_folder import DataFolder
 from thresher.retention.mlflow_lineage import read_tracked, tracked_recipes
 from thresher.retention.outputs import find_outputs
 from thresher.retention.runs import find_runs
-from thresher.tracking.server import require_server
-from thresher.tracking.store import is_whole, mend_store
 
 BEING_RUN = "the recipe is being run"
 
@@ -84,14 +81,7 @@ class Project:
 @contextmanager
 def open_project(folder: Path, environment: str | None) -> Iterator[Project]:
     """Give the project in ``folder`` as ``environment`` describes it."""
-    enter_project(folder)
-    with KedroSession.create(folder, env=environment) as session:
-        assert isinstance(session, KedroSession)
-        context = session.load_context()
-        require_server()
-        if not is_whole():
-            with store_lock(folder):
-                mend_store()
+    with open_context(folder, environment) as context:
         yield Project(folder, DataFolder(folder, context.catalog, context.config_loader["catalog"]))
 
 
