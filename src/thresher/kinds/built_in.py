@@ -98,6 +98,14 @@ TECHNIQUES = (
         works_on="network",
         changes_structure=True,
     ),
+    TechniqueKind(
+        "drop_layers",
+        f"{_NETWORK}.drop_layers:DropLayers",
+        f"{_NETWORK}.drop_layers:drop_layers",
+        works_on="network",
+        is_searchable=True,
+        changes_structure=True,
+    ),
     TechniqueKind("finetune", f"{_NETWORK}.finetune:Finetune", f"{_NETWORK}.finetune:finetune", works_on="network"),
     TechniqueKind(
         "quantize_aware",

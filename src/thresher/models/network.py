@@ -12,6 +12,7 @@ from thresher.kinds.registry import kind_of
 from thresher.modalities import AnyInput, modality_of
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.models import Model
+from thresher.models.blocks import KeptBlocks, keep_blocks
 from thresher.models.channel_plan import ChannelPlan, apply_channel_plan, read_channel_plan
 from thresher.models.fake_quantization import Quantization, fake_quantize
 from thresher.models.low_rank import Ranks, apply_ranks
@@ -25,6 +26,8 @@ class NetworkSpec(Config):
     model: Model
     input: AnyInput
     output: AnyOutput
+    blocks: KeptBlocks = Field(default_factory=dict)
+    """List of blocks -> those that `drop_layers` has left, by their places as the settings build them."""
     ranks: Ranks = Field(default_factory=dict)
     """Layer name -> its rank, where `factorize` made two layers of it."""
     kept_rows: KeptRows | None = None
@@ -50,6 +53,7 @@ class Network(nn.Module):
         self.prepare = modality_of(spec.input).load("input_transform")(spec.input)
         with generator_turn():  # layers draw their first weights
             self.body = kind_of(ModelKind, spec.model).load()(spec.model, spec.input, spec.output.width)
+            keep_blocks(self.body, spec.blocks)
             apply_ranks(self.body, spec.ranks)
             if spec.kept_rows is not None:
                 share_rows(self.body, spec.kept_rows)

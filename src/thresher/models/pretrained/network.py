@@ -50,13 +50,15 @@ class PretrainedNetwork(nn.Module):
 
     def rate_factors(self) -> dict[str, float]:
         """Return what the learning rate of each weight is multiplied by, by its name; 0 where it is frozen."""
-        family, decay = self.family, self.config.layer_decay
-        encoder: nn.Module = self.model.get_submodule(family.base)
-        num_blocks = len(list(encoder.get_submodule(family.blocks).children()))
+        family, freeze = self.family, self.config.freeze
+        blocks = self.model.get_submodule(family.base).get_submodule(family.blocks)
+        num_blocks = len(list(blocks.children()))
+        built = getattr(blocks, "places", tuple(range(num_blocks)))  # of which drop_layers has left some
+        frozen = {0: freeze.embeddings} | {depth: place < freeze.blocks for depth, place in enumerate(built, 1)}
         factors = {}
         for name, _ in self.named_parameters():
             depth = self._depth(name, num_blocks)
-            factors[name] = 0.0 if self._is_frozen(depth, num_blocks) else decay ** (num_blocks + 1 - depth)
+            factors[name] = 0.0 if frozen.get(depth) else self.config.layer_decay ** (num_blocks + 1 - depth)
         return factors
 
     def _depth(self, name: str, num_blocks: int) -> int:
@@ -67,7 +69,3 @@ class PretrainedNetwork(nn.Module):
         # What the blocks share, such as relative positions, is the encoder's, and is found before the head.
         is_embedding = inside != name and inside.startswith(tuple(f"{part}." for part in self.family.embeddings))
         return 0 if is_embedding else num_blocks + 1
-
-    def _is_frozen(self, depth: int, num_blocks: int) -> bool:
-        freeze = self.config.freeze
-        return freeze.embeddings if depth == 0 else depth <= min(freeze.blocks, num_blocks)
