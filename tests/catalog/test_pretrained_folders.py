@@ -137,6 +137,14 @@ def test_a_sound_folder_has_no_problem_whole_or_in_shards(project: Path) -> None
     assert "has 2 blocks, and model.freeze.blocks is 3" in problem
 
 
+def test_no_more_blocks_are_kept_than_the_folder_has(project: Path) -> None:
+    steps = [{"kind": "prune_channels", "ratio": 0.5}, {"kind": "drop_layers", "keep": 2}]
+    (problem,) = problems_of({**recipe(), "candidates": {"short": steps}}, project)
+    assert problem.startswith("candidates.short.steps.1.keep: keeps 2 of 2 blocks") and "Allowed: 1 to 1." in problem
+    steps[1]["keep"] = 1
+    assert problems_of({**recipe(), "candidates": {"short": steps}}, project) == []
+
+
 def test_the_check_reads_no_more_of_weights_than_their_header(project: Path) -> None:
     read = read_folder(project / FOLDER, True, headers_alone=True)
     (header,) = read.weights.values()

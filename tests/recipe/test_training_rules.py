@@ -141,3 +141,43 @@ def test_a_search_over_a_linear_model_is_not_to_prune_channels(problems_with: Pr
     search = {"budget": {"size_bytes": 1000}, "techniques": ["prune_channels", "quantize_dynamic"]}
     (problem,) = problems_with(model={"kind": "linear"}, candidates={"best": {"search": search}})
     assert problem.where.endswith("candidates.best.search.techniques")
+
+
+DROP = {"kind": "drop_layers"}
+
+
+@pytest.mark.parametrize(
+    ("candidates", "place", "says"),
+    [
+        ({"short": [{**DROP, "keep": 3}]}, "short.steps.0.keep", "keeps 3 of 3 blocks"),
+        ({"short": [{**DROP, "keep": 2}, {**DROP, "keep": 2}]}, "short.steps.1.keep", "keeps 2 of 2 blocks"),
+        (
+            {"short": [{**DROP, "keep": 1}], "on": {"from": "short", "steps": [{**DROP, "keep": 1}]}},
+            "on.steps.0.keep",
+            "keeps 1 of 1 block",
+        ),
+        (
+            {"short": [{"kind": "distill", "student": {"kind": "transformer", "num_layers": 2}}, {**DROP, "keep": 2}]},
+            "short.steps.1.keep",
+            "keeps 2 of 2 blocks",
+        ),
+    ],
+)
+def test_no_more_blocks_are_kept_than_there_are(
+    candidates: dict[str, Any], place: str, says: str, problems_with: Problems
+) -> None:
+    data, model = {"modality": "text", **DATA}, {"kind": "transformer", "num_layers": 3}
+    fits = {"fits": [{**DROP, "keep": 2}, {**DROP, "keep": 1}]}
+    (problem,) = problems_with(data=data, model=model, candidates={**candidates, **fits})
+    assert problem.where.endswith(f"candidates.{place}") and problem.what == says
+    assert problem.fix in ("Allowed: 1 to 2.", "Allowed: 1 to 1.", "Leave the step out.")
+
+
+def test_where_there_are_no_blocks_none_can_go(problems_with: Problems) -> None:
+    candidates = {
+        "short": [{**DROP, "keep": 1}],
+        "best": {"search": {"budget": {"size_bytes": 1}, "techniques": ["drop_layers"]}},
+    }
+    found = problems_with(data={"modality": "text", **DATA}, model={"kind": "lstm"}, candidates=candidates)
+    assert [problem.what for problem in found] == 2 * ["a lstm has no blocks that can go whole"]
+    assert found[0].where.endswith("candidates.best.search.techniques")

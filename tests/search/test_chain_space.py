@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.network.prune_channels import PruneChannels
 from thresher.search.result import Point, Sensitivity
-from thresher.search.space import allocate, build_steps, first_trials, last_steps, suggest
+from thresher.search.space import allocate, build_steps, first_trials, halfway, last_steps, suggest
 
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
 
@@ -130,3 +130,28 @@ def test_layers_of_low_rank_follow_the_channels_that_stay() -> None:
     assert [step.kind for step in both] == ["prune_channels", "factorize"]
     whole, _ = build_steps({**settings(0.4), "energy": 0.995}, search, SENSITIVITY, SAVINGS)
     assert [step.kind for step in whole] == ["prune_channels"]
+
+
+def test_blocks_go_after_channels_in_any_number() -> None:
+    values = {"budget": {"size_bytes": 1000}, "techniques": ["prune_channels", "drop_layers", "quantize_dynamic"]}
+    search, groups, depths = CandidateSearch.model_validate(values), tuple(SENSITIVITY.curves), range(2, 7)
+    first = first_trials(search, groups, depths)
+    assert [each["blocks"] for each in first[-3:]] == [5, 4, 3] and {each["blocks"] for each in first[:-3]} == {6}
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.enqueue_trial(first[-1])
+    drawn = suggest(study.ask(), search, groups, depths)
+    assert drawn["blocks"] == 3
+    structure, _ = build_steps({**drawn, "share": 0.4}, search, SENSITIVITY, SAVINGS, depths)
+    assert [step.kind for step in structure] == ["prune_channels", "drop_layers"]
+    assert structure[1].model_dump()["keep"] == 3
+    whole, _ = build_steps({**drawn, "blocks": 6, "share": 0.0}, search, SENSITIVITY, SAVINGS, depths)
+    assert whole == ()
+    assert halfway({**drawn, "blocks": 5}, drawn) == {**drawn, "blocks": 4}
+    assert halfway({**drawn, "blocks": 4}, drawn) is None
+
+
+def test_a_search_of_blocks_alone_has_no_channels_to_share() -> None:
+    search = CandidateSearch.model_validate({"budget": {"size_bytes": 1000}, "techniques": ["drop_layers"]})
+    first = first_trials(search, (), range(1, 3))
+    assert first == [{"last_step": "none", "blocks": 2}, {"last_step": "none", "blocks": 1}]
+    assert [step.kind for step in build_steps(first[1], search, None, {}, range(1, 3))[0]] == ["drop_layers"]

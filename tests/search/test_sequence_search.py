@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import pretrained_networks
 
 from thresher.compression.candidate import NamedCandidate
 from thresher.evaluation import Measurement
@@ -68,3 +69,41 @@ def test_a_search_finds_a_smaller_gru_within_its_budget(tmp_path: Path) -> None:
     assert found.keeps_budget and np.isfinite(found.winner.loss)
     assert found.winner.costs["size_bytes"] < 0.7 * found.baseline.costs["size_bytes"]
     assert candidate.steps == found.winner.steps
+
+
+FIRST = {"share": 0.5, "allocation": "uniform", "importance": "l2", "blocks": 1, "last_step": "quantize_dynamic"}
+"""Which a search over so small an encoder is to begin with."""
+
+
+def task_of(folder: Path, trials: int) -> SearchTask:
+    network, given = pretrained_networks.build("bert"), pretrained_networks.data()
+    techniques = ["prune_channels", "drop_layers", "quantize_dynamic"]
+    search = {**SEARCH, "budget": {"accuracy_drop": 0.9}, "techniques": techniques, "trials": trials}
+    return SearchTask(
+        candidate=NamedCandidate.model_validate({"name": "best", "search": search}),
+        base=network,
+        float_onnx_file=export_onnx(network),
+        data=dataclasses.replace(given, checkpoints=Checkpoints(folder)),
+        measurement=Measurement(batch_sizes=(8,)),
+        sensitivity=measure_sensitivity(network, given),
+    )
+
+
+@pytest.mark.slow
+def test_a_search_over_a_pretrained_encoder_chooses_heads_units_and_blocks_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = "model.bert.encoder.layer"
+    assert measure_sensitivity(pretrained_networks.build("bert"), pretrained_networks.data()).num_channels == {
+        "model.bert.pooler.dense": 32,
+        **{f"{layer}.{place}.attention.self.value": 4 for place in (0, 1)},
+        **{f"{layer}.{place}.intermediate.dense": 48 for place in (0, 1)},
+    }
+    monkeypatch.setattr("thresher.search.study.first_trials", lambda *given: [FIRST])
+    _, some = search_chain(task_of(tmp_path, 1))
+    candidate, found = search_chain(task_of(tmp_path, 2))
+    assert found.trials[0] == some.trials[0] and not any(trial.reason for trial in found.trials)
+    chains = [[step.kind for step in trial.steps] for trial in found.trials]
+    assert chains[0] == ["prune_channels", "drop_layers", "quantize_dynamic"]
+    assert [step.kind for step in candidate.steps][:3] == ["prune_channels", "drop_layers", "finetune"]
+    assert found.winner.costs["size_bytes"] < 0.5 * found.baseline.costs["size_bytes"]

@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from thresher.catalog.entries import describe_near
+from thresher.compression.validate import find_depth_problems
 from thresher.errors import DataError
 from thresher.fetch.known_sets import KNOWN_SETS
 from thresher.modalities.text.encoder import TextEncoding
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
 from thresher.models.pretrained.config import Pretrained
-from thresher.recipe.partial import Found
+from thresher.recipe.partial import Found, read_partial
 
 PATH = ("model", "path")
 
@@ -36,15 +37,16 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
         if isinstance(model, ExternalModel):
             _check_file(model, path, values)
         elif isinstance(model, Pretrained):
-            _check_pretrained(model, path, values)
+            return _check_pretrained(model, path, values)
     except DataError as error:
         what, _, fix = str(error).partition(" Fix: ")
         return [(PATH, what.removesuffix("."), f"Fix: {fix}" if fix else "")]
     return []
 
 
-def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> None:
-    from thresher.models.pretrained.check import check_folder, require_library
+def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> list[Found]:
+    from thresher.models.pretrained.check import check_folder, read_architecture, require_library
+    from thresher.models.pretrained.families import num_blocks
     from thresher.models.pretrained.folder import read_folder
 
     require_library()
@@ -55,7 +57,12 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     encoding = data.get("encoding") if isinstance(data, Mapping) else None
     given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
     max_length = given if isinstance(given, int) else TextEncoding().max_length
-    check_folder(read_folder(path, model.init == "weights", headers_alone=True), model, max_length)
+    folder = read_folder(path, model.init == "weights", headers_alone=True)
+    check_folder(folder, model, max_length)
+    candidates, blocks = read_partial(dict(values)).candidates, num_blocks(read_architecture(folder))
+    known_now = find_depth_problems(candidates, blocks) if blocks is not None else []
+    said = find_depth_problems(candidates, None)  # by the recipe's own rules
+    return [(("candidates", *below), what, fix) for below, what, fix in known_now if (below, what, fix) not in said]
 
 
 def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:

@@ -81,3 +81,8 @@ class CandidateSearch(Config):
     def factorizes(self) -> bool:
         """Whether the chain may split layers in two of low rank."""
         return "factorize" in self.techniques
+
+    @property
+    def drops(self) -> bool:
+        """Whether the chain may leave out whole blocks."""
+        return "drop_layers" in self.techniques

@@ -9,6 +9,7 @@ from thresher.compression.budget import CandidateSearch
 from thresher.compression.candidate import Candidate
 from thresher.compression.file.optimize_graph import OptimizeGraph
 from thresher.compression.file.quantize_weights import QuantizeWeights
+from thresher.compression.network.drop_layers import DropLayers
 from thresher.kinds.record import TechniqueKind
 from thresher.kinds.registry import kind_of, registry
 
@@ -52,6 +53,31 @@ def find_chain_problems(candidates: dict[str, Candidate]) -> list[ChainProblem]:
                 what = f"{step.kind} cannot follow {before.called}"
                 problems.append(ChainProblem((name, "steps", index), what, _advise(step, before)))
             chain.append(_Before(step, step.kind))
+    return problems
+
+
+def find_depth_problems(candidates: dict[str, Candidate], num_blocks: int | None) -> list[ChainProblem]:
+    """Return what is wrong with every step that keeps no fewer blocks than there are.
+
+    Args:
+        num_blocks: of the float model; None where that is not known yet.
+    """
+    problems: list[ChainProblem] = []
+    for name, candidate in candidates.items():
+        if find_circle(name, candidates):
+            continue
+        inherited = [before.step for before in _inherited(candidate, candidates)]
+        left = num_blocks
+        for index, step in enumerate((*inherited, *candidate.steps), -len(inherited)):
+            if (student := getattr(step, "student", None)) is not None:
+                left = getattr(student, "num_blocks", None)
+            if not isinstance(step, DropLayers):
+                continue
+            if left is not None and step.keep >= left and index >= 0:
+                advice = f"Allowed: 1 to {left - 1}." if left > 1 else "Leave the step out."
+                there = f"keeps {step.keep} of {left} block{'s' * (left > 1)}"
+                problems.append(ChainProblem((name, "steps", index, "keep"), there, advice))
+            left = step.keep
     return problems
 
 

@@ -31,9 +31,12 @@ MODELS = (
         f"{_MODELS}.linear:build_linear",
         takes=("image", "tabular"),
         has_channels=False,
+        has_blocks=False,
     ),
     *(
-        ModelKind(name, f"{_MODELS}.{config}", f"{_MODELS}.{body}", takes=takes)
+        ModelKind(
+            name, f"{_MODELS}.{config}", f"{_MODELS}.{body}", takes=takes, has_blocks=name in ("resnet", "transformer")
+        )
         for name, config, body, takes in (
             ("mlp", "mlp:Mlp", "mlp:build_mlp", ("image", "tabular")),
             ("lenet", "lenet:LeNet", "lenet:build_lenet", ("image",)),
@@ -105,6 +108,7 @@ TECHNIQUES = (
         works_on="network",
         is_searchable=True,
         changes_structure=True,
+        removes_blocks=True,
     ),
     TechniqueKind("finetune", f"{_NETWORK}.finetune:Finetune", f"{_NETWORK}.finetune:finetune", works_on="network"),
     TechniqueKind(

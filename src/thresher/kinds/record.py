@@ -95,12 +95,15 @@ class ModelKind(Kind):
     Attributes:
         takes: the modalities that it can be built for.
         has_channels: whether anything between inputs and outputs can be removed by `prune_channels`.
+        has_blocks: whether `drop_layers` may find any; its settings say how many by a property `num_blocks`, where they
+            know it.
         is_trained_here: false for a model that a file brings along.
     """
 
     group: ClassVar[str] = "model"
     takes: tuple[str, ...] = ()
     has_channels: bool = True
+    has_blocks: bool = True
     is_trained_here: bool = True
 
 
@@ -118,6 +121,7 @@ class TechniqueKind(Kind):
         is_searchable: whether `search.techniques` may name it.
         changes_structure: whether it changes the shape of the network's layers.
         removes_channels: whether it needs a model that has channels.
+        removes_blocks: whether it needs a model that has blocks.
         takes: the modalities whose networks it takes; all where there is none.
     """
 
@@ -128,6 +132,7 @@ class TechniqueKind(Kind):
     is_searchable: bool = False
     changes_structure: bool = False
     removes_channels: bool = False
+    removes_blocks: bool = False
     takes: tuple[str, ...] = ()
 
 

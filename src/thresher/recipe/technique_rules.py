@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from thresher.compression.candidate import model_at
+from thresher.compression.validate import find_depth_problems
 from thresher.errors import nearest
 from thresher.kinds.record import ModalityKind, ModelKind, TechniqueKind
 from thresher.kinds.registry import kind_of, registry
@@ -21,12 +22,16 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
             place: Place = ("candidates", name, "steps", index)
             yield from _modality_problems(step, place, parts)
             yield from _student_problems(getattr(step, "student", None), (*place, "student"), parts)
-            if kind_of(TechniqueKind, step).removes_channels:
-                fix = "Use prune_weights or quantize_dynamic."
-                yield from _channel_problems(model_at(name, index, parts.candidates, parts.model), place, fix)
-        if candidate.search is not None and candidate.search.prunes:
-            place, fix = ("candidates", name, "search", "techniques"), "Leave prune_channels out of them."
-            yield from _channel_problems(model_at(name, 0, parts.candidates, parts.model), place, fix)
+            given = model_at(name, index, parts.candidates, parts.model)
+            yield from _lack_problems(kind_of(TechniqueKind, step), given, place)
+        for kind in candidate.search.techniques if candidate.search is not None else ():
+            place, given = (
+                ("candidates", name, "search", "techniques"),
+                model_at(name, 0, parts.candidates, parts.model),
+            )
+            yield from _lack_problems(registry().find(TechniqueKind, kind), given, place)
+    for below, what, fix in find_depth_problems(parts.candidates, getattr(parts.model, "num_blocks", None)):
+        yield ("candidates", *below), what, fix
 
 
 def _modality_problems(step: Any, place: Place, parts: PartialRecipe) -> Iterable[Found]:
@@ -35,9 +40,17 @@ def _modality_problems(step: Any, place: Place, parts: PartialRecipe) -> Iterabl
         yield place, f"{step.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}", "Leave it out."
 
 
-def _channel_problems(model: Any, place: Place, fix: str) -> Iterable[Found]:
-    if model is not None and not kind_of(ModelKind, model).has_channels:
+def _lack_problems(technique: TechniqueKind, model: Any, place: Place) -> Iterable[Found]:
+    """Yield what ``model`` has none of, which ``technique`` would remove."""
+    if model is None:
+        return
+    own, leave = kind_of(ModelKind, model), f"Leave {technique.name} out of them."
+    is_searched = place[2] == "search"
+    if technique.removes_channels and not own.has_channels:
+        fix = leave if is_searched else "Use prune_weights or quantize_dynamic."
         yield place, f"a {model.kind} has no channels that can be pruned", fix
+    if technique.removes_blocks and not own.has_blocks:
+        yield place, f"a {model.kind} has no blocks that can go whole", leave if is_searched else "Use prune_channels."
 
 
 def _student_problems(student: Any, place: Place, parts: PartialRecipe) -> Iterable[Found]:

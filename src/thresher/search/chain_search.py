@@ -11,6 +11,7 @@ from typing import Any
 from thresher.compression.budget import CandidateSearch
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
+from thresher.compression.network.drop_layers import find_depths
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
 from thresher.events import Trial, as_part_of_trial, emit
@@ -20,7 +21,7 @@ from thresher.search.finalists import choose, next_finalist
 from thresher.search.result import Assessed, BudgetSearch, Sensitivity, keeps
 from thresher.search.savings import measure_savings
 from thresher.search.sensitivity import MAX_SAMPLES, some_of
-from thresher.search.space import ALLOCATIONS, LAST_STEP, build_steps
+from thresher.search.space import ALLOCATIONS, LAST_STEP, NONE_GOES, build_steps
 from thresher.search.study import Trials, kept_savings, open_study
 from thresher.training.checkpoints import hash_weights
 
@@ -82,12 +83,13 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     savings = kept_savings(study, lambda: measure_savings(assessor, some, curves, objective)) if curves else {}
 
     # Many chains, each judged on some samples as it is pruned and quantized, before any finetuning.
-    trials = Trials(study, config, tuple(savings), objective, data.training.seed)
+    depths = find_depths(task.base, data.candidate) if config.drops else NONE_GOES
+    trials = Trials(study, config, tuple(savings), depths, objective, data.training.seed)
     for trial in trials.done:
         _report(trial, task)
     while len(trials.done) < config.trials and not (trials.done and _is_over(config.minutes, began, TRIALS_SHARE)):
         settings = trials.propose()
-        structure, last = build_steps({**settings, LAST_STEP: _stand_in(settings)}, config, curves, savings)
+        structure, last = build_steps({**settings, LAST_STEP: _stand_in(settings)}, config, curves, savings, depths)
         trial = assessor.assess(len(trials.done), settings, (*structure, *last), some, finetuned=False)
         trials.record(trial)
         _report(trial, task)
@@ -98,7 +100,7 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
         chosen = next_finalist(changed, finalists, config.budget, objective)
         if chosen is None:
             break
-        structure, last = build_steps(chosen.settings, config, curves, savings)
+        structure, last = build_steps(chosen.settings, config, curves, savings, depths)
         steps = (*structure, *((config.finetune,) if structure else ()), *last)
         with as_part_of_trial():
             number = len(trials.done) + len(finalists)

@@ -25,11 +25,18 @@ MIN_RATIO = 0.02
 MIN_ENERGY, MAX_ENERGY = 0.5, 0.99
 """The shares of the singular values that layers of low rank keep; above the second they stay whole."""
 SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
+BLOCKS = "blocks"
+"""How many blocks are left."""
 NOTHING = "none"
 BY_SENSITIVITY, BY_SAVING, UNIFORM = "sensitivity", "saving", "uniform"
 ALLOCATIONS = (BY_SENSITIVITY, BY_SAVING, UNIFORM)
 FIRST_SHARES = {BY_SENSITIVITY: (0.25, 0.5, 0.75), UNIFORM: (0.25, 0.5, 0.75), BY_SAVING: (0.15, 0.3, 0.5)}
 """The shares of all channels that a search begins with. By saving, most of them come from few groups."""
+FEWER = (0.25, 0.5, 0.75)
+"""The shares of the blocks that can go that a search begins without."""
+Depths = range
+"""From the fewest blocks that can be left to all there are; empty where none is to go."""
+NONE_GOES = range(0)
 MIN_WEIGHT = 0.01
 """The least weight of a group, as a share of the largest: one that saves nothing by itself may still go where it costs
 nothing."""
@@ -44,7 +51,9 @@ def last_steps(config: CandidateSearch) -> list[str]:
     return [NOTHING, *(kind.name for kind in kinds if not kind.changes_structure)]
 
 
-def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> dict[str, Any]:
+def suggest(
+    trial: Trial, config: CandidateSearch, groups: tuple[str, ...], depths: Depths = NONE_GOES
+) -> dict[str, Any]:
     """Return the settings that ``trial`` is to try."""
     settings: dict[str, Any] = {}
     if groups:
@@ -52,18 +61,21 @@ def suggest(trial: Trial, config: CandidateSearch, groups: tuple[str, ...]) -> d
         settings[ALLOCATION] = trial.suggest_categorical(ALLOCATION, ALLOCATIONS)
         settings[IMPORTANCE] = trial.suggest_categorical(IMPORTANCE, list(config.importance))
         settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
+    if depths:
+        settings[BLOCKS] = trial.suggest_int(BLOCKS, depths[0], depths[-1])
     if config.factorizes:
         settings[ENERGY] = trial.suggest_float(ENERGY, MIN_ENERGY, 1.0)
     settings[LAST_STEP] = trial.suggest_categorical(LAST_STEP, last_steps(config))
     return settings
 
 
-def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[str, Any]]:
+def first_trials(config: CandidateSearch, groups: tuple[str, ...], depths: Depths = NONE_GOES) -> list[dict[str, Any]]:
     """Return what a search begins with: a few shares of each allocation, with each last step in turn.
 
+    All blocks are there at first, and in the last trials a few of those that can go are not, with no channel gone.
     Layers are whole at first, and of low rank in the last two.
     """
-    last, found = last_steps(config), []
+    last, found = last_steps(config), list[dict[str, Any]]()
     shares = [(0.0, BY_SENSITIVITY)]
     if groups:
         shares += [(share, way) for way in (BY_SENSITIVITY, UNIFORM, BY_SAVING) for share in FIRST_SHARES[way]]
@@ -72,6 +84,10 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[
             settings = {SHARE: share, ALLOCATION: allocation, IMPORTANCE: config.importance[0], LAST_STEP: ends}
             settings |= {f"shift {group}": 0.0 for group in groups}
             found.append(settings if groups else {LAST_STEP: ends})
+    if depths:
+        whole = [{**settings, BLOCKS: depths[-1]} for settings in found]
+        fewer = dict.fromkeys(depths[-1 - round(share * (len(depths) - 1))] for share in FEWER)
+        found = whole + [{**whole[0], BLOCKS: count} for count in fewer if count < depths[-1]]
     if not config.factorizes:
         return found
     whole = [{**settings, ENERGY: 1.0} for settings in found]
@@ -79,7 +95,11 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...]) -> list[dict[
 
 
 def build_steps(
-    settings: dict[str, Any], config: CandidateSearch, sensitivity: Sensitivity | None, savings: Savings
+    settings: dict[str, Any],
+    config: CandidateSearch,
+    sensitivity: Sensitivity | None,
+    savings: Savings,
+    depths: Depths = NONE_GOES,
 ) -> list[Steps]:
     """Return (steps on the structure, what ends the chain): finetuning comes between the two."""
     structure: list[dict[str, Any]] = []
@@ -95,6 +115,9 @@ def build_steps(
                     "round_to": config.round_to,
                 }
             )
+    if depths and settings[BLOCKS] < depths[-1]:
+        # After the channels, whose groups are named as in the whole network.
+        structure.append({"kind": "drop_layers", "keep": settings[BLOCKS]})
     if settings.get(ENERGY, 1.0) <= MAX_ENERGY:
         structure.append({"kind": "factorize", "energy": round(settings[ENERGY], 3)})
     last = [] if settings[LAST_STEP] == NOTHING else [{"kind": settings[LAST_STEP]}]
@@ -109,9 +132,13 @@ def halfway(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None
     if one.get(LAST_STEP) != other.get(LAST_STEP):
         return None
     numbers = {name: value for name, value in one.items() if isinstance(value, float) and name in other}
-    if all(abs(value - other[name]) < MIN_RATIO for name, value in numbers.items()):
+    between = {name: (value + other[name]) / 2 for name, value in numbers.items()}
+    if BLOCKS in one:
+        between[BLOCKS] = (one[BLOCKS] + other[BLOCKS] + 1) // 2
+    hardly = all(abs(value - other[name]) < MIN_RATIO for name, value in numbers.items())
+    if hardly and between.get(BLOCKS) in (one.get(BLOCKS), other.get(BLOCKS)):
         return None
-    return {**one, **{name: (value + other[name]) / 2 for name, value in numbers.items()}}
+    return {**one, **between}
 
 
 def allocate(settings: dict[str, Any], sensitivity: Sensitivity, savings: Savings) -> dict[str, float]:

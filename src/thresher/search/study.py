@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from thresher.compression.budget import Budget, CandidateSearch
 from thresher.search.result import Assessed
-from thresher.search.space import first_trials, suggest
+from thresher.search.space import Depths, first_trials, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -55,14 +55,22 @@ class Trials:
     Args:
         study: has the trials that an interrupted search did.
         groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
+        depths: how many blocks may be left.
         objective: the cost that is weighed against the loss.
     """
 
     def __init__(
-        self, study: optuna.Study, config: CandidateSearch, groups: tuple[str, ...], objective: str, seed: int
+        self,
+        study: optuna.Study,
+        config: CandidateSearch,
+        groups: tuple[str, ...],
+        depths: Depths,
+        objective: str,
+        seed: int,
     ) -> None:
-        self._study, self._config, self._groups, self._objective, self._seed = study, config, groups, objective, seed
-        self._first = first_trials(config, groups)
+        self._study, self._config, self._groups, self._depths = study, config, groups, depths
+        self._objective, self._seed = objective, seed
+        self._first = first_trials(config, groups, depths)
         self._asked: optuna.Trial | None = None
         self.done = _finished(study)
 
@@ -73,7 +81,7 @@ class Trials:
         if number < len(self._first):
             self._study.enqueue_trial(self._first[number])
         self._asked = self._study.ask()
-        return suggest(self._asked, self._config, self._groups)
+        return suggest(self._asked, self._config, self._groups, self._depths)
 
     def record(self, assessed: Assessed) -> None:
         """Keep what the settings that were proposed last came to."""

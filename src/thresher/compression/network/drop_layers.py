@@ -47,27 +47,41 @@ def drop_layers(network: Network, config: DropLayers, data: CompressionData) -> 
     Raises:
         CompressionError: a network without blocks that can go, or with no more than `keep`, or too many that must stay.
     """
-    from thresher.compression.network.block_lists import find_blocks
-
-    blocks = find_blocks(network)
-    able = [block for block in blocks if block.can_go]
-    least = max(1, len(blocks) - len(able))
-    if not able:
-        raise CompressionError(
-            f"{data.candidate}: drop_layers: a {network.spec.model.kind} has no blocks that can go whole. "
-            "Use prune_channels."
-        )
-    if not least <= config.keep < len(blocks):
-        stay = f", of which {', '.join(block.name for block in blocks if not block.can_go)} must stay" * (least > 1)
+    blocks = _find_blocks(network, data.candidate)
+    allowed = _depths(blocks)
+    if config.keep not in allowed[:-1]:
+        names = ", ".join(block.name for block in blocks if not block.can_go)
+        stay = f", of which {names} must stay" if names else ""
         raise CompressionError(
             f"{data.candidate}: drop_layers.keep is {config.keep}, and this network has {len(blocks)} blocks{stay}. "
-            f"Allowed: {least} to {len(blocks) - 1}."
+            f"Allowed: {allowed[0]} to {allowed[-2]}."
         )
     gone = _choose(network, blocks, config, data)
     shorter = _without(network, gone)
     left = [block.name for block in blocks if block not in gone]
     emit(Step(f"drop_layers keeps {config.keep} of {len(blocks)} blocks: {', '.join(left)}"))
     return shorter
+
+
+def find_depths(network: Network, candidate: str) -> range:
+    """Return how many blocks may be left of ``network``, all of them included; raises as `drop_layers` does."""
+    return _depths(_find_blocks(network, candidate))
+
+
+def _find_blocks(network: Network, candidate: str) -> list[Block]:
+    from thresher.compression.network.block_lists import find_blocks
+
+    blocks = find_blocks(network)
+    if not any(block.can_go for block in blocks):
+        raise CompressionError(
+            f"{candidate}: drop_layers: a {network.spec.model.kind} has no blocks that can go whole. "
+            "Use prune_channels."
+        )
+    return blocks
+
+
+def _depths(blocks: Sequence[Block]) -> range:
+    return range(max(1, sum(not block.can_go for block in blocks)), len(blocks) + 1)
 
 
 def _choose(network: Network, blocks: Sequence[Block], config: DropLayers, data: CompressionData) -> list[Block]:

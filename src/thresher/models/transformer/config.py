@@ -30,3 +30,8 @@ class Transformer(KindConfig):
         if self.dimension % self.num_heads:
             raise ValueError(f"dimension {self.dimension} cannot be divided evenly among {self.num_heads} heads")
         return self
+
+    @property
+    def num_blocks(self) -> int:
+        """The blocks of which `drop_layers` leaves some."""
+        return self.num_layers
