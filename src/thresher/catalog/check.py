@@ -8,7 +8,7 @@ from pathlib import Path
 
 from thresher.catalog.data import DataCheck, check_data
 from thresher.catalog.entries import Catalog
-from thresher.catalog.models import find_model_problems
+from thresher.catalog.models import find_model_problems, find_model_to_fetch
 from thresher.conf_files import BrokenConfError, ConfigurationError
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import Problem, RecipeError, ThresherError
@@ -26,6 +26,7 @@ class CheckedRecipe:
         error: with every problem of the recipe and its data, None where it is sound.
         num_candidates: with the float model.
         to_fetch: known data sets that are not here yet.
+        model_to_fetch: the known model that is not here yet.
         knows_data: whether there is a catalog against which its data could be checked.
     """
 
@@ -33,6 +34,7 @@ class CheckedRecipe:
     error: RecipeError | None
     num_candidates: int = 0
     to_fetch: Sequence[str] = ()
+    model_to_fetch: str | None = None
     knows_data: bool = True
 
 
@@ -99,9 +101,11 @@ def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) 
     if catalog is not None and examined.source is not None:
         found = check_data(examined.source, examined.values, catalog)
     of_model: list[Problem] = []
-    if examined.source is not None:
+    model = find_model_to_fetch(examined.values, loader.project)
+    if examined.source is not None and model is None:
         of_model = locate_all(examined.source, find_model_problems(examined.values, loader.project))
     problems = [*examined.problems, *of_model, *found.problems, *check_name(path.stem)]
     if problems or examined.recipe is None:
         return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
-    return CheckedRecipe(path.stem, None, len(examined.recipe.candidates) + 1, found.to_fetch, catalog is not None)
+    count = len(examined.recipe.candidates) + 1
+    return CheckedRecipe(path.stem, None, count, found.to_fetch, model, catalog is not None)

@@ -44,14 +44,27 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
     return []
 
 
+def find_model_to_fetch(values: Mapping[str, Any], project: Path) -> str | None:
+    """Return the known model that ``values`` name and that is not here yet, None where there is no such one."""
+    try:
+        model = ModelChoice.model_validate(values.get("model")).root
+    except ValidationError:
+        return None
+    return _to_fetch(model, project / model.path) if isinstance(model, Pretrained) else None
+
+
+def _to_fetch(model: Pretrained, path: Path) -> str | None:
+    known = (name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(model.path))
+    return None if path.exists() else next(known, None)
+
+
 def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> list[Found]:
     from thresher.models.pretrained.check import check_folder, read_architecture, require_library
     from thresher.models.pretrained.families import num_blocks
     from thresher.models.pretrained.folder import read_folder
 
     require_library()
-    known = next((name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(model.path)), None)
-    if known is not None and not path.exists():
+    if (known := _to_fetch(model, path)) is not None:
         raise DataError(f"{path}: no such folder. Fix: thresher fetch {known}.")
     data = values.get("data")
     encoding = data.get("encoding") if isinstance(data, Mapping) else None

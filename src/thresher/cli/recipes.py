@@ -41,6 +41,8 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
         elif isinstance(checked, CheckedRecipe):
             count = checked.num_candidates
             hints = "".join(f"; its data is not here yet: thresher fetch {name}" for name in checked.to_fetch)
+            if checked.model_to_fetch is not None:
+                hints += f"; its model is not here yet: thresher fetch {checked.model_to_fetch}"
             hints += "" if checked.knows_data else "; its data could not be checked"
             click.echo(f"{checked.name}: sound, {count} candidate{'s' * (count > 1)}{hints}")
     sys.exit(1 if broken else 0)
