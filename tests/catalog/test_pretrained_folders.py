@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from helpers.pretrained_folders import write_folder
 
-from thresher.catalog.models import find_model_problems
+from thresher.catalog.models import find_model_problems, find_model_to_fetch
 from thresher.errors import RecipeError
 from thresher.models.pretrained.folder import read_folder
 from thresher.recipe import Recipe, dump
@@ -176,6 +176,14 @@ def test_a_missing_library_is_told_with_the_command(project: Path, monkeypatch: 
 def test_a_known_model_that_is_missing_is_told_with_the_command(tmp_path: Path) -> None:
     (problem,) = problems_of(recipe({"path": "data/01_raw/minilm"}), tmp_path)
     assert "thresher fetch minilm" in problem
+
+
+def test_a_known_model_that_is_missing_makes_no_recipe_unsound(tmp_path: Path) -> None:
+    values = recipe({"path": "data/01_raw/minilm"})
+    assert find_model_to_fetch(values, tmp_path) == "minilm"
+    (tmp_path / "data/01_raw/minilm").mkdir(parents=True)
+    assert find_model_to_fetch(values, tmp_path) is None
+    assert find_model_to_fetch(recipe({"path": "data/01_raw/other"}), tmp_path) is None
 
 
 def test_a_recipe_takes_the_folders_tokenizer_without_being_told() -> None:
