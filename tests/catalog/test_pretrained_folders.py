@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from helpers.pretrained_folders import write_folder
+from helpers.pretrained_images import write_image_folder
 
 from thresher.catalog.models import find_model_problems, find_model_to_fetch
 from thresher.errors import RecipeError
@@ -95,7 +96,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "code": (change("config.json", auto_map={"AutoModel": "m.M"}), "auto_map names Python code that would be run"),
     "no encoder": (
         change("config.json", model_type="gpt2"),
-        "model_type 'gpt2' is no text encoder that is known. .*bert",
+        "model_type 'gpt2' is no encoder that is known. .*bert",
     ),
     "another size": (change("config.json", hidden_size=40), r"has \[\d+, 32\], and config.json says \[\d+, 40\]"),
     "fewer blocks": (change("config.json", num_hidden_layers=1), "they have 2 blocks, and it says 1"),
@@ -150,6 +151,61 @@ def test_the_check_reads_no_more_of_weights_than_their_header(project: Path) -> 
     (header,) = read.weights.values()
     assert len(header) < read.num_bytes["model.safetensors"] - 10_000
     assert b"word_embeddings" in header
+
+
+def images(**model: Any) -> dict[str, Any]:
+    data = {"modality": "image", "train": "raw.train", "test": "raw.test"}
+    return {"task": "classification", "data": data, "model": {"kind": "pretrained", "path": FOLDER, **model}}
+
+
+@pytest.fixture(scope="module")
+def sound_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image_folder(tmp_path_factory.mktemp("sound") / "theirs", "vit")
+
+
+WRONG_IMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no processor": (
+        lambda folder: (folder / "preprocessor_config.json").unlink(),
+        "has no preprocessor_config.json. Fix: write it with transformers: AutoImageProcessor",
+    ),
+    "another size": (
+        change("preprocessor_config.json", size={"height": 24, "width": 32}),
+        "takes images of 32x32 pixels, and preprocessor_config.json makes 24x32 of them",
+    ),
+    "unknown": (
+        change("preprocessor_config.json", do_pad=True),
+        "preprocessor_config.json: do_pad True is not supported",
+    ),
+    "no JSON": (
+        lambda folder: (folder / "preprocessor_config.json").write_text("{"),
+        "preprocessor_config.json: is no JSON",
+    ),
+    "grey": (change("config.json", num_channels=1), "image_mean has 3 values, and config.json says 1"),
+    "of texts": (change("config.json", model_type="bert"), "model_type bert takes data of modality text, and data.mod"),
+    "of other blocks": (change("config.json", num_hidden_layers=3), "they have 2 blocks, and it says 3"),
+    "of another family": (
+        change("config.json", model_type="mobilenet_v2"),
+        "not the weights of a mobilenet_v2: no conv_stem.first_conv.convolution.weight in them",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_IMAGES)
+def test_what_is_wrong_with_a_folder_of_images_is_told(what: str, tmp_path: Path, sound_images: Path) -> None:
+    shutil.copytree(sound_images, tmp_path / FOLDER)
+    assert problems_of(images(freeze={"blocks": 2}), tmp_path) == []
+    spoil, says = WRONG_IMAGES[what]
+    spoil(tmp_path / FOLDER)
+    (problem,) = problems_of(images(), tmp_path)
+    assert says in problem and "Fix: " in problem, problem
+
+
+def test_a_folder_of_images_is_none_of_texts(tmp_path: Path, sound_images: Path) -> None:
+    shutil.copytree(sound_images, tmp_path / FOLDER)
+    (problem,) = problems_of(recipe(), tmp_path)
+    assert "model_type vit takes data of modality image, and data.modality is text. Fix: one of bert" in problem
+    (problem,) = problems_of(images(freeze={"blocks": 3}), tmp_path)
+    assert "has 2 blocks, and model.freeze.blocks is 3" in problem
 
 
 CHECK = """

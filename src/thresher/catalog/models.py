@@ -70,8 +70,9 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     encoding = data.get("encoding") if isinstance(data, Mapping) else None
     given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
     max_length = given if isinstance(given, int) else TextEncoding().max_length
+    modality = str(data.get("modality")) if isinstance(data, Mapping) else ""
     folder = read_folder(path, model.init == "weights", headers_alone=True)
-    check_folder(folder, model, max_length)
+    check_folder(folder, model, modality, max_length)
     candidates, blocks = read_partial(dict(values)).candidates, num_blocks(read_architecture(folder))
     known_now = find_depth_problems(candidates, blocks) if blocks is not None else []
     said = find_depth_problems(candidates, None)  # by the recipe's own rules

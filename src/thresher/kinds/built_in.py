@@ -53,7 +53,7 @@ MODELS = (
         "pretrained",
         f"{_MODELS}.pretrained.config:Pretrained",
         f"{_MODELS}.pretrained.network:PretrainedNetwork",
-        takes=("text",),
+        takes=("image", "text"),
     ),
     *(
         ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)

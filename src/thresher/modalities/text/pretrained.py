@@ -11,6 +11,8 @@ from thresher.errors import DataError
 
 TOKENIZER, SAID_IN = "tokenizer.json", ("tokenizer_config.json", "special_tokens_map.json")
 
+SAVE = "write it with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+
 
 @dataclass(frozen=True)
 class PretrainedTokenizer:
@@ -39,6 +41,8 @@ def read_tokenizer(files: Mapping[str, bytes], max_length: int, folder: str) -> 
     """
     from tokenizers import Tokenizer
 
+    if TOKENIZER not in files:
+        raise DataError(f"{folder}: has no {TOKENIZER}. Fix: {SAVE}")
     try:
         tokenizer = Tokenizer.from_str(files[TOKENIZER].decode())
     except Exception as error:  # tokenizers raises Exception itself

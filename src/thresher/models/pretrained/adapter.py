@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, AutoModelForSequenceClassification
+from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 from transformers.utils import logging
@@ -20,15 +20,19 @@ from transformers.utils import logging
 from thresher.models.transformer.network import mix
 
 ATTENTION = "thresher"
+MOMENTUM = 0.1
+"""Torch's own for a normalization by batches."""
 
 
 def build_classifier(architecture: Mapping[str, Any], width: int) -> nn.Module:
     """Return the encoder of that config.json with a head of ``width`` outputs, its weights drawn."""
+    config = _config(architecture, width)
     with _quiet():
-        model: nn.Module = AutoModelForSequenceClassification.from_config(
-            _config(architecture, width), attn_implementation=ATTENTION, dtype=torch.float32
-        )
-    return model
+        model: nn.Module = _classifier_of(config)(config)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()  # an EfficientNet's are drawn near 0, and nothing would pass through it
+    return _with_shares_mended(model)
 
 
 def load_classifier(
@@ -41,23 +45,43 @@ def load_classifier(
     config = _config(architecture, width)
     with _quiet():
         # The class itself: the automatic one wants a path, to look for code in it.
-        model, info = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].from_pretrained(
+        model, info = _classifier_of(config).from_pretrained(
             None,
             config=config,
             state_dict=weights,
-            attn_implementation=ATTENTION,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             local_files_only=True,
         )
-    return model, info
+    return _with_shares_mended(model), info
 
 
 def _config(architecture: Mapping[str, Any], width: int) -> Any:
     fields = {key: value for key, value in architecture.items() if key != "model_type"}
     # A head for one number is a regression's, whatever the labels are.
-    return AutoConfig.for_model(architecture["model_type"], **fields, num_labels=width)
+    return AutoConfig.for_model(architecture["model_type"], **fields, num_labels=width, attn_implementation=ATTENTION)
+
+
+def _classifier_of(config: Any) -> Any:
+    """Return the class of the encoder with a head: of texts, or of images."""
+    texts, images = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    found = (texts if type(config) in texts else images)[type(config)]
+    return found[0] if isinstance(found, tuple) else found
+
+
+def _with_shares_mended(model: nn.Module) -> nn.Module:
+    """Return ``model``, of which normalizations and dropout forget as torch's do.
+
+    The library hands on what TensorFlow calls momentum and keep_prob, the share that stays (0.9997 and 0.999 of a
+    MobileNet), as the share that goes: answers would depend on the last batch alone, and the head would learn nothing.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.momentum is not None and module.momentum > 0.5:
+            module.momentum = MOMENTUM
+        elif isinstance(module, nn.Dropout) and module.p > 0.5:
+            module.p = 1 - module.p
+    return model
 
 
 def _attend(

@@ -7,15 +7,19 @@ from importlib.util import find_spec
 from typing import Any
 
 from thresher.errors import DataError, nearest
+from thresher.modalities.image.pretrained import PROCESSOR, read_preprocessing
 from thresher.modalities.text.pretrained import read_tokenizer
+from thresher.models.imported.layer_differences import Shape, describe_shape
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import (
     FAMILIES,
     Architecture,
+    Family,
     embedding_width,
     first_of,
     longest_text,
     num_blocks,
+    only_size,
 )
 from thresher.models.pretrained.folder import CONFIG, CONVERT, PretrainedFolder
 from thresher.models.safetensors_header import read_header
@@ -41,16 +45,49 @@ def require_library() -> None:
         raise DataError(f"a pretrained model needs the package {LIBRARY}, which is not installed. Fix: {INSTALL}.")
 
 
-def check_folder(folder: PretrainedFolder, config: Pretrained, max_length: int) -> None:
+def check_folder(folder: PretrainedFolder, config: Pretrained, modality: str, max_length: int) -> None:
     """Check all that can be known of ``folder`` without torch.
 
     Args:
+        modality: of the recipe's data.
         max_length: the most tokens of a text that the recipe uses.
 
     Raises:
-        DataError: a config that is no encoder's, a tokenizer or weights that do not fit it, or a text too long for it.
+        DataError: a config that is no encoder's, weights or what makes its input that do not fit it, or a text too long
+            for it.
     """
     architecture = read_architecture(folder)
+    family = FAMILIES[architecture["model_type"]]
+    able = [name for name, one in FAMILIES.items() if one.takes == modality]
+    if modality != family.takes:
+        raise DataError(
+            f"{folder.name}: model_type {architecture['model_type']} takes data of modality {family.takes}, and "
+            f"data.modality is {modality}. Fix: one of {', '.join(able)}, or data of that modality."
+        )
+    if family.takes == "image":
+        _check_pictures(folder, architecture)
+    else:
+        _check_tokens(folder, architecture, max_length)
+    blocks = num_blocks(architecture)
+    if blocks is not None and config.freeze.blocks > blocks:
+        raise DataError(
+            f"{folder.name}: has {blocks} blocks, and model.freeze.blocks is {config.freeze.blocks}. "
+            f"Fix: model: {{freeze: {{blocks: {blocks}}}}} at most."
+        )
+    if config.init == "weights":
+        _check_shapes(folder, architecture)
+
+
+def _check_pictures(folder: PretrainedFolder, architecture: Architecture) -> None:
+    made, wanted = read_preprocessing(folder.files, folder.name).made, only_size(architecture)
+    if wanted is not None and made != wanted:
+        raise DataError(
+            f"{folder.name}: takes images of {wanted[0]}x{wanted[1]} pixels, and {PROCESSOR} makes {made[0]}x{made[1]} "
+            f"of them. Fix: take {PROCESSOR} and {CONFIG} of one and the same model."
+        )
+
+
+def _check_tokens(folder: PretrainedFolder, architecture: Architecture, max_length: int) -> None:
     tokenizer = read_tokenizer(folder.files, max_length, folder.name)
     rows = first_of(architecture, "vocab_size")
     if rows is not None and tokenizer.vocabulary_size > rows:
@@ -65,14 +102,6 @@ def check_folder(folder: PretrainedFolder, config: Pretrained, max_length: int) 
             f"{folder.name}: takes texts of at most {longest} tokens, and data.encoding.max_length is {max_length}. "
             f"Fix: data: {{encoding: {{max_length: {longest}}}}}."
         )
-    blocks = num_blocks(architecture)
-    if blocks is not None and config.freeze.blocks > blocks:
-        raise DataError(
-            f"{folder.name}: has {blocks} blocks, and model.freeze.blocks is {config.freeze.blocks}. "
-            f"Fix: model: {{freeze: {{blocks: {blocks}}}}} at most."
-        )
-    if config.init == "weights":
-        _check_shapes(folder, architecture)
 
 
 def read_architecture(folder: PretrainedFolder) -> dict[str, Any]:
@@ -90,7 +119,7 @@ def read_architecture(folder: PretrainedFolder) -> dict[str, Any]:
             )
     model_type = document.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        said = f"model_type '{model_type}' is no text encoder that is known" if model_type else "has no model_type"
+        said = f"model_type '{model_type}' is no encoder that is known" if model_type else "has no model_type"
         raise DataError(f"{folder.name}/{CONFIG}: {said}. {nearest(str(model_type), FAMILIES)}")
     if document.get("is_decoder"):
         raise DataError(f"{folder.name}/{CONFIG}: is_decoder is true, and a decoder is no encoder. Fix: another model.")
@@ -108,16 +137,21 @@ def _check_padding(folder: PretrainedFolder, architecture: Architecture, padding
 
 def _check_shapes(folder: PretrainedFolder, architecture: Architecture) -> None:
     family, shapes = FAMILIES[architecture["model_type"]], read_shapes(folder)
-    words = next((name for name in shapes if f".{name}".endswith(f".{family.words}")), None)
-    if words is None:
-        raise DataError(f"{folder.name}: not the weights of a {architecture['model_type']}: no {family.words} in them.")
-    wanted = (first_of(architecture, "vocab_size"), embedding_width(architecture))
-    if any(two not in (None, one) for one, two in zip(shapes[words], wanted, strict=False)):
+    begins = family.stem or family.words
+    first = next((name for name in shapes if f".{name}".endswith(f".{begins}")), None)
+    if first is None:
         raise DataError(
-            f"{folder.name}: not the weights of its {CONFIG}: {words} has {list(shapes[words])}, and {CONFIG} says "
-            f"{list(wanted)}. Fix: take both of one and the same model."
+            f"{folder.name}: not the weights of a {architecture['model_type']}: no {begins} in them. Fix: take both of "
+            "one and the same model."
         )
-    pattern = re.compile(rf"(?:^|\.){re.escape(family.blocks)}\.(\d+)\.")
+    wanted = _first_shape(architecture, family)
+    if any(two not in (None, one) for one, two in zip(shapes[first], wanted, strict=False)):
+        raise DataError(
+            f"{folder.name}: not the weights of its {CONFIG}: {first} has {list(shapes[first])}, and {CONFIG} says "
+            f"{describe_shape(wanted)}. Fix: take both of one and the same model."
+        )
+    blocks_in_file = family.blocks_in_file or family.blocks
+    pattern = re.compile(rf"(?:^|\.)(?:{re.escape(blocks_in_file)}|{re.escape(family.blocks)})\.(\d+)\.")
     found = {int(match[1]) for name in shapes if (match := pattern.search(name))}
     blocks = num_blocks(architecture)
     if blocks is not None and found != set(range(blocks)):
@@ -125,6 +159,13 @@ def _check_shapes(folder: PretrainedFolder, architecture: Architecture) -> None:
             f"{folder.name}: not the weights of its {CONFIG}: they have {len(found)} blocks, and it says {blocks}. "
             "Fix: take both of one and the same model."
         )
+
+
+def _first_shape(architecture: Architecture, family: Family) -> Shape:
+    """Return the shape of the first layer's weights, None for what ``architecture`` does not say."""
+    if family.takes == "text":
+        return first_of(architecture, "vocab_size"), embedding_width(architecture)
+    return None, first_of(architecture, "num_channels")
 
 
 def read_shapes(folder: PretrainedFolder) -> dict[str, tuple[int, ...]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 Architecture = Mapping[str, Any]
@@ -16,20 +17,34 @@ class Family:
 
     Attributes:
         base: the encoder within the classifier, which is what precedes the other names.
-        blocks: the list of its blocks.
+        blocks: the list of its blocks; of networks that have stages, of these.
+        blocks_in_file: what files call it, where that is something else.
         embeddings: what comes before the first block.
         words: the table of tokens.
+        stem: the first convolution, of an encoder of images.
         positions_after_padding: whether places are counted from the padding token's id on, as fairseq does: there are
             so many fewer of them.
+        has_places: whether it takes images of the size in its config alone.
+        num_blocks: of its blocks, where that is not for a config to say.
     """
 
     base: str
     blocks: str = "encoder.layer"
+    blocks_in_file: str = ""
     embeddings: tuple[str, ...] = ("embeddings",)
     words: str = "embeddings.word_embeddings.weight"
+    stem: str = ""
     positions_after_padding: bool = False
+    has_places: bool = False
+    num_blocks: int | None = None
+
+    @property
+    def takes(self) -> str:
+        """The modality."""
+        return "image" if self.stem else "text"
 
 
+PATCHES = "embeddings.patch_embeddings.projection.weight"
 FAMILIES: dict[str, Family] = {
     "bert": Family("bert"),
     "deberta": Family("deberta"),
@@ -39,6 +54,23 @@ FAMILIES: dict[str, Family] = {
     "modernbert": Family("model", blocks="layers", words="embeddings.tok_embeddings.weight"),
     "roberta": Family("roberta", positions_after_padding=True),
     "xlm-roberta": Family("roberta", positions_after_padding=True),
+    "convnext": Family("convnext", blocks="encoder.stages", stem="embeddings.patch_embeddings.weight"),
+    "convnextv2": Family("convnextv2", blocks="encoder.stages", stem="embeddings.patch_embeddings.weight"),
+    "deit": Family("deit", "layers", "encoder.layer", stem=PATCHES, has_places=True),
+    "efficientnet": Family("efficientnet", blocks="encoder.blocks", stem="embeddings.convolution.weight"),
+    "mobilenet_v1": Family(
+        "mobilenet_v1", "layer", embeddings=("conv_stem",), stem="conv_stem.convolution.weight", num_blocks=26
+    ),
+    "mobilenet_v2": Family(
+        "mobilenet_v2",
+        "layer",
+        embeddings=("conv_stem",),
+        stem="conv_stem.first_conv.convolution.weight",
+        num_blocks=16,
+    ),
+    "resnet": Family("resnet", "encoder.stages", embeddings=("embedder",), stem="embedder.embedder.convolution.weight"),
+    "swin": Family("swin", blocks="encoder.layers", stem=PATCHES),
+    "vit": Family("vit", "layers", "encoder.layer", stem=PATCHES, has_places=True),
 }
 """`model_type` in config.json -> its family."""
 
@@ -51,7 +83,26 @@ def first_of(architecture: Architecture, *keys: str) -> int | None:
 
 def num_blocks(architecture: Architecture) -> int | None:
     """Return the number of blocks; None where config.json leaves it to the family's default."""
+    family, stages = FAMILIES[architecture["model_type"]], architecture.get("depths")
+    if family.num_blocks is not None:
+        return family.num_blocks
+    if isinstance(stages, Sequence):
+        return len(stages)
+    if architecture["model_type"] == "efficientnet":
+        repeats, factor = architecture.get("num_block_repeats"), architecture.get("depth_coefficient")
+        if not isinstance(repeats, Sequence) or not isinstance(factor, (int, float)):
+            return None
+        return sum(ceil(factor * repeat) for repeat in repeats)
     return first_of(architecture, "num_hidden_layers", "n_layers")
+
+
+def only_size(architecture: Architecture) -> tuple[int, int] | None:
+    """Return height and width of the images that the model takes; None where it takes any, or config.json is silent."""
+    said = architecture.get("image_size")
+    if not FAMILIES[architecture["model_type"]].has_places and not architecture.get("use_absolute_embeddings"):
+        return None
+    sides = tuple(said) if isinstance(said, Sequence) else (said, said)
+    return sides if len(sides) == 2 and all(isinstance(side, int) for side in sides) else None
 
 
 def embedding_width(architecture: Architecture) -> int | None:

@@ -12,17 +12,17 @@ from thresher.errors import DataError
 from thresher.files import read_bytes
 from thresher.models.safetensors_header import read_start
 
-CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 SUFFIX = ".safetensors"
 COPY = "copy the model's whole folder."
-OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json")
+OF_ENCODERS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json")
+"""What an encoder is made of: which of them it needs, it says itself."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 CONVERT = (
     "on a machine where you trust these weights, write them as safetensors: "
     "AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)."
 )
-SAVE_TOKENIZER = "write it with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,12 @@ def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
     if not folder.is_dir():
         what = "a file, not a folder" if folder.exists() else "no such folder"
         raise DataError(
-            f"{folder}: {what}. Allowed: a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}. "
+            f"{folder}: {what}. Allowed: a folder with {CONFIG}, {OF_ENCODERS[0]} or {OF_ENCODERS[-1]}, and {WEIGHTS}. "
             "Fix: correct model.path in the recipe, which is relative to the project's folder."
         )
-    for name, fix in ((CONFIG, COPY), (TOKENIZER, SAVE_TOKENIZER)):
-        if not (folder / name).exists():
-            raise DataError(f"{folder}: has no {name}. Fix: {fix}")
-    names = [CONFIG, TOKENIZER, *(name for name in OPTIONAL if (folder / name).exists())]
+    if not (folder / CONFIG).exists():
+        raise DataError(f"{folder}: has no {CONFIG}. Fix: {COPY}")
+    names = [CONFIG, *(name for name in OF_ENCODERS if (folder / name).exists())]
     if with_weights:
         names += _find_weights(folder)
     paths = tuple(folder / name for name in names)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import nn
 
-from thresher.modalities.text.model_input import TextInput
+from thresher.modalities.model_input import ModelInput
 from thresher.models.padding import mark_steps
 from thresher.models.pretrained.adapter import build_classifier
 from thresher.models.pretrained.config import Pretrained
@@ -15,19 +17,31 @@ from thresher.models.pretrained.weights import load_pretrained
 
 
 class PretrainedNetwork(nn.Module):
-    """Tokens [B, T] and lengths [B] to [B, K]; a text's own token types are all 0."""
+    """Images [B, C, H, W], or tokens [B, T] and lengths [B], to [B, K]; a text's own token types are all 0."""
 
-    def __init__(self, config: Pretrained, text: TextInput, width: int) -> None:
+    def __init__(self, config: Pretrained, given: ModelInput, width: int) -> None:
         super().__init__()
         assert config.architecture is not None
         self.width = width
         self.config, self.family = config, FAMILIES[config.architecture["model_type"]]
         self.model = build_classifier(config.architecture, width)
 
-    def forward(self, tokens_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        attends_BT = mark_steps(lengths_B, tokens_BT.shape[1]).long()
-        out: torch.Tensor = self.model(input_ids=tokens_BT, attention_mask=attends_BT).logits
+    def forward(self, prepared: torch.Tensor, lengths_B: torch.Tensor | None = None) -> torch.Tensor:
+        if lengths_B is None:
+            named = {"pixel_values": prepared}
+        else:
+            named = {"input_ids": prepared, "attention_mask": mark_steps(lengths_B, prepared.shape[1]).long()}
+        out: torch.Tensor = self.model(**named).logits
         return out
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but frozen batch normalizations: their statistics stay, as their weights do."""
+        super().train(mode)
+        frozen = {name.rpartition(".")[0] for name, factor in self.rate_factors().items() if not factor}
+        for name, module in self.named_modules():
+            if isinstance(module, nn.BatchNorm2d) and name in frozen:
+                module.eval()
+        return self
 
     @property
     def output_layer(self) -> nn.Linear:

@@ -86,7 +86,8 @@ def mix(
     """Return for every step the mean of the values that it attends to, by softmax(query key * scale), [B, H, T, E].
 
     Args:
-        attends: bool, [B, 1, 1, T] or [B, 1, T, T], true where a step is attended to; None: all are.
+        attends: bool, [B, 1, 1, T] or [B, 1, T, T], true where a step is attended to; None: all are. Of floats: what is
+            added to the products, such as a bias by places.
         scale: 1 / sqrt(E) where it is not given.
         dropout: the share of weights that are left out, in training.
 
@@ -100,5 +101,6 @@ def mix(
     factor = query_BHTE.shape[3] ** -0.5 if scale is None else scale
     scores_BHTT = (query_BHTE * factor) @ key_BHTE.transpose(2, 3)
     if attends is not None:
-        scores_BHTT = scores_BHTT.masked_fill(~attends, -torch.inf)
+        added = attends.is_floating_point()
+        scores_BHTT = scores_BHTT + attends if added else scores_BHTT.masked_fill(~attends, -torch.inf)
     return scores_BHTT.softmax(dim=3) @ value_BHTE
