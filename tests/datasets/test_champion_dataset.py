@@ -194,5 +194,5 @@ def test_champion_whose_encoder_is_unknown_says_what_to_do(tracked: Path, float_
     later = ENCODER.model_copy(update={"kind": "hologram"})
     info = make_bundle(float_onnx).info
     dataset.save(Bundle(float_onnx, later, info))
-    with pytest.raises(DatasetError, match=r"no encoder that can be read\. Fix: take the alias"):
+    with pytest.raises(DatasetError, match=r"no encoder that can be read\. Fix: remove the alias"):
         dataset.load()

@@ -82,7 +82,7 @@ def test_checkpoints_are_always_there_and_never_change(tmp_path: Path) -> None:
     assert files_below(tmp_path / "checkpoints") == ["float-key.safetensors"]
     assert dataset.fingerprint(lambda path: "other content") == before
     assert CheckpointsDataset(str(tmp_path / "checkpoints")).load().load("float", "key") == {"step": 1}
-    with pytest.raises(DatasetError, match="trainings write here themselves"):
+    with pytest.raises(DatasetError, match="only trainings write here"):
         dataset.save(checkpoints)
 
 

@@ -18,7 +18,8 @@ def test_ages(text: str, hours: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("500MB", 500_000_000), ("5GB", 5 * 10**9), ("1.5 tb", 1_500_000_000_000), ("0kB", 0)]
+    ("text", "size"),
+    [("500MB", 500_000_000), ("5GB", 5 * 10**9), ("1.5 tb", 1_500_000_000_000), ("0kB", 0), ("250kb", 250_000)],
 )
 def test_sizes(text: str, size: int) -> None:
     assert read_size(text) == size

@@ -44,7 +44,7 @@ class CheckpointsDataset(LocalDataset[Any]):
         return Checkpoints(self._filepath)
 
     def save(self, data: Any) -> None:
-        raise DataError(f"{self._filepath}: trainings write here themselves; a node's output it cannot be.")
+        raise DataError(f"{self._filepath}: only trainings write here; it cannot be the output of a node.")
 
     def _exists(self) -> bool:
         return True

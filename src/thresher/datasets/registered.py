@@ -125,7 +125,7 @@ def _encoder(version: Any, document: Any) -> Encoder:
         aliases = " and ".join(f"'{alias}'" for alias in version.aliases) or "'champion'"
         raise DataError(
             f"Version {version.version} of {version.name} in MLflow's registry has no encoder that can be read. "
-            f"Fix: take the alias {aliases} from that version; the next run crowns its own winner."
+            f"Fix: remove the alias {aliases} from that version; the next run crowns its own winner."
         ) from error
 
 

@@ -84,7 +84,7 @@ class PathDataset(LocalDataset[Path]):
             return path
 
     def save(self, data: Path) -> None:
-        raise DataError(f"{self._filepath}: is the user's own and is never written.")
+        raise DataError(f"{self._filepath}: this file is your own, and no run writes it.")
 
 
 class BentoDataset(TextDataset):

@@ -16,7 +16,7 @@ from thresher.serving.core.bundle import model_name
 if TYPE_CHECKING:
     from bentoml import Bento, Model
 
-FOREIGN = "no run in this MLflow knows it: it may be another project's, or of another --env"
+FOREIGN = "no run in this MLflow made it: it may belong to another project or another --env"
 
 
 def find_bentos(tracked: Tracked) -> list[Item]:

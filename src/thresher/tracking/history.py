@@ -80,7 +80,7 @@ def read_moves(tags: Mapping[str, str]) -> list[Move]:
             moves.append(Move.model_validate_json(tags[key]))
         except ValidationError as error:
             raise HistoryError(
-                f"The registered model's tag '{key}' in MLflow is no move of Thresher's: {error.errors()[0]['msg']}. "
+                f"The registered model's tag '{key}' in MLflow is none of Thresher's: {error.errors()[0]['msg']}. "
                 "Fix: delete this tag; what is left of the history counts."
             ) from error
     return moves

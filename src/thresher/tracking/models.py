@@ -264,7 +264,7 @@ def check_content(version: Any, onnx_file: bytes, encoder: Encoder) -> None:
     expected = version.tags.get(CONTENT)
     if expected is None:
         what = f"{name_of(version)} has no tag '{CONTENT}': nothing says what its model was when it was registered"
-        raise DataError(f"{what}. Fix: choose another version, or take its alias from it and run the recipe again.")
+        raise DataError(f"{what}. Fix: choose another version, or remove its alias and run the recipe again.")
     if not has_content(expected, onnx_file, encoder):
         actual = hash_content(onnx_file, encoder)
         what = f"{name_of(version)}: its model file or encoder was altered since it was registered"
@@ -298,7 +298,7 @@ def _read_attachments(folder: Path, place: str, version: Any) -> dict[str, bytes
         _inside(folder, f"{place}/{name}", version)
     attachments = read_attachments(where)
     if not attachments:
-        raise DataError(f"{name_of(version)} has lost its files in {place}. Fix: take the tag '{ATTACHMENTS}' from it.")
+        raise DataError(f"{name_of(version)} has lost its files in {place}. Fix: remove its tag '{ATTACHMENTS}'.")
     if _hash_attachments(attachments) != where.name:
         raise DataError(f"{name_of(version)}: a file in {place} was altered since it was registered. {RESTORE}")
     return attachments

@@ -37,9 +37,9 @@ FOOTPRINT_CAPTION = (
 def timing_caption(account: Account) -> str:
     """Return what the columns of `timing_rows` are."""
     return (
-        "Of one session, call after call. Times as fast as float: the median over the rounds, with bounds at "
-        f"{account.verdict.confidence:.0%}; rounds: the least and the greatest. Only where both bounds lie on one side "
-        "of 1 is a candidate called faster or slower."
+        "Measured on one session, call after call. The speed beside float is the median over the rounds, with bounds "
+        f"at {account.verdict.confidence:.0%}; the slowest and the fastest round stand beside it. A candidate is "
+        "called faster or slower only where both bounds lie on one side of 1."
     )
 
 

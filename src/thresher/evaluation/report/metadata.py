@@ -101,9 +101,8 @@ def training_words(account: Account) -> str:
     training, model = account.training, account.model.root
     exported = f" {_capitalized(account.verdict.exported.sentence)}." if account.verdict.exported else ""
     if isinstance(model, ExternalModel):
-        return (
-            f"Model {model.kind}, from {model.path}: it was not trained here, and on what is not known here.{exported}"
-        )
+        unknown = "it was not trained here, and its training data is unknown"
+        return f"Model {model.kind}, from {model.path}: {unknown}.{exported}"
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""
