@@ -38,6 +38,9 @@ def record_of(inputs: list[str], outputs: dict[str, str | None]) -> Record:
         ({"parameters": {"a": 1}}, {"parameters": {"a": 1.5}}, "a 1 -> 1.5"),
         ({"versions": {"torch": "1"}}, {"versions": {"torch": "2"}}, "torch 1 -> 2"),
         ({"versions": {}}, {"versions": {"torch": "2"}}, "torch none -> 2"),
+        ({"files": {"src/thresher/a.py": "1"}}, {"files": {"src/thresher/a.py": "2"}}, "a.py changed"),
+        ({"files": {"bentofile.yaml": "1"}}, {"files": {}}, "bentofile.yaml changed"),
+        ({"parameters": {"a": 1, "b": 1}}, {"parameters": {"a": 2, "b": 2}}, "a 1 -> 2 and 1 more"),
         ({"machine": {"cores": "2"}}, {"machine": {"cores": "4"}}, "another machine: cores 2 -> 4"),
     ],
 )  # fmt: skip
@@ -45,9 +48,9 @@ def test_a_changed_dependency_is_named(old: dict[str, Any], new: dict[str, Any],
     assert changed_dependency(depends(**old), depends(**new)) == reason
 
 
-def test_raw_data_comes_first_then_code_parameters_versions_and_the_machine() -> None:
-    kinds = ["raw", "code", "parameters", "versions", "machine"]
-    words = ["raw data changed: x", "x changed", "x 1 -> 2", "x 1 -> 2", "another machine: x 1 -> 2"]
+def test_raw_data_comes_first_then_code_parameters_versions_files_and_the_machine() -> None:
+    kinds = ["raw", "code", "parameters", "versions", "files", "machine"]
+    words = ["raw data changed: x", "x changed", "x 1 -> 2", "x 1 -> 2", "x changed", "another machine: x 1 -> 2"]
     for first, word in enumerate(words):
         parts = kinds[first:]
         old, new = (depends(**{kind: {"x": value} for kind in parts}) for value in ("1", "2"))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.judge import judge
-from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.selection import Requirement, Selection, Slices
 from thresher.evaluation.verdict import Verdict
 
 Evaluate = Callable[..., Evaluation]
@@ -216,6 +216,60 @@ def test_the_verdict_knows_what_it_was_measured_on(evaluation: Evaluate) -> None
     assert (verdict.recipe, verdict.minimize, verdict.num_test_samples) == ("digits", "latency_ms_p50", 1000)
     assert verdict.machine == {"processor": "a processor", "vnni": "no"}
     assert verdict.days == "2026-01-01"
+
+
+def test_the_verdict_names_the_first_and_the_last_day_of_its_measurements(evaluation: Evaluate) -> None:
+    moments = ("2026-01-02T01:00:00+00:00", "2026-01-05T23:00:00+00:00", "2026-01-03T00:00:00+00:00")
+    names = ("float", "one", "two")
+    measured = [
+        evaluation(name).model_copy(update={"measured_at": moment}) for name, moment in zip(names, moments, strict=True)
+    ]
+    assert verdict_over(*measured).days == "2026-01-02 to 2026-01-05"
+
+
+def test_the_verdict_s_confidence_is_the_recipe_s_own_for_what_is_lost(evaluation: Evaluate) -> None:
+    assert verdict_over(evaluation()).confidence == 0.95
+    require = {"accuracy_drop": {"at_most": 1, "confidence": 0.8}, "speedup": {"at_least": 0.1, "confidence": 0.7}}
+    assert verdict_over(evaluation(), require=require).confidence == 0.8
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {},
+        {"at_most": 1, "at_least": 0},
+        {"at_most": float("inf")},
+        {"at_least": float("nan")},
+        {"at_most": 1, "confidence": 0.5},
+        {"at_most": 1, "confidence": 1},
+        {"at_most": 1, "confidence": 95},
+    ],
+)
+def test_a_bound_is_one_finite_number_and_a_confidence_lies_between_a_coin_and_certainty(
+    bound: dict[str, float],
+) -> None:
+    with pytest.raises(ValidationError):
+        Requirement.model_validate(bound)
+    assert Requirement(at_least=0, confidence=0.51).confidence == 0.51
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"by": ()},
+        {"min_samples": 0},
+        {"accuracy_drop": None},
+        {"rmse_increase": {"at_most": 1}},
+        {"accuracy_drop": {"at_least": 0.1}},
+    ],
+)
+def test_slices_need_a_column_and_one_upper_bound(change: dict[str, Any]) -> None:
+    sound: dict[str, Any] = {"by": ["label"], "accuracy_drop": {"at_most": 0.1}}
+    with pytest.raises(ValidationError):
+        Slices.model_validate(sound | change)
+    assert Slices.model_validate(sound | {"min_samples": 1}).min_samples == 1
+    other = Slices.model_validate({"by": ["label"], "rmse_increase": {"at_most": 2}})
+    assert (other.loss, other.bound.at_most, other.min_samples) == ("rmse_increase", 2, 30)
 
 
 def test_a_verdict_survives_json(evaluation: Evaluate) -> None:
