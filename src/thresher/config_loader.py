@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from thresher.adapters.kedro import LenientConfigLoader
 from thresher.conf_files import ConfFiles, ConfigurationError
 from thresher.config import describe_problems
-from thresher.errors import FORMER_READERS, READERS, Problem, RecipeError, nearest
+from thresher.errors import Problem, RecipeError, nearest
 from thresher.kinds.registry import use_project
 from thresher.recipe import RESERVED_NAMES, Recipe, dump
 from thresher.recipe.merging import NoSuchItemError, merge, name_items
@@ -157,11 +157,7 @@ class RecipeConfigLoader(LenientConfigLoader):
 
     def check_entry(self, catalog: Any, name: Any) -> str:
         """Return why Kedro could not take an entry, so that it harms no recipe but those that name it."""
-        reason = _why_no_entry(catalog, name)
-        if not reason and (former := str(catalog[name].get("type", ""))).startswith(f"{FORMER_READERS}."):
-            catalog[name].type = READERS + former.removeprefix(FORMER_READERS)
-            logger.warning("%s: the type %s is called %s now. Rename it.", name, former, catalog[name].type)
-        return reason
+        return _why_no_entry(catalog, name)
 
     @property
     def recipes(self) -> dict[str, Recipe]:

@@ -14,22 +14,12 @@ MAX_TOLD = 20
 """Sentences of one kind that an error tells: a table may have hundreds of columns."""
 
 
-FORMER_READERS, READERS = "thresher.datasets.raw", "thresher.readers"
-"""The package of readers as catalogs and own classes of before name it, and as it is called now."""
-
-
 def describe_import_error(error: BaseException) -> str:
-    """Return why importing somebody else's module failed, in which line, and the present name of a module that moved.
-
-    There is no line where the module itself was not found.
-    """
-    missing = (getattr(error, "name", None), getattr(error, "name_from", None))  # the latter since Python 3.12
-    moved = missing[0] == FORMER_READERS or missing == tuple(FORMER_READERS.rsplit(".", 1))
-    hint = f" ({FORMER_READERS} is called {READERS} now)" if moved else ""
+    """Return why importing somebody else's module failed, and in which line; none where the module was not found."""
     ours = str(Path(__file__).parent)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
     theirs = [line for line in lines if "importlib" not in line and not line.startswith(ours)]
-    return f"{type(error).__name__}: {error}{hint}" + (f" ({theirs[-1]})" if theirs else "")
+    return f"{type(error).__name__}: {error}" + (f" ({theirs[-1]})" if theirs else "")
 
 
 class ThresherError(Exception):

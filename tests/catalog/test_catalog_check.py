@@ -213,7 +213,6 @@ OWN = "from kedro.io import MemoryDataset\nclass Own(MemoryDataset):\n"
     [
         ("def broken(:\n", "importing mine_{n}.ds fails: SyntaxError: invalid syntax"),
         ("import no_such_library\n", "importing mine_{n}.ds fails: ModuleNotFoundError"),
-        ("from thresher.datasets.raw.base import RawSamples\n", "(thresher.datasets.raw is called thresher.readers"),
         ("1 / 0\n", "importing mine_{n}.ds fails: ZeroDivisionError"),
         ("raise SystemExit(3)\n", "importing mine_{n}.ds fails: SystemExit"),
         ("class Others: ...\n", "there is no class 'mine_{n}.ds.Own'"),
@@ -307,13 +306,6 @@ def test_columns_of_parquet_are_read_of_its_schema(folder: Path) -> None:
     catalog(folder, "cats.csv", "cats.parquet")
     catalog(folder, "model", CONTRACT, "pipelines/cats.yml")
     assert "no column 'wieght'\n    Did you mean 'weight'?" in check(folder)
-
-
-def test_the_former_name_of_a_reader_is_read_as_the_new_one(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    catalog(folder, "label: kind", 'label: kind\n  skip_lines_starting_with: "#"')
-    catalog(folder, "thresher.readers.TableFile", "thresher.datasets.raw.TableFile")
-    assert check(folder) == "sound"
-    assert "cats.train: the type thresher.datasets.raw.TableFile is called thresher.readers.TableFile" in caplog.text
 
 
 def test_every_reader_has_a_modality() -> None:
