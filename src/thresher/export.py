@@ -48,7 +48,7 @@ def export_onnx(network: Network) -> bytes:
     """
     import onnx
 
-    from thresher.onnx_graph import optimize_portably
+    from thresher.onnx_graph import VOCABULARY, optimize_portably, with_note
     from thresher.onnx_integers import finish_integers, name_integer_layers
 
     network = copy.deepcopy(network)
@@ -84,6 +84,8 @@ def export_onnx(network: Network) -> bytes:
     if spec.quantization is not None:
         in_float = [name for name, place in spec.quantization.layers.items() if place is None]
         content = finish_integers(content, in_float, spec.quantization.calibration)
+    if spec.kept_rows is not None:
+        content = with_note(content, VOCABULARY, spec.kept_rows.words)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     return content
 

@@ -9,9 +9,27 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+VOCABULARY = "thresher.vocabulary"
+"""The key of a file's metadata that says what is left of the table of tokens."""
 Level = Literal["basic", "extended", "all"]
 """Levels of ONNX Runtime's offline optimizer. What `basic` writes is standard ONNX and runs anywhere; `extended` uses
 ONNX Runtime's own fused operators; `all` adds a layout of the tensors that suits the processor it was made on."""
+
+
+def with_note(onnx_file: bytes, key: str, note: str) -> bytes:
+    """Return ``onnx_file`` with ``note`` in its metadata."""
+    import onnx
+
+    model = onnx.load_from_string(onnx_file)
+    model.metadata_props.add(key=key, value=note)
+    return bytes(model.SerializeToString())
+
+
+def read_note(onnx_file: bytes, key: str) -> str | None:
+    """Return what the metadata of ``onnx_file`` says under ``key``, None where it says nothing."""
+    import onnx
+
+    return {entry.key: entry.value for entry in onnx.load_from_string(onnx_file).metadata_props}.get(key)
 
 
 def optimize_portably(onnx_file: bytes) -> bytes:

@@ -107,6 +107,8 @@ def test_the_card_says_what_was_done_to_each_candidate_and_to_the_winner_first(a
     first = "- half (wins)" if account.winner else "- half"
     calibrated = f"calibrated on 256 training samples, SHA-256 {'c' * 64}"
     assert steps == [f"{first}: prune_channels (ratio 0.5); finetune", f"- int8: quantize_static; {calibrated}"]
+    fewer = model_card(replace(account, vocabularies={"half": "12 of 40 rows of embedding"}))
+    assert f"{first}: prune_channels (ratio 0.5); finetune; tokens: 12 of 40 rows of embedding" in fewer.splitlines()
     ahead = replace(account, chains=dict(reversed(account.chains.items())))
     order = [
         line.split()[1].rstrip(":") for line in model_card(ahead).splitlines() if line.startswith(("- half", "- int8"))

@@ -100,6 +100,23 @@ def test_images_have_no_vocabulary_to_prune(problems_with: Problems) -> None:
     assert problem.what == "prune_vocabulary takes text, and data.modality is image"
 
 
+def test_a_vocabulary_is_pruned_once(problems_with: Problems) -> None:
+    step = {"kind": "prune_vocabulary"}
+    student = {"kind": "distill", "student": {"kind": "textcnn"}}
+    problems = problems_with(
+        data={"modality": "text", **DATA},
+        model={"kind": "lstm"},
+        candidates={
+            "small": [step],
+            "smaller": {"from": "small", "steps": [{"kind": "finetune"}, step]},
+            "student": {"from": "small", "steps": [student, step]},
+        },
+    )
+    (problem,) = problems
+    assert problem.where.endswith("candidates.smaller.steps.1")
+    assert problem.what == "prune_vocabulary comes a second time in this chain"
+
+
 def distilled(kind: str, *steps: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"kind": "distill", "student": {"kind": kind}}, *steps]
 

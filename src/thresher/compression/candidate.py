@@ -71,20 +71,21 @@ class Candidate(Config):
         return tuple(sorted({name for step in steps for name in teacher_names(step)}))
 
 
-def model_at(name: str, index: int, candidates: Mapping[str, Candidate], model: Any) -> Any:
-    """Return the model that the step ``index`` of the candidate ``name`` is given: the last student before it.
+def steps_upon(name: str, index: int, candidates: Mapping[str, Candidate], model: Any) -> tuple[Any, list[Technique]]:
+    """Return the model that the step ``index`` of the candidate ``name`` is given, and the steps taken on it before.
 
     Args:
-        model: the recipe's, where there is no student.
+        model: the recipe's, which it is where no step makes a student.
     """
-    steps, seen = candidates[name].steps[:index], {name}
+    steps, seen, before = candidates[name].steps[:index], {name}, list[Technique]()
     while True:
         for step in reversed(steps):
             if (student := getattr(step, "student", None)) is not None:
-                return student
+                return student, before
+            before.append(step)
         name = candidates[name].from_
         if name not in candidates or name in seen:
-            return model
+            return model, before
         seen.add(name)
         steps = candidates[name].steps
 

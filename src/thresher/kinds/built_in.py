@@ -78,6 +78,7 @@ TECHNIQUES = (
         works_on="network",
         changes_structure=True,
         takes=("text",),
+        once=True,
     ),
     # Not searchable: it makes no file smaller and no call faster.
     TechniqueKind(

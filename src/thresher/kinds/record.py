@@ -123,6 +123,7 @@ class TechniqueKind(Kind):
         removes_channels: whether it needs a model that has channels.
         removes_blocks: whether it needs a model that has blocks.
         takes: the modalities whose networks it takes; all where there is none.
+        once: whether a chain may have it once alone.
     """
 
     group: ClassVar[str] = "technique"
@@ -134,6 +135,7 @@ class TechniqueKind(Kind):
     removes_channels: bool = False
     removes_blocks: bool = False
     takes: tuple[str, ...] = ()
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,20 @@ class KeptRows(Config):
     """How many are left."""
     padding: int | None = Field(default=None, ge=0)
     """The row that is never trained, where the embedding has one."""
+    before: int = Field(ge=1)
+    """How many there were."""
+    num_met: int = Field(ge=0)
+    """Tokens of the validation split."""
+    num_lost: int = Field(ge=0)
+    """Those of them that have no row of their own."""
+
+    @property
+    def words(self) -> str:
+        """What is left and what that costs, for people."""
+        return (
+            f"{self.rows:,} of {self.before:,} rows of {self.table}; of the validation split's {self.num_met:,} "
+            f"tokens, {self.num_lost:,} ({self.num_lost / max(self.num_met, 1):.2%}) have the row of another"
+        )
 
 
 class SharedRows(nn.Module):
@@ -29,10 +43,10 @@ class SharedRows(nn.Module):
 
     row_of: torch.Tensor
 
-    def __init__(self, num_tokens: int, dimension: int, kept: KeptRows) -> None:
+    def __init__(self, whole: nn.Embedding, kept: KeptRows) -> None:
         super().__init__()
-        self.register_buffer("row_of", torch.zeros(num_tokens, dtype=torch.int32))
-        self.rows = nn.Embedding(kept.rows, dimension, padding_idx=kept.padding)
+        self.register_buffer("row_of", torch.zeros(whole.num_embeddings, dtype=torch.int32))
+        self.rows = nn.Embedding(kept.rows, whole.embedding_dim, padding_idx=kept.padding)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         embedded: torch.Tensor = self.rows(self.row_of[tokens])
@@ -42,11 +56,8 @@ class SharedRows(nn.Module):
 @generator_turn()  # an embedding draws its first weights
 def share_rows(body: nn.Module, kept: KeptRows) -> SharedRows:
     """Put a table whose rows are to be filled in place of the one that ``kept`` names, and return it."""
-    before = body.get_submodule(kept.table)
-    if isinstance(before, SharedRows):
-        shared = SharedRows(len(before.row_of), before.rows.embedding_dim, kept)
-    else:
-        assert isinstance(before, nn.Embedding)
-        shared = SharedRows(before.num_embeddings, before.embedding_dim, kept)
+    whole = body.get_submodule(kept.table)
+    assert isinstance(whole, nn.Embedding)
+    shared = SharedRows(whole, kept)
     body.set_submodule(kept.table, shared)
     return shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from thresher.compression.candidate import model_at
+from thresher.compression.candidate import steps_upon
 from thresher.compression.validate import find_depth_problems
 from thresher.errors import nearest
 from thresher.kinds.record import ModalityKind, ModelKind, TechniqueKind
@@ -22,13 +22,13 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
             place: Place = ("candidates", name, "steps", index)
             yield from _modality_problems(step, place, parts)
             yield from _student_problems(getattr(step, "student", None), (*place, "student"), parts)
-            given = model_at(name, index, parts.candidates, parts.model)
+            given, before = steps_upon(name, index, parts.candidates, parts.model)
+            if kind_of(TechniqueKind, step).once and step.kind in [each.kind for each in before]:
+                yield place, f"{step.kind} comes a second time in this chain", "Leave one of them out."
             yield from _lack_problems(kind_of(TechniqueKind, step), given, place)
         for kind in candidate.search.techniques if candidate.search is not None else ():
-            place, given = (
-                ("candidates", name, "search", "techniques"),
-                model_at(name, 0, parts.candidates, parts.model),
-            )
+            place = ("candidates", name, "search", "techniques")
+            given, _ = steps_upon(name, 0, parts.candidates, parts.model)
             yield from _lack_problems(registry().find(TechniqueKind, kind), given, place)
     for below, what, fix in find_depth_problems(parts.candidates, getattr(parts.model, "num_blocks", None)):
         yield ("candidates", *below), what, fix

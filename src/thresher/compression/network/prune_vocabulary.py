@@ -43,41 +43,48 @@ def prune_vocabulary(network: Network, config: PruneVocabulary, data: Compressio
     said.
 
     Raises:
-        CompressionError: no table that can be cut, or no row that would go.
+        CompressionError: no table that can be cut, one that was cut before, or no row that would go.
     """
     import torch
 
     from thresher.compression.network.token_table import find_token_table
     from thresher.models.vocabulary import KeptRows, share_rows
 
+    if network.spec.kept_rows is not None:
+        raise CompressionError(f"{data.candidate}: prune_vocabulary was applied already. Remove the second step.")
     smaller = copy.deepcopy(network).eval()
     table = find_token_table(smaller, data.training_samples.inputs[:EXAMPLES])
     if isinstance(table, str):
         raise CompressionError(f"{data.candidate}: prune_vocabulary cannot cut this network: {table}. Leave it out.")
     keeps = _kept_rows(table, config, data)
     numbers, padding = keeps.cumsum(0) - 1, table.padding
-    kept = KeptRows(table=table.name, rows=int(keeps.sum()), padding=None if padding is None else int(numbers[padding]))
+    num_met, num_lost = _count_lost(table, keeps, data)
+    kept = KeptRows(
+        table=table.name,
+        rows=int(keeps.sum()),
+        padding=None if padding is None else int(numbers[padding]),
+        before=len(keeps),
+        num_met=num_met,
+        num_lost=num_lost,
+    )
     numbers[~keeps] = _most_alike(table.weight[~keeps], table.weight[keeps], kept.padding)
     shared = share_rows(smaller.body, kept)
     with torch.no_grad():
-        shared.row_of.copy_(numbers[table.row_of])
+        shared.row_of.copy_(numbers)
         shared.rows.weight.copy_(table.weight[keeps])
     smaller.spec = network.spec.model_copy(update={"kept_rows": kept})
     smaller.spec = smaller.spec.model_copy(update={"channel_plan": smaller.channel_plan()})
-    _describe(table, keeps, data)
+    emit(Step(f"prune_vocabulary keeps {kept.words}"))
     return smaller
 
 
 def _kept_rows(table: TokenTable, config: PruneVocabulary, data: CompressionData) -> torch.Tensor:
-    """Return a bool [R], true for the rows that stay."""
+    """Return a bool [V], true for the rows that stay."""
     import torch
 
-    counts = torch.from_numpy(table.count(data.training_samples.inputs))
-    uses = torch.zeros(len(table.weight), dtype=torch.long).index_add_(0, table.row_of, counts)
-    keeps = uses >= config.min_count
-    keeps[table.row_of[[token for token in (_text(data).padding, _text(data).unknown) if token is not None]]] = True
-    if table.padding is not None:
-        keeps[table.padding] = True
+    keeps = torch.from_numpy(table.count(data.training_samples.inputs)) >= config.min_count
+    reserved = (_text(data).padding, _text(data).unknown, table.padding)
+    keeps[[token for token in reserved if token is not None]] = True
     if keeps.all():
         raise CompressionError(
             f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used "
@@ -109,15 +116,8 @@ def _most_alike(gone: torch.Tensor, kept: torch.Tensor, padding: int | None) -> 
     return torch.cat(places)
 
 
-def _describe(table: TokenTable, keeps: torch.Tensor, data: CompressionData) -> None:
-    """Report how many rows are left, and how often the validation split meets a token that has lost its own."""
+def _count_lost(table: TokenTable, keeps: torch.Tensor, data: CompressionData) -> tuple[int, int]:
+    """Return how many tokens the validation split has, padding aside, and how many of them have lost their row."""
     counts = table.count(data.validation_samples.inputs)
     counts[_text(data).padding] = 0
-    lost = int(counts[(~keeps[table.row_of]).numpy()].sum())
-    total = int(counts.sum())
-    emit(
-        Step(
-            f"prune_vocabulary keeps {int(keeps.sum()):,} of {len(keeps):,} rows of {table.name}; of the validation "
-            f"split's {total:,} tokens, {lost:,} ({lost / max(total, 1):.2%}) have the row of another from now on"
-        )
-    )
+    return int(counts.sum()), int(counts[(~keeps).numpy()].sum())

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from thresher.models.network import Network
-from thresher.models.vocabulary import SharedRows
 
 SAMPLES_AT_ONCE = 65_536
 
@@ -23,21 +22,19 @@ class TokenTable:
 
     Attributes:
         name: in the body.
-        weight: float [R, D].
-        row_of: token -> its row, int64 [V].
-        padding: the row that is never trained, if there is one.
+        weight: float [V, D].
+        padding: the token whose row is never trained, if there is one.
     """
 
     name: str
     weight: torch.Tensor
-    row_of: torch.Tensor
     padding: int | None
 
     def count(self, tokens_NT: np.ndarray) -> np.ndarray:
         """Return how often each token is in ``tokens_NT``, int64 [V]."""
         parts = (tokens_NT[start : start + SAMPLES_AT_ONCE] for start in range(0, len(tokens_NT), SAMPLES_AT_ONCE))
-        zeros = np.zeros(len(self.row_of), np.int64)
-        return sum((np.bincount(part.ravel(), minlength=len(self.row_of)) for part in parts), zeros)
+        zeros = np.zeros(len(self.weight), np.int64)
+        return sum((np.bincount(part.ravel(), minlength=len(self.weight)) for part in parts), zeros)
 
 
 def find_token_table(network: Network, tokens_NT: np.ndarray) -> TokenTable | str:
@@ -49,15 +46,12 @@ def find_token_table(network: Network, tokens_NT: np.ndarray) -> TokenTable | st
         return "no embedding of it looks tokens up"
     if len(set(found)) > 1:
         return f"its tokens are looked up in {' and '.join(sorted(set(found)))}"
-    module = network.body.get_submodule(found[0])
-    shared = module if isinstance(module, SharedRows) else None
-    embedding = module if shared is None else shared.rows
+    embedding = network.body.get_submodule(found[0])
     assert isinstance(embedding, nn.Embedding)
     holders = [name for name, each in network.body.named_parameters(remove_duplicate=False) if each is embedding.weight]
     if len(holders) > 1:
         return f"{' and '.join(holders)} are one tensor"
-    row_of = torch.arange(embedding.num_embeddings) if shared is None else shared.row_of.long()
-    return TokenTable(found[0], embedding.weight.detach(), row_of, embedding.padding_idx)
+    return TokenTable(found[0], embedding.weight.detach(), embedding.padding_idx)
 
 
 @contextmanager
@@ -65,7 +59,7 @@ def _watched(network: Network, inputs: torch.Tensor, found: list[str]) -> Iterat
     """Note in ``found`` every table that is called with ``inputs`` themselves."""
     handles = []
     for name, module in network.body.named_modules():
-        if isinstance(module, nn.Embedding | SharedRows):
+        if isinstance(module, nn.Embedding):
 
             def note(_: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
                 if given and isinstance(given[0], torch.Tensor) and torch.equal(given[0], inputs):

@@ -78,6 +78,7 @@ class Account:
         chains: candidate -> its steps in words, those before its own among them.
         evaluations: candidate -> its figures; candidates without a model are missing.
         calibration: candidate -> `sha256` and number of `samples` that it was calibrated on, where it was.
+        vocabularies: candidate -> what `prune_vocabulary` left and what that costs, where it was used.
         slices: how the candidates do on parts of the test split, where the recipe asks for that.
     """
 
@@ -92,6 +93,7 @@ class Account:
     chains: Mapping[str, tuple[str, ...]]
     evaluations: Mapping[str, Evaluation]
     calibration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    vocabularies: Mapping[str, str] = field(default_factory=dict)
     slices: SliceComparison | None = None
 
     @property

@@ -124,6 +124,8 @@ def _capitalized(text: str) -> str:
 def chain_lines(account: Account) -> dict[str, list[str]]:
     """Return what was done to each candidate, and on what it was calibrated; float has no steps."""
     lines = {name: list(steps) for name, steps in account.chains.items()}
+    for name, vocabulary in account.vocabularies.items():
+        lines.setdefault(name, []).append(f"tokens: {vocabulary}")
     for name, calibration in account.calibration.items():
         said = f"calibrated on {int(calibration['samples']):,} training samples, SHA-256 {calibration['sha256']}"
         if chosen := calibration.get("chosen"):

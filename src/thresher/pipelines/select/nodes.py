@@ -26,6 +26,7 @@ from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
+from thresher.onnx_graph import VOCABULARY, read_note
 from thresher.pipelines.types import DataFrame, Figure
 from thresher.search.plots import plot_budget_search
 from thresher.search.result import BudgetSearch, Sensitivity
@@ -122,6 +123,7 @@ def write_reports(
         chains={name: chain_words(name, candidates) for name in candidates},
         evaluations=evaluations,
         calibration={name: trace for name, trace in traces.items() if trace},
+        vocabularies={name: note for name, each in files.items() if (note := read_note(each, VOCABULARY))},
         slices=results.get("slices"),
     )
     predictions = Predictions(test_samples.labels, test_samples.class_names, _each("predictions", results))
