@@ -107,6 +107,13 @@ def test_all_is_taken_where_nothing_changed(chain: Situation) -> None:
     assert chain.wave() == (["split", "encode", "train", "export"], [])
 
 
+def test_a_plan_gives_the_nodes_of_one_action_in_their_order(chain: Situation) -> None:
+    chain.contents["small.encoder"] = ABSENT
+    plan = chain.plan()
+    found = {action: [planned.node.name for planned in plan.of(action)] for action in Action}
+    assert found == {RUN: ["encode"], CHECK: [], REUSE: ["split", "train", "export"]}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

@@ -55,6 +55,14 @@ def test_refusals_say_whether_it_is_worth_trying_again() -> None:
         assert error_reply(never.value).status == 413 and "8.0 MiB for all requests in flight" in str(never.value)
 
 
+def test_a_request_that_fits_an_idle_service_exactly_is_told_to_try_again() -> None:
+    budget = ByteBudget(8 * MIB)
+    with budget.reserved(1), pytest.raises(OverloadedError), budget.reserved(8 * MIB):
+        raise AssertionError("must not come in")
+    with budget.reserved(8 * MIB):
+        assert budget.used == budget.limit
+
+
 def size_of(value: Any) -> int:
     items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
     return sys.getsizeof(value) + sum(map(size_of, items))
@@ -111,6 +119,7 @@ def test_threads_count_together() -> None:
         ({"memory.max": str(2**60)}, "0::/\n", MACHINE),
         ({"memory.max": "max", "a/memory.max": "536870912", "a/b/memory.max": "max"}, "0::/a/b\n", 512 * MIB),
         ({"a/memory.max": "536870912", "a/b/memory.max": "268435456"}, "0::/a/b\n", 256 * MIB),
+        ({"a:b/memory.max": "536870912"}, "0::/a:b\n", 512 * MIB),
         ({"c/memory.max": "1048576"}, "0::/a/b\n", MACHINE),
         ({"memory/memory.limit_in_bytes": "268435456"}, "4:memory:/docker/x\n3:cpu,cpuacct:/\n", 256 * MIB),
         ({"memory/memory.limit_in_bytes": "9223372036854771712"}, "4:memory:/\n", MACHINE),
@@ -136,6 +145,9 @@ def test_the_budget_is_a_share_for_each_worker_unless_it_is_set(
     (tmp_path / "memory.max").write_text("268435456")
     own = tmp_path / "none"
     assert [budget_bytes(workers, tmp_path, own) for workers in (1, 2, 1000)] == [16 * MIB, 8 * MIB, MIB]
+    assert budget_bytes(cgroup=tmp_path, own_group=own) == 16 * MIB
+    thirds = budget_bytes(3, tmp_path, own)
+    assert isinstance(thirds, int) and 3 * thirds <= 16 * MIB < 3 * (thirds + 1)
     (tmp_path / "memory.max").write_text("max")
     assert budget_bytes(1, tmp_path, own) == min(MAX_BYTES, MACHINE // 16)
     monkeypatch.setenv(IN_FLIGHT, "40")
