@@ -95,3 +95,10 @@ def test_a_write_that_fails_leaves_the_last_record(
             records.write(record_of("f", "2"))
     assert records.read("f") == record_of("f")
     assert [path.name for path in file_of(tmp_path, "f").parent.iterdir()] == ["f.json"]
+
+
+def test_a_node_that_is_forgotten_has_no_record_and_may_be_forgotten_again(records: Records) -> None:
+    records.write(record_of("f"))
+    for _ in range(2):
+        records.delete("f")
+        assert records.read("f") is None and records.read_all() == {}

@@ -51,3 +51,16 @@ def test_the_machine_that_serves_has_the_last_word(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(WORKERS, wrong)
         with pytest.raises(ValueError, match=r"THRESHER_WORKERS is '.*'. Set it to a whole number"):
             num_workers(3, 1)
+
+
+def test_a_system_without_affinity_has_the_cores_that_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for counted, cores in ((6, 6), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda counted=counted: counted)
+        assert available_cores(Path("/nowhere")) == cores
+
+
+def test_a_large_machine_starts_eight_workers_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WORKERS, raising=False)
+    monkeypatch.setattr("thresher.serving.core.cpu.available_cores", lambda: 64)
+    assert [num_workers(asked, 1) for asked in (None, 20)] == [8, 20]
