@@ -136,7 +136,7 @@ def test_all_figures_are_those_of_the_verdict(text: str, account: Account) -> No
 
 def test_times_and_what_a_session_takes_have_tables(text: str, account: Account) -> None:
     page = Page(text)
-    rows = page.table("Of one session")
+    rows = page.table("Measured on one session")
     assert [row[:2] for row in rows[1:]] == [[name, size] for name in account.evaluations for size in ("1", "32")]
     assert {row[-1] for row in rows[1:]} == {"the noise", "faster", "slower"}
     assert page.table("Peak memory is") == [

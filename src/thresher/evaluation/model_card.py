@@ -84,7 +84,7 @@ def _judged(account: Account) -> str:
         *(f"## {latency_tables.FOOTPRINT_TITLE}", latency_tables.FOOTPRINT_CAPTION, footprints),
     ]
     if rows := metadata.paired_rows(account):
-        parts += [PAIRED, metadata.PAIRED_CAPTION, markdown_table(metadata.paired_columns(), rows)]
+        parts += [PAIRED, metadata.PAIRED_CAPTION, markdown_table(metadata.PAIRED_COLUMNS, rows)]
     if rows := metadata.slice_rows(account):
         slices = markdown_table(metadata.slice_columns(account), rows)
         parts += [f"## {metadata.SLICES_TITLE}", f"{metadata.SLICES_CAPTION}.", slices]

@@ -17,6 +17,7 @@ PAIRED_CAPTION = (
     "Test samples that float classifies right and the candidate wrong (lost), and the reverse (gained). McNemar's "
     "exact test: how likely a difference so large is by chance where both are right equally often."
 )
+PAIRED_COLUMNS = ("candidate", "lost", "gained", "McNemar's p", "same class as float")
 SLICES_TITLE = "Parts of the test split"
 SLICES_CAPTION = "Each candidate beside float on each part, its worst part first"
 INTERVALS = {
@@ -137,11 +138,6 @@ def chain_lines(account: Account) -> dict[str, list[str]]:
 def machine_rows(account: Account) -> list[tuple[str, str]]:
     """Return what the figures were measured on, and when."""
     return [*account.verdict.machine.items(), ("date", account.verdict.days)]
-
-
-def paired_columns() -> tuple[str, ...]:
-    """Return the names of the columns of `paired_rows`."""
-    return ("candidate", "lost", "gained", "McNemar's p", "same class as float")
 
 
 def paired_rows(account: Account) -> list[tuple[str, ...]]:

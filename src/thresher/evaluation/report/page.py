@@ -53,12 +53,9 @@ def report_page(
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    loader = FileSystemLoader(FOLDER)
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     verdict = account.verdict
     tables = list(_tables(account))
@@ -143,18 +140,12 @@ def _search(number: int, of: Searched) -> dict[str, Any]:
 
 
 def _tables(account: Account) -> Iterator[Table]:
-    caption = latency_tables.timing_caption(account)
-    yield Table(
-        "timings",
-        latency_tables.TIMING_TITLE,
-        caption,
-        latency_tables.TIMING_COLUMNS,
-        latency_tables.timing_rows(account),
-    )
+    caption, rows = latency_tables.timing_caption(account), latency_tables.timing_rows(account)
+    yield Table("timings", latency_tables.TIMING_TITLE, caption, latency_tables.TIMING_COLUMNS, rows)
     columns, rows = latency_tables.footprint_columns(account), latency_tables.footprint_rows(account)
     yield Table("footprint", latency_tables.FOOTPRINT_TITLE, latency_tables.FOOTPRINT_CAPTION, columns, rows)
     if rows := metadata.paired_rows(account):
-        yield Table("changed", "Answers that changed", metadata.PAIRED_CAPTION, metadata.paired_columns(), rows)
+        yield Table("changed", "Answers that changed", metadata.PAIRED_CAPTION, metadata.PAIRED_COLUMNS, rows)
     if rows := metadata.slice_rows(account):
         yield Table("slices", metadata.SLICES_TITLE, metadata.SLICES_CAPTION, metadata.slice_columns(account), rows)
 
