@@ -26,6 +26,8 @@ class Family:
             so many fewer of them.
         has_places: whether it takes images of the size in its config alone.
         num_blocks: of its blocks, where that is not for a config to say.
+        fixed: the ends of the names of layers that no pruning touches.
+        sizes_itself: whether blocks set numbers of theirs by the first image that they see.
     """
 
     base: str
@@ -37,6 +39,8 @@ class Family:
     positions_after_padding: bool = False
     has_places: bool = False
     num_blocks: int | None = None
+    fixed: tuple[str, ...] = ()
+    sizes_itself: bool = False
 
     @property
     def takes(self) -> str:
@@ -69,7 +73,10 @@ FAMILIES: dict[str, Family] = {
         num_blocks=16,
     ),
     "resnet": Family("resnet", "encoder.stages", embeddings=("embedder",), stem="embedder.embedder.convolution.weight"),
-    "swin": Family("swin", blocks="encoder.layers", stem=PATCHES),
+    # A bias for each head and place is added to what they make: a table, which is not cut with them.
+    "swin": Family(
+        "swin", blocks="encoder.layers", stem=PATCHES, fixed=(".q_proj", ".k_proj", ".v_proj"), sizes_itself=True
+    ),
     "vit": Family("vit", "layers", "encoder.layer", stem=PATCHES, has_places=True),
 }
 """`model_type` in config.json -> its family."""
@@ -92,7 +99,7 @@ def num_blocks(architecture: Architecture) -> int | None:
         repeats, factor = architecture.get("num_block_repeats"), architecture.get("depth_coefficient")
         if not isinstance(repeats, Sequence) or not isinstance(factor, (int, float)):
             return None
-        return sum(ceil(factor * repeat) for repeat in repeats)
+        return sum(ceil(float(factor) * repeat) for repeat in repeats)
     return first_of(architecture, "num_hidden_layers", "n_layers")
 
 

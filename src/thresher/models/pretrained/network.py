@@ -25,6 +25,9 @@ class PretrainedNetwork(nn.Module):
         self.width = width
         self.config, self.family = config, FAMILIES[config.architecture["model_type"]]
         self.model = build_classifier(config.architecture, width)
+        if self.family.sizes_itself:  # so that what is rebuilt has the numbers of what has run
+            with torch.no_grad():
+                self.model(pixel_values=torch.zeros(1, *given.longest))
 
     def forward(self, prepared: torch.Tensor, lengths_B: torch.Tensor | None = None) -> torch.Tensor:
         if lengths_B is None:
@@ -52,10 +55,16 @@ class PretrainedNetwork(nn.Module):
 
     @property
     def fixed_layers(self) -> list[nn.Module]:
-        """What makes a token's vector of its embedding: the blocks add to that vector, which stays as wide."""
+        """What makes a token's vector of its embedding: the blocks add to that vector, which stays as wide.
+
+        Of some families, layers that cannot be cut besides.
+        """
         encoder = self.model.get_submodule(self.family.base)
         parts = [getattr(encoder, part) for part in self.family.embeddings if hasattr(encoder, part)]
-        return [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Linear)]
+        named = [
+            layer for name, layer in encoder.named_modules() if self.family.fixed and name.endswith(self.family.fixed)
+        ]
+        return named + [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Linear)]
 
     def take_weights(self, folder: PretrainedFolder) -> None:
         """Begin with the weights of ``folder``; raises a DataError where they are another network's."""
