@@ -56,11 +56,11 @@ def make(model: Model, *sizes: int, **options: Any) -> Batcher:
     return Batcher(model, sizes or [8] * len(groups.ends), 10**6, TEXT.join, groups=groups, **options)
 
 
-async def hold(model: Model, batcher: Batcher) -> asyncio.Task[np.ndarray]:
+async def hold(model: Model, batcher: Batcher, length: int = SHORT) -> asyncio.Task[np.ndarray]:
     """Occupy the model until `free` is set."""
     model.free.clear()
     model.entered.clear()
-    task = asyncio.create_task(batcher.submit(texts(SHORT)))
+    task = asyncio.create_task(batcher.submit(texts(length)))
     await asyncio.to_thread(model.entered.wait, 10)
     return task
 
@@ -126,17 +126,55 @@ def test_thousands_of_mixed_requests_get_their_own_answers_in_batches_of_like_le
     run(work())
 
 
-def test_whose_turn_is_next_decides_on_the_group() -> None:
+def test_short_requests_do_not_wait_for_all_long_ones_before_them() -> None:
     async def work() -> None:
         model = Model()
         batcher = make(model, 4, 4, 4, 2)
-        busy = await hold(model, batcher)
-        order = [SHORT, LONG, *[SHORT] * 6, LONG, LONG, SHORT]
-        waiting = [asyncio.create_task(batcher.submit(texts(length))) for length in order]
-        await asyncio.sleep(0)
+        busy = await hold(model, batcher, LONG)
+        waiting = [asyncio.create_task(batcher.submit(texts(length))) for length in [*[LONG] * 5, *[SHORT] * 5]]
+        await asyncio.sleep(0.01)
         model.free.set()
         await asyncio.gather(busy, *waiting)
-        assert lengths_of(model)[1:] == [[SHORT] * 4, [LONG] * 2, [SHORT] * 4, [LONG]]
+        assert lengths_of(model)[1:] == [[SHORT] * 4, [SHORT], [LONG] * 2, [LONG] * 2, [LONG]]
+
+    run(work())
+
+
+def test_groups_that_wait_share_the_time_evenly() -> None:
+    seconds = {SHORT: 0.0, LONG: 0.0}
+
+    def compute(samples: np.ndarray) -> np.ndarray:
+        began = time.perf_counter()
+        time.sleep(0.0002 * samples.shape[1])
+        seconds[samples.shape[1]] += time.perf_counter() - began
+        return sums(samples)
+
+    async def work() -> None:
+        batcher = Batcher(compute, [2] * 4, 10**6, TEXT.join, groups=LengthGroups(TEXT))
+        long = asyncio.create_task(batcher.submit(texts(*[LONG] * 40)))
+        short = asyncio.create_task(batcher.submit(texts(*[SHORT] * 1000)))
+        await long
+        shares = dict(seconds)
+        assert not short.done()
+        assert 0.5 < shares[SHORT] / shares[LONG] < 2, shares
+        await short
+
+    run(work())
+
+
+def test_a_group_that_waited_for_nothing_has_saved_no_time_up() -> None:
+    async def work() -> None:
+        model = Model()
+        batcher = make(model, 4, 4, 4, 2)
+        for _ in range(5):
+            await batcher.submit(texts(SHORT))
+        had = batcher._used[0]
+        busy = await hold(model, batcher)
+        waiting = [asyncio.create_task(batcher.submit(texts(length))) for length in (LONG, LONG, LONG)]
+        await asyncio.sleep(0)
+        assert batcher._used[3] == had > 0
+        model.free.set()
+        await asyncio.gather(busy, *waiting)
 
     run(work())
 
@@ -158,7 +196,7 @@ def test_a_long_request_comes_to_its_turn_while_short_ones_never_end() -> None:
         came = next(n for n, lengths in enumerate(lengths_of(model)[before:]) if LONG in lengths)
         ended.set()
         await asyncio.gather(*callers)
-        assert came <= 8  # the one that runs, and those of the 50 that came before
+        assert came <= 2  # behind the one that runs, and the next at most
 
     run(work())
 
@@ -249,7 +287,10 @@ def test_the_time_that_a_request_would_wait_is_counted_by_what_each_group_takes(
         waiting += [asyncio.create_task(batcher.submit(texts(LONG))) for _ in range(10)]
         await asyncio.sleep(0)
         with pytest.raises(OverloadedError, match=r"31 samples wait, for about [2-9]\.\d s; the request has 1.9 s"):
-            await batcher.submit(texts(SHORT), timeout=1.9)
+            await batcher.submit(texts(SHORT, LONG), timeout=1.9)
+        batcher.check_room(1, 1.9)  # before a text is read, it may be a short one
+        waiting.append(asyncio.create_task(batcher.submit(texts(SHORT), timeout=1.9)))
+        await asyncio.sleep(0)
         model.free.set()
         await asyncio.gather(busy, *waiting)
 

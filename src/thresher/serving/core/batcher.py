@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
 from operator import mul
 from time import perf_counter
 from typing import NamedTuple
@@ -34,7 +33,8 @@ class Batcher:
 
     An idle runtime takes a request in the event loop's next turn, with all that came in the same one; a busy runtime
     finds a fuller batch when it is done. Requests with many samples are served in turn with the others, one batch at
-    a time. A batch is of one group: that of the sample whose turn is next, so that no group waits for ever. All methods
+    a time. A batch is of one group, and all groups that wait share the runtime's time evenly (start-time fair queueing,
+    Goyal et al. 1996): short requests do not wait for all long ones before them, nor long ones for ever. All methods
     are to be called on one event loop.
 
     Args:
@@ -68,7 +68,10 @@ class Batcher:
         self._queues: list[deque[Part]] = [deque() for _ in self._sizes]
         self._waiting = [0] * len(self._sizes)
         self._seconds_per_sample = [0.0] * len(self._sizes)
-        self._turns = count()
+        self._used = [0.0] * len(self._sizes)
+        """The runtime's seconds that each group has had; one that waited for nothing has saved none up."""
+        self._clock = 0.0
+        """What the group that runs, or ran last, had had before."""
         self._busy = False
         self.last_run: Run | None = None
         """The last batch; set before its requests get their answers."""
@@ -78,8 +81,11 @@ class Batcher:
         """Samples that wait for the runtime."""
         return sum(self._waiting)
 
-    def check_room(self, num_samples: int = 1, timeout: float | None = None) -> None:
+    def check_room(self, num_samples: int = 1, timeout: float | None = None, groups: Iterable[int] = ()) -> None:
         """Check that a request of ``num_samples`` would be queued, and begin within ``timeout`` seconds.
+
+        Args:
+            groups: those of its samples; before they are known, the one that would wait least counts.
 
         Raises:
             OverloadedError: too many samples wait.
@@ -91,9 +97,19 @@ class Batcher:
             raise OverloadedError(f"{waiting} samples wait, of at most {self._max_waiting}.")
         if timeout is None:
             return
-        expected = sum(map(mul, self._waiting, self._seconds_per_sample))
+        times = self._expected_seconds()
+        expected = max((times[group] for group in groups), default=min(times))
         if expected > timeout:
             raise OverloadedError(f"{waiting} samples wait, for about {expected:.1f} s; the request has {timeout:g} s.")
+
+    def _expected_seconds(self) -> list[float]:
+        """Return how long a sample of each group would wait: for its own group, and as long for each other that waits.
+
+        It is never longer than all that waits takes.
+        """
+        work = list(map(mul, self._waiting, self._seconds_per_sample))
+        total, others = sum(work), sum(map(bool, self._waiting))
+        return [min(total, own * others) for own in work]
 
     def put(self, samples: np.ndarray, done: Done, timeout: float | None = None, is_copy: bool = False) -> QueueEntry:
         """Queue ``samples`` [N, ...], N at least 1; ``done`` gets their outputs [N, ...] in their order.
@@ -106,13 +122,17 @@ class Batcher:
         Raises:
             OverloadedError: too many samples wait already.
         """
-        self.check_room(len(samples), timeout)
+        shares = self._groups.split(samples)
+        self.check_room(len(samples), timeout, (share.group for share in shares))
         now = perf_counter()
         entry = QueueEntry(len(samples), done, now, None if timeout is None else now + timeout, is_copy)
-        entry.parts = tuple(Part(entry, share) for share in self._groups.split(samples))
+        entry.parts = tuple(Part(entry, share) for share in shares)
         for part in entry.parts:
-            self._waiting[part.share.group] += part.num_waiting
-            self._append(part)
+            group = part.share.group
+            if not self._queues[group]:
+                self._used[group] = max(self._used[group], self._clock)
+            self._waiting[group] += part.num_waiting
+            self._queues[group].append(part)
         if not self._busy:
             self._busy = True
             asyncio.get_running_loop().call_soon(self._run_next)
@@ -190,6 +210,7 @@ class Batcher:
         else:
             self._busy = False
         self.last_run = Run(start, seconds, len(batch))
+        self._used[group] += seconds
         if isinstance(outcome, Exception):
             self._fail(pieces, outcome)
             return
@@ -199,16 +220,13 @@ class Batcher:
         if self._on_batch:
             self._on_batch(batch, outcome, start - pieces[0].entry.enqueued, seconds, no_copies(pieces))
 
-    def _append(self, part: Part) -> None:
-        part.turn = next(self._turns)
-        self._queues[part.share.group].append(part)
-
     def _next_batch(self) -> tuple[int, list[Piece]]:
         """Remove up to one batch from the queue of the group whose turn is next, and return both."""
         now = perf_counter()
-        while there := [queue[0] for queue in self._queues if queue]:
-            group = min(there, key=_turn).share.group
+        while there := [group for group, queue in enumerate(self._queues) if queue]:
+            group = min(there, key=self._used.__getitem__)
             if pieces := self._take(group, now):
+                self._clock = self._used[group]
                 return group, pieces
         return 0, []
 
@@ -232,7 +250,7 @@ class Batcher:
             self._waiting[group] -= num
             room -= num
             if part.num_waiting:
-                self._append(part)
+                queue.append(part)
         return pieces
 
     def _fail(self, pieces: list[Piece], error: Exception) -> None:
@@ -248,7 +266,3 @@ class Batcher:
             self._waiting[part.share.group] -= part.num_waiting
             part.num_taken = len(part.share.samples)
         entry.parts = ()
-
-
-def _turn(part: Part) -> int:
-    return part.turn

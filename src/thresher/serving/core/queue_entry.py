@@ -43,13 +43,11 @@ class QueueEntry:
 class Part:
     """The samples of a request that are in one group."""
 
-    __slots__ = ("entry", "num_taken", "share", "turn")
+    __slots__ = ("entry", "num_taken", "share")
 
     def __init__(self, entry: QueueEntry, share: Share) -> None:
         self.entry, self.share = entry, share
         self.num_taken = 0
-        self.turn = 0
-        """Its place among all that wait, in whatever group."""
 
     @property
     def num_waiting(self) -> int:
