@@ -65,7 +65,7 @@ def test_a_foreign_client_gets_what_the_model_answers(served: tuple[str, LiveSer
                 tensor = make_tensor(encoder.model_input.name, samples, as_binary)
                 wanted = [triton.InferRequestedOutput(output, binary_data=as_binary)]
                 result = await client.infer("shapes", [tensor], model_version="7", outputs=wanted, request_id="mine")
-                np.testing.assert_array_equal(result.as_numpy(output), expected)
+                np.testing.assert_allclose(result.as_numpy(output), expected, rtol=1e-6)  # shorter ones are padded less
                 assert result.get_response()["id"] == "mine"
                 assert result.get_response()["model_version"] == "7"
 
