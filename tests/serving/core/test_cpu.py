@@ -18,6 +18,7 @@ HERE = len(os.sched_getaffinity(0))
         ({}, HERE),
         ({"cpu.max": "max 100000"}, HERE),
         ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "1 100000"}, 1),
         ({"cpu.max": "100000 100000"}, 1),
         ({"cpu.max": "150000 100000"}, min(HERE, 2)),
         ({"cpu.max": "99900000 100000"}, HERE),
@@ -38,7 +39,7 @@ def test_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(WORKERS, raising=False)
     monkeypatch.setattr("thresher.serving.core.cpu.available_cores", lambda: 6)
     assert [num_workers(None, threads) for threads in (1, 2, 4, 8)] == [6, 3, 1, 1]
-    assert [session_threads(4, workers) for workers in (1, 2, 3, 6, 9)] == [4, 3, 2, 1, 1]
+    assert [session_threads(4, workers) for workers in (1, 2, 3, 4, 6, 9)] == [4, 3, 2, 1, 1, 1]
 
 
 def test_the_machine_that_serves_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,9 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
+
+from thresher.serving.core import memory
 from thresher.serving.core.memory import resident_bytes, trim_periodically, trimmer
 
 BURST = """
@@ -54,3 +57,26 @@ def test_it_looks_at_this_process_and_ends_when_told() -> None:
         assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
 
     asyncio.run(work())
+
+
+def test_memory_is_returned_only_while_the_process_holds_much_more_than_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What the process holds at first, and at each look after it.
+    held, trimmed = iter([1000, 900, 1500, 1501, 2000, 1500]), []
+    looks: list[int] = []
+
+    def look() -> int:
+        looks.append(next(held))
+        return looks[-1]
+
+    monkeypatch.setattr(memory, "resident_bytes", look)
+    monkeypatch.setattr(memory, "trimmer", lambda: lambda padding: trimmed.append((looks[-1], padding)))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(trim_periodically(0.0, 500))
+    assert trimmed == [(1501, 0), (2000, 0)]
+
+
+def test_where_the_c_library_cannot_return_memory_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "trimmer", lambda: None)
+    asyncio.run(asyncio.wait_for(trim_periodically(3600), 10))
