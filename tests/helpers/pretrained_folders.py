@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,15 +40,26 @@ TEXTS = [
 ]
 
 
-def write_folder(folder: Path, model_type: str = "bert", with_head: bool = False, **changes: Any) -> Path:
-    """Write a model of that type, its config changed by ``changes`` after its weights were drawn; return ``folder``."""
+def write_folder(
+    folder: Path,
+    model_type: str = "bert",
+    with_head: bool = False,
+    sizes: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
+) -> Path:
+    """Write a model of that type and return ``folder``.
+
+    Args:
+        sizes: what its config has of its own.
+        changes: what its config says after the weights were drawn.
+    """
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, model_type in BYTE_PAIRS)
     padding = 1 if model_type in BYTE_PAIRS else 0
     vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    sizes = {**ENCODERS[model_type], "vocab_size": len(vocabulary) + 2, "pad_token_id": padding}
+    sizes = {**ENCODERS[model_type], "vocab_size": len(vocabulary) + 2, "pad_token_id": padding, **sizes}
     if model_type == "modernbert":
         sizes |= dict.fromkeys(("bos_token_id", "cls_token_id", "eos_token_id", "sep_token_id"), 2)
     torch.manual_seed(0)

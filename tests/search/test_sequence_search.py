@@ -16,7 +16,7 @@ from thresher.export import export_onnx
 from thresher.models.recurrent.config import Gru
 from thresher.models.transformer.config import Transformer
 from thresher.search.chain_search import SearchTask, search_chain
-from thresher.search.sensitivity import measure_sensitivity
+from thresher.search.sensitivity import affordable, measure_sensitivity
 from thresher.training.checkpoints import Checkpoints
 
 sys.path.append(str(Path(__file__).parents[1] / "compression" / "network"))
@@ -46,6 +46,15 @@ def test_shares_that_take_no_head_have_no_point(num_heads: int, ratios: list[flo
     model = Transformer(dimension=8, num_heads=num_heads, num_layers=1, feed_forward=4)
     curve = measure_sensitivity(build(model), data_for(model)).curves["blocks.0.query_key_value"]
     assert [point.ratio for point in curve] == ratios
+
+
+@pytest.mark.parametrize(("num_groups", "count"), [(4, 2000), (200, 1007), (100_000, 250)])
+def test_of_a_network_that_is_slow_fewer_samples_are_used(num_groups: int, count: int) -> None:
+    network = build(Transformer(dimension=64, num_heads=4, num_layers=6, feed_forward=256))
+    steps, of_a_step = 20, 6 * (4 * 64 * 64 + 2 * 64 * 256 + 2 * 20 * 64)
+    expected = 5e12 / (4 * num_groups * (steps * of_a_step + 64 * 4))
+    assert int(min(2000, max(250, expected))) == count
+    assert affordable(network, num_groups) == pytest.approx(count, rel=0.1)
 
 
 @pytest.mark.slow

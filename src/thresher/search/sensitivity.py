@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from thresher.compression.data import CompressionData
 from thresher.compression.network.prune_channels import PruneChannels, remove_channels
@@ -16,8 +17,10 @@ from thresher.search.result import Point, Sensitivity
 from thresher.training.validation import METRIC, evaluate_network
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
-MAX_SAMPLES = 2000
-"""The most samples of the validation split that are used, drawn by the seed."""
+MAX_SAMPLES, MIN_SAMPLES = 2000, 250
+"""The most and the fewest samples of the validation split that are used, drawn by the seed."""
+MAX_SUMS = 5e12
+"""Multiply-accumulates of all points together, from which on fewer samples are used: some minutes of a processor."""
 
 
 def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
@@ -31,7 +34,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     groups = prunable_groups(network)
     if not groups:
         raise CompressionError(f"{data.candidate}: a {network.spec.model.kind} has no channels that can be pruned.")
-    samples = some_of(data.validation_samples, MAX_SAMPLES, data.training.seed)
+    samples = some_of(data.validation_samples, affordable(network, len(groups)), data.training.seed)
     whole = _judge(network, samples, 0.0)
     curves = {}
     for number, group in enumerate(groups, 1):
@@ -43,6 +46,14 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
         curves[group] = (whole, *points)
     metric = METRIC[network.spec.output.kind]
     return Sensitivity(metric=metric, num_samples=len(samples), num_channels=groups, curves=curves)
+
+
+def affordable(network: Network, num_groups: int) -> int:
+    """Return how many samples all points of so many groups are judged by, from what one of full length takes."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.from_numpy(network.spec.input.example(1)))
+    sums = counter.get_total_flops() / 2 * num_groups * len(RATIOS)
+    return int(min(MAX_SAMPLES, max(MIN_SAMPLES, MAX_SUMS / max(1, sums))))
 
 
 def some_of(samples: EncodedSamples, count: int, seed: int) -> EncodedSamples:

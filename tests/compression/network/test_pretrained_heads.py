@@ -120,6 +120,12 @@ def test_attributes_that_count_heads_are_cut_with_them() -> None:
     assert (attention.num_attention_heads, attention.attention_head_size, attention.all_head_size) == (2, 8, 16)
 
 
+def test_steps_times_samples_are_not_taken_for_heads() -> None:
+    spec = build("bert").spec  # 32 values of a layer are 4 heads of 8, and 2 samples of 16 steps come to as many
+    network = Network(spec.model_copy(update={"input": TEXT.model_copy(update={"max_length": 16})})).eval()
+    assert set(prunable_groups(network).values()) == {4, 32, 48}
+
+
 def test_the_output_layer_is_the_heads_also_where_that_is_registered_first() -> None:
     for name in NAMES:
         assert build(name).output_layer().out_features == 4, name

@@ -231,14 +231,18 @@ def _as_heads(traced: Traced, group: TracedGroup) -> Iterator[Layout]:
 
 
 def _views(flow: DataFlow, layers: Sequence[nn.Module], total: int) -> list[tuple[int, int]]:
-    """Return the numbers and widths of heads that outputs of ``layers`` are viewed as."""
+    """Return the numbers and widths of heads that outputs of ``layers`` may be viewed as, the narrowest first.
+
+    Two sides of a shape may come to the total by chance, such as samples times steps: heads that are taken for wider
+    than they are go whole as well, but in pairs, and are counted wrongly.
+    """
     found: dict[tuple[int, int], None] = {}
     for layer in layers:
         if isinstance(layer, nn.MultiheadAttention):
             found[layer.num_heads, layer.head_dim] = None
         for shape in flow.shapes.get(layer, ()):
             found.update(dict.fromkeys(pair for pair in pairwise(shape) if pair[0] * pair[1] == total))
-    return [pair for pair in found if min(pair) > 1]
+    return sorted((pair for pair in found if min(pair) > 1), key=lambda pair: pair[1])
 
 
 def _counting(
