@@ -136,6 +136,22 @@ def test_a_student_begins_from_nothing(problems_with: Problems) -> None:
     assert "textcnn" in problem.fix and "pretrained" not in problem.fix
 
 
+def test_hidden_states_are_compared_where_there_are_blocks(problems_with: Problems) -> None:
+    transformer = {"kind": "transformer"}
+    problems = problems_with(
+        data={"modality": "text", **DATA},
+        model=transformer,
+        candidates={
+            "deep": [{"kind": "distill", "student": transformer, "hidden": 1.0}],
+            "flat": [{"kind": "distill", "student": {"kind": "textcnn"}, "hidden": 1.0}],
+            "tuned": [{"kind": "finetune", "distill": {"hidden": 1.0}}],
+            "flat_tuned": [*distilled("lstm"), {"kind": "finetune", "distill": {"hidden": 1.0}}],
+        },
+    )
+    places = ["flat.steps.0.hidden", "flat_tuned.steps.1.distill.hidden"]
+    assert [problem.where.partition("candidates.")[2] for problem in problems] == places
+
+
 def test_whose_channels_go_is_the_last_students(problems_with: Problems) -> None:
     prune = {"kind": "prune_channels", "ratio": 0.5}
     search = {"budget": {"size_bytes": 1000}}

@@ -26,6 +26,7 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
             if kind_of(TechniqueKind, step).once and step.kind in [each.kind for each in before]:
                 yield place, f"{step.kind} comes a second time in this chain", "Leave one of them out."
             yield from _lack_problems(kind_of(TechniqueKind, step), given, place)
+            yield from _hidden_problems(step, given, place)
         for kind in candidate.search.techniques if candidate.search is not None else ():
             place = ("candidates", name, "search", "techniques")
             given, _ = steps_upon(name, 0, parts.candidates, parts.model)
@@ -51,6 +52,17 @@ def _lack_problems(technique: TechniqueKind, model: Any, place: Place) -> Iterab
         yield place, f"a {model.kind} has no channels that can be pruned", fix
     if technique.removes_blocks and not own.has_blocks:
         yield place, f"a {model.kind} has no blocks that can go whole", leave if is_searched else "Use prune_channels."
+
+
+def _hidden_problems(step: Any, given: Any, place: Place) -> Iterable[Found]:
+    """Yield networks without blocks, of which hidden states are to be compared."""
+    asking = step if getattr(step, "hidden", 0) else getattr(step, "distill", None)
+    if not getattr(asking, "hidden", 0):
+        return
+    field = ("hidden",) if asking is step else ("distill", "hidden")
+    for model in (given, getattr(step, "student", None)):
+        if model is not None and not kind_of(ModelKind, model).has_blocks:
+            yield (*place, *field), f"a {model.kind} has no blocks whose states could be compared", "Leave it out."
 
 
 def _student_problems(student: Any, place: Place, parts: PartialRecipe) -> Iterable[Found]:

@@ -91,7 +91,7 @@ def key_of(
         validation.content_hash(),
     ]
     if teaching is not None:
-        shares = [teaching.temperature, teaching.weight, teaching.features]
+        shares = [teaching.temperature, teaching.weight, teaching.features, teaching.hidden, list(teaching.pairs)]
         parts.append([teaching.network.spec.model_dump(mode="json"), hash_weights(teaching.network), shares])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

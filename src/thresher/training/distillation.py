@@ -16,6 +16,7 @@ from thresher.modalities.outputs import ValueOutput
 from thresher.models.low_rank import LowRank
 from thresher.models.network import Network
 from thresher.training.batches import Batches, Positions
+from thresher.training.hidden_states import HiddenStates, Pairs
 from thresher.training.memory import in_parts_that_fit
 
 ANSWERS_AT_ONCE = 256
@@ -31,12 +32,15 @@ class Teaching:
         temperature: of the softmax of both; 1 is the probabilities as they are.
         weight: of what the teacher says, from 0 to 1; the labels have the rest.
         features: of where convolutions look, besides; 0 leaves it out.
+        hidden: of what the blocks of ``pairs`` make, besides; 0 leaves it out.
     """
 
     network: Network
     temperature: float
     weight: float
     features: float
+    hidden: float = 0.0
+    pairs: Pairs = ()
 
 
 class Teacher:
@@ -61,12 +65,15 @@ class Teacher:
             for found, kept in zip(layers, self._attention, strict=True):
                 self._hooks += [_watch(name, found[name], kept) for name in shared]
 
+        self._states = HiddenStates(teaching.pairs, student, self._teacher) if teaching.hidden else None
+
     def remember(self, batches: Batches) -> None:
         """Answer all of ``batches`` once, in their own order, so that no epoch asks again.
 
-        For samples that are the same at each epoch. Where features count, the teacher sees every batch anyway.
+        For samples that are the same at each epoch. Where features or hidden states count, the teacher sees every
+        batch anyway.
         """
-        if not self._teaching.features:
+        if not (self._teaching.features or self._teaching.hidden):
             answer, size = partial(_answer_all, self._teacher, batches), min(len(batches), ANSWERS_AT_ONCE)
             self._answers, _ = in_parts_that_fit(answer, size, "distillation")
 
@@ -106,12 +113,16 @@ class Teacher:
         mixed = (1 - teaching.weight) * loss + teaching.weight * apart / batch_size
         if teaching.features:
             mixed = mixed + teaching.features * self._looks_apart() / batch_size
+        if self._states is not None:
+            mixed = mixed + teaching.hidden * self._states.apart(inputs) / batch_size
         return mixed
 
     def leave(self) -> None:
         """Let the student be a network like any other again."""
         for hook in self._hooks:
             hook.remove()
+        if self._states is not None:
+            self._states.leave()
 
     def _looks_apart(self) -> torch.Tensor:
         student, teacher = self._attention

@@ -14,9 +14,11 @@ from thresher.compression.data import CompressionData
 from thresher.compression.describe import step_words
 from thresher.compression.network import finetune as finetuning
 from thresher.compression.network.distill import DistillStudent, distill
-from thresher.compression.network.finetune import Finetune
+from thresher.compression.network.drop_layers import DropLayers, drop_layers
+from thresher.compression.network.finetune import Distill, Finetune
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.compression.network.prune_vocabulary import PruneVocabulary, prune_vocabulary
+from thresher.errors import CompressionError
 from thresher.events import Event, Step, TrainingEpoch, subscribe
 from thresher.export import check_parity, export_onnx
 from thresher.modalities.model_input import ModelInput
@@ -33,6 +35,7 @@ from thresher.models.textcnn.config import TextCnn
 from thresher.models.transformer.config import Transformer
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
+from thresher.training.hidden_states import HiddenStates
 
 TEXT = TextInput(vocabulary_size=30, max_length=8)
 TEACHER = Transformer(dimension=16, num_heads=2, num_layers=1, feed_forward=16)
@@ -138,3 +141,67 @@ def test_values_are_learned_too() -> None:
 def test_reports_name_the_students_kind() -> None:
     step = DistillStudent(student=STUDENT, epochs=3)
     assert step_words(step) == "distill (student {kind textcnn, dimension 8, num_filters 8}, epochs 3)"
+
+
+DEEP = Transformer(dimension=16, num_heads=2, num_layers=4, feed_forward=16)
+
+
+def states_of(network: Network, block: str, samples: Samples[np.ndarray]) -> torch.Tensor:
+    made: list[torch.Tensor] = []
+    hook = network.body.get_submodule(block).register_forward_hook(lambda *given: made.append(given[2]))
+    with torch.inference_mode():
+        network(torch.from_numpy(samples.inputs))
+    hook.remove()
+    return made[0]
+
+
+def unexplained(student: Network, deep: Network, samples: Samples[np.ndarray]) -> float:
+    """Return what of the teacher's last states no linear map of the student's says, as a share of their squares."""
+    ours = states_of(student, "blocks.1", samples).flatten(0, 1)
+    theirs = states_of(deep, "blocks.3", samples).flatten(0, 1)
+    ours = torch.cat([ours, torch.ones(len(ours), 1)], dim=1)
+    rest = theirs - ours @ torch.linalg.lstsq(ours, theirs).solution
+    return float(rest.square().sum() / (theirs - theirs.mean(0)).square().sum())
+
+
+def test_hidden_states_of_another_width_are_learned_through_a_map() -> None:
+    deep, samples = build(DEEP), texts()
+    student = Transformer(dimension=12, num_heads=2, num_layers=2, feed_forward=16)
+    course = {"student": student, "epochs": 30, "lr": 0.01}
+    plain, like = (distill(deep, DistillStudent(hidden=hidden, **course), data_of(samples)) for hidden in (0.0, 10.0))
+    assert unexplained(like, deep, samples) < 0.8 * unexplained(plain, deep, samples)
+    assert [name for name, _ in like.named_children()] == ["prepare", "body"]
+    assert not any(module._forward_hooks for module in like.modules())
+    check_storable(like, "small")
+
+
+def test_hidden_states_of_the_same_width_are_learned_as_they_are() -> None:
+    deep, data = build(DEEP), data_of(texts())
+    shorter = drop_layers(deep, DropLayers(keep=2), data)
+    apart = []
+    for hidden in (0.0, 10.0):
+        course = Finetune(epochs=5, lr=0.01, distill=Distill(hidden=hidden))
+        tuned = finetuning.finetune(shorter, course, dataclasses.replace(data, teachers={"float": deep}))
+        ours, theirs = states_of(tuned, "blocks.1", texts()), states_of(deep, "blocks.3", texts())
+        apart.append(float((ours - theirs).square().mean()))
+    assert apart[1] < 0.8 * apart[0]
+
+
+def test_padding_says_nothing_of_hidden_states() -> None:
+    deep = build(DEEP)
+    student = build(Transformer(dimension=16, num_heads=2, num_layers=2, feed_forward=16))
+    states = HiddenStates([("blocks.0", "blocks.1"), ("blocks.1", "blocks.3")], student, deep)
+    texts_PT = torch.tensor([[3, 4, 5, 6], [7, 8, 9, 2]])
+
+    def apart(inputs: torch.Tensor) -> float:
+        student(inputs), deep(inputs)
+        return float(states.apart(inputs).detach())
+
+    padded = torch.cat([texts_PT, torch.zeros(2, 3, dtype=torch.long)], dim=1)
+    assert apart(padded) == pytest.approx(apart(texts_PT), rel=1e-4)
+    assert apart(texts_PT) == pytest.approx(apart(texts_PT[:1]) + apart(texts_PT[1:]), rel=1e-4)
+
+
+def test_a_student_without_blocks_has_no_hidden_states_to_compare() -> None:
+    with pytest.raises(CompressionError, match=r"distill\.hidden needs two blocks or more in student and teacher"):
+        distill(build(DEEP), DistillStudent(student=STUDENT, hidden=1.0, **COURSE), data_of(texts()))

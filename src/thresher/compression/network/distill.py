@@ -39,6 +39,8 @@ class DistillStudent(KindConfig):
     """The temperature of both softmaxes: the higher, the more the teacher's small probabilities count."""
     weight: float = Field(default=0.5, gt=0, le=1)
     """The share of the loss that compares with the teacher; the labels have the rest."""
+    hidden: float = Field(default=0.0, ge=0, le=1_000_000)
+    """Weight of what the blocks make, besides, where student and teacher are Transformers; 0 leaves it out."""
 
 
 def distill(network: Network, config: DistillStudent, data: CompressionData) -> Network:
@@ -54,6 +56,6 @@ def distill(network: Network, config: DistillStudent, data: CompressionData) -> 
     student = build_start(config.student, data.input, network.spec.output, data.training.seed)
     sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
     emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
-    teaching = Distill(temperature=config.temperature, weight=config.weight)
+    teaching = Distill(temperature=config.temperature, weight=config.weight, hidden=config.hidden)
     course = Finetune(epochs=config.epochs, lr=config.lr, schedule=config.schedule, distill=teaching)
     return finetune(student, course, replace(data, teachers={FLOAT: network}))

@@ -26,6 +26,8 @@ class Distill(Config):
     """The share of the loss that compares with the teacher; the labels have the rest."""
     features: float = Field(default=0.0, ge=0, le=1_000_000)
     """Weight of where the convolutions look, besides; 0 leaves it out."""
+    hidden: float = Field(default=0.0, ge=0, le=1_000_000)
+    """Weight of what the blocks of a Transformer make, besides; 0 leaves it out."""
 
 
 class Finetune(KindConfig):
@@ -51,6 +53,7 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
         TrainingError: a loss that is not finite.
     """
     from thresher.training.distillation import Teaching
+    from thresher.training.hidden_states import PROJECTION, Pairs
     from thresher.training.loop import train
 
     optimizer = data.training.optimizer
@@ -59,12 +62,21 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
     own = {"epochs": config.epochs, "optimizer": optimizer, "schedule": config.schedule or data.training.schedule}
     training = data.training.model_copy(update={**own, "early_stopping": None, "search": None})
     samples = (data.training_samples, data.validation_samples)
-    teaching = None
+    teaching, run = None, (data.execution, data.checkpoints)
     if (distill := config.distill) is not None:
         teacher = data.teachers[distill.from_]
-        teaching = Teaching(teacher, distill.temperature, distill.weight, distill.features)
-    run = (data.execution, data.checkpoints)
-    return train(network, *samples, training, data.candidate, *run, teaching=teaching)[0]
+        pairs: Pairs = ()
+        if distill.hidden:
+            from thresher.compression.network.hidden_pairs import pair_hidden_states
+
+            network, pairs = pair_hidden_states(network, teacher, data)
+            # What is computed a second time would be watched a second time.
+            training = training.model_copy(update={"activation_checkpointing": False})
+        teaching = Teaching(teacher, distill.temperature, distill.weight, distill.features, distill.hidden, pairs)
+    trained = train(network, *samples, training, data.candidate, *run, teaching=teaching)[0]
+    if hasattr(trained, PROJECTION):
+        delattr(trained, PROJECTION)
+    return trained
 
 
 def teacher_names(step: Config) -> tuple[str, ...]:
