@@ -18,7 +18,7 @@ class TrainingStep:
     total_steps: int
     loss: float
     learning_rate: float
-    """At this step."""
+    """The learning rate at this step."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Action(StrEnum):
     CHECK = "check"
     """It runs if what it reads comes out different."""
     REUSE = "reuse"
-    """Its outputs are what a run of it would give."""
+    """Its outputs are what another run of it would give, so that it does not run."""
 
 
 @dataclass(frozen=True)

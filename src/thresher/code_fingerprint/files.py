@@ -1,4 +1,4 @@
-"""Where modules lie, and what lies beside them; nothing is imported."""
+"""Finds the files of modules, and the files beside them; nothing is imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Module:
 
     name: str
     path: Path
-    """Its file; of a package the `__init__.py`, which need not be there."""
+    """The module's file; for a package its `__init__.py`, which need not be there."""
     place: str
     """The same as package/module.py, wherever the package lies."""
 

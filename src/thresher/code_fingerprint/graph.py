@@ -1,4 +1,4 @@
-"""From module to module, as far as the imports lead."""
+"""Follows imports from module to module, as far as they lead."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _tells_label(train: pd.DataFrame, test: pd.DataFrame, name: str) -> str:
 
 
 Join = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-"""From the number of a value of each sample, its label, and how many values there are, to the label of each value."""
+"""Gives each value of a column a label, from the number of the value and the label of each sample, and their count."""
 
 
 def _mean(codes: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ MARK = b'{\n  "failed": true'
 
 
 class MayHaveFailed(LocalDataset[Any]):
-    """Before the dataset of a result among the bases of a class: a failure is kept in the result's place."""
+    """Keeps a failure in the place of the result. It stands before the dataset of the result among a class's bases."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)  # Kedro wraps it in each class: those of the next base are meant

@@ -24,7 +24,7 @@ from thresher.modalities.samples import EncodedSamples
 JUDGED_BY = {"classification": "accuracy", "regression": "rmse"}
 """Task -> the metric where the recipe requires none of the others."""
 ROW = "(baseline)"
-"""Its name in tables: no candidate can be called so."""
+"""The name of the baseline in tables; no candidate can have it."""
 
 
 class Beside(Config):
@@ -54,7 +54,7 @@ class Baseline(Config):
     metric: str
     """The metric by which candidates are compared."""
     figures: dict[str, float]
-    """Its own, by metric; r2 among those of a regression."""
+    """The baseline's own figures by metric; r2 is among those of a regression."""
     beside: dict[str, dict[str, Beside]]
     """Candidate -> metric -> how it compares."""
 

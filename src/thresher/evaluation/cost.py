@@ -23,7 +23,7 @@ class Cost(Config):
 
     size_bytes: int
     compressed_bytes: int
-    """After zlib: what zeroed weights save on the wire, though not in memory or time."""
+    """The size after zlib: what zeroed weights save on the wire, though not in memory or time."""
     num_parameters: int
     """Weights of convolutions, matrix products, recurrent layers and embeddings, integer or float."""
     macs: int
@@ -92,20 +92,20 @@ def _packed_weights(node: NodeProto) -> int:
 
 
 def _convolution(node: NodeProto, shapes: Shapes) -> int:
-    """At every place of every output channel, whichever axis is the channels'."""
+    """Return the sums of a convolution: at every place of every output channel, whichever axis is the channels'."""
     weight = shapes[_operands(node)[-1]]
     return math.prod(weight[1:]) * math.prod(shapes[node.output[0]][1:])
 
 
 def _product(node: NodeProto, shapes: Shapes) -> int:
-    """A B, for any leading axes; A may be turned."""
+    """Return the sums of the product A B, for any leading axes; A may be transposed."""
     turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
     inner = shapes[node.input[0]][-2 if turned else -1]
     return math.prod(shapes[node.output[0]]) * inner
 
 
 def _recurrence(node: NodeProto, shapes: Shapes) -> int:
-    """At every step, both weights: [directions, gates * H, D] and [directions, gates * H, H]."""
+    """Return the sums of all steps by both weights, [directions, gates * H, D] and [directions, gates * H, H]."""
     steps = shapes[node.input[0]][0]
     return steps * sum(math.prod(shapes[name]) for name in node.input[1:3])
 

@@ -27,7 +27,7 @@ class ExportedQuality(Config):
 
     @property
     def sentence(self) -> str:
-        """Both in one sentence."""
+        """What training reported and what the exported file has, in one sentence."""
         reported, value = (format_value(self.metric, number) for number in (self.reported, self.found.value))
         return f"validation {self.metric} {reported} as trained, {value} as exported"
 

@@ -22,9 +22,9 @@ from thresher.evaluation.latency import QUIET, Timed, turns
 from thresher.evaluation.runtime import INPUTS_FILE, MODEL_FILE, open_session, run_for_memory
 
 LOAD_ROUNDS = (5, 21)
-"""At least and at most."""
+"""The fewest and the most rounds in which loading is timed."""
 LOAD_SECONDS = 0.5
-"""For the rounds beyond the least."""
+"""How long rounds go on beyond the fewest."""
 TIMEOUT_SECONDS = 600
 _FAILED = "Peak memory could not be measured: the process that runs the model"
 

@@ -56,7 +56,7 @@ PATIENCE_SECONDS = 20.0
 """How long rounds are repeated, with the pauses before them."""
 PAUSE_SECONDS = 0.2
 TimeCalls = Callable[[np.ndarray, int], CallTimes]
-"""From places in the test split [B] and a number of calls to what each takes."""
+"""Times so many calls on the samples at these places [B] of the test split."""
 _Pair = tuple[TimeCalls, TimeCalls]
 """What times the model, and what times the reference."""
 

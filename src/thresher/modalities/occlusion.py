@@ -16,7 +16,7 @@ import numpy as np
 
 MAX_COPIES = 256
 CELLS_A_PATCH = 3
-"""Along each axis."""
+"""How many cells a patch covers along each axis."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a model bundle to the BentoML model store, and from there to a Bento."""
+"""Puts a model bundle into the BentoML model store, and builds a Bento of it."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class ParquetImagesOptions(PictureFileOptions, LabelOptions, BelongingOptions):
     """Options of `ParquetImages`."""
 
     file: File | Files
-    """One, or the parts of one split in their order; relative to `path`."""
+    """One file, or the files of one split in their order; relative to `path`."""
     image: Column = "image"
     """The column of images: bytes, or a struct with a field `bytes`."""
     label: Column = "label"

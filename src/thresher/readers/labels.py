@@ -1,4 +1,4 @@
-"""From what a file says of each sample to labels: classes by name, number or a mapping; or numbers."""
+"""Makes labels of what a file says of each sample: classes by name, number or a mapping; or numbers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def find_external_problems(parts: PartialRecipe) -> Iterable[Found]:
 
 
 def _training_problems(parts: PartialRecipe) -> Iterable[Found]:
-    """Nothing is searched for a training that does not take place."""
+    """Yield the problems of settings for a training that does not take place."""
     if parts.training is None:
         return
     for name in ("search", "learning_rate"):

@@ -1,4 +1,4 @@
-"""From a file in pipelines/ to a checked recipe, or to all of its problems at once."""
+"""Reads a file in pipelines/ as a checked recipe, or raises all of its problems at once."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class RecipeProject:
     """A project, as one of its environments configures it."""
 
     folder: Path
-    """Where its pyproject.toml is."""
+    """The folder of its pyproject.toml."""
     recipes: Mapping[str, Recipe]
     """The sound recipes, by name."""
     broken: Mapping[str, RecipeError]

@@ -83,7 +83,7 @@ class Artifact(Entry):
 
 
 class Data(Entry):
-    """Both splits as inputs of the run."""
+    """The train and test splits as inputs of the run."""
 
     kind: Literal["data"] = "data"
     recipe: str

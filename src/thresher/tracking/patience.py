@@ -17,7 +17,7 @@ PATIENCE = {
 }
 """Limits of MLflow's client within a run, in place of its own 120 s, 7 times; variables that are set win."""
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Once the server is known to be away."""
+"""The same limits once the server is known to be away."""
 
 
 def be_patient() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_POINTS = 1200
-"""More make a page of megabytes, and no other picture."""
+"""The most points of a plot: more of them make a page of megabytes, and the picture stays the same."""
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
