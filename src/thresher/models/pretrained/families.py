@@ -99,7 +99,8 @@ def num_blocks(architecture: Architecture) -> int | None:
         repeats, factor = architecture.get("num_block_repeats"), architecture.get("depth_coefficient")
         if not isinstance(repeats, Sequence) or not isinstance(factor, (int, float)):
             return None
-        return sum(ceil(float(factor) * repeat) for repeat in repeats)
+        count: int = sum(ceil(factor * repeat) for repeat in repeats)
+        return count
     return first_of(architecture, "num_hidden_layers", "n_layers")
 
 
