@@ -26,7 +26,7 @@ def challenge(evaluation: Evaluate) -> Callable[..., Challenge]:
     return challenge
 
 
-@pytest.mark.parametrize("figures", [{}, {"ratio": 0.5}, {"ratio": 1.04}, {"gained": 30}, {"lost": 10, "gained": 8}])
+@pytest.mark.parametrize("figures", [{}, {"ratio": 0.5}, {"ratio": 1.05}, {"gained": 30}, {"lost": 10, "gained": 8}])
 def test_what_is_no_worse_replaces_the_champion(figures: dict[str, Any], challenge: Callable[..., Challenge]) -> None:
     assert challenge(**figures) == Challenge(replaces=True, reason=EQUAL, champion_version="7")
 
@@ -104,6 +104,20 @@ def test_a_champion_that_takes_more_memory_than_is_allowed_is_replaced(challenge
     assert (result.replaces, result.reason) == (
         True, "the champion breaks the recipe's bound: peak_memory_bytes 10,000,000 bytes > 9,000,000 bytes"
     )  # fmt: skip
+
+
+def test_a_champion_that_is_just_within_the_recipes_bound_defends_its_place(
+    challenge: Callable[..., Challenge],
+) -> None:
+    result = challenge({"minimize": "size_bytes", "require": {"size_bytes": {"at_most": 1000}}}, lost=60)
+    assert not result.replaces and result.reason.startswith("less accurate than the champion")
+
+
+@pytest.mark.parametrize(("load", "replaces"), [(1.05, True), (1.06, False)])
+def test_loading_may_take_up_to_five_percent_longer(
+    load: float, replaces: bool, challenge: Callable[..., Challenge]
+) -> None:
+    assert challenge({"minimize": "load_ms"}, load=load).replaces is replaces
 
 
 def test_a_champion_that_breaks_the_recipes_bound_cannot_defend_its_place(challenge: Callable[..., Challenge]) -> None:
