@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from thresher.evaluation.evaluation import Evaluation
+from thresher.evaluation.own_metrics import OwnMetric
 from thresher.evaluation.promotion_gate import Challenge, decide
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.statistics import Resampled
 
 Evaluate = Callable[..., Evaluation]
 EQUAL = "no worse than the champion on the same test data"
@@ -125,6 +128,23 @@ def test_a_champion_that_breaks_the_recipes_bound_cannot_defend_its_place(challe
     assert (result.replaces, result.reason) == (
         True, "the champion breaks the recipe's bound: size_bytes 1,000 bytes > 900 bytes"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("losses", "unproven", "replaces"),
+    [((0.1, 0.3), "", False), ((-0.1, 0.2), "", True), ((0.1, 0.3), "has no value in many resamples", True)],
+)
+def test_by_a_metric_that_is_minimized_only_a_proven_loss_keeps_the_winner_out(
+    losses: tuple[float, float], unproven: str, replaces: bool, evaluation: Evaluate
+) -> None:
+    quantiles = tuple(np.maximum(np.linspace(*losses, 2001), 0).tolist())  # a lower end of just 0 proves no loss
+    loss = Resampled(value=sum(losses) / 2, quantiles=quantiles, num_samples=1000, unproven=unproven)
+    selection = Selection.model_validate({"minimize": "log_loss"})
+    for measured in (loss, None):
+        own = {"log_loss": OwnMetric(value=0.5, reference=0.3, loss=measured)}
+        winner = evaluation("half").model_copy(update={"own": own})
+        result = decide(winner, evaluation().cost, selection, "7")
+        assert result.replaces is (replaces or measured is None)
 
 
 @pytest.mark.parametrize(
