@@ -14,7 +14,7 @@ from thresher.errors import DataError
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.judge import judge
 from thresher.evaluation.selection import Selection, Slices
-from thresher.evaluation.slices import SliceComparison, compare_slices, cut_slices
+from thresher.evaluation.slices import MAX_PARTS, SliceComparison, compare_slices, cut_slices
 
 NUM_SAMPLES = 400
 NAMES = ("cat", "dog")
@@ -96,13 +96,29 @@ def test_the_worst_part_is_the_reason(compared: SliceComparison, evaluation: Cal
     assert sure.startswith("slice size=small: accuracy_drop 0.5000, upper bound 0.6") and sure.endswith(" > 0.5000")
 
 
-def test_small_parts_are_reported_and_not_judged(table: pd.DataFrame) -> None:
-    asked = slices(by=["size"], min_samples=41)
+@pytest.mark.parametrize(("least", "too_small"), [(40, {}), (41, {"size=small": 40})])
+def test_small_parts_are_reported_and_not_judged(table: pd.DataFrame, least: int, too_small: dict[str, int]) -> None:
+    asked = slices(by=["size"], min_samples=least)
     labels = np.arange(NUM_SAMPLES) % 2
     outputs = dict.fromkeys(("float", "half"), probabilities(np.ones(NUM_SAMPLES, bool), labels))
     compared = compare_slices(cut_slices(table, asked), asked, labels, outputs, "float")
-    assert compared.too_small == {"size=small": 40}
-    assert [str(part) for part in compared.candidates["half"]] == ["size=large"]
+    assert compared.too_small == too_small
+    judged = {str(part) for part in compared.candidates["half"]}
+    assert judged == {"size=large", "size=small"} - too_small.keys()
+
+
+@pytest.mark.parametrize(("different", "num_parts"), [(MAX_PARTS, MAX_PARTS), (MAX_PARTS + 1, 4)])
+def test_numbers_are_cut_into_quarters_where_they_have_more_values_than_parts_may_be(
+    table: pd.DataFrame, different: int, num_parts: int
+) -> None:
+    numbers = table.assign(age=table["index"] % different)
+    assert cut_slices(numbers, slices(by=["age"]))["age"].nunique() == num_parts
+
+
+def test_the_labels_of_a_regression_which_have_no_names_are_cut_by_their_values(table: pd.DataFrame) -> None:
+    for unnamed in (table.drop(columns="class_name"), table.assign(class_name=None)):
+        parts = cut_slices(unnamed.assign(label=unnamed["index"] % 3 + 0.5), slices(by=["label"]))
+        assert set(parts["label"]) == {"0.5", "1.5", "2.5"}
 
 
 def test_values_have_an_increase_of_their_rmse(table: pd.DataFrame) -> None:
