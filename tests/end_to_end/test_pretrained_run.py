@@ -31,11 +31,13 @@ RECIPE: dict[str, Any] = {
     },
     "candidates": {
         "small": [
+            {"kind": "prune_vocabulary"},
             {"kind": "prune_channels", "ratio": 0.5, "importance": "taylor"},
             {"kind": "drop_layers", "keep": 2},
             {"kind": "finetune", "epochs": 3, "distill": {}},
             {"kind": "quantize_dynamic"},
         ],
+        "taught": [{"kind": "distill", "student": {"kind": "textcnn"}, "epochs": 3, "lr": 0.003}],
     },
     "evaluation": {"rounds": 10, "seconds": 0.05, "batch_sizes": [1, 8]},
     "selection": {"minimize": "size_bytes", "require": {"accuracy_drop": {"at_most": 0.3}}},
@@ -103,10 +105,14 @@ def test_what_was_cut_wins_and_is_as_it_was_asked_for(project: Project, done: Do
     left = [module.num_attention_heads for module in network.body.modules() if hasattr(module, "num_attention_heads")]
     assert (heads, left) == ([4, 4, 4], [2, 2])
     sizes = {each["candidate"]: each for each in verdict["candidates"]}
-    assert set(sizes) == {"float", "small"}
+    assert set(sizes) == {"float", "small", "taught"}
     folder = project.folder / "data/06_models/small"
     files = {name: (folder / name / "model.onnx").stat().st_size for name in sizes}
     assert files["small"] < 0.4 * files["float"]
+    assert load_network(folder / "taught" / "network").spec.model.kind == "textcnn"
+    page = (project.folder / "data/08_reporting/small/report.html").read_text()
+    assert re.search(r"tokens: \d+ of \d+ rows of model\.bert\.embeddings\.word_embeddings; of the validation", page)
+    assert "distill (student {kind textcnn}, epochs 3, lr 0.003)" in page
 
 
 def test_it_is_served_as_it_was_judged(project: Project, client: httpx.Client) -> None:
