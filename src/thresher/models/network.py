@@ -99,7 +99,7 @@ class Network(nn.Module):
         return read_channel_plan(self.body, fresh.body)
 
     def embeddings(self) -> list[nn.Module]:
-        """Return the tables of the body. No pruning touches them: they cost memory and no sums."""
+        """Return the tables of the body. No pruning touches their width: they cost memory and no sums."""
         return [module for module in self.body.modules() if isinstance(module, nn.Embedding)]
 
     def prunable_weights(self) -> list[nn.Parameter]:
