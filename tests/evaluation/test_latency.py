@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from thresher.compression.file import profiling
 from thresher.evaluation import Measurement, latency
 from thresher.evaluation.evaluation import Contender, evaluate
 from thresher.evaluation.latency import MIN_CALLS_A_ROUND, SETTLING_CALLS, WARMUP_CALLS, Timed, measure_latency
@@ -151,5 +152,6 @@ def test_what_is_judged_runs_as_what_is_served(float_onnx: bytes, digits) -> Non
     served = serving.open_session(Bundle(float_onnx, ImageEncoder.fit(digits.training, ImageEncoding()), info))
     judged = settings(open_session(float_onnx, threads=3))
     assert judged == settings(served._session)
+    assert judged == settings(profiling.open_session(float_onnx, threads=3))  # what techniques choose by
     assert (judged["intra_op_num_threads"], judged["inter_op_num_threads"]) == (3, 1)
     assert judged["providers"] == ["CPUExecutionProvider"]

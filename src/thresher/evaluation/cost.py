@@ -129,6 +129,6 @@ OPERANDS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("QLinearConv",), (3,)),
     **dict.fromkeys(("QGemm", "QLinearMatMul"), (0, 3)),
     "MatMulNBits": (),
-    "Gather": (0,),
+    **dict.fromkeys(("Gather", "GatherBlockQuantized"), (0,)),
 }
 """Operator -> those of its inputs that are a model's parameters where they are constant and of two axes or more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx
 import pytest
@@ -10,14 +12,19 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import ValidationError
 
+from thresher.compression.calibration import choose_held_inputs
 from thresher.compression.data import CalibrationData
+from thresher.compression.file.gptq import measure_moments, round_by_moments
+from thresher.compression.file.layer_sensitivity import damage_on
 from thresher.compression.file.profiling import open_session
 from thresher.compression.file.quantize_weights import QuantizeWeights, quantize_weights
 from thresher.compression.file.weight_packing import Storage, store_weights
 from thresher.errors import CompressionError
 from thresher.evaluation.cost import measure_cost
 from thresher.evaluation.runtime import predict
+from thresher.events import Step, subscribe
 from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.text.model_input import TextInput
 
 
 def make_product(weight: np.ndarray, operator: str = "MatMul", **attributes: int) -> onnx.ModelProto:
@@ -170,3 +177,109 @@ def test_nothing_worth_packing_is_told(calibration_data: CalibrationData) -> Non
 def test_at_call_a_block_is_a_power_of_two() -> None:
     with pytest.raises(ValidationError, match="block_size is a power of 2; got 48"):
         QuantizeWeights(unpack="at_call", block_size=48)
+
+
+def make_table(rows: int, width: int) -> tuple[onnx.ModelProto, np.ndarray]:
+    """Return a file that looks rows up, and what it looks up."""
+    table = np.random.default_rng(1).normal(size=(rows, width)).astype(np.float32)
+    node = helper.make_node("Gather", ["w", "tokens"], ["y"], name="embedding")
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.INT64, ["N", "T"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", "T", width])
+    graph = helper.make_graph([node], "g", [tokens], [y], [numpy_helper.from_array(table, "w")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), table
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_at_call_rows_of_an_embedding_are_unpacked_one_by_one(
+    bits: int, symmetric: bool, calibration_data: CalibrationData
+) -> None:
+    model, table = make_table(300, 72)  # 72 is no whole number of blocks
+    config = QuantizeWeights.model_validate(
+        {"bits": bits, "symmetric": symmetric, "unpack": "at_call", "block_size": 32}
+    )
+    file = quantize_weights(model.SerializeToString(), config, calibration_data)
+    assert len(file) < 1.2 * (bits / 8 + 4 * 3 / 72 + 3 / 72) * table.size
+    assert [node.op_type for node in onnx.load_from_string(file).graph.node] == ["GatherBlockQuantized"]
+    tokens = np.random.default_rng(2).integers(0, 300, (3, 5))
+    (got,) = open_session(file).run(None, {"tokens": tokens})
+    assert np.sqrt(((got - table[tokens]) ** 2).mean()) < 4 / (2**bits - 2) / np.sqrt(3)
+    text = TextInput(vocabulary_size=300, max_length=5)
+    assert measure_cost(file, text).num_parameters == measure_cost(model.SerializeToString(), text).num_parameters
+
+
+def test_at_call_a_table_that_is_also_multiplied_by_stays_float(calibration_data: CalibrationData) -> None:
+    model, _ = make_table(300, 64)
+    model.graph.node.append(helper.make_node("Transpose", ["w"], ["turned"], name="turn"))
+    model.graph.node.append(helper.make_node("MatMul", ["y", "turned"], ["scores"], name="head"))
+    model.graph.output.add(name="scores")
+    with pytest.raises(CompressionError, match="finds nothing that it can quantize"):
+        quantize_weights(model.SerializeToString(), QuantizeWeights(unpack="at_call"), calibration_data)
+
+
+@pytest.mark.parametrize("turned", [True, False])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_gptq_keeps_what_a_layer_answers_better_than_the_nearest_codes(symmetric: bool, turned: bool) -> None:
+    """Of inputs that depend on each other, as those of any layer do; in the last block as in the others."""
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(75, 48)).astype(np.float32)
+    inputs = random.normal(size=(2000, 12)) @ random.normal(size=(12, 75)) + 0.1 * random.normal(size=(2000, 75))
+    storage, errors = Storage(4, 32, symmetric), []
+    for rounding in (None, partial(round_by_moments, storage=storage, moments=inputs.T @ inputs)):
+        model = make_product(np.ascontiguousarray(weight.T), "Gemm", transB=1) if turned else make_product(weight)
+        assert store_weights(model, ["layer"], storage, {"w": rounding} if rounding else None) == 1
+        errors.append(np.linalg.norm(inputs @ (unpacked(model, 75) - weight)))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_gptq_reads_what_each_layer_of_a_file_is_given(float_onnx: bytes, calibration_data: CalibrationData) -> None:
+    model = onnx.load_from_string(float_onnx)
+    moments = measure_moments(model, ["fc1", "fc2", "conv1"], 5, calibration_data)
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    assert {name: own.shape for name, own in moments.items()} == {
+        name: (shapes[name][1],) * 2 for name in ("network.body.fc1.weight", "network.body.fc2.weight")
+    }
+    for own in moments.values():
+        np.testing.assert_allclose(own, own.T)
+        assert np.linalg.eigvalsh(own).min() > -1e-6 * own.max()
+        assert np.linalg.matrix_rank(own) <= 5  # one row a sample
+
+
+def test_gptq_harms_the_answers_less(float_onnx: bytes, calibration_data: CalibrationData) -> None:
+    held = calibration_data.training_samples.inputs[-400:]
+    damage = damage_on(float_onnx, held, calibration_data)
+    harm = {
+        rounding: damage(
+            quantize_weights(
+                float_onnx,
+                QuantizeWeights.model_validate(
+                    {"bits": 4, "block_size": 256, "rounding": rounding, "keep_float": ["conv*"]}
+                ),
+                calibration_data,
+            )
+        )
+        for rounding in ("nearest", "gptq")
+    }
+    assert 0 < harm["gptq"] < 0.7 * harm["nearest"], harm
+
+
+def test_the_layers_that_harm_most_stay_float_until_the_damage_is_small(
+    float_onnx: bytes, calibration_data: CalibrationData
+) -> None:
+    said: list[str] = []
+    leave = subscribe(lambda event: said.append(event.text) if isinstance(event, Step) else None)
+    config = QuantizeWeights(bits=4, block_size=1024, keep_float="auto", max_damage=1e-9, max_float_layers=2)
+    file = quantize_weights(float_onnx, config, calibration_data)
+    leave()
+    codes = [tensor.name for tensor in onnx.load_from_string(file).graph.initializer if tensor.name.endswith(".codes")]
+    everything = quantize_weights(float_onnx, QuantizeWeights(bits=4, block_size=1024), calibration_data)
+    held = choose_held_inputs(512, config.calibration_samples, calibration_data)
+    damage = damage_on(float_onnx, held, calibration_data)
+    assert len(codes) == 2 and damage(file) < damage(everything)
+    (words,) = [text for text in said if "in float stay" in text]
+    assert f"damage {damage(file):.2g}" in words
+
+
+def test_gptq_is_for_weights_that_are_unpacked_at_load() -> None:
+    with pytest.raises(ValidationError, match="rounding: gptq is for unpack: at_load"):
+        QuantizeWeights(unpack="at_call", rounding="gptq")

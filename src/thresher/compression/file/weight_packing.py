@@ -8,8 +8,9 @@ would say the same, but is run at every call.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,18 @@ class Storage:
     symmetric: bool
 
 
-def store_weights(model: ModelProto, layers: Collection[str], storage: Storage) -> int:
-    """Write the float weights of ``layers`` in ``model`` as integers, and return how many tensors became smaller."""
+Round = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray, "np.ndarray | None"]]
+"""From blocks of weights, and the axis along which those of a block stand, to codes, scales and zero points."""
+
+
+def store_weights(
+    model: ModelProto, layers: Collection[str], storage: Storage, rounding: Mapping[str, Round] | None = None
+) -> int:
+    """Write the float weights of ``layers`` in ``model`` as integers, and return how many tensors became smaller.
+
+    Args:
+        rounding: weight -> how it is rounded; the others are rounded to nearest.
+    """
     import onnx
 
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -50,7 +61,10 @@ def store_weights(model: ModelProto, layers: Collection[str], storage: Storage) 
     if storage.bits == 4:
         raise_opset(model, INT4_OPSET)
         tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    unpacking = [nodes for name, first in stored.items() if (nodes := _store(model, tensors[name], first, storage))]
+    nearest = partial(round_blocks, storage=storage)
+    ways = {name: (rounding or {}).get(name, nearest) for name in stored}
+    made = [_store(model, tensors[name], first, storage, ways[name]) for name, first in stored.items()]
+    unpacking = [part for part in made if part]
     nodes = [*(node for part in unpacking for node in part), *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -72,13 +86,15 @@ def _has_inputs_first(node: NodeProto, index: int) -> bool:
     return node.op_type == "MatMul" and index == 1
 
 
-def _store(model: ModelProto, tensor: TensorProto, inputs_first: bool, storage: Storage) -> list[NodeProto]:
+def _store(
+    model: ModelProto, tensor: TensorProto, inputs_first: bool, storage: Storage, rounded: Round
+) -> list[NodeProto]:
     """Put integers in the place of ``tensor``; return the operators that unpack them, none where it saves nothing."""
     from onnx import numpy_helper
 
     weight = numpy_helper.to_array(tensor)
     blocks, axis = _cut(weight, inputs_first, storage.block_size)
-    codes, scale, zero = _round(blocks, axis, storage)
+    codes, scale, zero = rounded(blocks, axis)
     if storage.bits / 8 * codes.size + 2 * scale.size + OVERHEAD_BYTES >= weight.nbytes:
         return []
     parts = {"codes": _integers(codes, tensor.name + ".codes", storage)}
@@ -114,7 +130,7 @@ def _rows(weight: np.ndarray) -> int:
     return int(weight.shape[0] * weight.shape[1] if weight.ndim == 3 and weight.shape[0] <= 2 else weight.shape[0])
 
 
-def _round(blocks: np.ndarray, axis: int, storage: Storage) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def round_blocks(blocks: np.ndarray, axis: int, storage: Storage) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return codes, scales and zero points; of several ranges, a block takes the one of least squared error."""
     codes, scale, zero = _codes(blocks, axis, CLIPPINGS[0], storage)
     least = np.full_like(scale, np.inf)
@@ -135,12 +151,20 @@ def _codes(
         top = levels // 2
         reach = np.abs(blocks).max(axis=axis, keepdims=True) * clipping
         scale = np.maximum(reach / top, smallest).astype(np.float16).astype(np.float32)
-        return np.clip(np.round(blocks / scale), -top, top), scale, np.zeros_like(scale)
+        return to_codes(blocks, scale, 0, storage), scale, np.zeros_like(scale)
     low = np.minimum(blocks.min(axis=axis, keepdims=True), 0) * clipping
     high = np.maximum(blocks.max(axis=axis, keepdims=True), 0) * clipping
     scale = np.maximum((high - low) / levels, smallest).astype(np.float16).astype(np.float32)
     zero = np.clip(np.round(-low / scale), 0, levels)
-    return np.clip(np.round(blocks / scale) + zero, 0, levels), scale, zero
+    return to_codes(blocks, scale, zero, storage), scale, zero
+
+
+def to_codes(weights: np.ndarray, scale: np.ndarray, zero: np.ndarray | float, storage: Storage) -> np.ndarray:
+    """Return ``weights`` rounded to the nearest codes that ``storage`` has."""
+    levels = 2**storage.bits - 1
+    low, high = (-(levels // 2), levels // 2) if storage.symmetric else (0, levels)
+    codes: np.ndarray = np.clip(np.round(weights / scale) + zero, low, high)
+    return codes
 
 
 def _integers(codes: np.ndarray, name: str, storage: Storage) -> TensorProto:
@@ -149,10 +173,10 @@ def _integers(codes: np.ndarray, name: str, storage: Storage) -> TensorProto:
     kinds = {(8, True): "INT8", (8, False): "UINT8", (4, True): "INT4", (4, False): "UINT4"}
     kind = getattr(onnx.TensorProto, kinds[storage.bits, storage.symmetric])
     whole = codes.astype(np.int8 if storage.symmetric else np.uint8).ravel()
-    return onnx.helper.make_tensor(name, kind, codes.shape, _packed(whole, storage.bits), raw=True)
+    return onnx.helper.make_tensor(name, kind, codes.shape, packed_bytes(whole, storage.bits), raw=True)
 
 
-def _packed(whole: np.ndarray, bits: int) -> bytes:
+def packed_bytes(whole: np.ndarray, bits: int) -> bytes:
     """Return ``whole`` as ONNX stores it: of 4 bits, two share a byte, the first in its lower half."""
     if bits == 8:
         return whole.tobytes()
