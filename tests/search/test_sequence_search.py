@@ -75,7 +75,7 @@ def test_a_search_finds_a_smaller_gru_within_its_budget(tmp_path: Path) -> None:
     pruned = [trial for trial in found.trials if trial.steps and trial.steps[0].kind == "prune_channels"]
     macs = [trial.costs["macs"] for trial in pruned]
     assert len(pruned) == 2 and max(macs) < 0.8 * found.baseline.costs["macs"]
-    assert found.keeps_budget and np.isfinite(found.winner.loss)
+    assert found.keeps_budget and found.winner.loss is not None and np.isfinite(found.winner.loss)
     assert found.winner.costs["size_bytes"] < 0.7 * found.baseline.costs["size_bytes"]
     assert candidate.steps == found.winner.steps
 
