@@ -232,8 +232,21 @@ def test_a_body_whose_turn_to_be_decoded_comes_too_late_is_told(call: Caller, mo
         assert ("before the body could be decoded" in response.text) == (status == 504)
 
 
-def test_overload_says_when_to_come_back(bundle: Bundle) -> None:
-    """The queue of a batcher that takes one sample at a time holds 64."""
+def test_as_many_callers_as_send_hundreds_of_samples_each_are_answered(bundle: Bundle) -> None:
+    call = Caller(replace(bundle, info=make_info(max_batch_size=64)))
+
+    async def work() -> list[np.ndarray]:
+        images = np.zeros((191, 1, 8, 6), np.uint8)
+        return await asyncio.gather(*(call.predictor.infer(images) for _ in range(64)))
+
+    answers = call.runner.run(work())
+    call.runner.close()
+    assert [len(answer) for answer in answers] == [191] * 64
+
+
+def test_overload_says_when_to_come_back(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue of a batcher that takes one sample at a time holds as many as batches."""
+    monkeypatch.setattr("thresher.serving.core.predictor.MAX_WAITING_BATCHES", 64)
     call = Caller(replace(bundle, info=make_info(max_batch_size=1)))
 
     async def work() -> list[httpx.Response]:
