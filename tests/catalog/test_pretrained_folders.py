@@ -204,6 +204,8 @@ def test_a_folder_of_images_is_none_of_texts(tmp_path: Path, sound_images: Path)
     shutil.copytree(sound_images, tmp_path / FOLDER)
     (problem,) = problems_of(recipe(), tmp_path)
     assert "model_type vit takes data of modality image, and data.modality is text. Fix: one of bert" in problem
+    no_modality = {key: value for key, value in images()["data"].items() if key != "modality"}
+    assert problems_of({**images(), "data": no_modality}, tmp_path) == []
     (problem,) = problems_of(images(freeze={"blocks": 3}), tmp_path)
     assert "has 2 blocks, and model.freeze.blocks is 3" in problem
 

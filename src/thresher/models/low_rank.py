@@ -11,6 +11,7 @@ from thresher.models.random_numbers import generator_turn
 
 Ranks = dict[str, int]
 """Layer name -> the values in between."""
+READ_BY_NETWORKS = ("weight", "stride", "kernel_size", "padding", "dilation")
 SPLITTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
@@ -19,6 +20,15 @@ class LowRank(nn.Sequential):
 
     A convolution sees its neighbours in the first, with its stride and padding; the second is 1x1.
     """
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the first layer has where this has none: networks read strides and types of their layers."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name not in READ_BY_NETWORKS:
+                raise
+            return getattr(self[0], name)
 
     def product(self) -> torch.Tensor:
         """Return the weight of the one layer that both amount to, as `as_matrix` does."""

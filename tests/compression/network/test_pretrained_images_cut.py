@@ -13,6 +13,7 @@ import torch
 from helpers.pretrained_images import IMAGE_ENCODERS, SIDE
 
 from thresher.compression.data import CompressionData
+from thresher.compression.network.factorize import Factorize, factorize
 from thresher.compression.network.finetune import Finetune, finetune
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.compression.network.pruning_groups import prunable_groups, refused_groups
@@ -22,7 +23,7 @@ from thresher.modalities.outputs import ClassOutput
 from thresher.modalities.samples import Samples
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.pretrained.config import Pretrained
-from thresher.models.storage import load_network, save_network
+from thresher.models.storage import check_storable, load_network, save_network
 from thresher.training import Training
 from thresher.training.optimizers import AdamW
 
@@ -95,6 +96,13 @@ def test_heads_of_an_attention_go_whole(model_type: str) -> None:
             kept.add(tuple(number for number in range(4) if any(torch.equal(heads[number], one) for one in left)))
             assert len(left) == 2
         assert len(kept) == 1 and len(kept.pop()) == 2
+
+
+@pytest.mark.parametrize("model_type", ["vit", "mobilenet_v2"])
+def test_layers_whose_strides_or_types_the_network_reads_are_made_two(model_type: str) -> None:
+    split = factorize(build(model_type), Factorize(), data())
+    assert split.spec.ranks and size(split) < size(build(model_type))
+    check_storable(split, "half")
 
 
 @pytest.mark.slow
