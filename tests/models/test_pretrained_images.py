@@ -198,6 +198,11 @@ def test_what_tensorflow_keeps_is_not_what_torch_forgets(folders: Path) -> None:
     assert dropouts == [pytest.approx(0.001)]
 
 
+def test_a_large_share_that_a_vit_drops_is_what_its_config_says(tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "vit", "vit", hidden_dropout_prob=0.6)
+    assert {layer.p for layer in start(folder).modules() if isinstance(layer, nn.Dropout)} >= {0.6}
+
+
 def test_weights_of_another_network_are_told_by_name(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -70,18 +70,20 @@ def _classifier_of(config: Any) -> Any:
     return found[0] if isinstance(found, tuple) else found
 
 
-def _with_shares_mended(model: nn.Module) -> nn.Module:
-    """Return ``model``, of which normalizations and dropout forget as torch's do.
+def _with_shares_mended(model: Any) -> nn.Module:
+    """Return ``model``, of which normalizations and a MobileNet's dropout forget as torch's do.
 
     The library hands on what TensorFlow calls momentum and keep_prob, the share that stays (0.9997 and 0.999 of a
     MobileNet), as the share that goes: answers would depend on the last batch alone, and the head would learn nothing.
     """
+    says_what_stays = model.config.model_type.startswith("mobilenet")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d) and module.momentum is not None and module.momentum > 0.5:
             module.momentum = MOMENTUM
-        elif isinstance(module, nn.Dropout) and module.p > 0.5:
+        elif says_what_stays and isinstance(module, nn.Dropout) and module.p > 0.5:
             module.p = 1 - module.p
-    return model
+    mended: nn.Module = model
+    return mended
 
 
 def _attend(
