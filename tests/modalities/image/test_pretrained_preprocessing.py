@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from thresher.modalities import modality_of, read_encoder, read_pretrained
 from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
 from thresher.modalities.image.service import ImageService
 from thresher.modalities.samples import Samples
+from thresher.readers.image_folder import read_image_folder
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -206,3 +208,12 @@ def test_a_model_of_grey_pictures_takes_no_coloured_ones() -> None:
     assert encoder.model_input.longest == (1, 16, 16)
     with pytest.raises(DataError, match=r"takes grey pictures, and data\.train has pictures in colour"):
         read_pretrained(files, "theirs", ImageEncoding(), coloured)
+
+
+@pytest.mark.parametrize(("size", "resized"), [((9, 7), True), (None, False)])
+def test_readers_say_whether_they_resized(tmp_path: Path, size: tuple[int, int] | None, resized: bool) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(written(picture(12, 15)))
+    samples = read_image_folder(tmp_path, size, 3)
+    assert samples.resized is resized and samples.take(np.array([0])).resized is resized
