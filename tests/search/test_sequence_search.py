@@ -84,10 +84,10 @@ FIRST = {"share": 0.5, "allocation": "uniform", "importance": "l2", "blocks": 1,
 """Which a search over so small an encoder is to begin with."""
 
 
-def task_of(folder: Path, trials: int) -> SearchTask:
+def task_of(folder: Path) -> SearchTask:
     network, given = pretrained_networks.build("bert"), pretrained_networks.data()
     techniques = ["prune_channels", "drop_layers", "quantize_dynamic"]
-    search = {**SEARCH, "budget": {"accuracy_drop": 0.9}, "techniques": techniques, "trials": trials}
+    search = {**SEARCH, "budget": {"accuracy_drop": 0.9}, "techniques": techniques, "trials": 1}
     return SearchTask(
         candidate=NamedCandidate.model_validate({"name": "best", "search": search}),
         base=network,
@@ -103,14 +103,16 @@ def test_a_search_over_a_pretrained_encoder_chooses_heads_units_and_blocks_and_g
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = "model.bert.encoder.layer"
-    assert measure_sensitivity(pretrained_networks.build("bert"), pretrained_networks.data()).num_channels == {
+    task = task_of(tmp_path)
+    assert task.sensitivity is not None and task.sensitivity.num_channels == {
         "model.bert.pooler.dense": 32,
         **{f"{layer}.{place}.attention.self.value": 4 for place in (0, 1)},
         **{f"{layer}.{place}.intermediate.dense": 48 for place in (0, 1)},
     }
     monkeypatch.setattr("thresher.search.study.first_trials", lambda *given: [FIRST])
-    _, some = search_chain(task_of(tmp_path, 1))
-    candidate, found = search_chain(task_of(tmp_path, 2))
+    _, some = search_chain(task)
+    longer = task.candidate.model_copy(update={"search": task.config.model_copy(update={"trials": 2})})
+    candidate, found = search_chain(dataclasses.replace(task, candidate=longer))
     assert found.trials[0] == some.trials[0] and not any(trial.reason for trial in found.trials)
     chains = [[step.kind for step in trial.steps] for trial in found.trials]
     assert chains[0] == ["prune_channels", "drop_layers", "quantize_dynamic"]
