@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,22 @@ if TYPE_CHECKING:
     from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.samples import Samples
     from thresher.models.network import Network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _module_draws_the_same() -> None:
+    _seed_torch()
+
+
+@pytest.fixture(autouse=True)
+def _test_draws_the_same() -> None:
+    """A network that a test draws without a seed is the same every time, whatever ran before it."""
+    _seed_torch()
+
+
+def _seed_torch() -> None:
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @dataclass(frozen=True)

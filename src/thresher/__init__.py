@@ -12,6 +12,8 @@ for _name, _value in {
     "BENTOML_DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # it reports each table that it creates
+    # It would watch what all threads read of the environment, and fail where another thread reads at the wrong moment.
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "GX_ANALYTICS_ENABLED": "false",
     "ORT_DISABLE_TELEMETRY": "1",
 }.items():

@@ -116,3 +116,14 @@ def test_an_answer_that_is_not_mlflows_is_told_in_known_words(
             thread.join()
     with relied_on("mlflow", "errors of a proxy begin with 'API request to' and name the status", ADAPTER):
         assert is_failure_of_server(caught.value) is fails, str(caught.value)
+
+
+def test_mlflow_does_not_watch_the_environment_of_all_threads() -> None:
+    """Its set of names changed while it was read, where another thread logged at the same time."""
+    import os
+
+    from mlflow.utils.model_utils import env_var_tracker
+
+    with env_var_tracker() as names:
+        os.environ.get("PATH")
+    assert not names, "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING no longer turns this off; see thresher/__init__.py"
