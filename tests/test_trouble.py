@@ -144,11 +144,11 @@ KILLED = """
 import os, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from thresher.cli.kedro_run import _handle_termination
+from thresher.cli.kedro_run import _handle_signals
 def work(seconds):
     os.write(1, b"%d\\n" % os.getpid())  # at once: two lines of two processes could mix
     time.sleep(seconds)
-_handle_termination()
+_handle_signals()
 with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
     futures = [pool.submit(work, 600) for _ in range(2)]
     try:

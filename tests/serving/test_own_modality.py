@@ -69,7 +69,7 @@ def test_it_is_described_trained_exported_and_served() -> None:
     training, rest = encoded.take(np.arange(300)), encoded.take(np.arange(300, 400))
     spec = NetworkSpec(model=Mlp(hidden=(16,)), input=encoder.model_input, output=output_of(training))
     stored = NetworkSpec.model_validate_json(spec.model_dump_json())
-    network, _ = train(Network(stored), training, rest, Training(optimizer=Adam(lr=0.01), epochs=8), "float")
+    network, _ = train(Network(stored), training, rest, Training(optimizer=Adam(lr=0.01), epochs=30), "float")
     onnx_file = export_onnx(network)
     check_parity(network, onnx_file, rest.inputs)
     (probabilities,) = onnxruntime.InferenceSession(onnx_file).run(None, {"vector": rest.inputs})

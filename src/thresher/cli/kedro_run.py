@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from kedro.framework.cli.project import run as kedro_run
 
 from thresher.config_loader import RUN
 from thresher.hooks.report import print_plan
+from thresher.interruption import TerminatedError, interruption
 from thresher.log_filter import log_once
 from thresher.project.folder import enter_project, find_project
 from thresher.recipe.merging import merge
@@ -21,10 +23,6 @@ from thresher.tracking.run_context import current
 from thresher.trouble import explain
 
 INTERRUPTED, TERMINATED = 130, 143
-
-
-class _TerminatedError(BaseException):
-    """SIGTERM. Raised where the run happens to be, so that a transaction it is in the middle of is undone first."""
 
 
 @click.group(name="thresher")
@@ -42,20 +40,22 @@ def _run(fresh: bool, if_running: str | None, **options: Any) -> Any:
         names = " and ".join(options["pipelines"])
         _stop("FAILED", f"--pipelines names {names}. One recipe a run: run them one after the other.", 1)
     find_project()  # for its conf/logging.yml, where the working directory is a subfolder
-    _handle_termination()
+    _handle_signals()
     log_once()
     try:
         assert kedro_run.callback is not None
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        _stop("KILLED", "Interrupted; the MLflow run is KILLED. Run it again: finished steps are reused.", INTERRUPTED)
-    except _TerminatedError:
-        _stop("KILLED", "Terminated; the MLflow run is marked KILLED.", TERMINATED)
+        text, code = "Interrupted; the MLflow run is KILLED. Run it again: finished steps are reused.", INTERRUPTED
+    except TerminatedError:
+        text, code = "Terminated; the MLflow run is marked KILLED.", TERMINATED
     except Exception as error:
         if (mendable := explain(error)) is None:
             _end_tracking("FAILED")
             raise
         _stop("FAILED", str(mendable), 1)
+    gc.collect()  # what was interrupted is gone with its exception, and with it a transaction that locks the database
+    return _stop("KILLED", text, code)
 
 
 def _run_recipe(recipe: str | None, **options: Any) -> Any:
@@ -87,8 +87,8 @@ def _with_run_options(params: dict[str, Any], **options: Any) -> dict[str, Any]:
     return merge(params or {}, {RUN: given}) if given else params
 
 
-def _handle_termination() -> None:
-    """Let SIGTERM end the run as an exception, and a worker process, which inherits this, as if there were no handler.
+def _handle_signals() -> None:
+    """Let SIGINT and SIGTERM end the run as exceptions; SIGTERM ends a worker process, which inherits this, at once.
 
     A worker would send the exception back as the result of its node and wait for the next one, and whoever waits for
     its end, as the pool does once another worker is gone, would wait forever.
@@ -97,11 +97,14 @@ def _handle_termination() -> None:
 
     def terminate(number: int, frame: Any) -> None:
         if os.getpid() == process:
-            raise _TerminatedError
+            interruption.stop(TerminatedError())
+            return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored, as in the background
+        signal.signal(signal.SIGINT, lambda number, frame: interruption.stop(KeyboardInterrupt()))
 
 
 def _stop(status: str, text: str, code: int) -> NoReturn:
