@@ -67,6 +67,12 @@ class Samples(Generic[InputsType]):
         inputs: Any = self.inputs[indices]
         return replace(self, inputs=inputs, labels=self.labels[indices], places=places, groups=groups, order=order)
 
+    def draw(self, count: int, seed: int) -> Samples[InputsType]:
+        """Return ``count`` of the samples, drawn by ``seed``, in their order; all where there are no more."""
+        if len(self) <= count:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False)))
+
     def with_inputs(self, inputs: np.ndarray) -> EncodedSamples:
         """Return the same samples encoded: ``inputs`` in place of the raw ones."""
         return Samples(inputs, self.labels, self.class_names, self.places)

@@ -20,7 +20,7 @@ from thresher.search.assess import Assessor
 from thresher.search.finalists import choose, next_finalist
 from thresher.search.result import Assessed, BudgetSearch, Sensitivity, keeps
 from thresher.search.savings import measure_savings
-from thresher.search.sensitivity import MAX_SAMPLES, some_of
+from thresher.search.sensitivity import MAX_SAMPLES
 from thresher.search.space import ALLOCATIONS, LAST_STEP, NONE_GOES, build_steps
 from thresher.search.study import Trials, kept_savings, open_study
 from thresher.training.checkpoints import hash_weights
@@ -75,7 +75,7 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
     config, data, objective, began = task.config, task.data, task.objective, time.monotonic()
     assert data.checkpoints is not None
     assessor = Assessor(task.base, task.float_onnx_file, data, task.measurement, task.is_timed)
-    some = assessor.reference(some_of(data.validation_samples, MAX_SAMPLES, data.training.seed))
+    some = assessor.reference(data.validation_samples.draw(MAX_SAMPLES, data.training.seed))
     whole = assessor.reference(data.validation_samples)
 
     # What each layer's channels save, from which the samplers' shares become ratios.

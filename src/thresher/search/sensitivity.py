@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,7 +33,7 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     groups = prunable_groups(network)
     if not groups:
         raise CompressionError(f"{data.candidate}: a {network.spec.model.kind} has no channels that can be pruned.")
-    samples = some_of(data.validation_samples, affordable(network, len(groups)), data.training.seed)
+    samples = data.validation_samples.draw(affordable(network, len(groups)), data.training.seed)
     whole = _judge(network, samples, 0.0)
     curves = {}
     for number, group in enumerate(groups, 1):
@@ -54,13 +53,6 @@ def affordable(network: Network, num_groups: int) -> int:
         network.eval()(torch.from_numpy(network.spec.input.example(1)))
     sums = counter.get_total_flops() / 2 * num_groups * len(RATIOS)
     return int(min(MAX_SAMPLES, max(MIN_SAMPLES, MAX_SUMS / max(1, sums))))
-
-
-def some_of(samples: EncodedSamples, count: int, seed: int) -> EncodedSamples:
-    """Return ``count`` of ``samples``, drawn by ``seed``, in their order; all where there are no more."""
-    if len(samples) <= count:
-        return samples
-    return samples.take(np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False)))
 
 
 def _judge(network: Network, samples: EncodedSamples, ratio: float) -> Point:

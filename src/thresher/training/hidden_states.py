@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from thresher.models.network import Network
-from thresher.models.padding import mark_steps
+from thresher.models.padding import mark_real
 
 PROJECTION = "hidden_projection"
 """The part of a student in training that maps its vectors to the width of its teacher's."""
@@ -38,7 +38,7 @@ class HiddenStates:
         Padding does not count.
         """
         project = getattr(self._student, PROJECTION, nn.Identity())
-        real_PT = _mark_real(self._student, inputs)
+        real_PT = mark_real(self._student.prepare(inputs))
         differences = []
         for ours, theirs in self._pairs:
             student_PTD, teacher_PTD = project(self._made[0][ours].float()), self._made[1][theirs].float()
@@ -62,10 +62,3 @@ def _keep(block: nn.Module, name: str, made: dict[str, torch.Tensor]) -> Removab
         made[name] = output if isinstance(output, torch.Tensor) else output[0]
 
     return block.register_forward_hook(keep)
-
-
-def _mark_real(network: Network, inputs: torch.Tensor) -> torch.Tensor | None:
-    """Return float32 [P, T], 1 for what is no padding; None where samples have no lengths."""
-    prepared = network.prepare(inputs)
-    lengths = next((each for each in prepared if each.ndim == 1 and each.dtype == torch.int64), None)
-    return None if lengths is None else mark_steps(lengths, int(prepared[0].shape[1]))

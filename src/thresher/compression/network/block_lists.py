@@ -16,7 +16,7 @@ from thresher.compression.network.removal import draw_weights
 from thresher.compression.network.structure import draw_inputs
 from thresher.models.blocks import keep_blocks
 from thresher.models.network import Network
-from thresher.models.padding import mark_steps
+from thresher.models.padding import mark_real
 
 TOLERANCE = 1e-4
 """Share of the largest answer by which a network without a block may differ from one that passes over it."""
@@ -133,8 +133,7 @@ def measure_changes(network: Network, names: Sequence[str], batches: Sequence[to
     try:
         for encoded in batches:
             prepared = network.prepare(encoded)
-            lengths = next((each for each in prepared if each.ndim == 1 and each.dtype == torch.int64), None)
-            real[0] = None if lengths is None else mark_steps(lengths, int(prepared[0].shape[1]))
+            real[0] = mark_real(prepared)
             body(*prepared)
     finally:
         for handle in handles:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
     from thresher.compression.network.block_lists import Block
-    from thresher.modalities.samples import EncodedSamples
     from thresher.models.network import Network
 
 SAMPLES, BATCH = 512, 64
@@ -96,7 +95,7 @@ def _choose(network: Network, blocks: Sequence[Block], config: DropLayers, data:
     from thresher.compression.network.block_lists import measure_changes
     from thresher.training.batches import load_batches
 
-    samples = _some(data.training_samples, data.training.seed)
+    samples = data.training_samples.draw(SAMPLES, data.training.seed)
     batches = load_batches(samples, network.spec, _cpu()).in_slices(BATCH)
     names = [block.name for block in able]
     changes = measure_changes(copy.deepcopy(network), names, [batch.inputs for batch in batches])
@@ -108,7 +107,7 @@ def _least_missed(network: Network, able: list[Block], count: int, data: Compres
     """Return the ``count`` blocks that go one after another, each the one whose lack costs least then."""
     from thresher.training.validation import evaluate_network
 
-    samples = _some(data.validation_samples, data.training.seed)
+    samples = data.validation_samples.draw(SAMPLES, data.training.seed)
     gone: list[Block] = []
     for _ in range(count):
         losses = {
@@ -138,12 +137,6 @@ def _without(network: Network, gone: Sequence[Block]) -> Network:
     shorter.spec = spec.model_copy(update={"blocks": built, "ranks": ranks})
     shorter.spec = shorter.spec.model_copy(update={"channel_plan": shorter.channel_plan()})
     return shorter
-
-
-def _some(samples: EncodedSamples, seed: int) -> EncodedSamples:
-    """Return some of ``samples``, drawn by ``seed``."""
-    count = min(SAMPLES, len(samples))
-    return samples.take(np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False)))
 
 
 def _cpu() -> torch.device:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from thresher.compression import ImportanceKind
 from thresher.compression.data import CompressionData
 from thresher.errors import CompressionError
@@ -94,9 +92,8 @@ def _leave_gradients(network: Network, data: CompressionData) -> None:
     from thresher.training.losses import build_loss
 
     samples, device = data.training_samples, torch.device("cpu")
-    count = min(GRADIENT_SAMPLES, len(samples))
-    chosen = np.random.default_rng(data.training.seed).choice(len(samples), count, replace=False)
+    some = samples.draw(GRADIENT_SAMPLES, data.training.seed)
     loss = build_loss(network.spec.output, data.training, samples.labels, device)
     network.zero_grad()
-    for batch in load_batches(samples.take(np.sort(chosen)), network.spec, device).in_slices(GRADIENT_BATCH):
-        (loss.sum(network(batch.inputs).float(), batch.labels) / count).backward()
+    for batch in load_batches(some, network.spec, device).in_slices(GRADIENT_BATCH):
+        (loss.sum(network(batch.inputs).float(), batch.labels) / len(some)).backward()

@@ -141,16 +141,25 @@ def answer(body: nn.Module, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tens
 
 
 @contextmanager
-def restored(body: nn.Module) -> Iterator[None]:
-    """Give ``body`` its tensors and attributes back in the end, whatever is done to them inside."""
-    modules = [(module, copy_attributes(vars(module))) for module in body.modules()]
-    values = {tensor: tensor.detach().clone() for tensor in named_tensors(body).values()}
+def with_attributes(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Give ``modules`` their attributes back in the end, whatever is done to them inside."""
+    before = [(module, copy_attributes(vars(module))) for module in modules]
     try:
         yield
     finally:
-        for module, attributes in modules:
+        for module, attributes in before:
             vars(module).clear()
             vars(module).update(attributes)
+
+
+@contextmanager
+def restored(body: nn.Module) -> Iterator[None]:
+    """Give ``body`` its tensors and attributes back in the end, whatever is done to them inside."""
+    values = {tensor: tensor.detach().clone() for tensor in named_tensors(body).values()}
+    try:
+        with with_attributes(body.modules()):
+            yield
+    finally:
         for tensor, value in values.items():
             tensor.data = value
 

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from thresher.adapters.torch_pruning import modules_of, recurrent_pruner, restored
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.importance import Measure
-from thresher.compression.network.removal import StructureError, copy_attributes
+from thresher.compression.network.removal import StructureError, with_attributes
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 ROOTS = (*CONVOLUTIONS, nn.Linear)
@@ -99,14 +99,8 @@ class TracedGraph:
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Undo in the end what removals inside change in the graph itself."""
-        inner = [(module, copy_attributes(vars(module))) for module in modules_of(self._graph)]
-        with restored(self._graph):
-            try:
-                yield
-            finally:
-                for module, attributes in inner:
-                    vars(module).clear()
-                    vars(module).update(attributes)
+        with restored(self._graph), with_attributes(modules_of(self._graph)):
+            yield
 
     def _describe(self, members: Any) -> TracedGroup:
         module, places = members[0].dep.target.module, members[0].idxs
