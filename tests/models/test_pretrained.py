@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from helpers.other_process import answers_of_service
 from helpers.pretrained_folders import ENCODERS, TEXTS, write_folder
 
 from thresher.compression.data import CalibrationData, CompressionData
@@ -163,20 +162,6 @@ def test_weights_of_another_network_are_told_by_name(folders: Path) -> None:
 
 
 SERVED = """
-import json, sys
-from importlib.abc import MetaPathFinder
-
-class Refuse(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers"):
-            raise ImportError(name + " is not in the service")
-
-sys.meta_path.insert(0, Refuse())
-from pathlib import Path
-import onnxruntime
-from thresher.modalities import read_encoder
-encoder = read_encoder(Path(sys.argv[1]).read_bytes())
-session = onnxruntime.InferenceSession(sys.argv[2])
 for text in json.loads(sys.argv[3]):
     print(json.dumps(session.run(None, {"tokens": encoder.encode_json(text)})[0].tolist()))
 """
@@ -185,11 +170,8 @@ for text in json.loads(sys.argv[3]):
 def test_the_service_needs_neither_torch_nor_transformers(folders: Path, tmp_path: Path) -> None:
     folder = folder_of(folders, "bert")
     encoder, network = encoder_of(folder), start(folder).eval()
-    (tmp_path / "encoder.json").write_text(encoder.model_dump_json())
-    (tmp_path / "model.onnx").write_bytes(export_onnx(network))
-    arguments = [str(tmp_path / "encoder.json"), str(tmp_path / "model.onnx"), json.dumps(TEXTS)]
-    done = subprocess.run([sys.executable, "-c", SERVED, *arguments], capture_output=True, text=True, check=True)
-    answers = [json.loads(line)[0] for line in done.stdout.splitlines()]
+    printed = answers_of_service(SERVED, encoder, export_onnx(network), json.dumps(TEXTS), tmp_path)
+    answers = [line[0] for line in printed]
     with torch.inference_mode():
         expected = network.predict(torch.from_numpy(samples_of(encoder).inputs)).numpy()
     np.testing.assert_allclose(answers, expected, atol=1e-4)

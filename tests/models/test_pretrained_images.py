@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from helpers.other_process import answers_of_service
 from helpers.pretrained_images import IMAGE_ENCODERS, NUM_BLOCKS, SIDE, write_image_folder
 from torch import nn
 
@@ -215,20 +214,6 @@ def test_weights_of_another_network_are_told_by_name(tmp_path: Path) -> None:
 
 
 SERVED = """
-import json, sys
-from importlib.abc import MetaPathFinder
-
-class Refuse(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers"):
-            raise ImportError(name + " is not in the service")
-
-sys.meta_path.insert(0, Refuse())
-from pathlib import Path
-import onnxruntime
-from thresher.modalities import read_encoder
-encoder = read_encoder(Path(sys.argv[1]).read_bytes())
-session = onnxruntime.InferenceSession(sys.argv[2])
 print(json.dumps(session.run(None, {"image": encoder.encode_file(Path(sys.argv[3]).read_bytes())})[0].tolist()))
 """
 
@@ -238,12 +223,9 @@ def test_the_service_needs_neither_torch_nor_transformers(folders: Path, tmp_pat
 
     folder = folder_of(folders, "resnet")
     encoder, network = encoder_of(folder), start(folder).eval()
-    (tmp_path / "encoder.json").write_text(encoder.model_dump_json())
-    (tmp_path / "model.onnx").write_bytes(export_onnx(network))
     picture = np.random.default_rng(2).integers(0, 256, (61, 40, 3)).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "picture.jpg")
-    files = [str(tmp_path / name) for name in ("encoder.json", "model.onnx", "picture.jpg")]
-    done = subprocess.run([sys.executable, "-c", SERVED, *files], capture_output=True, text=True, check=True)
+    (answers,) = answers_of_service(SERVED, encoder, export_onnx(network), str(tmp_path / "picture.jpg"), tmp_path)
     with torch.inference_mode():
         expected = network.predict(torch.from_numpy(encoder.encode_file((tmp_path / "picture.jpg").read_bytes())))
-    np.testing.assert_allclose(json.loads(done.stdout), expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(answers, expected.numpy(), atol=1e-5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import own_nets
+from helpers.other_process import rebuilt_answers
 from torch import nn
 
 from thresher.compression.data import CalibrationData, CompressionData
@@ -126,21 +126,9 @@ def test_half_of_every_group_goes(name: str) -> None:
 
 @pytest.mark.slow
 def test_what_is_stored_is_rebuilt_in_another_process_bit_for_bit(project: Path, tmp_path: Path) -> None:
-    code = """
-import sys; from pathlib import Path; import numpy as np; import torch
-from thresher.models.storage import load_network
-torch.set_num_threads(1)
-for folder in sorted(Path(sys.argv[1]).iterdir()):
-    with torch.no_grad():
-        answers = load_network(folder)(torch.from_numpy(np.load(folder / "inputs.npy")))
-    np.save(folder / "answers.npy", answers.numpy())
-"""
+    rebuilt = rebuilt_answers({name: (half(name), samples_of(name).inputs) for name in NETS}, tmp_path, cwd=project)
     for name in NETS:
-        save_network(half(name), tmp_path / name)
-        np.save(tmp_path / name / "inputs.npy", samples_of(name).inputs)
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=project)
-    for name in NETS:
-        np.testing.assert_array_equal(np.load(tmp_path / name / "answers.npy"), answers(half(name), name))
+        np.testing.assert_array_equal(rebuilt[name], answers(half(name), name))
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.other_process import rebuilt_answers
 from helpers.pretrained_networks import NAMES, TEXT, WIDTH, answers, build, data, samples
 from torch import nn
 
@@ -94,25 +93,11 @@ def numbers(module: nn.Module) -> dict[str, int]:
     return {key: value for key, value in vars(module).items() if type(value) is int}
 
 
-REBUILD = """
-import sys; from pathlib import Path; import numpy as np; import torch
-from thresher.models.storage import load_network
-torch.set_num_threads(1)
-for folder in sorted(Path(sys.argv[1]).iterdir()):
-    with torch.no_grad():
-        answers = load_network(folder)(torch.from_numpy(np.load(folder / "inputs.npy")))
-    np.save(folder / "answers.npy", answers.numpy())
-"""
-
-
 @pytest.mark.slow
 def test_another_process_rebuilds_them_bit_for_bit(tmp_path: Path) -> None:
+    rebuilt = rebuilt_answers({name: (half(name), samples().inputs) for name in NAMES}, tmp_path)
     for name in NAMES:
-        save_network(half(name), tmp_path / name)
-        np.save(tmp_path / name / "inputs.npy", samples().inputs)
-    subprocess.run([sys.executable, "-c", REBUILD, str(tmp_path)], check=True)
-    for name in NAMES:
-        np.testing.assert_array_equal(np.load(tmp_path / name / "answers.npy"), answers(half(name)))
+        np.testing.assert_array_equal(rebuilt[name], answers(half(name)))
 
 
 def test_attributes_that_count_heads_are_cut_with_them() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.other_process import rebuilt_answers
 from helpers.pretrained_images import IMAGE_ENCODERS, SIDE
 
 from thresher.compression.data import CompressionData
@@ -112,22 +111,8 @@ def test_a_swins_heads_stay() -> None:
     assert all("mlp.fc2" in name and "neither single channels" in why for name, why in refused.items())
 
 
-REBUILD = """
-import sys; from pathlib import Path; import numpy as np; import torch
-from thresher.models.storage import load_network
-torch.set_num_threads(1)
-for folder in sorted(Path(sys.argv[1]).iterdir()):
-    with torch.no_grad():
-        answers = load_network(folder)(torch.from_numpy(np.load(folder / "inputs.npy")))
-    np.save(folder / "answers.npy", answers.numpy())
-"""
-
-
 @pytest.mark.slow
 def test_another_process_rebuilds_them_bit_for_bit(tmp_path: Path) -> None:
+    rebuilt = rebuilt_answers({name: (half(name), samples().inputs) for name in IMAGE_ENCODERS}, tmp_path)
     for name in IMAGE_ENCODERS:
-        save_network(half(name), tmp_path / name)
-        np.save(tmp_path / name / "inputs.npy", samples().inputs)
-    subprocess.run([sys.executable, "-c", REBUILD, str(tmp_path)], check=True)
-    for name in IMAGE_ENCODERS:
-        np.testing.assert_array_equal(np.load(tmp_path / name / "answers.npy"), answers(half(name)))
+        np.testing.assert_array_equal(rebuilt[name], answers(half(name)))

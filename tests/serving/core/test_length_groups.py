@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.modalities.series.model_input import SeriesInput
 from thresher.modalities.text.model_input import TextInput
+from thresher.serving.core import autotune
+from thresher.serving.core import batcher as batcher_module
 from thresher.serving.core.autotune import measure_paces
 from thresher.serving.core.batcher import Batcher
 from thresher.serving.core.errors import DeadlineError, OverloadedError
@@ -38,6 +39,24 @@ class Model:
         assert self.free.wait(10)
         self.batches.append(TEXT.trim(samples))
         return sums(samples)
+
+
+class Clock:
+    """Time that passes where a test says so, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (batcher_module, autotune):
+        monkeypatch.setattr(module, "perf_counter", clock)
+    return clock
 
 
 def sums(samples: np.ndarray) -> np.ndarray:
@@ -126,13 +145,14 @@ def test_thousands_of_mixed_requests_get_their_own_answers_in_batches_of_like_le
     run(work())
 
 
-def test_short_requests_do_not_wait_for_all_long_ones_before_them() -> None:
+def test_short_requests_do_not_wait_for_all_long_ones_before_them(clock: Clock) -> None:
     async def work() -> None:
         model = Model()
         batcher = make(model, 4, 4, 4, 2)
         busy = await hold(model, batcher, LONG)
         waiting = [asyncio.create_task(batcher.submit(texts(length))) for length in [*[LONG] * 5, *[SHORT] * 5]]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        clock.seconds += 0.01
         model.free.set()
         await asyncio.gather(busy, *waiting)
         assert lengths_of(model)[1:] == [[SHORT] * 4, [SHORT], [LONG] * 2, [LONG] * 2, [LONG]]
@@ -140,13 +160,12 @@ def test_short_requests_do_not_wait_for_all_long_ones_before_them() -> None:
     run(work())
 
 
-def test_groups_that_wait_share_the_time_evenly() -> None:
+def test_groups_that_wait_share_the_time_evenly(clock: Clock) -> None:
     seconds = {SHORT: 0.0, LONG: 0.0}
 
     def compute(samples: np.ndarray) -> np.ndarray:
-        began = time.perf_counter()
-        time.sleep(0.0002 * samples.shape[1])
-        seconds[samples.shape[1]] += time.perf_counter() - began
+        clock.seconds += 0.0002 * samples.shape[1]
+        seconds[samples.shape[1]] += 0.0002 * samples.shape[1]
         return sums(samples)
 
     async def work() -> None:
@@ -234,14 +253,15 @@ def test_a_request_of_many_lengths_that_is_cancelled_frees_all_of_its_places() -
     run(work())
 
 
-def test_what_is_too_late_in_one_group_holds_up_no_other() -> None:
+def test_what_is_too_late_in_one_group_holds_up_no_other(clock: Clock) -> None:
     async def work() -> None:
         model = Model()
         batcher = make(model)
         busy = await hold(model, batcher)
         late = [asyncio.create_task(batcher.submit(texts(LONG, SHORT), timeout=0.01)) for _ in range(3)]
         patient = asyncio.create_task(batcher.submit(texts(SHORT), timeout=30))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        clock.seconds += 0.05
         model.free.set()
         np.testing.assert_array_equal(await patient, sums(texts(SHORT)))
         assert [type(each) for each in await asyncio.gather(*late, return_exceptions=True)] == [DeadlineError] * 3
@@ -269,13 +289,12 @@ def test_a_request_fails_once_where_one_of_its_batches_does() -> None:
     run(work())
 
 
-def test_the_time_that_a_request_would_wait_is_counted_by_what_each_group_takes() -> None:
+def test_the_time_that_a_request_would_wait_is_counted_by_what_each_group_takes(clock: Clock) -> None:
     async def work() -> None:
         model = Model()
         batcher = make(model)
-        model.free.clear()
-        slow = asyncio.create_task(batcher.submit(texts(LONG)))
-        await asyncio.sleep(0.2)  # that a long one takes
+        slow = await hold(model, batcher, LONG)
+        clock.seconds += 0.2  # that a long one takes
         model.free.set()
         await slow
         await batcher.submit(texts(SHORT))
@@ -297,9 +316,9 @@ def test_the_time_that_a_request_would_wait_is_counted_by_what_each_group_takes(
     run(work())
 
 
-def test_batches_of_short_samples_are_larger_where_long_ones_take_longer() -> None:
+def test_batches_of_short_samples_are_larger_where_long_ones_take_longer(clock: Clock) -> None:
     def compute(samples: np.ndarray) -> np.ndarray:
-        time.sleep(0.0001 * samples.size)
+        clock.seconds += 0.0001 * samples.size
         return samples
 
     sizes = [pace.max_batch_size for pace in measure_paces(compute, LengthGroups(TEXT), 64, 0.04)]
