@@ -34,6 +34,26 @@ def test_what_needs_classes_is_refused_in_a_regression(problems_with: Problems, 
     assert problem.what == "a regression has no classes"
 
 
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"training": {"group_by_length": True}}, "every sample of image is of one size"),
+        (
+            {
+                "data": {"modality": "series", **DATA},
+                "model": {"kind": "gru"},
+                "training": {"group_by_length": True, "batch_size": "full"},
+            },
+            "there is one batch of all samples",
+        ),
+    ],
+    ids=["images", "full"],
+)
+def test_lengths_are_grouped_where_they_differ(problems_with: Problems, recipe: dict[str, Any], says: str) -> None:
+    (problem,) = problems_with(**recipe)
+    assert problem.where.endswith("training.group_by_length") and problem.what == says
+
+
 def test_lbfgs_takes_full_batches_alone(problems_with: Problems) -> None:
     (problem,) = problems_with(training={"optimizer": {"kind": "lbfgs"}, "batch_size": 32})
     assert problem.where.endswith("training.batch_size") and problem.fix == "Use batch_size: full."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from thresher.modalities.series.model_input import SeriesInput
 from thresher.modalities.text.model_input import TextInput
 from thresher.models.cnn import Cnn
 from thresher.models.network import Network, NetworkSpec
+from thresher.models.textcnn.config import TextCnn
 from thresher.training import Training
 from thresher.training.augmentation import Flip, Shift
 from thresher.training.batches import InMemory, Order, Streamed, as_positions, load_batches
@@ -77,6 +79,39 @@ def test_every_epoch_takes_every_sample_once_in_an_order_of_its_own() -> None:
     assert epochs[0] != epochs[1]
     assert epochs[0] == [p for positions in Order(50, 8, 9, seed=1).of_epoch(1) for p in as_positions(positions)]
     assert epochs[0] != [p for positions in Order(50, 8, 3, seed=5).of_epoch(1) for p in as_positions(positions)]
+
+
+def test_batches_of_like_length_take_every_sample_once_with_little_padding() -> None:
+    lengths = torch.from_numpy(np.random.default_rng(0).integers(1, 60, 1000))
+    plain, grouped = Order(1000, 16, 2, seed=1), Order(1000, 16, 2, seed=1, lengths=lengths)
+    epochs = [list(grouped.of_epoch(epoch)) for epoch in (1, 2)]
+    for batches in epochs:
+        assert sorted(p for positions in batches for p in as_positions(positions)) == list(range(1000))
+        assert sorted(len(as_positions(positions)) for positions in batches) == [8] + [16] * 62
+    assert [as_positions(each) for each in epochs[0]] != [as_positions(each) for each in epochs[1]]
+    assert [as_positions(each) for each in epochs[0]] == [as_positions(each) for each in grouped.of_epoch(1)]
+
+    def padded(order: Order) -> int:
+        return sum(int(lengths[each].max()) * len(as_positions(each)) for each in order.of_epoch(1))
+
+    assert padded(grouped) < 1.1 * int(lengths.sum())
+    assert padded(plain) > 1.7 * int(lengths.sum())
+    longest = [int(lengths[each].max()) for each in epochs[0]]
+    assert longest != sorted(longest)
+
+
+def test_a_training_that_groups_by_length_learns_from_shorter_batches() -> None:
+    samples = padded(TEXT, 200)
+    spec = NetworkSpec(model=TextCnn(dimension=8, num_filters=4), input=TEXT, output=ClassOutput(num_classes=2))
+    network = Network(spec)
+    seen: dict[bool, list[int]] = {False: [], True: []}
+    for grouped, lengths in seen.items():
+        config = Training(epochs=1, batch_size=8, group_by_length=grouped, device="cpu")
+        learner = copy.deepcopy(network)
+        learner.register_forward_pre_hook(lambda body, given, lengths=lengths: lengths.append(given[0].shape[1]))
+        train(learner, samples, samples, config, "float")
+    assert len(set(map(len, seen.values()))) == 1
+    assert sum(seen[True][:25]) < 0.8 * sum(seen[False][:25])
 
 
 def test_where_samples_lie_is_decided_by_the_limit(tmp_path: Path, halves: Callable[[int], Samples]) -> None:

@@ -21,6 +21,9 @@ from thresher.training import Training
 from thresher.training.hpo_space import apply, corners
 from thresher.training.optimizers import measures_steps
 
+SAME_LENGTH = ("image", "tabular")
+"""Modalities of which no sample is longer than another."""
+
 
 def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
@@ -75,6 +78,10 @@ def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
         for name in ("label_smoothing", "class_weights"):
             if getattr(training, name):
                 yield ("training", name), "a regression has no classes", "Leave it out."
+    if training.group_by_length and parts.modality in SAME_LENGTH:
+        yield ("training", "group_by_length"), f"every sample of {parts.modality} is of one size", "Leave it out."
+    if training.group_by_length and training.batch_size == "full":
+        yield ("training", "group_by_length"), "there is one batch of all samples", "Leave out one of the two."
     # As the recipe writes it: in a complete one every optimizer has a rate.
     if training.learning_rate == "auto" and "lr" in training.optimizer.model_fields_set:
         yield ("training", "optimizer", "lr"), "learning_rate: auto finds the rate", "Leave out one of the two."

@@ -28,6 +28,8 @@ class Training(Config):
     """Passes over the training split."""
     batch_size: BatchSize = Field(default=128, union_mode="left_to_right")
     """Samples a step; "full" is batch gradient descent, 1 is stochastic."""
+    group_by_length: bool = False
+    """Put texts or series of like length into one batch, so that little of it is padding: up to twice as fast."""
     accumulation: int = Field(default=1, ge=1, le=65536)
     """Parts that a batch goes through the network in, their gradients summed: the same step in less memory.
 

@@ -18,6 +18,8 @@ Positions = slice | torch.Tensor
 """The positions of a batch's samples; a slice where they are adjacent, which costs no copy."""
 MEGABYTE = 1_000_000
 ROWS_AT_ONCE = 65536
+POOL = 50
+"""Batches whose samples are sorted by length together."""
 
 
 class Batch(NamedTuple):
@@ -35,12 +37,16 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The samples of one split, ready to be given out on ``device``; the base of the two below."""
+    """The samples of one split, ready to be given out on ``device``; the base of the two below.
+
+    Attributes:
+        lengths: of each sample [N], on the CPU; None where all are alike.
+    """
 
     def __init__(self, samples: EncodedSamples, spec: NetworkSpec, device: torch.device) -> None:
         self.device = device
         self._labels = _learned_labels(samples, spec).to(device)
-        self._lengths = _lengths(samples.inputs, spec)
+        self.lengths = _lengths(samples.inputs, spec)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -55,7 +61,7 @@ class Batches:
 
     def _until(self, positions: Positions) -> int | None:
         """Return how long the longest sample at ``positions`` is; None where all are alike."""
-        return None if self._lengths is None else max(int(self._lengths[positions].max()), 1)
+        return None if self.lengths is None else max(int(self.lengths[positions].max()), 1)
 
 
 class InMemory(Batches):
@@ -124,13 +130,18 @@ class Order:
         count: samples of the training split.
         batch_size: "full" takes them all at each step, in their own order. A last batch of one sample joins the one
             before: a batch norm knows no spread of one.
+        lengths: of each sample [count]: batches are made of samples of like length. Samples are drawn as without it,
+            sorted by length within pools of ``POOL`` batches, and the batches then drawn in turn, so that short and
+            long ones alternate; as transformers' ``LengthGroupedSampler`` does but for the last draw.
     """
 
-    def __init__(self, count: int, batch_size: int | str, epochs: int, seed: int) -> None:
+    def __init__(
+        self, count: int, batch_size: int | str, epochs: int, seed: int, lengths: torch.Tensor | None = None
+    ) -> None:
         self.size = count if isinstance(batch_size, str) else min(batch_size, count)
         self.steps_an_epoch = len(sizes_of_parts(count, self.size))
         self.total_steps = epochs * self.steps_an_epoch
-        self._count, self._seed = count, seed
+        self._count, self._seed, self._lengths = count, seed, lengths
 
     def of_epoch(self, epoch: int) -> Sequence[Positions]:
         """Return the batches of ``epoch``, which counts from 1."""
@@ -138,8 +149,13 @@ class Order:
             return [slice(0, self._count)]
         generator = torch.Generator().manual_seed((self._seed + epoch) % 2**63)
         drawn = torch.randperm(self._count, generator=generator)
+        if self._lengths is not None:
+            pools = drawn.split(POOL * self.size)
+            drawn = torch.cat([pool[self._lengths[pool].argsort(stable=True)] for pool in pools])
         batches: tuple[torch.Tensor, ...] = drawn.split(sizes_of_parts(self._count, self.size))
-        return batches
+        if self._lengths is None:
+            return batches
+        return [batches[number] for number in torch.randperm(len(batches), generator=generator)]
 
 
 def sizes_of_parts(count: int, size: int) -> list[int]:

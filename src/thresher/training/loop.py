@@ -79,8 +79,9 @@ def _train(
     device: torch.device,
 ) -> tuple[Network, TrainingHistory]:
     metric = METRIC[network.spec.output.kind]
-    order = Order(len(training), config.batch_size, config.epochs, config.seed)
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
+    lengths = learned.lengths if config.group_by_length else None
+    order = Order(len(training), config.batch_size, config.epochs, config.seed, lengths)
     judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
     learner = Trainer(network, config, execution, training.labels, device, order.size, teaching)
     key = key_of(network, training, validation, config, execution, name, teaching) if checkpoints is not None else ""

@@ -54,10 +54,11 @@ def _losses(
 ) -> np.ndarray:
     """Return the smoothed loss before the step at each rate; it ends early where the loss explodes."""
     device = choose_device(config.device)
-    order = Order(len(samples), config.batch_size, 1, config.seed)
+    batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
+    lengths = batches.lengths if config.group_by_length else None
+    order = Order(len(samples), config.batch_size, 1, config.seed, lengths)
     learner = Trainer(network, config, execution, samples.labels, device, order.size)
     learner.network.train()
-    batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
     endless = chain.from_iterable(batches.iterate(order.of_epoch(epoch)) for epoch in count(1))
     average, smooth = 0.0, []
     for step, batch in enumerate(islice(endless, len(rates))):
