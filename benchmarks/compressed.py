@@ -1,24 +1,24 @@
 """What compression reaches on the official test data, by whole runs: makes the second table of docs/results.md.
 
-A run takes what earlier ones have left; `make reproduce` calls it after the trainings.
+A run takes what earlier ones have left; `make reproduce` calls it after the trainings. With `--project` nothing is run:
+the verdicts in another project's folder are entered. Pretrained models have tables of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from reproduce import PROJECT, describe_setting, fetch, put_between, run
+from reproduce import PROJECT, RESULTS, describe_setting, fetch, marks, put_between, recipes_here, run, write_file
 
 from thresher.models import FLOAT
 
-BEGIN, END = "<!-- compression: begin -->", "<!-- compression: end -->"
-REPORTS = PROJECT / "data" / "08_reporting"
+REPORTS, ENTERED = PROJECT / "data" / "08_reporting", RESULTS / "verdicts"
+VERDICT, SPEED = "verdict.json", "speedup_batch"
 
 
 @dataclass(frozen=True)
@@ -27,38 +27,51 @@ class Want:
 
     Attributes:
         smaller: float's file size over its own.
-        faster: float's median latency over its own, at ``batch_size`` and one thread: the lower bound of its 95 %
-            interval must be above this; None where it may be slower.
+        faster: float's median latency over its own, at each of ``batch_sizes`` and one thread: the lower bound of its
+            95 % interval must be above this; None where it may be slower.
         loss: the most that the 95 % upper bound of the accuracy drop may be.
     """
 
     recipe: str
-    fetch: str
+    fetch: tuple[str, ...]
     smaller: float
     loss: float
     faster: float | None = None
-    batch_size: int = 32
+    batch_sizes: tuple[int, ...] = (32,)
 
     def __str__(self) -> str:
-        speeds = {None: "", 1: " and faster"}
+        speeds: dict[float | None, str] = {None: "", 1: " and faster"}
         speed = speeds.get(self.faster, f" and {self.faster}x as fast")
         return f"{self.smaller:g}x smaller{speed}, drop at most {self.loss:g}"
 
     def is_met(self, figures: Figures) -> bool:
         """Return whether a candidate with these figures reaches all of it."""
-        is_fast = self.faster is None or figures.faster_lower[self.batch_size] > self.faster
+        fast = self.faster
+        is_fast = fast is None or all(figures.faster_lower[size] > fast for size in self.batch_sizes)
         return figures.smaller >= self.smaller and is_fast and figures.drop_upper <= self.loss
 
 
-WANTS = (
-    Want("fashion_mnist_budget", "fashion_mnist", smaller=2, faster=1.25, loss=0.01),
-    Want("fashion_mnist_budget", "fashion_mnist", smaller=7, loss=0.01),
-    Want("fashion_mnist_resnet", "fashion_mnist", smaller=4, faster=2, loss=0.005),
-    Want("fashion_mnist_resnet", "fashion_mnist", smaller=10, loss=0.005),
-    Want("trec_transformer", "trec", smaller=3.5, faster=1, loss=0.005),
-    Want("adult_mlp", "adult", smaller=3.5, faster=1, loss=0.005),
-    Want("vowels_gru", "japanese_vowels", smaller=3.5, faster=1, loss=0.005),
-)
+FASHION, SST2, TREC = ("fashion_mnist",), ("sst2", "minilm"), ("trec", "minilm")
+CLOTHES, BOTH = ("fashion_mnist", "efficientnet_lite0"), (1, 32)
+TABLES = {
+    "compression": (
+        Want("fashion_mnist_budget", FASHION, smaller=2, faster=1.25, loss=0.01),
+        Want("fashion_mnist_budget", FASHION, smaller=7, loss=0.01),
+        Want("fashion_mnist_resnet", FASHION, smaller=4, faster=2, loss=0.005),
+        Want("fashion_mnist_resnet", FASHION, smaller=10, loss=0.005),
+        Want("trec_transformer", ("trec",), smaller=3.5, faster=1, loss=0.005),
+        Want("adult_mlp", ("adult",), smaller=3.5, faster=1, loss=0.005),
+        Want("vowels_gru", ("japanese_vowels",), smaller=3.5, faster=1, loss=0.005),
+    ),
+    "compression of pretrained": (
+        Want("sst2_minilm", SST2, smaller=4, faster=2.5, loss=0.01, batch_sizes=BOTH),
+        Want("sst2_minilm", SST2, smaller=8, loss=0.01),
+        Want("trec_minilm", TREC, smaller=8, faster=3, loss=0.02, batch_sizes=BOTH),
+        Want("clothes_efficientnet", CLOTHES, smaller=4, faster=2, loss=0.01, batch_sizes=BOTH),
+    ),
+}
+"""Place in docs/results.md -> what its recipes must reach."""
+WANTS = tuple(want for wants in TABLES.values() for want in wants)
 
 
 @dataclass(frozen=True)
@@ -82,24 +95,62 @@ class Figures:
 
 
 def main() -> None:
-    """Run the recipes, and write the table."""
+    """Run the recipes, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    recipes = list(dict.fromkeys(want.recipe for want in WANTS))
-    parser.add_argument("--recipes", nargs="*", choices=recipes, default=recipes, help="run these alone; none: write")
+    names = list(dict.fromkeys(want.recipe for want in WANTS))
+    parser.add_argument("--recipes", nargs="*", choices=names, help="run these alone; none: write")
     parser.add_argument("--from", dest="folder", type=Path, help="a folder with one folder of raw files a data set")
+    parser.add_argument("--project", type=Path, help="run nothing: enter the verdicts in this project's folder")
     arguments = parser.parse_args()
-    for recipe in arguments.recipes:
+    here = [name for name in names if name in recipes_here()]
+    recipes = here if arguments.recipes is None else arguments.recipes
+    for recipe in [] if arguments.project else recipes:
         fetch(next(want.fetch for want in WANTS if want.recipe == recipe), arguments.folder)
         run("kedro", "run", "--pipeline", recipe)
-    put_between(BEGIN, END, [*rows(recipes), "", describe_setting()])
+    if arguments.project:
+        enter(arguments.project / "data" / "08_reporting", recipes)
+    for place, wants in TABLES.items():
+        of_table = [name for name in here if name in {want.recipe for want in wants}]
+        verdicts = newest(of_table)
+        if set(of_table) & set(recipes or here) and verdicts:
+            put_between(*marks(place), [*rows(wants, verdicts), "", *settings(verdicts.values())])
 
 
-def rows(recipes: list[str]) -> Iterator[str]:
+def enter(reports: Path, recipes: Iterable[str]) -> None:
+    """Keep the verdicts in ``reports`` for the tables."""
+    found = read_verdicts(reports, recipes)
+    for name in recipes:
+        if name in found:
+            write_file(ENTERED / name / VERDICT, json.dumps(found[name]))
+        print(f"{name}: {'entered' if name in found else f'no verdict in {reports}'}")
+
+
+def newest(recipes: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return recipe -> its newest verdict, of the last run here or as it was entered."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in (read_verdicts(ENTERED, recipes), read_verdicts(REPORTS, recipes)):
+        later = {name for name in each if name not in found or each[name]["measured"] > found[name]["measured"]}
+        found |= {name: each[name] for name in later}
+    return {name: found[name] for name in recipes if name in found}
+
+
+def read_verdicts(reports: Path, recipes: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return recipe -> its verdict, of those that have one in ``reports``."""
+    files = {recipe: reports / recipe / VERDICT for recipe in recipes}
+    return {recipe: json.loads(file.read_text(encoding="utf-8")) for recipe, file in files.items() if file.exists()}
+
+
+def settings(verdicts: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the machine of each verdict, every one once."""
+    return list(dict.fromkeys(describe_setting(verdict["machine"]) for verdict in verdicts))
+
+
+def rows(wants: Iterable[Want], verdicts: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Yield the table of what must be reached, and one of all candidates."""
-    found = {recipe: read_figures(recipe) for recipe in recipes if (REPORTS / recipe / "verdict.json").exists()}
+    found = {recipe: read_figures(verdict) for recipe, verdict in verdicts.items()}
     yield "| recipe | in one candidate | by | |"
     yield "| --- | --- | --- | --- |"
-    for want in WANTS:
+    for want in wants:
         if want.recipe in found:
             by = [figures.candidate for figures in found[want.recipe] if want.is_met(figures)]
             yield f"| {want.recipe} | {want} | {', '.join(by)} | {'reached' if by else '**missed**'} |"
@@ -122,18 +173,14 @@ def candidate_rows(recipe: str, candidates: list[Figures]) -> Iterator[str]:
         )
 
 
-def read_figures(recipe: str) -> list[Figures]:
+def read_figures(verdict: dict[str, Any]) -> list[Figures]:
     """Return the figures of every candidate that could be made, float first, as the verdict has them."""
-    verdict = json.loads((REPORTS / recipe / "verdict.json").read_text())
     values = {judged["candidate"]: judged["metrics"] for judged in verdict["candidates"] if judged["metrics"]}
-    text = (PROJECT / "pipelines" / f"{recipe}.yml").read_text()
-    sizes = sorted(yaml.safe_load(text)["evaluation"]["batch_sizes"])
-    return [_figures(name, metrics, values[FLOAT], sizes, verdict) for name, metrics in values.items()]
+    sizes = sorted(int(key.removeprefix(SPEED)) for key in values[FLOAT] if key.startswith(SPEED))
+    return [_figures(name, metrics, values[FLOAT], sizes, verdict["winner"]) for name, metrics in values.items()]
 
 
-def _figures(
-    name: str, metrics: dict[str, Any], base: dict[str, Any], sizes: list[int], verdict: dict[str, Any]
-) -> Figures:
+def _figures(name: str, metrics: dict[str, Any], base: dict[str, Any], sizes: list[int], winner: str | None) -> Figures:
     drop, size = metrics["accuracy_drop"], metrics["size_bytes"]["value"]
     return Figures(
         candidate=name,
@@ -142,9 +189,9 @@ def _figures(
         drop_upper=drop["upper"],
         size_bytes=size,
         smaller=base["size_bytes"]["value"] / size,
-        faster={batch: metrics[f"speedup_batch{batch}"]["value"] for batch in sizes},
-        faster_lower={batch: metrics[f"speedup_batch{batch}"]["lower"] for batch in sizes},
-        is_winner=name == verdict["winner"],
+        faster={batch: metrics[f"{SPEED}{batch}"]["value"] for batch in sizes},
+        faster_lower={batch: metrics[f"{SPEED}{batch}"]["lower"] for batch in sizes},
+        is_winner=name == winner,
     )
 
 

@@ -1,6 +1,7 @@
-"""What the recipes reach on their official test data, the median of three seeds: the first table of docs/results.md.
+"""What the recipes reach on their official test data, the median of three seeds: tables of docs/results.md.
 
-Each training is done once: a run that was interrupted goes on with the next. `make reproduce` calls it.
+Each training is done once: a run that was interrupted goes on with the next. `make reproduce` calls it. With
+`--project` nothing is trained: the runs that another project has tracked are entered.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,11 +23,11 @@ import numpy as np
 import yaml
 
 from thresher.machine import describe_machine
+from thresher.recipe.reading import read_recipe
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "data" / "08_reporting" / "reproduction"
 PAGE = PROJECT / "docs" / "results.md"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 PACKAGES = ("torch", "onnxruntime", "numpy", "kedro", "mlflow")
 SEEDS = (1, 2, 3)
 
@@ -36,7 +37,7 @@ class Goal:
     """What a recipe must reach, on which data, within how many minutes for one seed."""
 
     recipe: str
-    fetch: str | None
+    fetch: tuple[str, ...]
     metric: str
     bound: float
     minutes: float
@@ -52,19 +53,28 @@ class Goal:
         return value <= self.bound if self.less_is_better else value >= self.bound
 
 
-GOALS = (
-    Goal("gradient_descent", None, "excess_loss", 0.001, 1),
-    Goal("stochastic_gradient_descent", None, "excess_loss", 0.001, 1),
-    Goal("adam", None, "excess_loss", 0.001, 1),
-    Goal("power_cnn", "italy_power_demand", "accuracy", 0.95, 2),
-    Goal("vowels_gru", "japanese_vowels", "accuracy", 0.96, 2),
-    Goal("trec_textcnn", "trec", "accuracy", 0.88, 5),
-    Goal("trec_lstm", "trec", "accuracy", 0.86, 5),
-    Goal("trec_transformer", "trec", "accuracy", 0.84, 5),
-    Goal("adult_mlp", "adult", "accuracy", 0.855, 5),
-    Goal("california_housing", "california_housing", "r2", 0.80, 5),
-    Goal("fashion_mnist_resnet", "fashion_mnist", "accuracy", 0.93, 45),
-)
+TABLES = {
+    "results": (
+        Goal("gradient_descent", (), "excess_loss", 0.001, 1),
+        Goal("stochastic_gradient_descent", (), "excess_loss", 0.001, 1),
+        Goal("adam", (), "excess_loss", 0.001, 1),
+        Goal("power_cnn", ("italy_power_demand",), "accuracy", 0.95, 2),
+        Goal("vowels_gru", ("japanese_vowels",), "accuracy", 0.96, 2),
+        Goal("trec_textcnn", ("trec",), "accuracy", 0.88, 5),
+        Goal("trec_lstm", ("trec",), "accuracy", 0.86, 5),
+        Goal("trec_transformer", ("trec",), "accuracy", 0.84, 5),
+        Goal("adult_mlp", ("adult",), "accuracy", 0.855, 5),
+        Goal("california_housing", ("california_housing",), "r2", 0.80, 5),
+        Goal("fashion_mnist_resnet", ("fashion_mnist",), "accuracy", 0.93, 45),
+    ),
+    "results of pretrained": (
+        Goal("sst2_minilm", ("sst2", "minilm"), "accuracy", 0.90, 45),
+        Goal("trec_minilm", ("trec", "minilm"), "accuracy", 0.96, 45),
+        Goal("clothes_efficientnet", ("fashion_mnist", "efficientnet_lite0"), "accuracy", 0.93, 45),
+    ),
+}
+"""Place in docs/results.md -> the goals of its table."""
+GOALS = tuple(goal for goals in TABLES.values() for goal in goals)
 
 
 def main() -> None:
@@ -74,26 +84,68 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--from", dest="folder", type=Path, help="a folder with one folder of raw files a data set")
     parser.add_argument("--fresh", action="store_true", help="train again what is done already")
+    parser.add_argument("--project", type=Path, help="train nothing: enter the runs in the MLflow of this project")
     arguments = parser.parse_args()
-    goals = [goal for goal in GOALS if not arguments.recipes or goal.recipe in arguments.recipes]
+    goals = [goal for goal in GOALS if goal.recipe in (arguments.recipes or recipes_here())]
     for goal in goals:
-        if goal.fetch is not None:
-            fetch(goal.fetch, arguments.folder)
-        # The first seed last: what lies in data/ and in MLflow at the end is that of the recipe as it stands.
-        for seed in sorted(arguments.seeds, reverse=True):
-            file = RESULTS / goal.recipe / f"{seed}.json"
-            if arguments.fresh or not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps(reproduce(goal, seed)))
-    put_between(BEGIN, END, [*rows(), "", describe_setting()])
+        if arguments.project:
+            enter(goal, arguments.project, arguments.seeds)
+        else:
+            train_each(goal, arguments)
+    for place, table in TABLES.items():
+        if set(table) & set(goals) and (lines := list(rows(table))):
+            put_between(*marks(place), [*lines, "", *settings(table)])
 
 
-def fetch(data: str, folder: Path | None) -> None:
-    """Get the raw data set ``data``, where it is not there yet."""
-    if (PROJECT / "data" / "01_raw" / data).is_dir():
-        return
-    source = folder / data if folder else None
-    run("thresher", "fetch", data, *(["--from", str(source)] if source and source.is_dir() else []))
+def recipes_here() -> set[str]:
+    """Return the recipes that this folder has: some come with the packages of their models alone."""
+    return {file.stem for file in (PROJECT / "pipelines").glob("*.yml")}
+
+
+def marks(place: str) -> tuple[str, str]:
+    """Return what stands before and after a table on the page."""
+    return f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+
+
+def train_each(goal: Goal, arguments: argparse.Namespace) -> None:
+    """Train with each seed what was not trained yet."""
+    fetch(goal.fetch, arguments.folder)
+    # The first seed last: what lies in data/ and in MLflow at the end is that of the recipe as it stands.
+    for seed in sorted(arguments.seeds, reverse=True):
+        if arguments.fresh or not (RESULTS / goal.recipe / f"{seed}.json").exists():
+            keep(goal.recipe, seed, reproduce(goal, seed))
+
+
+def keep(recipe: str, seed: int, result: dict[str, Any]) -> None:
+    """Write down what one training has reached."""
+    write_file(RESULTS / recipe / f"{seed}.json", json.dumps(result))
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write ``text`` to ``file``, whose folder is made where it is missing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def enter(goal: Goal, project: Path, seeds: Iterable[int]) -> None:
+    """Keep what the newest training with each seed has reached that ``project`` has tracked."""
+    from tracked import read_trainings
+
+    recipe = read_recipe(PROJECT / "pipelines" / f"{goal.recipe}.yml")
+    found = read_trainings(project, goal.recipe, recipe, goal.metric)
+    for seed in seeds:
+        if seed in found:
+            keep(goal.recipe, seed, found[seed])
+        said = f"run {found[seed]['run']}" if seed in found else "no training of it; what was entered before stays"
+        print(f"{goal.recipe}, seed {seed}: {said}")
+
+
+def fetch(names: Iterable[str], folder: Path | None) -> None:
+    """Get the raw data sets ``names``, those that are not there yet."""
+    for name in names:
+        if not (PROJECT / "data" / "01_raw" / name).is_dir():
+            source = folder / name if folder else None
+            run("thresher", "fetch", name, *(["--from", str(source)] if source and source.is_dir() else []))
 
 
 def reproduce(goal: Goal, seed: int) -> dict[str, Any]:
@@ -104,7 +156,8 @@ def reproduce(goal: Goal, seed: int) -> dict[str, Any]:
         "kedro", "run", "--pipeline", goal.recipe, *seeded, "--to-outputs", f"{goal.recipe}.float.evaluation", "--fresh"
     )
     seconds = time.monotonic() - began
-    return {"value": measure(goal), "seconds": seconds, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"value": measure(goal), "seconds": seconds, "at": at, "setting": describe_setting()}
 
 
 def recipe_seed(recipe: str) -> int:
@@ -148,38 +201,52 @@ def run(*command: str) -> None:
 
 
 def put_between(begin: str, end: str, lines: Iterable[str], page: Path = PAGE) -> None:
-    """Print ``lines``, and put them into ``page`` between its marks."""
-    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, tail = rest.partition(end)
+    """Print ``lines``, and put them into ``page`` between its marks; end where it has none."""
+    head, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not (found and ended):
+        sys.exit(f"{page.name} has no place for this table. Add these two lines to it:\n{begin}\n{end}")
     table = "\n".join(lines)
     page.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
     print(table)
 
 
-def rows() -> Iterator[str]:
-    """Yield the table's lines."""
-    yield "| recipe | metric | goal | median | of the seeds | minutes, the longest | allowed | |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for goal in GOALS:
-        done = [json.loads(file.read_text()) for file in sorted((RESULTS / goal.recipe).glob("*.json"))]
-        if done:
-            values, minutes = [run["value"] for run in done], max(run["seconds"] for run in done) / 60
-            median = statistics.median(values)
-            met = "reached" if goal.is_met(median) and minutes <= goal.minutes else "**missed**"
-            sign = "at most" if goal.less_is_better else "at least"
-            shown = ", ".join(map(goal.show, values))
-            yield (
-                f"| {goal.recipe} | {goal.metric} | {sign} {goal.bound:g} | {goal.show(median)} | {shown} "
-                f"| {minutes:.1f} | {goal.minutes:g} | {met} |"
-            )
+def rows(table: Iterable[Goal]) -> Iterator[str]:
+    """Yield the lines of a table; none where nothing of it was measured."""
+    measured = {goal: done for goal in table if (done := results(goal))}
+    if measured:
+        yield "| recipe | metric | goal | median | of the seeds | minutes, the longest | allowed | |"
+        yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for goal, done in measured.items():
+        values, minutes = [one["value"] for one in done], max(one["seconds"] for one in done) / 60
+        median = statistics.median(values)
+        met = "reached" if goal.is_met(median) and minutes <= goal.minutes else "**missed**"
+        sign = "at most" if goal.less_is_better else "at least"
+        shown = ", ".join(map(goal.show, values))
+        yield (
+            f"| {goal.recipe} | {goal.metric} | {sign} {goal.bound:g} | {goal.show(median)} | {shown} "
+            f"| {minutes:.1f} | {goal.minutes:g} | {met} |"
+        )
 
 
-def describe_setting() -> str:
-    """Return what was measured on."""
-    machine = describe_machine()
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+def results(goal: Goal) -> list[dict[str, Any]]:
+    """Return what its trainings have reached, by their seeds."""
+    files = sorted((RESULTS / goal.recipe).glob("*.json"), key=lambda file: int(file.stem))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def settings(table: Iterable[Goal]) -> list[str]:
+    """Return what each of the trainings was measured on, every setting once."""
+    return list(dict.fromkeys(one.get("setting") or describe_setting() for goal in table for one in results(goal)))
+
+
+def describe_setting(machine: Mapping[str, str] | None = None, versions: Mapping[str, str] | None = None) -> str:
+    """Return what was measured on: this machine and environment, if no other is given."""
+    machine = describe_machine() if machine is None else machine
+    versions = {name: version(name) for name in PACKAGES} if versions is None else versions
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"
-    return f"{where}; Python {machine['python']}, {versions}."
+    shown = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"{where}; Python {machine['python']}, {shown}."
 
 
 if __name__ == "__main__":
