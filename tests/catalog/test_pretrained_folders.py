@@ -135,7 +135,7 @@ def test_a_sound_folder_has_no_problem_whole_or_in_shards(project: Path) -> None
     (project / FOLDER / "model-00001-of-00002.safetensors").unlink()
     assert problems_of(recipe({"init": "random"}), project) == []
     (problem,) = problems_of(recipe({"init": "random", "freeze": {"blocks": 3}}), project)
-    assert "has 2 blocks, and model.freeze.blocks is 3" in problem
+    assert "has 2 blocks, and freeze.blocks is 3" in problem
 
 
 def test_no_more_blocks_are_kept_than_the_folder_has(project: Path) -> None:
@@ -151,6 +151,29 @@ def test_the_check_reads_no_more_of_weights_than_their_header(project: Path) -> 
     (header,) = read.weights.values()
     assert len(header) < read.num_bytes["model.safetensors"] - 10_000
     assert b"word_embeddings" in header
+
+
+def with_student(**student: Any) -> dict[str, Any]:
+    step = {"kind": "distill", "student": {"kind": "pretrained", "path": "data/01_raw/small", **student}}
+    return {**recipe(), "candidates": {"small": [step]}}
+
+
+def test_a_students_folder_is_checked_against_the_teachers_tokenizer(project: Path) -> None:
+    place, small = "candidates.small.steps.0.student.path: ", project / "data/01_raw/small"
+    (problem,) = problems_of(with_student(), project)
+    assert problem.startswith(place) and "no such folder" in problem
+    write_folder(small, "distilbert")
+    assert problems_of(with_student(), project) == []
+    change("tokenizer.json", normalizer=None)(small)
+    (problem,) = problems_of(with_student(), project)
+    assert problem.startswith(place) and "which is not the recipe's: it differs in normalizer. Allowed" in problem
+    assert "init: random}" in problem and problems_of(with_student(init="random"), project) == []
+    change("config.json", max_position_embeddings=19)(small)
+    (problem,) = problems_of(with_student(init="random"), project)
+    assert "takes texts of at most 19 tokens, and data.encoding.max_length is 20" in problem
+    change("config.json", model_type="vit")(small)
+    (problem,) = problems_of(with_student(init="random"), project)
+    assert problem.startswith(place) and "takes data of modality image" in problem
 
 
 def images(**model: Any) -> dict[str, Any]:
@@ -207,7 +230,7 @@ def test_a_folder_of_images_is_none_of_texts(tmp_path: Path, sound_images: Path)
     no_modality = {key: value for key, value in images()["data"].items() if key != "modality"}
     assert problems_of({**images(), "data": no_modality}, tmp_path) == []
     (problem,) = problems_of(images(freeze={"blocks": 3}), tmp_path)
-    assert "has 2 blocks, and model.freeze.blocks is 3" in problem
+    assert "has 2 blocks, and freeze.blocks is 3" in problem
 
 
 CHECK = """

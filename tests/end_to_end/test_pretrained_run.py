@@ -38,6 +38,14 @@ RECIPE: dict[str, Any] = {
             {"kind": "quantize_dynamic"},
         ],
         "taught": [{"kind": "distill", "student": {"kind": "textcnn"}, "epochs": 3, "lr": 0.003}],
+        "other": [
+            {
+                "kind": "distill",
+                "student": {"kind": "pretrained", "path": "data/01_raw/other"},
+                "epochs": 1,
+                "lr": 0.003,
+            }
+        ],
     },
     "evaluation": {"rounds": 10, "seconds": 0.05, "batch_sizes": [1, 8]},
     "selection": {"minimize": "size_bytes", "require": {"accuracy_drop": {"at_most": 0.3}}},
@@ -78,6 +86,7 @@ def project(new_project: NewProject) -> Project:
     project = new_project("pretrained")
     write_reviews(project)
     write_folder(project.folder / "data" / "01_raw" / "theirs", sizes={"num_hidden_layers": 3})
+    write_folder(project.folder / "data" / "01_raw" / "other", "distilbert", sizes={"n_layers": 1})
     project.write_recipe("small", RECIPE)
     return project
 
@@ -105,11 +114,12 @@ def test_what_was_cut_wins_and_is_as_it_was_asked_for(project: Project, done: Do
     left = [module.num_attention_heads for module in network.body.modules() if hasattr(module, "num_attention_heads")]
     assert (heads, left) == ([4, 4, 4], [2, 2])
     sizes = {each["candidate"]: each for each in verdict["candidates"]}
-    assert set(sizes) == {"float", "small", "taught"}
+    assert set(sizes) == {"float", "small", "taught", "other"}
     folder = project.folder / "data/06_models/small"
     files = {name: (folder / name / "model.onnx").stat().st_size for name in sizes}
     assert files["small"] < 0.4 * files["float"]
     assert load_network(folder / "taught" / "network").spec.model.kind == "textcnn"
+    assert load_network(folder / "other" / "network").spec.model.architecture["model_type"] == "distilbert"
     page = (project.folder / "data/08_reporting/small/report.html").read_text()
     assert re.search(r"tokens: \d+ of \d+ rows of model\.bert\.embeddings\.word_embeddings; of the validation", page)
     assert "distill (student {kind textcnn}, epochs 3, lr 0.003)" in page

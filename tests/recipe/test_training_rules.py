@@ -148,12 +148,18 @@ def test_a_student_takes_what_the_recipes_model_takes(problems_with: Problems) -
     assert "cnn" in problem.fix and "onnx" not in problem.fix
 
 
-def test_a_student_begins_from_nothing(problems_with: Problems) -> None:
-    student = {"kind": "pretrained", "path": "data/01_raw/minilm"}
+def test_a_pretrained_student_takes_tokens_of_its_own_tokenizer_or_draws_its_weights(problems_with: Problems) -> None:
     texts = {"data": {"modality": "text", **DATA}, "model": {"kind": "lstm"}}
-    (problem,) = problems_with(**texts, candidates={"small": [{"kind": "distill", "student": student}]})
-    assert problem.where.endswith("candidates.small.steps.0.student.kind")
-    assert "textcnn" in problem.fix and "pretrained" not in problem.fix
+
+    def problems(**settings: Any) -> Any:
+        student = {"kind": "pretrained", "path": "data/01_raw/minilm", **settings}
+        return problems_with(**texts, candidates={"small": [{"kind": "distill", "student": student}]})
+
+    (problem,) = problems()
+    assert problem.where.endswith("candidates.small.steps.0.student.init")
+    assert "a lstm has another one" in problem.what and "Use init: random" in problem.fix
+    (problem,) = problems(init="random", architecture={})
+    assert problem.where.endswith("student.architecture")
 
 
 def test_hidden_states_are_compared_where_there_are_blocks(problems_with: Problems) -> None:

@@ -20,7 +20,7 @@ from thresher.code_fingerprint.kinds import find_kinds
 from thresher.machine import describe_machine
 from thresher.modalities import encoder_classes
 from thresher.packaging.build_context import PackagingError, context_files
-from thresher.pipelines.stage import TIMED, model_file
+from thresher.pipelines.stage import MODEL_FILE, TIMED
 from thresher.serving.requirements import pinned_packages
 from thresher.tracking.parameters import flatten
 
@@ -66,7 +66,7 @@ def find_dependencies(
     slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
-    named.add(model_file(recipe))
+    named |= {name for name in pipeline.inputs() if name.endswith(f".{MODEL_FILE}")}
     raw = {name: contents.of(name) or ABSENT for name in sorted(named & set(pipeline.inputs()))}
     words = {
         name: {word for key, value in taken.items() for word in _words(key, value)} for name, taken in slices.items()

@@ -10,13 +10,18 @@ from pydantic import ValidationError
 
 from thresher.catalog.entries import describe_near
 from thresher.compression.validate import find_depth_problems
+from thresher.config import KindConfig
 from thresher.errors import DataError
 from thresher.fetch.known_sets import KNOWN_SETS
 from thresher.modalities.text.encoder import TextEncoding
+from thresher.modalities.text.model_input import TextInput
+from thresher.modalities.text.pretrained import read_tokenizer
 from thresher.models import ModelChoice
 from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
 from thresher.models.pretrained.config import Pretrained
+from thresher.models.pretrained.folder import PretrainedFolder, read_folder
 from thresher.recipe.partial import Found, read_partial
+from thresher.recipe.source import Place
 
 PATH = ("model", "path")
 
@@ -30,6 +35,10 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
         model = ModelChoice.model_validate(values.get("model")).root
     except ValidationError:
         return []  # the recipe's own check reports it
+    return [*_problems_of_own(model, values, project), *_problems_of_students(model, values, project)]
+
+
+def _problems_of_own(model: KindConfig, values: Mapping[str, Any], project: Path) -> list[Found]:
     path = project / getattr(model, "path", "")
     if isinstance(model, ExternalModel) and not path.is_file():
         return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]
@@ -39,9 +48,40 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
         elif isinstance(model, Pretrained):
             return _check_pretrained(model, path, values)
     except DataError as error:
-        what, _, fix = str(error).partition(" Fix: ")
-        return [(PATH, what.removesuffix("."), f"Fix: {fix}" if fix else "")]
+        return [_at(PATH, error)]
     return []
+
+
+def _at(place: Place, error: DataError) -> Found:
+    what, _, fix = str(error).partition(" Fix: ")
+    return place, what.removesuffix("."), f"Fix: {fix}" if fix else ""
+
+
+def _problems_of_students(model: KindConfig, values: Mapping[str, Any], project: Path) -> list[Found]:
+    """Return what is wrong with the folders of pretrained students; that of ``model``, which teaches, is read too."""
+    found = []
+    for name, candidate in read_partial(dict(values)).candidates.items():
+        for index, step in enumerate(candidate.steps):
+            if isinstance(student := getattr(step, "student", None), Pretrained):
+                try:
+                    _check_student(student, model, values, project)
+                except DataError as error:
+                    found.append(_at(("candidates", name, "steps", index, "student", "path"), error))
+    return found
+
+
+def _check_student(student: Pretrained, model: KindConfig, values: Mapping[str, Any], project: Path) -> None:
+    from thresher.models.pretrained.student import check_student
+
+    folder = _read_headers(student, project / student.path)
+    modality, max_length = _modality(values), _max_length(values)
+    given, tokenizer = None, None
+    if isinstance(model, Pretrained) and modality == "text" and (project / model.path).is_dir():
+        teacher = read_folder(project / model.path, with_weights=False)
+        read = read_tokenizer(teacher.files, max_length, teacher.name)
+        tokenizer = read.document
+        given = TextInput(vocabulary_size=read.vocabulary_size, max_length=max_length, padding=read.padding)
+    check_student(folder, student, modality, given, tokenizer)
 
 
 def find_model_to_fetch(values: Mapping[str, Any], project: Path) -> str | None:
@@ -59,20 +99,11 @@ def _to_fetch(model: Pretrained, path: Path) -> str | None:
 
 
 def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> list[Found]:
-    from thresher.models.pretrained.check import check_folder, read_architecture, require_library
+    from thresher.models.pretrained.check import check_folder, read_architecture
     from thresher.models.pretrained.families import num_blocks
-    from thresher.models.pretrained.folder import read_folder
 
-    require_library()
-    if (known := _to_fetch(model, path)) is not None:
-        raise DataError(f"{path}: no such folder. Fix: thresher fetch {known}.")
-    data = values.get("data")
-    encoding = data.get("encoding") if isinstance(data, Mapping) else None
-    given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
-    max_length = given if isinstance(given, int) else TextEncoding().max_length
-    modality = str(data.get("modality")) if isinstance(data, Mapping) else ""
-    folder = read_folder(path, model.init == "weights", headers_alone=True)
-    check_folder(folder, model, modality, max_length)
+    folder, modality = _read_headers(model, path), _modality(values)
+    check_folder(folder, model, modality, _max_length(values))
     # Of images, what can be dropped lies within the stages that are counted.
     candidates, blocks = read_partial(dict(values)).candidates, num_blocks(read_architecture(folder))
     blocks = blocks if modality == "text" else None
@@ -81,9 +112,28 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     return [(("candidates", *below), what, fix) for below, what, fix in known_now if (below, what, fix) not in said]
 
 
-def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:
+def _read_headers(model: Pretrained, path: Path) -> PretrainedFolder:
+    from thresher.models.pretrained.check import require_library
+
+    require_library()
+    if (known := _to_fetch(model, path)) is not None:
+        raise DataError(f"{path}: no such folder. Fix: thresher fetch {known}.")
+    return read_folder(path, model.init == "weights", headers_alone=True)
+
+
+def _modality(values: Mapping[str, Any]) -> str:
     data = values.get("data")
-    modality = data.get("modality") if isinstance(data, Mapping) else None
+    return str(data.get("modality")) if isinstance(data, Mapping) else ""
+
+
+def _max_length(values: Mapping[str, Any]) -> int:
+    data = values.get("data")
+    encoding = data.get("encoding") if isinstance(data, Mapping) else None
+    given = encoding.get("max_length") if isinstance(encoding, Mapping) else None
+    return given if isinstance(given, int) else TextEncoding().max_length
+
+
+def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:
     beside = path.with_name(f"{path.name}.data")
     file = ModelFile(path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
     if isinstance(model, OnnxModel):
@@ -94,4 +144,4 @@ def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> 
     elif isinstance(model, Checkpoint):
         from thresher.models.imported.architecture import check_checkpoint
 
-        check_checkpoint(file, model, str(modality), str(values.get("task")))
+        check_checkpoint(file, model, _modality(values), str(values.get("task")))

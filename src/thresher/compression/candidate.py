@@ -14,6 +14,7 @@ from thresher.compression.budget import CandidateSearch
 from thresher.compression.network.finetune import teacher_names
 from thresher.config import Config
 from thresher.models import FLOAT
+from thresher.models.pretrained.config import Pretrained
 
 
 class Candidate(Config):
@@ -69,6 +70,14 @@ class Candidate(Config):
         """The candidates that it distills from, each once, by name."""
         steps = (*self.steps, *((self.search.finetune,) if self.search else ()))
         return tuple(sorted({name for step in steps for name in teacher_names(step)}))
+
+    @property
+    def pretrained_students(self) -> dict[str, bool]:
+        """Path of each folder that a student begins with -> whether its weights are taken, and not drawn."""
+        students = [student for step in self.steps if isinstance(student := getattr(step, "student", None), Pretrained)]
+        return {
+            each.path: any(each.path == one.path and one.init == "weights" for one in students) for each in students
+        }
 
 
 def steps_upon(name: str, index: int, candidates: Mapping[str, Candidate], model: Any) -> tuple[Any, list[Technique]]:

@@ -13,6 +13,7 @@ from thresher.training.execution import ChosenExecution
 
 if TYPE_CHECKING:
     from thresher.models.network import Network
+    from thresher.models.pretrained.folder import PretrainedFolder
     from thresher.training.checkpoints import Checkpoints
 
 
@@ -60,3 +61,5 @@ class CompressionData:
     """The folder from which a finetuning that was killed resumes."""
     teachers: Mapping[str, Network] = field(default_factory=dict)
     """Candidate -> its network, for those that a step distills from; the float model is always there."""
+    folders: Mapping[str, PretrainedFolder] = field(default_factory=dict)
+    """Path -> the pretrained folder that a student begins with, which fits what the encoder makes."""

@@ -12,7 +12,7 @@ from thresher.config_loader import use_loader
 from thresher.datasets.model_file import ModelFileDataset, PretrainedFolderDataset
 from thresher.models.imported.config import ExternalModel
 from thresher.models.pretrained.config import Pretrained
-from thresher.pipelines.stage import model_file
+from thresher.pipelines.stage import model_file, student_folders
 
 
 class RecipeHooks:
@@ -34,7 +34,10 @@ class RecipeHooks:
             if isinstance(recipe.model, ExternalModel):
                 catalog[model_file(name)] = ModelFileDataset(path=str(self._context.project_path / recipe.model.path))
             elif isinstance(recipe.model, Pretrained):
-                folder = str(self._context.project_path / recipe.model.path)
-                catalog[model_file(name)] = PretrainedFolderDataset(
-                    path=folder, with_weights=recipe.model.init == "weights"
-                )
+                catalog[model_file(name)] = self._folder(recipe.model.path, recipe.model.init == "weights")
+            for key, candidate in recipe.candidates.items():
+                for dataset, (path, with_weights) in student_folders(name, key, candidate).items():
+                    catalog[dataset] = self._folder(path, with_weights)
+
+    def _folder(self, path: str, with_weights: bool) -> PretrainedFolderDataset:
+        return PretrainedFolderDataset(path=str(self._context.project_path / path), with_weights=with_weights)

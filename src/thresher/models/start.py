@@ -31,7 +31,7 @@ def build_start(
     """
     if isinstance(model, Pretrained):
         assert folder is not None
-        model = model.model_copy(update={"architecture": read_architecture(folder)})
+        model = model.model_copy(update={"architecture": model.architecture or read_architecture(folder)})
     with generator_turn():
         torch.manual_seed(seed)
         network = Network(NetworkSpec(model=model, input=given, output=output))

@@ -8,10 +8,14 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node
 
+from thresher.compression.candidate import Candidate
+
 # The dots are meant: RECIPE.CANDIDATE.NAME is what the catalog's patterns and kedro viz read.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters", category=UserWarning)
 
 
+MODEL_FILE = "model_file"
+"""How the datasets with models that were trained elsewhere end."""
 TIMED = "timed"
 """Tag of the nodes that measure time: what they give is reused only on the machine that it was measured on."""
 
@@ -22,7 +26,14 @@ TRAINS = "trains"
 
 def model_file(recipe: str) -> str:
     """Return the dataset with the file of a model that was not trained here: raw data, like samples."""
-    return f"{recipe}.model_file"
+    return f"{recipe}.{MODEL_FILE}"
+
+
+def student_folders(recipe: str, name: str, candidate: Candidate) -> dict[str, tuple[str, bool]]:
+    """Return dataset -> path of a pretrained folder that a student of the candidate ``name`` has, and whether its
+    weights are taken: raw data, too."""
+    students = candidate.pretrained_students.items()
+    return {f"{recipe}.{name}.{place}.{MODEL_FILE}": student for place, student in enumerate(students)}
 
 
 def stage_node(

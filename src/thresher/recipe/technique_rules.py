@@ -13,6 +13,7 @@ from thresher.kinds.registry import kind_of, registry
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.source import Place
+from thresher.training.optimizers import measures_steps
 
 
 def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
@@ -75,5 +76,16 @@ def _student_problems(student: Any, place: Place, parts: PartialRecipe) -> Itera
         what = f"a student of kind {own.name} takes {' or '.join(own.takes)}, and data.modality is {known.name}"
         yield (*place, "kind"), what, nearest(own.name, able)
     elif isinstance(student, Pretrained):
-        what = "a student learns from nothing, and a pretrained model has a folder to begin with"
-        yield (*place, "kind"), what, nearest("", [name for name in able if name != own.name])
+        yield from pretrained_problems(student, place, parts)
+        if known.name == "text" and student.init == "weights" and not isinstance(parts.model, Pretrained | None):
+            what = f"its weights know the tokens of its own tokenizer, and a {parts.model.kind} has another one"
+            yield (*place, "init"), what, "Use init: random, or model: {kind: pretrained, path: FOLDER}."
+
+
+def pretrained_problems(model: Pretrained, place: Place, parts: PartialRecipe) -> Iterable[Found]:
+    """Yield what a pretrained ``model`` at ``place`` cannot be told, or not with this training."""
+    if model.architecture is not None:
+        yield (*place, "architecture"), "is read from config.json of the folder", "Leave it out."
+    if model.layer_decay < 1 and parts.training is not None and measures_steps(parts.training.optimizer):
+        what = f"{parts.training.optimizer.kind} has one rate for all weights"
+        yield (*place, "layer_decay"), what, "Leave it out, or use another optimizer."

@@ -16,7 +16,7 @@ from thresher.models.imported.config import Checkpoint, ExternalModel
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
-from thresher.recipe.technique_rules import find_technique_problems
+from thresher.recipe.technique_rules import find_technique_problems, pretrained_problems
 from thresher.training import Training
 from thresher.training.hpo_space import apply, corners
 from thresher.training.optimizers import measures_steps
@@ -62,12 +62,7 @@ def _pretrained_problems(parts: PartialRecipe) -> Iterable[Found]:
     if parts.tokenizer not in (None, "pretrained"):
         what = f"a pretrained model takes tokens of its own tokenizer, not of one of kind {parts.tokenizer}"
         yield place, what, "Leave it out."
-    if parts.model.architecture is not None:
-        yield ("model", "architecture"), "is read from config.json of the folder", "Leave it out."
-    rates = parts.model.layer_decay < 1 and parts.training is not None
-    if rates and parts.training is not None and measures_steps(parts.training.optimizer):
-        what = f"{parts.training.optimizer.kind} has one rate for all weights"
-        yield ("model", "layer_decay"), what, "Leave it out, or use another optimizer."
+    yield from pretrained_problems(parts.model, ("model",), parts)
 
 
 def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

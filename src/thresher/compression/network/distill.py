@@ -10,8 +10,10 @@ from pydantic import Field
 from thresher.compression.data import CompressionData
 from thresher.compression.network.finetune import Distill, Finetune, finetune
 from thresher.config import KindConfig
+from thresher.errors import CompressionError, ThresherError
 from thresher.events import Step, emit
 from thresher.models import FLOAT, Model
+from thresher.models.pretrained.config import Pretrained
 from thresher.training.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -46,16 +48,41 @@ class DistillStudent(KindConfig):
 def distill(network: Network, config: DistillStudent, data: CompressionData) -> Network:
     """Return a trained network of ``config.student`` that takes the same inputs; ``network`` is its teacher.
 
-    Its first weights are drawn by the training's seed.
+    Its first weights are drawn by the training's seed, or a pretrained folder's.
 
     Raises:
+        CompressionError: a pretrained student that cannot take what the encoder makes.
         TrainingError: a loss that is not finite.
     """
-    from thresher.models.start import build_start
-
-    student = build_start(config.student, data.input, network.spec.output, data.training.seed)
+    student = _build_student(network, config.student, data)
     sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
     emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
     teaching = Distill(temperature=config.temperature, weight=config.weight, hidden=config.hidden)
     course = Finetune(epochs=config.epochs, lr=config.lr, schedule=config.schedule, distill=teaching)
     return finetune(student, course, replace(data, teachers={FLOAT: network}))
+
+
+def _build_student(network: Network, model: Model, data: CompressionData) -> Network:
+    """Return the untrained student, tried on a sample where a folder says what it is made of."""
+    import torch
+
+    from thresher.models.pretrained.student import student_architecture
+    from thresher.models.start import build_start
+
+    output, seed = network.spec.output, data.training.seed
+    if not isinstance(model, Pretrained):
+        return build_start(model, data.input, output, seed)
+    folder = data.folders[model.path]
+    model = model.model_copy(update={"architecture": student_architecture(folder, model, data.input)})
+    try:
+        student = build_start(model, data.input, output, seed, folder)
+        with torch.inference_mode():
+            student.eval()(torch.from_numpy(data.input.example(2)))
+    except ThresherError:
+        raise
+    except Exception as error:  # an encoder of other sizes raises whatever it stumbles on
+        raise CompressionError(
+            f"{data.candidate}: distill: the encoder of {folder.name} cannot take what the recipe's encoder makes, "
+            f"{list(data.input.longest)} a sample: {error}. Fix: another folder, or other sizes in its config.json."
+        ) from error
+    return student

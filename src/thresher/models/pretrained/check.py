@@ -57,6 +57,16 @@ def check_folder(folder: PretrainedFolder, config: Pretrained, modality: str, ma
             for it.
     """
     architecture = read_architecture(folder)
+    check_fits(folder, architecture, config, modality)
+    if FAMILIES[architecture["model_type"]].takes == "image":
+        _check_pictures(folder, architecture)
+    else:
+        _check_tokens(folder, architecture, max_length)
+    check_weights(folder, architecture, config)
+
+
+def check_fits(folder: PretrainedFolder, architecture: Architecture, config: Pretrained, modality: str) -> None:
+    """Raise a DataError for an encoder of another modality, or with fewer blocks than ``config`` freezes."""
     family = FAMILIES[architecture["model_type"]]
     able = [name for name, one in FAMILIES.items() if one.takes == modality]
     if able and modality != family.takes:  # another modality is refused by the recipe's own check
@@ -64,18 +74,12 @@ def check_folder(folder: PretrainedFolder, config: Pretrained, modality: str, ma
             f"{folder.name}: model_type {architecture['model_type']} takes data of modality {family.takes}, and "
             f"data.modality is {modality}. Fix: one of {', '.join(able)}, or data of that modality."
         )
-    if family.takes == "image":
-        _check_pictures(folder, architecture)
-    else:
-        _check_tokens(folder, architecture, max_length)
     blocks = num_blocks(architecture)
     if blocks is not None and config.freeze.blocks > blocks:
         raise DataError(
-            f"{folder.name}: has {blocks} blocks, and model.freeze.blocks is {config.freeze.blocks}. "
-            f"Fix: model: {{freeze: {{blocks: {blocks}}}}} at most."
+            f"{folder.name}: has {blocks} blocks, and freeze.blocks is {config.freeze.blocks}. "
+            f"Fix: freeze: {{blocks: {blocks}}} at most."
         )
-    if config.init == "weights":
-        _check_shapes(folder, architecture)
 
 
 def _check_pictures(folder: PretrainedFolder, architecture: Architecture) -> None:
@@ -96,7 +100,12 @@ def _check_tokens(folder: PretrainedFolder, architecture: Architecture, max_leng
             f"vocab_size {rows:,}. Fix: take tokenizer.json and weights of one and the same model."
         )
     _check_padding(folder, architecture, tokenizer.padding)
-    longest = longest_text(architecture, tokenizer.padding)
+    check_positions(folder, architecture, tokenizer.padding, max_length)
+
+
+def check_positions(folder: PretrainedFolder, architecture: Architecture, padding: int, max_length: int) -> None:
+    """Raise a DataError for an encoder with fewer positions than the longest text has tokens."""
+    longest = longest_text(architecture, padding)
     if longest is not None and max_length > longest:
         raise DataError(
             f"{folder.name}: takes texts of at most {longest} tokens, and data.encoding.max_length is {max_length}. "
@@ -135,7 +144,10 @@ def _check_padding(folder: PretrainedFolder, architecture: Architecture, padding
         )
 
 
-def _check_shapes(folder: PretrainedFolder, architecture: Architecture) -> None:
+def check_weights(folder: PretrainedFolder, architecture: Architecture, config: Pretrained) -> None:
+    """Raise a DataError for weights that are to be taken and are another encoder's, by their names and shapes."""
+    if config.init != "weights":
+        return
     family, shapes = FAMILIES[architecture["model_type"]], read_shapes(folder)
     begins = family.stem or family.words
     first = next((name for name in shapes if f".{name}".endswith(f".{begins}")), None)

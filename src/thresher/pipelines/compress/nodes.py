@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
@@ -9,6 +12,10 @@ from thresher.compression.data import CalibrationData, CompressionData
 from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
+from thresher.modalities.text.encoder import TextEncoder
+from thresher.models.pretrained.config import Pretrained
+from thresher.models.pretrained.folder import PretrainedFolder
+from thresher.models.pretrained.student import check_student
 from thresher.pipelines.types import Checkpoints, Network
 from thresher.process_state import shared_access
 from thresher.training import Training
@@ -26,14 +33,14 @@ def compress_network(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
-    *teachers: Network,
+    *more: Any,
 ) -> Network | CandidateFailure:
     """Return the network that the candidate's steps on it make of ``base``, or why they cannot.
 
     Args:
         candidate: a `CandidateFailure` in its place where a search has found no steps. Kedro reads this annotation,
             and makes what it names of a parameter: a union would be none.
-        teachers: the networks of ``candidate.teachers``, in that order.
+        more: the networks of ``candidate.teachers``, then the folders of its pretrained students, in their order.
     """
     if isinstance(candidate, CandidateFailure):
         return candidate
@@ -41,10 +48,13 @@ def compress_network(
     from thresher.models.storage import check_storable
     from thresher.training.loop import torch_threads
 
+    teachers = more[: len(candidate.teachers)]
+
     def make() -> Network:
         known = dict(zip(candidate.teachers, teachers, strict=True))
-        samples = (training_samples, validation_samples)
-        data = CompressionData(candidate.name, encoder.model_input, *samples, training, execution, checkpoints, known)
+        folders = _check_students(candidate, more[len(teachers) :], encoder)
+        samples, run = (training_samples, validation_samples), (execution, checkpoints)
+        data = CompressionData(candidate.name, encoder.model_input, *samples, training, *run, known, folders)
         with shared_access(), torch_threads(execution.threads):
             network = apply_steps(candidate.network_steps, base, data)
             check_storable(network, candidate.name)
@@ -92,6 +102,18 @@ def quantize_onnx(
         return apply_steps(candidate.onnx_steps, onnx_file, data)
 
     return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
+
+
+def _check_students(
+    candidate: NamedCandidate, folders: Sequence[PretrainedFolder], encoder: AnyEncoder
+) -> dict[str, PretrainedFolder]:
+    """Return path -> folder; raises a DataError for one whose encoder cannot take what ``encoder`` makes."""
+    named = dict(zip(candidate.pretrained_students, folders, strict=True))
+    for student in (getattr(step, "student", None) for step in candidate.network_steps):
+        if isinstance(student, Pretrained):
+            tokenizer = encoder.tokenizer if isinstance(encoder, TextEncoder) and encoder.pretrained else None
+            check_student(named[student.path], student, encoder.kind, encoder.model_input, tokenizer)
+    return named
 
 
 def _export(network: Network, validation_samples: EncodedSamples) -> bytes:

@@ -9,7 +9,7 @@ from thresher.models import FLOAT
 from thresher.models.imported.config import GraphModel
 from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
-from thresher.pipelines.stage import TIMED, TRAINS, stage_node
+from thresher.pipelines.stage import TIMED, TRAINS, stage_node, student_folders
 from thresher.pipelines.train.pipeline import training_settings
 from thresher.recipe import Recipe
 
@@ -59,7 +59,8 @@ def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[No
     source = f"{name}.{candidate.from_}.onnx"
     changes_file = bool(candidate.onnx_steps or candidate.search)
     if candidate.changes_network:
-        settings = [*_settings(name, key, steps, training), *_teachers(name, candidate)]
+        folders = student_folders(name, key, candidate)
+        settings = [*_settings(name, key, steps, training), *_teachers(name, candidate), *folders]
         inputs = [f"{name}.{candidate.from_}.network", *data, *settings]
         nodes.append(stage_node(compress_network, inputs, f"{own}.network", [*tags, TRAINS], key))
         source = f"{own}.{'unquantized_' if changes_file else ''}onnx"
