@@ -178,6 +178,23 @@ def test_hidden_states_are_compared_where_there_are_blocks(problems_with: Proble
     assert [problem.where.partition("candidates.")[2] for problem in problems] == places
 
 
+def test_relations_are_compared_where_there_is_attention(problems_with: Problems) -> None:
+    problems = problems_with(
+        data={"modality": "text", **DATA},
+        model={"kind": "transformer"},
+        candidates={
+            "like": [{"kind": "distill", "student": {"kind": "transformer"}, "relations": {}}],
+            "flat": [{"kind": "distill", "student": {"kind": "textcnn"}, "relations": {"weight": 2}}],
+            "tuned": [*distilled("lstm"), {"kind": "finetune", "distill": {"relations": {"heads": 4}}}],
+        },
+    )
+    assert [problem.where.partition("candidates.")[2] for problem in problems] == [
+        "flat.steps.0.relations",
+        "tuned.steps.1.distill.relations",
+    ]
+    assert problems[0].what == "a textcnn has no attention whose relations could be compared"
+
+
 def test_whose_channels_go_is_the_last_students(problems_with: Problems) -> None:
     prune = {"kind": "prune_channels", "ratio": 0.5}
     search = {"budget": {"size_bytes": 1000}}

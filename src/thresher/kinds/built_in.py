@@ -35,7 +35,12 @@ MODELS = (
     ),
     *(
         ModelKind(
-            name, f"{_MODELS}.{config}", f"{_MODELS}.{body}", takes=takes, has_blocks=name in ("resnet", "transformer")
+            name,
+            f"{_MODELS}.{config}",
+            f"{_MODELS}.{body}",
+            takes=takes,
+            has_blocks=name in ("resnet", "transformer"),
+            has_attention=name == "transformer",
         )
         for name, config, body, takes in (
             ("mlp", "mlp:Mlp", "mlp:build_mlp", ("image", "tabular")),
@@ -54,6 +59,7 @@ MODELS = (
         f"{_MODELS}.pretrained.config:Pretrained",
         f"{_MODELS}.pretrained.network:PretrainedNetwork",
         takes=("image", "text"),
+        has_attention=True,
     ),
     *(
         ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)

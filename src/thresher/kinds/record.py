@@ -97,6 +97,7 @@ class ModelKind(Kind):
         has_channels: whether anything between inputs and outputs can be removed by `prune_channels`.
         has_blocks: whether `drop_layers` may find any; its settings say how many by a property `num_blocks`, where they
             know it.
+        has_attention: whether `distill` may compare what it attends to.
         is_trained_here: false for a model that a file brings along.
     """
 
@@ -104,6 +105,7 @@ class ModelKind(Kind):
     takes: tuple[str, ...] = ()
     has_channels: bool = True
     has_blocks: bool = True
+    has_attention: bool = False
     is_trained_here: bool = True
 
 

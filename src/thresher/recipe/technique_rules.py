@@ -15,6 +15,12 @@ from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.source import Place
 from thresher.training.optimizers import measures_steps
 
+COMPARED = (
+    ("hidden", "has_blocks", "blocks whose states"),
+    ("relations", "has_attention", "attention whose relations"),
+)
+"""What `distill` compares within networks: its field, what a model must have, and that in words."""
+
 
 def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
@@ -27,7 +33,7 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
             if kind_of(TechniqueKind, step).once and step.kind in [each.kind for each in before]:
                 yield place, f"{step.kind} comes a second time in this chain", "Leave one of them out."
             yield from _lack_problems(kind_of(TechniqueKind, step), given, place)
-            yield from _hidden_problems(step, given, place)
+            yield from _comparison_problems(step, given, place)
         for kind in candidate.search.techniques if candidate.search is not None else ():
             place = ("candidates", name, "search", "techniques")
             given, _ = steps_upon(name, 0, parts.candidates, parts.model)
@@ -55,15 +61,16 @@ def _lack_problems(technique: TechniqueKind, model: Any, place: Place) -> Iterab
         yield place, f"a {model.kind} has no blocks that can go whole", leave if is_searched else "Use prune_channels."
 
 
-def _hidden_problems(step: Any, given: Any, place: Place) -> Iterable[Found]:
-    """Yield networks without blocks, of which hidden states are to be compared."""
-    asking = step if getattr(step, "hidden", 0) else getattr(step, "distill", None)
-    if not getattr(asking, "hidden", 0):
-        return
-    field = ("hidden",) if asking is step else ("distill", "hidden")
-    for model in (given, getattr(step, "student", None)):
-        if model is not None and not kind_of(ModelKind, model).has_blocks:
-            yield (*place, *field), f"a {model.kind} has no blocks whose states could be compared", "Leave it out."
+def _comparison_problems(step: Any, given: Any, place: Place) -> Iterable[Found]:
+    """Yield networks that have nothing of what is to be compared within them."""
+    for name, trait, lacks in COMPARED:
+        asking = step if getattr(step, name, None) else getattr(step, "distill", None)
+        if not getattr(asking, name, None):
+            continue
+        field = (name,) if asking is step else ("distill", name)
+        for model in (given, getattr(step, "student", None)):
+            if model is not None and not getattr(kind_of(ModelKind, model), trait):
+                yield (*place, *field), f"a {model.kind} has no {lacks} could be compared", "Leave it out."
 
 
 def _student_problems(student: Any, place: Place, parts: PartialRecipe) -> Iterable[Found]:

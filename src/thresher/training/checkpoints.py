@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def key_of(
     ]
     if teaching is not None:
         shares = [teaching.temperature, teaching.weight, teaching.features, teaching.hidden, list(teaching.pairs)]
+        if teaching.relation_pair is not None:
+            shares += [teaching.relations, asdict(teaching.relation_pair)]
         parts.append([teaching.network.spec.model_dump(mode="json"), hash_weights(teaching.network), shares])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -15,6 +15,7 @@ from thresher.errors import TrainingError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.low_rank import LowRank
 from thresher.models.network import Network
+from thresher.training.attention_relations import AttentionRelations, RelationPair
 from thresher.training.batches import Batches, Positions
 from thresher.training.hidden_states import HiddenStates, Pairs
 from thresher.training.memory import in_parts_that_fit
@@ -33,6 +34,7 @@ class Teaching:
         weight: of what the teacher says, from 0 to 1; the labels have the rest.
         features: of where convolutions look, besides; 0 leaves it out.
         hidden: of what the blocks of ``pairs`` make, besides; 0 leaves it out.
+        relations: of what ``relation_pair`` attends to, besides; 0 leaves it out.
     """
 
     network: Network
@@ -41,6 +43,8 @@ class Teaching:
     features: float
     hidden: float = 0.0
     pairs: Pairs = ()
+    relations: float = 0.0
+    relation_pair: RelationPair | None = None
 
 
 class Teacher:
@@ -65,15 +69,20 @@ class Teacher:
             for found, kept in zip(layers, self._attention, strict=True):
                 self._hooks += [_watch(name, found[name], kept) for name in shared]
 
-        self._states = HiddenStates(teaching.pairs, student, self._teacher) if teaching.hidden else None
+        self._besides: list[tuple[float, HiddenStates | AttentionRelations]] = []
+        if teaching.hidden:
+            self._besides.append((teaching.hidden, HiddenStates(teaching.pairs, student, self._teacher)))
+        if teaching.relation_pair is not None:
+            relations = AttentionRelations(teaching.relation_pair, student, self._teacher)
+            self._besides.append((teaching.relations, relations))
 
     def remember(self, batches: Batches) -> None:
         """Answer all of ``batches`` once, in their own order, so that no epoch asks again.
 
-        For samples that are the same at each epoch. Where features or hidden states count, the teacher sees every
-        batch anyway.
+        For samples that are the same at each epoch. Where features, hidden states or relations count, the teacher sees
+        every batch anyway.
         """
-        if not (self._teaching.features or self._teaching.hidden):
+        if not (self._teaching.features or self._besides):
             answer, size = partial(_answer_all, self._teacher, batches), min(len(batches), ANSWERS_AT_ONCE)
             self._answers, _ = in_parts_that_fit(answer, size, "distillation")
 
@@ -113,16 +122,16 @@ class Teacher:
         mixed = (1 - teaching.weight) * loss + teaching.weight * apart / batch_size
         if teaching.features:
             mixed = mixed + teaching.features * self._looks_apart() / batch_size
-        if self._states is not None:
-            mixed = mixed + teaching.hidden * self._states.apart(inputs) / batch_size
+        for weight, compared in self._besides:
+            mixed = mixed + weight * compared.apart(inputs) / batch_size
         return mixed
 
     def leave(self) -> None:
         """Let the student be a network like any other again."""
         for hook in self._hooks:
             hook.remove()
-        if self._states is not None:
-            self._states.leave()
+        for _, compared in self._besides:
+            compared.leave()
 
     def _looks_apart(self) -> torch.Tensor:
         student, teacher = self._attention

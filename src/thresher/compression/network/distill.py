@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from thresher.compression.data import CompressionData
-from thresher.compression.network.finetune import Distill, Finetune, finetune
+from thresher.compression.network.finetune import Distill, Finetune, Relations, finetune
 from thresher.config import KindConfig
 from thresher.errors import CompressionError, ThresherError
 from thresher.events import Step, emit
@@ -43,6 +43,8 @@ class DistillStudent(KindConfig):
     """The share of the loss that compares with the teacher; the labels have the rest."""
     hidden: float = Field(default=0.0, ge=0, le=1_000_000)
     """Weight of what the blocks make, besides, where student and teacher are Transformers; 0 leaves it out."""
+    relations: Relations | None = None
+    """Learn what queries, keys and values of the last attention say of each other, besides."""
 
 
 def distill(network: Network, config: DistillStudent, data: CompressionData) -> Network:
@@ -57,7 +59,8 @@ def distill(network: Network, config: DistillStudent, data: CompressionData) -> 
     student = _build_student(network, config.student, data)
     sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
     emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
-    teaching = Distill(temperature=config.temperature, weight=config.weight, hidden=config.hidden)
+    besides = {"hidden": config.hidden, "relations": config.relations}
+    teaching = Distill(temperature=config.temperature, weight=config.weight, **besides)
     course = Finetune(epochs=config.epochs, lr=config.lr, schedule=config.schedule, distill=teaching)
     return finetune(student, course, replace(data, teachers={FLOAT: network}))
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from thresher.models.network import Network
 
 
+class Relations(Config):
+    """How the attention of a student and of its teacher is compared."""
+
+    weight: float = Field(default=1.0, gt=0, le=1_000_000)
+    """Of how far the relations are apart, in the loss."""
+    heads: int | None = Field(default=None, ge=1, le=4096)
+    """Relation heads, which divide what both make of queries, keys and values; where they are not given, the most that
+    do, up to 48, each 8 wide or more."""
+
+
 class Distill(Config):
     """Learn from another candidate's answers besides the labels."""
 
@@ -28,6 +38,8 @@ class Distill(Config):
     """Weight of where the convolutions look, besides; 0 leaves it out."""
     hidden: float = Field(default=0.0, ge=0, le=1_000_000)
     """Weight of what the blocks of a Transformer make, besides; 0 leaves it out."""
+    relations: Relations | None = None
+    """Learn what queries, keys and values of the last attention say of each other, besides."""
 
 
 class Finetune(KindConfig):
@@ -70,9 +82,16 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
             from thresher.compression.network.hidden_pairs import pair_hidden_states
 
             network, pairs = pair_hidden_states(network, teacher, data)
+        attention, relations = None, distill.relations
+        if relations is not None:
+            from thresher.compression.network.relation_pair import pair_attention
+
+            attention = pair_attention(network, teacher, relations.heads, data)
+        if pairs or attention:
             # What is computed a second time would be watched a second time.
             training = training.model_copy(update={"activation_checkpointing": False})
-        teaching = Teaching(teacher, distill.temperature, distill.weight, distill.features, distill.hidden, pairs)
+        shares = (distill.temperature, distill.weight, distill.features, distill.hidden, pairs)
+        teaching = Teaching(teacher, *shares, relations.weight if relations is not None else 0.0, attention)
     trained = train(network, *samples, training, data.candidate, *run, teaching=teaching)[0]
     if hasattr(trained, PROJECTION):
         delattr(trained, PROJECTION)

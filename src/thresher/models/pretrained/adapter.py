@@ -17,7 +17,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 from transformers.utils import logging
 
-from thresher.models.transformer.network import mix
+from thresher.models.transformer.network import mix, tell
 
 ATTENTION = "thresher"
 MOMENTUM = 0.1
@@ -97,6 +97,7 @@ def _attend(
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as Thresher's own Transformer does, whose export can be quantized; [B, H, T, E] to [B, T, H, E]."""
+    tell(module, query, key, value)
     mixed = mix(query, key, value, attention_mask, scaling, dropout)
     return mixed.transpose(1, 2).contiguous(), None
 

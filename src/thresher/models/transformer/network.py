@@ -11,6 +11,8 @@ from thresher.models.padding import mark_steps
 from thresher.models.transformer.config import Transformer
 
 EMBEDDING_STD = 0.1
+WATCH = "attention_watch"
+"""The attribute of a module that attends with what is told of it; most have none."""
 
 
 class TransformerEncoder(nn.Module):
@@ -70,9 +72,16 @@ class Block(nn.Module):
     def _attend(self, x_BTD: torch.Tensor, attends_B11T: torch.Tensor) -> torch.Tensor:
         parts = self.query_key_value(x_BTD).chunk(3, dim=2)
         query, key, value = (part.unflatten(2, (-1, self.head_width)).transpose(1, 2) for part in parts)
+        tell(self, query, key, value)
         mixed_BHTE = mix(query, key, value, attends_B11T)
         out: torch.Tensor = self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2))
         return out
+
+
+def tell(module: nn.Module, *vectors_BHTE: torch.Tensor) -> None:
+    """Hand queries, keys and values to what watches ``module``, where anything does."""
+    if (watch := getattr(module, WATCH, None)) is not None:
+        watch(*vectors_BHTE)
 
 
 def mix(
