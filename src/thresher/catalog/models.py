@@ -17,7 +17,7 @@ from thresher.modalities.text.encoder import TextEncoding
 from thresher.modalities.text.model_input import TextInput
 from thresher.modalities.text.pretrained import read_tokenizer
 from thresher.models import ModelChoice
-from thresher.models.imported.config import Checkpoint, ExternalModel, ModelFile, OnnxModel
+from thresher.models.imported.config import Checkpoint, ExternalModel, GraphModel, ModelFile, OnnxModel
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.folder import PretrainedFolder, read_folder
 from thresher.recipe.partial import Found, read_partial
@@ -44,9 +44,9 @@ def _problems_of_own(model: KindConfig, values: Mapping[str, Any], project: Path
         return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]
     try:
         if isinstance(model, ExternalModel):
-            _check_file(model, path, values)
+            _check_file(model, project, values)
         elif isinstance(model, Pretrained):
-            return _check_pretrained(model, path, values)
+            return _check_pretrained(model, project, values)
     except DataError as error:
         return [_at(PATH, error)]
     return []
@@ -73,7 +73,7 @@ def _problems_of_students(model: KindConfig, values: Mapping[str, Any], project:
 def _check_student(student: Pretrained, model: KindConfig, values: Mapping[str, Any], project: Path) -> None:
     from thresher.models.pretrained.student import check_student
 
-    folder = _read_headers(student, project / student.path)
+    folder = _read_headers(student, project)
     modality, max_length = _modality(values), _max_length(values)
     given, tokenizer = None, None
     if isinstance(model, Pretrained) and modality == "text" and (project / model.path).is_dir():
@@ -90,19 +90,25 @@ def find_model_to_fetch(values: Mapping[str, Any], project: Path) -> str | None:
         model = ModelChoice.model_validate(values.get("model")).root
     except ValidationError:
         return None
-    return _to_fetch(model, project / model.path) if isinstance(model, Pretrained) else None
+    folder = model.path if isinstance(model, Pretrained) else model.tokenizer if isinstance(model, GraphModel) else None
+    return None if folder is None else _to_fetch(folder, project)
 
 
-def _to_fetch(model: Pretrained, path: Path) -> str | None:
-    known = (name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(model.path))
-    return None if path.exists() else next(known, None)
+def _to_fetch(folder: str, project: Path) -> str | None:
+    known = (name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(folder))
+    return None if (project / folder).exists() else next(known, None)
 
 
-def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) -> list[Found]:
+def _refuse_unfetched(folder: str, project: Path) -> None:
+    if (known := _to_fetch(folder, project)) is not None:
+        raise DataError(f"{project / folder}: no such folder. Fix: thresher fetch {known}.")
+
+
+def _check_pretrained(model: Pretrained, project: Path, values: Mapping[str, Any]) -> list[Found]:
     from thresher.models.pretrained.check import check_folder, read_architecture
     from thresher.models.pretrained.families import num_blocks
 
-    folder, modality = _read_headers(model, path), _modality(values)
+    folder, modality = _read_headers(model, project), _modality(values)
     check_folder(folder, model, modality, _max_length(values))
     # Of images, what can be dropped lies within the stages that are counted.
     candidates, blocks = read_partial(dict(values)).candidates, num_blocks(read_architecture(folder))
@@ -112,13 +118,12 @@ def _check_pretrained(model: Pretrained, path: Path, values: Mapping[str, Any]) 
     return [(("candidates", *below), what, fix) for below, what, fix in known_now if (below, what, fix) not in said]
 
 
-def _read_headers(model: Pretrained, path: Path) -> PretrainedFolder:
+def _read_headers(model: Pretrained, project: Path) -> PretrainedFolder:
     from thresher.models.pretrained.check import require_library
 
     require_library()
-    if (known := _to_fetch(model, path)) is not None:
-        raise DataError(f"{path}: no such folder. Fix: thresher fetch {known}.")
-    return read_folder(path, model.init == "weights", headers_alone=True)
+    _refuse_unfetched(model.path, project)
+    return read_folder(project / model.path, model.init == "weights", headers_alone=True)
 
 
 def _modality(values: Mapping[str, Any]) -> str:
@@ -133,15 +138,34 @@ def _max_length(values: Mapping[str, Any]) -> int:
     return given if isinstance(given, int) else TextEncoding().max_length
 
 
-def _check_file(model: ExternalModel, path: Path, values: Mapping[str, Any]) -> None:
+def _check_file(model: ExternalModel, project: Path, values: Mapping[str, Any]) -> None:
+    path = project / model.path
     beside = path.with_name(f"{path.name}.data")
     file = ModelFile(path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
     if isinstance(model, OnnxModel):
         from thresher.models.imported.outputs import choose_output
         from thresher.models.imported.read_onnx import read_graph
 
-        choose_output(read_graph(file), model, file.name)
+        graph = read_graph(file)
+        choose_output(graph, model, file.name)
+        _check_inputs(graph, model, project, values)
     elif isinstance(model, Checkpoint):
         from thresher.models.imported.architecture import check_checkpoint
 
         check_checkpoint(file, model, _modality(values), str(values.get("task")))
+
+
+def _check_inputs(graph: Any, model: OnnxModel, project: Path, values: Mapping[str, Any]) -> None:
+    """Check what the graph's inputs are, and a tokenizer of its own."""
+    from thresher.models.imported.inputs import choose_inputs
+    from thresher.models.imported.text_adapter import refuse_larger_vocabulary
+    from thresher.models.pretrained.check import check_tokens
+    from thresher.models.pretrained.folder import CONFIG
+
+    name, modality = Path(model.path).name, _modality(values)
+    inputs = choose_inputs(graph, model, modality == "text", name)
+    if model.tokenizer is not None and modality == "text":
+        _refuse_unfetched(model.tokenizer, project)
+        folder = read_folder(project / model.tokenizer, with_weights=False, of_graph=True)
+        tokenizer = check_tokens(folder, folder.document(CONFIG), _max_length(values))
+        refuse_larger_vocabulary(graph, inputs.samples.name, tokenizer.vocabulary_size, name)

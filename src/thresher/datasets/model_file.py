@@ -55,25 +55,26 @@ class ModelFileDataset(_ReadOnly[ModelFile]):
 class PretrainedFolderDataset(_ReadOnly[PretrainedFolder]):
     """The files of a pretrained model's folder; read-only."""
 
-    def __init__(self, *, path: str, with_weights: bool) -> None:
+    def __init__(self, *, path: str, with_weights: bool, of_graph: bool = False) -> None:
         """Name the folder; nothing is read yet.
 
         Args:
             with_weights: whether its weights are taken, or its architecture and tokenizer alone.
+            of_graph: whether its tokenizer alone is wanted, for a graph in a file of its own.
         """
-        self._path, self._with_weights = Path(path), with_weights
+        self._path, self._with_weights, self._of_graph = Path(path), with_weights, of_graph
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that are read; the folder itself where they cannot be."""
         try:
-            return find_files(self._path, self._with_weights)
+            return find_files(self._path, self._with_weights, self._of_graph)
         except DataError:
             return (self._path,)
 
     def load(self) -> PretrainedFolder:
         """Return the files as they are; raises DataError where they cannot be read, or must not be."""
-        return read_folder(self._path, self._with_weights)
+        return read_folder(self._path, self._with_weights, of_graph=self._of_graph)
 
     def _exists(self) -> bool:
         return self._path.is_dir()

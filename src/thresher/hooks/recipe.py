@@ -10,9 +10,9 @@ from kedro.framework.hooks import hook_impl
 from thresher.adapters.kedro import Catalog
 from thresher.config_loader import use_loader
 from thresher.datasets.model_file import ModelFileDataset, PretrainedFolderDataset
-from thresher.models.imported.config import ExternalModel
+from thresher.models.imported.config import ExternalModel, GraphModel
 from thresher.models.pretrained.config import Pretrained
-from thresher.pipelines.stage import model_file, student_folders
+from thresher.pipelines.stage import model_file, student_folders, tokenizer_folder
 
 
 class RecipeHooks:
@@ -38,6 +38,9 @@ class RecipeHooks:
             for key, candidate in recipe.candidates.items():
                 for dataset, (path, with_weights) in student_folders(name, key, candidate).items():
                     catalog[dataset] = self._folder(path, with_weights)
+            if isinstance(recipe.model, GraphModel) and recipe.model.tokenizer is not None:
+                catalog[tokenizer_folder(name)] = self._folder(recipe.model.tokenizer, False, of_graph=True)
 
-    def _folder(self, path: str, with_weights: bool) -> PretrainedFolderDataset:
-        return PretrainedFolderDataset(path=str(self._context.project_path / path), with_weights=with_weights)
+    def _folder(self, path: str, with_weights: bool, of_graph: bool = False) -> PretrainedFolderDataset:
+        path = str(self._context.project_path / path)
+        return PretrainedFolderDataset(path=path, with_weights=with_weights, of_graph=of_graph)

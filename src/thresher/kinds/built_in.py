@@ -203,14 +203,14 @@ MODALITIES = tuple(
         input_transform=f"{_MODALITIES}.{name}.input_transform:{prefix}Transform",
         description=f"{_MODALITIES}.{name}.description:{prefix}Description",
         service=f"{_MODALITIES}.{name}.service:{prefix}Service",
-        adapter=f"{_IMPORTED}.adapter:adapt_{name}",
+        adapter=f"{_IMPORTED}.{adapter}:adapt_{name}",
         graph_options=graph_options,
     )
-    for name, prefix, graph_options in (
-        ("image", "Image", ("layout", "scale", "mean", "std", "channel_order")),
-        ("text", "Text", ()),
-        ("tabular", "Tabular", ("rows",)),
-        ("series", "Series", ("layout", "scale", "mean", "std")),
+    for name, prefix, adapter, graph_options in (
+        ("image", "Image", "adapter", ("layout", "scale", "mean", "std", "channel_order")),
+        ("text", "Text", "text_adapter", ("inputs", "tokenizer")),
+        ("tabular", "Tabular", "adapter", ("rows",)),
+        ("series", "Series", "adapter", ("layout", "scale", "mean", "std")),
     )
 )
 

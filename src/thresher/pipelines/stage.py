@@ -36,6 +36,11 @@ def student_folders(recipe: str, name: str, candidate: Candidate) -> dict[str, t
     return {f"{recipe}.{name}.{place}.{MODEL_FILE}": student for place, student in enumerate(students)}
 
 
+def tokenizer_folder(recipe: str) -> str:
+    """Return the dataset with the tokenizer of such a model, where that is a graph and its recipe names one."""
+    return f"{recipe}.tokenizer.{MODEL_FILE}"
+
+
 def stage_node(
     function: Callable[..., Any],
     inputs: list[str] | dict[str, str],

@@ -27,6 +27,8 @@ RESERVED_NAMES = ("every_recipe", "run")
 """They mean something else where overlays name recipes."""
 PRETRAINED = "pretrained"
 """The kind of a pretrained model, and the tokenizer that its recipe takes."""
+GRAPHS = ("onnx", "exported")
+"""The kinds of models that are graphs, whose recipes may name a tokenizer."""
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
@@ -92,8 +94,8 @@ class Recipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _encode_by_model(cls, values: Any) -> Any:
-        """Fill in `data.encoding.tokenizer`: a pretrained model of texts always brings its own."""
-        if not isinstance(values, dict) or not names_pretrained(values) or not isinstance(values.get("data"), dict):
+        """Fill in `data.encoding.tokenizer`: a pretrained model of texts always brings its own, and a graph may."""
+        if not isinstance(values, dict) or not brings_encoder(values) or not isinstance(values.get("data"), dict):
             return values
         encoding = values["data"].get("encoding", {})
         if values["data"].get("modality") != "text" or not isinstance(encoding, dict):
@@ -101,10 +103,12 @@ class Recipe(Config):
         return {**values, "data": {**values["data"], "encoding": {"tokenizer": PRETRAINED, **encoding}}}
 
 
-def names_pretrained(values: Mapping[str, Any]) -> bool:
-    """Return whether the raw recipe ``values`` takes a pretrained model."""
+def brings_encoder(values: Mapping[str, Any]) -> bool:
+    """Return whether the raw recipe ``values`` takes a pretrained model, or a graph with a tokenizer of its own."""
     model = values.get("model")
-    return isinstance(model, dict) and model.get("kind") == PRETRAINED
+    if not isinstance(model, dict):
+        return False
+    return model.get("kind") == PRETRAINED or (model.get("kind") in GRAPHS and model.get("tokenizer") is not None)
 
 
 def is_valid_name(name: str) -> bool:

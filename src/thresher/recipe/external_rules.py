@@ -20,6 +20,7 @@ def find_external_problems(parts: PartialRecipe) -> Iterable[Found]:
         yield from _technique_problems(parts)
         yield from _task_problems(parts, parts.model)
         yield from _modality_problems(parts, parts.model)
+        yield from _tokenizer_problems(parts, parts.model)
 
 
 def _training_problems(parts: PartialRecipe) -> Iterable[Found]:
@@ -49,6 +50,15 @@ def _task_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
         yield ("model", "output"), f"a {parts.task} has no output of {model.output}", f"Allowed: {allowed}."
     if regression and model.class_names:
         yield ("model", "class_names"), "a regression has no classes", "Leave it out."
+
+
+def _tokenizer_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:
+    place = ("data", "encoding", "tokenizer")
+    if model.tokenizer is None and parts.tokenizer == "pretrained":
+        yield place, f"this {parts.model.kind} names no tokenizer", "Use word or bpe, or model: {tokenizer: FOLDER}."
+    elif model.tokenizer is not None and parts.tokenizer not in (None, "pretrained"):
+        what = f"model.tokenizer names the graph's own, and this is one of kind {parts.tokenizer}"
+        yield place, what, "Leave out one of the two."
 
 
 def _modality_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Found]:

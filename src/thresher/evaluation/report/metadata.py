@@ -8,7 +8,7 @@ from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT
-from thresher.models.imported.config import ExternalModel
+from thresher.models.imported.config import ExternalModel, GraphModel
 from thresher.models.pretrained.config import Pretrained
 
 FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
@@ -103,7 +103,10 @@ def training_words(account: Account) -> str:
     exported = f" {_capitalized(account.verdict.exported.sentence)}." if account.verdict.exported else ""
     if isinstance(model, ExternalModel):
         unknown = "it was not trained here, and its training data is unknown"
-        return f"Model {model.kind}, from {model.path}: {unknown}.{exported}"
+        tokens = (
+            f", with the tokenizer of {model.tokenizer}" if isinstance(model, GraphModel) and model.tokenizer else ""
+        )
+        return f"Model {model.kind}, from {model.path}{tokens}: {unknown}.{exported}"
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""

@@ -15,17 +15,15 @@ from thresher.modalities.image.encoder import ImageEncoder
 from thresher.modalities.series.encoder import SeriesEncoder
 from thresher.modalities.tabular.columns import CategoricalColumn
 from thresher.modalities.tabular.encoder import TabularEncoder
-from thresher.modalities.text.encoder import TextEncoder
 from thresher.models.imported.batch import describe
 from thresher.models.imported.config import GraphModel
+from thresher.models.imported.inputs import Axes, GraphInputs, axes_of, type_of
 from thresher.models.imported.read_onnx import TARGET_OPSET
 
-PREFIX = "thresher."
-"""The prefix of every name that is added to a graph."""
+PREFIX, CORE = "thresher.", "model."
+"""The prefixes of every name that is added to a graph, and of the graph's own tensors."""
 INTEGERS = {TensorProto.UINT8, TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64}
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
-Axes = list[int | None]
-"""The axes of one sample; None where the graph leaves a length open."""
 Shapes = dict[str, tuple[int | None, ...]]
 """Layout -> what the data gives; None for an axis of any length."""
 
@@ -33,17 +31,14 @@ Shapes = dict[str, tuple[int | None, ...]]
 class Adapter:
     """A graph under construction: one tensor, changed by one operator after the other."""
 
-    def __init__(self, given: Any, config: GraphModel, value: onnx.ValueInfoProto, file: str) -> None:
-        """Begin with ``given``; ``value`` is the input of the graph in ``file`` that it must become."""
+    def __init__(self, given: Any, config: GraphModel, inputs: GraphInputs, file: str) -> None:
+        """Begin with ``given``, which must become the ``inputs`` of the graph in ``file``."""
         self.given, self.config, self.file = given, config, file
-        self.value, self.dtype = value, int(value.type.tensor_type.elem_type)
-        shape = value.type.tensor_type.shape
-        known = value.type.tensor_type.HasField("shape")
-        self.axes: Axes | None = (
-            [int(axis.dim_value) if axis.HasField("dim_value") else None for axis in shape.dim[1:]] if known else None
-        )
+        self.inputs, self.value = inputs, inputs.samples
+        self.dtype, self.axes = type_of(self.value), axes_of(self.value)
         self.nodes: list[onnx.NodeProto] = []
         self.stored: list[TensorProto] = []
+        self.made: list[onnx.ValueInfoProto] = []
         self.last = given.name
 
     def add(self, operator: str, *operands: str, **attributes: Any) -> str:
@@ -63,31 +58,39 @@ class Adapter:
         """Make the tensor one of ``dtype``."""
         self.add("Cast", to=dtype)
 
-    def refuse(self, what: str, fix: str) -> DataError:
-        """Return the error of a graph that cannot take these samples."""
-        return DataError(f"{self.file}: takes {describe(self.value)}, and {what}. Fix: {fix}")
+    def hand(self, value: onnx.ValueInfoProto) -> None:
+        """Give the tensor to the graph's input ``value``, in the type that this has."""
+        self.cast(type_of(value))
+        self.nodes[-1].output[0] = f"{CORE}{value.name}"
+        self.made.append(helper.make_tensor_value_info(f"{CORE}{value.name}", type_of(value), None))
+
+    def refuse(self, what: str, fix: str, value: onnx.ValueInfoProto | None = None) -> DataError:
+        """Return the error of a graph whose input ``value``, that of the samples by default, cannot take these."""
+        return DataError(f"{self.file}: takes {describe(value or self.value)}, and {what}. Fix: {fix}")
 
     def finish(self) -> ModelProto:
-        """Return the graph; its output is the tensor in the type that is wanted."""
-        self.cast(self.dtype)
+        """Return the graph; its outputs are the inputs of the one that follows, by their names with `CORE` before."""
+        self.hand(self.value)
         given = helper.make_tensor_value_info(
             self.given.name, helper.np_dtype_to_tensor_dtype(self.given.dtype), ["batch", *_free(self.given)]
         )
-        made = helper.make_tensor_value_info(self.last, self.dtype, None)
-        graph = helper.make_graph(self.nodes, "adapter", [given], [made], self.stored)
+        graph = helper.make_graph(self.nodes, "adapter", [given], self.made, self.stored)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", TARGET_OPSET)], ir_version=8)
 
 
-def build_adapter(encoder: Encoder, config: GraphModel, value: onnx.ValueInfoProto, file: str) -> ModelProto:
-    """Return the graph from what ``encoder`` makes to the input ``value`` of the graph in ``file``.
+def build_adapter(encoder: Encoder, config: GraphModel, inputs: GraphInputs, file: str) -> ModelProto:
+    """Return the graph from what ``encoder`` makes to the ``inputs`` of the graph in ``file``.
 
     Raises:
         DataError: it takes samples of another kind, shape or type; with what would mend it.
     """
     given = encoder.model_input
-    adapter = Adapter(given, config, value, file)
-    if adapter.dtype not in INTEGERS | FLOATS:
-        raise adapter.refuse("Thresher cannot make that from numbers", "export the model for one tensor of numbers.")
+    adapter = Adapter(given, config, inputs, file)
+    for value in inputs.values:
+        able = INTEGERS | FLOATS if value is inputs.samples else INTEGERS | FLOATS | {TensorProto.BOOL}
+        if type_of(value) not in able:
+            fix = "export the model for one tensor of numbers."
+            raise adapter.refuse("Thresher cannot make that from numbers", fix, value)
     modality = modality_of(encoder)
     if not modality.adapter:
         raise adapter.refuse(f"nothing adapts {modality.name} samples to a graph", "train a model for them.")
@@ -129,15 +132,6 @@ def adapt_image(adapter: Adapter, encoder: ImageEncoder) -> None:
         adapter.add("Reshape", adapter.constant([-1, height, width], np.int64))
 
 
-def adapt_text(adapter: Adapter, encoder: TextEncoder) -> None:
-    """Pad tokens to the length of the graph, where it has one."""
-    text = encoder.model_input
-    axes = adapter.axes
-    if axes is not None and len(axes) != 1:
-        raise adapter.refuse("the data gives tokens [N, T]", "export the model from its tokens on.")
-    _pad(adapter, axes[0] if axes else None, text.max_length, 0)
-
-
 def adapt_series(adapter: Adapter, encoder: SeriesEncoder) -> None:
     """Bring series to the layout and scale of the graph, 0 where they are padded."""
     series = encoder.model_input
@@ -158,7 +152,7 @@ def adapt_series(adapter: Adapter, encoder: SeriesEncoder) -> None:
     adapter.last = missing
     adapter.add("Where", adapter.constant([0.0], np.float64), scaled)
     length = None if axes is None else axes[0] if layout == "channels_last" or len(axes) == 1 else axes[1]
-    _pad(adapter, length, series.max_length, 2)
+    pad(adapter, length, series.max_length, 2)
     if axes is not None and len(axes) == 1:
         adapter.add("Squeeze", adapter.constant([2], np.int64))
     elif layout == "channels_first":
@@ -252,8 +246,12 @@ def _scale(adapter: Adapter, channels: int, default: float, shape: tuple[int, ..
         adapter.add("Mul", adapter.constant((scale / std).reshape(shape), dtype))
 
 
-def _pad(adapter: Adapter, length: int | None, longest: int, axes_after: int) -> None:
-    """Make the axis of the steps ``length`` long, with zeros at its end; None leaves it as it is."""
+def pad(adapter: Adapter, length: int | None, longest: int, axes_after: int, filler: str = "") -> None:
+    """Make the axis of the steps ``length`` long; None leaves it as it is.
+
+    Args:
+        filler: the constant at its end; zeros where there is none.
+    """
     if length is None:
         return
     if length < longest:
@@ -267,7 +265,7 @@ def _pad(adapter: Adapter, length: int | None, longest: int, axes_after: int) ->
     tail = [adapter.constant([0], np.int64)] if axes_after == 2 else []
     pads = adapter.add("Concat", f"{PREFIX}missing", *tail, axis=0)
     adapter.last = tensor
-    adapter.add("Pad", pads)
+    adapter.add("Pad", pads, *filter(None, [filler]))
 
 
 def _free(given: Any) -> list[str | int]:

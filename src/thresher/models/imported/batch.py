@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -20,59 +20,58 @@ COPY, REST = 0, -1
 RECURRENT = ("LSTM", "GRU", "RNN")
 
 
-def free_batch(model: ModelProto, name: str, output: str, inputs: np.ndarray, file: str) -> ModelProto:
+def free_batch(model: ModelProto, inputs: Mapping[str, np.ndarray], output: str, file: str) -> ModelProto:
     """Return ``model`` in opset 13 or later, for batches of any size.
 
     A graph is bound to its batch by the shapes it declares, and by constants within it. What frees it is accepted only
     if it answers to several real samples at once what the file as it is answers to them.
 
     Args:
-        name: of the graph's input.
-        inputs: real samples as the graph takes them [N, ...].
+        inputs: real samples as the graph's inputs take them [N, ...].
 
     Raises:
         DataError: the file does not run, or nothing frees its batch.
     """
-    fixed = fixed_batch(model, name)
-    some = inputs[:SAMPLES]
-    expected = run(model.SerializeToString(), name, some, output, fixed or 1)
+    fixed = max(_fixed_batch(value) for value in model.graph.input if value.name in inputs)
+    some = {name: given[:SAMPLES] for name, given in inputs.items()}
+    count = len(next(iter(some.values())))
+    expected = run(model.SerializeToString(), some, output, fixed or 1)
     problem = ""
-    for changed in _variants(model, name, fixed or 1):
+    for changed in _variants(model, inputs.keys(), fixed or 1):
         try:
-            if alike(expected, run(changed.SerializeToString(), name, some, output, len(some))):
+            if alike(expected, run(changed.SerializeToString(), some, output, count)):
                 return changed
         except Exception as error:  # an impossible graph fails at whatever it comes to first
             problem = problem or f"({str(error).strip().partition(chr(10))[0][:LONGEST]}) "
     bound = f"a batch of {fixed}" if fixed else "one sample"
     raise DataError(
-        f"{file}: is fixed to {bound} and gives other outputs, or none, for {len(some)}. {problem}"
+        f"{file}: is fixed to {bound} and gives other outputs, or none, for {count}. {problem}"
         "Fix: export it with a free batch axis (dynamic_axes or dynamic_shapes in torch, a None shape in Keras)."
     )
 
 
-def fixed_batch(model: ModelProto, name: str) -> int:
-    """Return the batch size that the input ``name`` declares, 0 where it is free."""
-    (value,) = [value for value in model.graph.input if value.name == name]
+def _fixed_batch(value: onnx.ValueInfoProto) -> int:
+    """Return the batch size that the input ``value`` declares, 0 where it is free."""
     first = value.type.tensor_type.shape.dim[:1]
     return int(first[0].dim_value) if first else 0
 
 
-def _variants(model: ModelProto, name: str, batch: int) -> Iterator[ModelProto]:
+def _variants(model: ModelProto, names: Collection[str], batch: int) -> Iterator[ModelProto]:
     """Yield ``model`` with its batch freed in every way that may be the right one, the least change first."""
     for written in upgraded(model):
-        yield _with_free_shapes(written, name)
+        yield _with_free_shapes(written, names)
         for length in (COPY, REST):
-            freed = _with_free_shapes(written, name)
+            freed = _with_free_shapes(written, names)
             if _free_operators(freed, batch, length):
                 yield freed
 
 
-def _with_free_shapes(model: ModelProto, name: str) -> ModelProto:
+def _with_free_shapes(model: ModelProto, names: Collection[str]) -> ModelProto:
     freed = ModelProto()
     freed.CopyFrom(model)
     del freed.graph.value_info[:]
     for value in freed.graph.input:
-        if value.name == name and value.type.tensor_type.shape.dim:
+        if value.name in names and value.type.tensor_type.shape.dim:
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
     for value in freed.graph.output:
         value.type.tensor_type.ClearField("shape")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ ModelPath = Annotated[str, Field(min_length=1)]
 Layout = Literal["channels_first", "channels_last"]
 OutputKind = Literal["logits", "probabilities", "value"]
 Channels = Annotated[tuple[float, ...], Field(min_length=1)]
+InputRole = Literal["tokens", "mask", "token_types", "positions"]
 Scales = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
@@ -43,6 +44,12 @@ class GraphModel(KindConfig):
     """The graph's input that takes the samples, where there are several."""
     constants: dict[str, float | int | bool] = Field(default_factory=dict)
     """Values of the graph's other inputs, by their names."""
+    inputs: dict[str, InputRole] = Field(default_factory=dict)
+    """Texts: what each input of the graph is, by its name, where that does not tell. tokens: those of the tokenizer.
+    mask: 1 up to the end of a text, 0 after it. token_types: 0. positions: 0, 1, 2 and so on."""
+    tokenizer: ModelPath | None = None
+    """Texts: the folder with the tokenizer.json that the graph was trained with, relative to the project's folder. Left
+    out, the recipe trains a tokenizer of its own, of which the graph knows nothing."""
     output_name: str | None = None
     """The graph's output that answers, where several could."""
     output: Literal["auto"] | OutputKind = "auto"
@@ -65,6 +72,12 @@ class GraphModel(KindConfig):
     rows: Literal["raw", "encoded"] = "raw"
     """raw: the graph takes the table's own numbers in the table's order, NaN where one is missing.
     encoded: it takes rows as Thresher's encoder makes them."""
+
+    @model_validator(mode="after")
+    def _says_each_once(self) -> Self:
+        if both := sorted(self.inputs.keys() & self.constants.keys()):
+            raise ValueError(f"'{both[0]}' is in inputs and in constants. Fix: leave it out of one of the two")
+        return self
 
 
 class OnnxModel(GraphModel):

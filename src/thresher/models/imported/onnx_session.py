@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,19 +19,19 @@ def open_session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def run(content: bytes, name: str, inputs: np.ndarray, output: str, batch: int) -> np.ndarray:
+def run(content: bytes, inputs: Mapping[str, np.ndarray], output: str, batch: int) -> np.ndarray:
     """Return what the model answers to ``inputs`` [N, ...], ``batch`` samples a call; the last call is filled up."""
     session = open_session(content)
-    parts = []
-    for start in range(0, len(inputs), batch):
-        given = inputs[np.arange(start, start + batch) % len(inputs)]
-        parts.append(np.asarray(session.run([output], {name: given})[0]))
+    parts, count = [], len(next(iter(inputs.values())))
+    for start in range(0, count, batch):
+        places = np.arange(start, start + batch) % count
+        parts.append(np.asarray(session.run([output], {name: given[places] for name, given in inputs.items()})[0]))
     if parts[0].ndim == 0 or len(parts[0]) != batch:
         raise ValueError(
             f"output {output} has shape {list(parts[0].shape)} for {batch} samples; "
             "its first axis must be that of the samples"
         )
-    return np.concatenate(parts)[: len(inputs)]
+    return np.concatenate(parts)[:count]
 
 
 @contextmanager

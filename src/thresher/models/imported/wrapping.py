@@ -8,20 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import ModelProto, compose, helper, numpy_helper
+from onnx import ModelProto, compose, helper
 
-from thresher.errors import DataError, nearest
+from thresher.errors import DataError
 from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.models.imported.adapter import build_adapter
-from thresher.models.imported.batch import describe, free_batch, names_of
+from thresher.modalities.text.encoder import TextEncoder
+from thresher.models.imported.adapter import CORE, build_adapter
+from thresher.models.imported.batch import free_batch
 from thresher.models.imported.config import GraphModel, ModelFile
 from thresher.models.imported.findings import Imported, doubt_channels, doubt_order, score
+from thresher.models.imported.inputs import GraphInputs, bind_constants, choose_inputs
 from thresher.models.imported.onnx_session import alike, naming_the_file, run
 from thresher.models.imported.outputs import Answers, build_tail, choose_output, say, understand
 from thresher.models.imported.read_onnx import opset_of
+from thresher.models.imported.text_adapter import refuse_larger_vocabulary
 from thresher.onnx_graph import optimize_portably
 
 SAMPLES = 64
@@ -39,7 +42,7 @@ class _Parts:
 
     adapter: ModelProto
     core: ModelProto
-    value: onnx.ValueInfoProto
+    inputs: GraphInputs
     output: onnx.ValueInfoProto
     answers: Answers
 
@@ -61,15 +64,16 @@ def wrap_graph(
         DataError: what keeps it from taking these samples or answering them, with the fix.
     """
     (training, validation), file = samples, source.name
-    bound = _bind_constants(model, config, file)
     inputs = encoder.model_input.trim(training.inputs[:SAMPLES])
     with naming_the_file(file, EXPORT_FIX):
-        parts = _understand(bound, config, encoder, inputs, file)
+        parts = _understand(model, config, encoder, inputs, file)
     output = output_of(training)
     whole = _join(parts, output.name).SerializeToString()
     name = encoder.model_input.name
     with naming_the_file(file, EXPORT_FIX):
         whole, notes = _optimize(whole, name, output.name, inputs)
+        if isinstance(encoder, TextEncoder):
+            _try_longest(whole, name, output.name, encoder, file)
         outputs = _predict(whole, name, output.name, encoder, validation)
         colours = _doubt_channels(whole, (name, output.name), encoder, validation, outputs)
     metric, value, baseline = score(outputs, validation)
@@ -77,7 +81,7 @@ def wrap_graph(
     found = Imported(
         file=config.path,
         sha256=hashlib.sha256(source.content + (source.beside or b"")).hexdigest(),
-        takes=f"takes {describe(parts.value)}",
+        takes=parts.inputs.sentence,
         answers=say(parts.output, parts.answers),
         opset=opset_of(parts.core),
         metric=metric,
@@ -95,57 +99,27 @@ def wrap_graph(
 
 
 def _understand(model: ModelProto, config: GraphModel, encoder: Encoder, inputs: np.ndarray, file: str) -> _Parts:
-    value, output = _choose_input(model, config, file), choose_output(model, config, file)
-    adapter = build_adapter(encoder, config, value, file)
-    fed = run(adapter.SerializeToString(), encoder.model_input.name, inputs, adapter.graph.output[0].name, len(inputs))
-    core = free_batch(model, value.name, output.name, fed, file)
-    outputs = run(core.SerializeToString(), value.name, fed, output.name, len(fed))
-    return _Parts(adapter, core, value, output, understand(outputs, encoder.class_names, config, file))
-
-
-def _choose_input(model: ModelProto, config: GraphModel, file: str) -> onnx.ValueInfoProto:
-    inputs: dict[str, onnx.ValueInfoProto] = {value.name: value for value in model.graph.input}
-    if config.input_name is not None and config.input_name not in inputs:
-        what = f"there is no input '{config.input_name}'"
-        raise DataError(f"{file}: model.input_name: {what}. {nearest(config.input_name, inputs)}")
-    if len(inputs) != 1:
-        raise DataError(
-            f"{file}: takes {len(inputs)} inputs: {names_of(inputs.values())}. Thresher gives it one. Fix: give "
-            "the others a value in model.constants, or export the model with one input."
-        )
-    return next(iter(inputs.values()))
-
-
-def _bind_constants(model: ModelProto, config: GraphModel, file: str) -> ModelProto:
-    """Return ``model`` with the values of `constants` stored in it."""
-    inputs = {value.name: value for value in model.graph.input}
-    bound = ModelProto()
-    bound.CopyFrom(model)
-    for name, number in config.constants.items():
-        if name not in inputs or name == config.input_name:
-            raise DataError(f"{file}: model.constants: there is no other input '{name}'. {nearest(name, inputs)}")
-        kind = inputs[name].type.tensor_type
-        shape = [max(1, int(axis.dim_value)) for axis in kind.shape.dim]
-        values = np.full(shape, number, helper.tensor_dtype_to_np_dtype(kind.elem_type))
-        bound.graph.initializer.append(numpy_helper.from_array(values, name))
-    kept = [value for name, value in inputs.items() if name not in config.constants]
-    del bound.graph.input[:]
-    bound.graph.input.extend(kept)
-    return bound
+    chosen = choose_inputs(model, config, isinstance(encoder, TextEncoder), file)
+    output = choose_output(model, config, file)
+    if isinstance(encoder, TextEncoder):
+        refuse_larger_vocabulary(model, chosen.samples.name, encoder.vocabulary_size, file)
+    adapter = build_adapter(encoder, config, chosen, file)
+    written, given = adapter.SerializeToString(), {encoder.model_input.name: inputs}
+    fed = {each.name: run(written, given, f"{CORE}{each.name}", len(inputs)) for each in chosen.values}
+    core = free_batch(bind_constants(model, config, fed), fed, output.name, file)
+    outputs = run(core.SerializeToString(), fed, output.name, len(inputs))
+    return _Parts(adapter, core, chosen, output, understand(outputs, encoder.class_names, config, file))
 
 
 def _join(parts: _Parts, output: str) -> ModelProto:
     """Return the three graphs as one; the names of its operators are those of the file."""
-    core = compose.add_prefix(parts.core, "model.", rename_nodes=False, rename_functions=False)
-    at, to = f"model.{parts.value.name}", f"model.{parts.output.name}"
-    adapter_nodes = list(parts.adapter.graph.node)
-    adapter_nodes[-1].output[0] = at
+    core = compose.add_prefix(parts.core, CORE, rename_nodes=False, rename_functions=False)
     renamed = onnx.ValueInfoProto()
     renamed.CopyFrom(parts.output)
-    renamed.name = to
+    renamed.name = f"{CORE}{parts.output.name}"
     tail = build_tail(renamed, parts.answers, output).graph
     graph = helper.make_graph(
-        [*adapter_nodes, *core.graph.node, *tail.node],
+        [*parts.adapter.graph.node, *core.graph.node, *tail.node],
         "thresher",
         list(parts.adapter.graph.input),
         list(tail.output),
@@ -159,10 +133,10 @@ def _join(parts: _Parts, output: str) -> ModelProto:
 
 def _optimize(content: bytes, name: str, output: str, inputs: np.ndarray) -> tuple[bytes, tuple[str, ...]]:
     """Return the file with constants folded, as every float model is, where that leaves its answers as they are."""
-    expected = run(content, name, inputs, output, len(inputs))
+    expected = run(content, {name: inputs}, output, len(inputs))
     try:
         smaller = optimize_portably(content)
-        if alike(expected, run(smaller, name, inputs, output, len(inputs))):
+        if alike(expected, run(smaller, {name: inputs}, output, len(inputs))):
             return smaller, ()
         why = "changes its answers"
     except Exception as error:  # onnxslim and ONNX Runtime raise whatever they stumble on
@@ -173,7 +147,21 @@ def _optimize(content: bytes, name: str, output: str, inputs: np.ndarray) -> tup
 def _predict(content: bytes, name: str, output: str, encoder: Encoder, samples: EncodedSamples) -> np.ndarray:
     starts = range(0, len(samples), SCORED)
     batches = [encoder.model_input.trim(samples.inputs[start : start + SCORED]) for start in starts]
-    return np.concatenate([run(content, name, batch, output, len(batch)) for batch in batches])
+    return np.concatenate([run(content, {name: batch}, output, len(batch)) for batch in batches])
+
+
+def _try_longest(content: bytes, name: str, output: str, encoder: TextEncoder, file: str) -> None:
+    """Raise a DataError where the graph fails at the longest text, or at the last token: no sample need show it."""
+    text = encoder.model_input.example(1)
+    text[0, -1] = encoder.vocabulary_size - 1
+    try:
+        run(content, {name: text}, output, 1)
+    except Exception as error:  # ONNX Runtime's share no base class
+        first = str(error).strip().partition(os.linesep)[0]
+        raise DataError(
+            f"{file}: does not run on a text of {encoder.max_length} tokens up to {encoder.vocabulary_size - 1:,} "
+            f"({first}). Fix: a data.encoding.max_length that it has places for, or the tokenizer it was trained with."
+        ) from error
 
 
 def _doubt_channels(

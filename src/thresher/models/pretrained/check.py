@@ -8,7 +8,7 @@ from typing import Any
 
 from thresher.errors import DataError, nearest
 from thresher.modalities.image.pretrained import PROCESSOR, read_preprocessing
-from thresher.modalities.text.pretrained import read_tokenizer
+from thresher.modalities.text.pretrained import PretrainedTokenizer, read_tokenizer
 from thresher.models.imported.layer_differences import Shape, describe_shape
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import (
@@ -61,7 +61,7 @@ def check_folder(folder: PretrainedFolder, config: Pretrained, modality: str, ma
     if FAMILIES[architecture["model_type"]].takes == "image":
         _check_pictures(folder, architecture)
     else:
-        _check_tokens(folder, architecture, max_length)
+        check_tokens(folder, architecture, max_length)
     check_weights(folder, architecture, config)
 
 
@@ -91,7 +91,13 @@ def _check_pictures(folder: PretrainedFolder, architecture: Architecture) -> Non
         )
 
 
-def _check_tokens(folder: PretrainedFolder, architecture: Architecture, max_length: int) -> None:
+def check_tokens(folder: PretrainedFolder, architecture: Architecture, max_length: int) -> PretrainedTokenizer:
+    """Return the tokenizer of ``folder``; raises a DataError where it does not fit ``architecture``, or texts do not.
+
+    Args:
+        architecture: the folder's config.json; empty where it has none.
+        max_length: the most tokens of a text that the recipe uses.
+    """
     tokenizer = read_tokenizer(folder.files, max_length, folder.name)
     rows = first_of(architecture, "vocab_size")
     if rows is not None and tokenizer.vocabulary_size > rows:
@@ -101,6 +107,7 @@ def _check_tokens(folder: PretrainedFolder, architecture: Architecture, max_leng
         )
     _check_padding(folder, architecture, tokenizer.padding)
     check_positions(folder, architecture, tokenizer.padding, max_length)
+    return tokenizer
 
 
 def check_positions(folder: PretrainedFolder, architecture: Architecture, padding: int, max_length: int) -> None:

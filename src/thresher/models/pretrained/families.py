@@ -119,7 +119,12 @@ def embedding_width(architecture: Architecture) -> int | None:
 
 
 def longest_text(architecture: Architecture, padding: int) -> int | None:
-    """Return how many tokens of a text the model has places for; None where config.json does not say it."""
+    """Return how many tokens of a text the model has places for; None where config.json does not say it.
+
+    Of a family that is not known it cannot: some count from the padding token's id on.
+    """
     positions = first_of(architecture, "max_position_embeddings")
-    family = FAMILIES[architecture["model_type"]]
-    return positions - padding - 1 if positions is not None and family.positions_after_padding else positions
+    family = FAMILIES.get(architecture.get("model_type", ""))
+    if positions is None or family is None:
+        return None
+    return positions - padding - 1 if family.positions_after_padding else positions

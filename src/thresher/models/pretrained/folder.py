@@ -51,24 +51,26 @@ class PretrainedFolder:
         return {name: content for name, content in self.files.items() if name.endswith(SUFFIX)}
 
 
-def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
+def find_files(folder: Path, with_weights: bool, of_graph: bool = False) -> tuple[Path, ...]:
     """Return the files of ``folder`` that are read.
 
     Args:
         with_weights: whether its weights are.
+        of_graph: whether its tokenizer alone is wanted, for a graph in a file of its own; it needs no config.json.
 
     Raises:
         DataError: no folder, a file that is missing, lies outside of it, or can run code when it is read.
     """
     if not folder.is_dir():
         what = "a file, not a folder" if folder.exists() else "no such folder"
+        whole = f"{CONFIG}, {OF_ENCODERS[0]} or {OF_ENCODERS[-1]}, and {WEIGHTS}"
         raise DataError(
-            f"{folder}: {what}. Allowed: a folder with {CONFIG}, {OF_ENCODERS[0]} or {OF_ENCODERS[-1]}, and {WEIGHTS}. "
-            "Fix: correct model.path in the recipe, which is relative to the project's folder."
+            f"{folder}: {what}. Allowed: a folder with {OF_ENCODERS[0] if of_graph else whole}. Fix: correct "
+            f"model.{'tokenizer' if of_graph else 'path'} in the recipe, which is relative to the project's folder."
         )
-    if not (folder / CONFIG).exists():
+    if not of_graph and not (folder / CONFIG).exists():
         raise DataError(f"{folder}: has no {CONFIG}. Fix: {COPY}")
-    names = [CONFIG, *(name for name in OF_ENCODERS if (folder / name).exists())]
+    names = [name for name in (CONFIG, *OF_ENCODERS) if (folder / name).exists()]
     if with_weights:
         names += _find_weights(folder)
     paths = tuple(folder / name for name in names)
@@ -76,14 +78,17 @@ def find_files(folder: Path, with_weights: bool) -> tuple[Path, ...]:
     return paths
 
 
-def read_folder(folder: Path, with_weights: bool, headers_alone: bool = False) -> PretrainedFolder:
+def read_folder(
+    folder: Path, with_weights: bool, headers_alone: bool = False, of_graph: bool = False
+) -> PretrainedFolder:
     """Return the files of ``folder``; raises a DataError as `find_files` does, and for what cannot be read.
 
     Args:
         with_weights: whether its weights are read.
         headers_alone: whether no more of them is than their headers, which say what they hold.
+        of_graph: as for `find_files`.
     """
-    paths = find_files(folder, with_weights)
+    paths = find_files(folder, with_weights, of_graph)
     contents = {
         path.name: read_start(path) if headers_alone and path.suffix == SUFFIX else read_bytes(path, COPY)
         for path in paths

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from thresher.models.imported.config import ExternalModel, GraphModel
 from thresher.models.pretrained.config import Pretrained
-from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node
+from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node, tokenizer_folder
 from thresher.pipelines.train.nodes import (
     choose_execution,
     encode_samples,
@@ -33,7 +33,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
             stage_node(hold_out, [raw[0], f"{name}.contract_report", *split], held_out, TAGS),
             stage_node(
                 fit_encoder,
-                [raw[0], held_out, f"params:{name}.data.encoding", *_pretrained(name, recipe)],
+                [raw[0], held_out, f"params:{name}.data.encoding", *_encoder_files(name, recipe)],
                 encoder,
                 TAGS,
             ),
@@ -97,6 +97,13 @@ def _execution(name: str, recipe: Recipe) -> Node:
     inputs = [f"{name}.training_samples", f"{name}.encoder", f"params:{name}.model", f"params:{name}.training"]
     inputs += _pretrained(name, recipe)
     return stage_node(choose_execution, inputs, f"{name}.execution", [*TAGS, TIMED])
+
+
+def _encoder_files(name: str, recipe: Recipe) -> list[str]:
+    """Return the dataset with the folder that an encoder is read from; none where it is fitted here."""
+    if isinstance(recipe.model, GraphModel) and recipe.model.tokenizer is not None:
+        return [tokenizer_folder(name)]
+    return _pretrained(name, recipe)
 
 
 def _pretrained(name: str, recipe: Recipe) -> list[str]:
