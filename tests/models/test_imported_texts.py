@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,8 @@ def answers(content: bytes, tokens: np.ndarray) -> np.ndarray:
     return np.asarray(session.run(["probabilities"], {"tokens": tokens})[0])
 
 
-def export(folder: Path, names: tuple[str, ...]) -> ModelProto:
+def export(folder: Path, names: tuple[str, ...], dynamo: bool = False) -> ModelProto:
+    """Return what torch exports, by tracing as most files have come about, or by its newer exporter."""
     from transformers import AutoModelForSequenceClassification
 
     network = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
@@ -93,14 +94,17 @@ def export(folder: Path, names: tuple[str, ...]) -> ModelProto:
         for weights in network.parameters():
             weights.mul_(4)
     given = {name: torch.ones(2, 8, dtype=torch.int64) for name in names}
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=40)}
-    written = io.BytesIO()
-    program = torch.onnx.export(
-        network, kwargs=given, input_names=names, output_names=["logits"], dynamo=True, verbose=False,
-        dynamic_shapes=dict.fromkeys(names, axes), external_data=False,
-    )  # fmt: skip
-    assert program is not None
-    program.save(written)
+    written, named = io.BytesIO(), {"input_names": list(names), "output_names": ["logits"], "verbose": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if dynamo:
+            axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=40)}
+            program = torch.onnx.export(network, kwargs=given, dynamic_shapes=dict.fromkeys(names, axes), **named)
+            assert program is not None
+            program.save(written)
+        else:
+            free = {name: {0: "batch", 1: "length"} for name in names}
+            torch.onnx.export(network, (given,), written, dynamo=False, dynamic_axes=free, **named)
     return onnx.load_from_string(written.getvalue())
 
 
@@ -203,10 +207,6 @@ def test_positions_are_counted_from_0(bert: Theirs) -> None:
     assert "b int64 [?, ?] as positions, 0, 1, 2 and so on" in found.takes
 
 
-def drop(name: str) -> Callable[[ModelProto], ModelProto]:
-    return lambda model: rewritten(model, {name: name})
-
-
 REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "a name of nobody": (
         {"input_ids": NAMES[0], "attention_mask": NAMES[1], "x": NAMES[2]},
@@ -233,10 +233,9 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_is_refused_with_what_to_write(what: str, bert: Theirs) -> None:
     names, fields, says = REFUSED[what]
-    shape = fields.pop("shape", None)
-    model = bert.model if names is SAME else rewritten(bert.model, names, shape=shape)
+    model = bert.model if names is SAME else rewritten(bert.model, names, shape=fields.get("shape"))
     with pytest.raises(DataError, match=rf"(?s){says}"):
-        bert.imported(model, **fields)
+        bert.imported(model, **{key: value for key, value in fields.items() if key != "shape"})
 
 
 def test_a_text_longer_than_the_graph_has_places_for_is_refused_though_no_sample_is(bert: Theirs) -> None:
@@ -272,3 +271,11 @@ def test_it_is_quantized_like_one_s_own(technique: str, bert: Theirs) -> None:
     assert len(smaller) < 0.8 * len(content)
     rounded, expected = answers(smaller, bert.samples.inputs), bert.expected
     assert 0 < np.abs(rounded - expected).mean() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{}, {"constants": {"token_type_ids": 0}}])
+def test_torch_s_newer_exporter_takes_lengths_from_any_input(fields: dict[str, Any], bert: Theirs) -> None:
+    theirs = Theirs(bert.folder, export(bert.folder, NAMES, dynamo=True))
+    content, _ = theirs.imported(**fields)
+    np.testing.assert_allclose(answers(content, theirs.samples.inputs), theirs.expected, atol=1e-5)

@@ -65,7 +65,7 @@ def _modality_problems(parts: PartialRecipe, model: GraphModel) -> Iterable[Foun
     modalities = registry().usable(ModalityKind)
     known = next((kind for kind in modalities if kind.name == parts.modality), None)
     for name in dict.fromkeys(option for kind in modalities for option in kind.graph_options):
-        is_said = getattr(model, name) != type(model).model_fields[name].default
+        is_said = getattr(model, name) != type(model).model_fields[name].get_default(call_default_factory=True)
         if known and is_said and name not in known.graph_options:
             able = [kind.name for kind in modalities if name in kind.graph_options]
             yield ("model", name), f"is for {' and '.join(able)}, and data.modality is {known.name}", "Leave it out."
