@@ -157,10 +157,10 @@ def test_the_recipe_takes_the_graph_s_tokenizer_and_its_pipeline_reads_it() -> N
     read = Recipe.model_validate(recipe())
     assert dump(read)["data"]["encoding"]["tokenizer"] == "pretrained"
     (fit,) = [node for node in build_pipeline("r", read).nodes if node.name == "fit_encoder"]
-    assert "r.tokenizer_folder" in fit.inputs
+    assert "r.tokenizer.model_file" in fit.inputs
     alone = Recipe.model_validate(recipe(tokenizer=None))
     assert dump(alone)["data"]["encoding"]["tokenizer"] == "word"
-    assert "r.tokenizer_folder" not in build_pipeline("r", alone).inputs()
+    assert "r.tokenizer.model_file" not in build_pipeline("r", alone).inputs()
 
 
 @pytest.mark.parametrize(
