@@ -13,6 +13,7 @@ from itertools import chain, count
 import numpy as np
 import torch
 
+from thresher.adapters.torch import operators_kept
 from thresher.errors import ParityError
 from thresher.modalities.outputs import ValueOutput
 from thresher.models.fake_quantization import activation_ranges, prepare_export
@@ -61,7 +62,7 @@ def export_onnx(network: Network) -> bytes:
     example = torch.from_numpy(spec.input.example(2))
     axes = {axis: torch.export.Dim("length", min=1) for axis, size in enumerate(spec.input.shape, 1) if size is None}
     # The exporter changes how torch calls any module, in all threads.
-    with exclusive_access(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with exclusive_access(), operators_kept(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,6 +24,7 @@ from thresher.adapters.mlflow import (
     is_failure_of_server,
     known_revisions,
     make_tables,
+    start_run,
     upgrade_tables,
 )
 
@@ -127,3 +130,26 @@ def test_mlflow_does_not_watch_the_environment_of_all_threads() -> None:
     with env_var_tracker() as names:
         os.environ.get("PATH")
     assert not names, "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING no longer turns this off; see thresher/__init__.py"
+
+
+def test_a_run_begins_without_ipython_and_knows_who_began_it(tracked: Path) -> None:
+    script = f"""
+import sys, mlflow
+from thresher.adapters.mlflow import start_run
+mlflow.set_tracking_uri("sqlite:///{tracked}")
+run = start_run("0", "a run", {{"winner": "half"}}, False)
+print("IPython" in sys.modules, mlflow.active_run().info.run_id == run.info.run_id, run.info.run_name)
+print(*sorted(set(run.data.tags) & {{"mlflow.user", "mlflow.source.name", "winner"}}))
+"""
+    with relied_on("mlflow", "its registry names what looks for notebooks Databricks... and Jupyter...", ADAPTER):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["False True a run", "mlflow.source.name mlflow.user winner"]
+
+
+def test_a_run_that_the_environment_names_goes_on(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = mlflow.MlflowClient().create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with relied_on("mlflow", "start_run goes on with a run whose id it is given", ADAPTER):
+        assert start_run("0", "named", {"winner": "half"}, False).info.run_id == made
+        assert mlflow.get_run(made).data.tags["winner"] == "half"
+    mlflow.end_run()

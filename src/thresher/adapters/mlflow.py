@@ -1,13 +1,16 @@
-"""MLflow: its database's schema, what is deleted for good, and the end of a run whose server is away."""
+"""MLflow: its database's schema, the beginning of a run, its end if its server is away, what is deleted for good."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlflow import MlflowException
+    from mlflow.entities import Run
     from sqlalchemy import Engine
 
 
@@ -31,6 +34,23 @@ def known_revisions() -> list[str]:
     from mlflow.store.db.utils import _get_alembic_config
 
     return [script.revision for script in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions()]
+
+
+def start_run(experiment_id: str, name: str, tags: dict[str, str], log_system_metrics: bool) -> Run:
+    """Begin a run, or go on with that of MLFLOW_RUN_ID, as `mlflow.start_run` does.
+
+    That would look for notebooks first, and imports all of IPython for it; without IPython there is none.
+    """
+    import mlflow
+    from mlflow.tracking.context import registry
+
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        names = () if "IPython" in sys.modules else ("Databricks", "Jupyter")
+        notebooks = [provider for known, provider in vars(registry).items() if known.startswith(names)]
+        described = registry.resolve_tags(tags, ignore=notebooks)
+        run_id = mlflow.MlflowClient().create_run(experiment_id, tags=described, run_name=name).info.run_id
+    return mlflow.start_run(run_id, run_name=name, tags=tags, log_system_metrics=log_system_metrics)
 
 
 def delete_for_good(run_id: str, model_ids: Iterable[str]) -> None:

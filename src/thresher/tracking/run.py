@@ -11,6 +11,7 @@ from typing import Any
 import mlflow
 
 from thresher.adapters.mlflow import forget_active_run
+from thresher.adapters.mlflow import start_run as begin_run
 from thresher.machine import describe_machine, git_commit
 from thresher.tracking import spool
 from thresher.tracking.entries import End, Parameters, Tags
@@ -41,7 +42,7 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
             mlflow.create_experiment(recipe, settings.artifact_folder, tags=EXPERIMENT_TAGS)
         experiment = mlflow.set_experiment(recipe)
         end_interrupted_runs(experiment.experiment_id)
-        run = mlflow.start_run(run_name="no verdict", tags=tags, log_system_metrics=settings.system_metrics)
+        run = begin_run(experiment.experiment_id, "no verdict", tags, settings.system_metrics)
     except mlflow.MlflowException as error:
         raise refusal(settings.tracking_uri, error) from error
     enter_run(run.info.run_id, experiment.experiment_id)
