@@ -115,6 +115,19 @@ def _find_weights(folder: Path) -> list[str]:
 
 def _find_shards(folder: Path) -> list[str]:
     _refuse_outside(folder, [folder / INDEX])
+    shards = read_shards(folder)
+    for shard in shards:
+        if not (folder / shard).exists():
+            raise DataError(f"{folder}: {INDEX} names {shard}, which is missing. Fix: copy this file, too.")
+    return shards
+
+
+def read_shards(folder: Path) -> list[str]:
+    """Return the files of weights that the index in ``folder`` names, whether they are there or not.
+
+    Raises:
+        DataError: no index, or names of something else than files of the folder.
+    """
     document = _read_object(read_bytes(folder / INDEX, COPY), str(folder / INDEX))
     listed = document.get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(shard, str) for shard in listed.values()) or not listed:
@@ -126,8 +139,6 @@ def _find_shards(folder: Path) -> list[str]:
                 f"{folder / INDEX}: names the file {shard!r}. Allowed: files of the folder that end in .safetensors. "
                 "Fix: copy the model's folder again, from where you trust it."
             )
-        if not (folder / shard).exists():
-            raise DataError(f"{folder}: {INDEX} names {shard}, which is missing. Fix: copy this file, too.")
     return shards
 
 
