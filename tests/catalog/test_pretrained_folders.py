@@ -267,6 +267,14 @@ def test_a_known_model_that_is_missing_makes_no_recipe_unsound(tmp_path: Path) -
     assert find_model_to_fetch(recipe({"path": "data/01_raw/other"}), tmp_path) is None
 
 
+def test_so_is_a_known_checkpoint(tmp_path: Path) -> None:
+    path = "data/01_raw/efficientnet_lite0/model.safetensors"
+    values = {**recipe(), "model": {"kind": "checkpoint", "architecture": "lenet", "path": path}}
+    assert find_model_to_fetch(values, tmp_path) == "efficientnet_lite0"
+    (problem,) = problems_of(values, tmp_path)
+    assert "no such file" in problem and "thresher fetch efficientnet_lite0" in problem
+
+
 def test_a_recipe_takes_the_folders_tokenizer_without_being_told() -> None:
     read = Recipe.model_validate(recipe())
     assert dump(read)["data"]["encoding"]["tokenizer"] == "pretrained"

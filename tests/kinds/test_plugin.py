@@ -45,8 +45,9 @@ def _in_use(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_its_kinds_are_listed_and_do_what_its_page_says(
     project: Path, trained: Network, compression_data: CompressionData
 ) -> None:
-    lines = [line for line in list_kinds(registry()) if line.source == "package thresher-clipping 0.1.0"]
+    lines = [line for line in list_kinds(registry()) if line.source == "package thresher-more-kinds 0.1.0"]
     assert [(line.group, line.name, line.about, line.problem) for line in lines] == [
+        ("model", "efficientnet_lite0", "image", ""),
         ("technique", "clip_weights", "works on network", ""),
         ("schedule", "inverse_root", "", ""),
     ]

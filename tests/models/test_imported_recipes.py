@@ -114,6 +114,22 @@ def test_a_checkpoint_is_finetuned_by_the_training_section() -> None:
     assert "choose_execution" not in quick
 
 
+def test_a_checkpoint_that_is_trained_further_is_trained_like_one_s_own() -> None:
+    further = {**CHECKPOINT, "train": True}
+    pipeline, nodes = build(further, small=PRUNED)
+    assert nodes["train_float"] == ["r.float.network", "r.training_history"] and "import_network" not in nodes
+    reads = {node.name.rpartition(".")[2]: node.inputs for node in pipeline.nodes}
+    assert all("r.model_file" in reads[name] for name in ("train_float", "choose_execution"))
+    assert "r.model_file" not in reads["fit_encoder"] and "r.imported" not in pipeline.datasets()
+    search = {"space": {"training.optimizer.lr": {"low": 0.001, "high": 0.1}}, "trials": 2}
+    for training in ({"learning_rate": "auto"}, {"search": search}):
+        check_recipe(RecipeSource("r", "pipelines/r.yml", values(further, training=training), {}))
+    (problem,) = problems({**CHECKPOINT, "head": "fresh"})
+    assert "answers nothing before it is trained; add train: true" in problem
+    (problem,) = problems(further, "text")
+    assert "model resnet takes image, and data.modality is text" in problem
+
+
 def test_the_file_s_content_counts_and_not_its_name(tmp_path: Path) -> None:
     hashes = FileHashes(tmp_path / "hashes.db")
 

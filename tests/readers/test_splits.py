@@ -224,3 +224,22 @@ def test_a_training_split_of_one_group_cannot_be_divided_and_says_so() -> None:
     samples = Samples(texts, np.array([0, 1, 0, 1]), ("n", "y"), groups=np.array(["p"] * 4, dtype=object))
     with pytest.raises(DataError, match=r"all with one content, one group or one time.*Fix: add samples"):
         hold_out(samples, kept, "classification", 0.2, 1)
+
+
+def test_a_limit_draws_of_each_class_in_proportion_always_the_same(visits: Path) -> None:
+    whole = TableFile(**table(visits, drop=["day"])).load()
+    drawn = TableFile(**table(visits, drop=["day"], limit=101)).load()
+    assert len(drawn) == 101 and abs(drawn.labels.mean() - whole.labels.mean()) < 0.01
+    again = TableFile(**table(visits, drop=["day"], limit=101)).load()
+    assert drawn.places is not None and again.places is not None and drawn.places.tolist() == again.places.tolist()
+    assert whole.places is not None
+    numbers = [whole.places.tolist().index(place) for place in drawn.places]
+    assert numbers == sorted(set(numbers)), "in the order of the file, each once"
+    assert drawn.notes == ("101 of 440 samples drawn (limit: 101).",)
+    assert len(TableFile(**table(visits, drop=["day"], limit=440)).load()) == 440
+    part = TableFile(split="train", **ENTRY, **table(visits, drop=["day"])).load()
+    of_part = TableFile(split="train", **ENTRY, **table(visits, drop=["day"], limit=10)).load()
+    assert len(of_part) == 10 and part.places is not None and of_part.places is not None
+    assert set(of_part.places) <= set(part.places)
+    with pytest.raises(DataError, match=r"limit: 0 given. Allowed: a whole number from 1"):
+        TableFile(**table(visits, drop=["day"], limit=0))

@@ -41,6 +41,8 @@ def find_model_problems(values: Mapping[str, Any], project: Path) -> list[Found]
 def _problems_of_own(model: KindConfig, values: Mapping[str, Any], project: Path) -> list[Found]:
     path = project / getattr(model, "path", "")
     if isinstance(model, ExternalModel) and not path.is_file():
+        if (known := _to_fetch(model.path, project)) is not None:
+            return [(PATH, f"{path}: no such file", f"Fix: thresher fetch {known}.")]
         return [(PATH, f"{path}: no such file", describe_near(path, "model.path in the recipe"))]
     try:
         if isinstance(model, ExternalModel):
@@ -90,13 +92,15 @@ def find_model_to_fetch(values: Mapping[str, Any], project: Path) -> str | None:
         model = ModelChoice.model_validate(values.get("model")).root
     except ValidationError:
         return None
-    folder = model.path if isinstance(model, Pretrained) else model.tokenizer if isinstance(model, GraphModel) else None
-    return None if folder is None else _to_fetch(folder, project)
+    named = model.tokenizer if isinstance(model, GraphModel) else getattr(model, "path", None)
+    return None if named is None else _to_fetch(named, project)
 
 
-def _to_fetch(folder: str, project: Path) -> str | None:
-    known = (name for name, one in KNOWN_SETS.items() if Path(one.folder) == Path(folder))
-    return None if (project / folder).exists() else next(known, None)
+def _to_fetch(named: str, project: Path) -> str | None:
+    """Return the known model that a recipe names by its folder, or by a file in it, and that is not there."""
+    folders = {Path(named), Path(named).parent}
+    known = (name for name, one in KNOWN_SETS.items() if Path(one.folder) in folders)
+    return None if (project / named).exists() else next(known, None)
 
 
 def _refuse_unfetched(folder: str, project: Path) -> None:

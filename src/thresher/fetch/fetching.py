@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thresher.errors import FetchError, nearest
+from thresher.fetch.conversion import write_safetensors
 from thresher.fetch.download import download
 from thresher.fetch.known_sets import KNOWN_SETS, KnownSet, NpmPackage, PythonPackage, RemoteFile
 from thresher.fetch.packages import copy_from_package, forget_archives
@@ -18,6 +19,8 @@ from thresher.fetch.packages import copy_from_package, forget_archives
 if TYPE_CHECKING:
     from rich.console import Console
 
+WRITTEN_BY = "safetensors==0.8.0"
+"""What wrote the files that others were converted to; tests/dependency_contracts says if another writes otherwise."""
 CACHE_FOLDER = ".cache/fetch"
 
 
@@ -34,7 +37,8 @@ def fetch(
     """Bring the files of data set ``name`` into ``project`` and return their paths.
 
     A file that is there with the right SHA-256 is left alone. What is on its way lies in ``project``/.cache/fetch and
-    is moved into data/ only once its size and SHA-256 are right; an interrupted download is taken up again.
+    is moved into data/ only once its size and SHA-256 are right; an interrupted download is taken up again. What is
+    published as a state dict of torch is read with weights_only, and written as safetensors.
 
     Args:
         source: a folder that holds the files; None downloads them.
@@ -57,10 +61,10 @@ def fetch(
             if _is_there(file, path, console):
                 continue
             if source is not None:
-                arrived = _copy(file, source, cache)
+                arrived = _copy(file.published, source, cache)
             else:
-                arrived = _download(file, mirror or known.address, cache, console, backoff_s)
-            _move_into_place(arrived, path)
+                arrived = _download(file.published, mirror or known.address, cache, console, backoff_s)
+            _move_into_place(_convert(arrived, file) if file.made_of else arrived, path)
         except OSError as error:
             raise _disk_error(file, path, error) from error
         console.print(f"{path}: fetched, {file.num_bytes:,} bytes, SHA-256 verified", soft_wrap=True, highlight=False)
@@ -153,6 +157,24 @@ def describe_difference(file: RemoteFile, path: Path) -> str:
         return f"expected {file.num_bytes:,} bytes, got {num_bytes:,}"
     sha256 = sha256_of(path)
     return "" if sha256 == file.sha256 else f"expected SHA-256 {file.sha256}, got {sha256}"
+
+
+def _convert(published: Path, file: RemoteFile) -> Path:
+    """Return a verified ``file``, made of the state dict at ``published``, which goes."""
+    converted = published.with_name(f"{file.name}.converted")
+    try:
+        write_safetensors(published, converted)
+        problem = describe_difference(file, converted)
+        if problem:
+            raise FetchError(
+                f"{file.name}, made of {published.stem}: {problem}. Fix: pip install {WRITTEN_BY}, which wrote what is "
+                "expected."
+            )
+    except (FetchError, OSError):
+        converted.unlink(missing_ok=True)
+        raise
+    published.unlink()
+    return converted
 
 
 def _move_into_place(arrived: Path, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,13 @@ class RemoteFile:
     name: str
     num_bytes: int
     sha256: str
+    made_of: RemoteFile | None = None
+    """The published state dict of torch that this safetensors file is made of; None where it is published itself."""
+
+    @property
+    def published(self) -> RemoteFile:
+        """What is downloaded or copied."""
+        return self.made_of or self
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,14 @@ PACKAGES: dict[str, type[PythonPackage] | type[NpmPackage]] = {"pip": PythonPack
 def _read_known_sets() -> dict[str, KnownSet]:
     sets = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     for known in sets.values():
-        known["files"] = tuple(RemoteFile(**file) for file in known["files"])
+        known["files"] = tuple(_file(**file) for file in known["files"])
         if isinstance(address := known["address"], dict):
             known["address"] = PACKAGES[address.pop("tool")](**address)
     return {name: KnownSet(**known) for name, known in sets.items()}
+
+
+def _file(made_of: dict[str, Any] | None = None, **values: Any) -> RemoteFile:
+    return RemoteFile(**values, made_of=RemoteFile(**made_of) if made_of else None)
 
 
 KNOWN_SETS = _read_known_sets()

@@ -62,8 +62,12 @@ MODELS = (
         has_attention=True,
     ),
     *(
-        ModelKind(name, f"{_MODELS}.imported.config:{config}", "", is_trained_here=False)
-        for name, config in (("onnx", "OnnxModel"), ("exported", "ExportedModel"), ("checkpoint", "Checkpoint"))
+        ModelKind(name, f"{_IMPORTED}.config:{config}", implementation, is_trained_here=False)
+        for name, config, implementation in (
+            ("onnx", "OnnxModel", ""),
+            ("exported", "ExportedModel", ""),
+            ("checkpoint", "Checkpoint", f"{_IMPORTED}.checkpoint:begin_with_checkpoint"),
+        )
     ),
 )
 

@@ -113,6 +113,15 @@ class Network(nn.Module):
             return own
         return [module for module in self.body.modules() if isinstance(module, nn.Linear)][-1]
 
+    def head_names(self) -> frozenset[str]:
+        """Return the names, within the body, of the weights of the layer that makes the outputs; none if none does."""
+        try:
+            layer = self.output_layer()
+        except IndexError:
+            return frozenset()
+        own = {id(weight) for weight in layer.parameters()}
+        return frozenset(name for name, weight in self.body.named_parameters() if id(weight) in own)
+
     def fixed_layers(self) -> list[nn.Module]:
         """Return the layers whose outputs no pruning touches: the last one's, whose width is the task's, and tables'.
 

@@ -1,4 +1,4 @@
-"""What a training begins with: a network that is drawn by the seed, or that of a pretrained folder."""
+"""What a training begins with: a network that is drawn by the seed, or one that was trained elsewhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from thresher.kinds.record import ModelKind
+from thresher.kinds.registry import kind_of
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import AnyOutput
-from thresher.models import Model
+from thresher.models import AnyModel
+from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.pretrained.check import read_architecture
 from thresher.models.pretrained.config import Pretrained
@@ -19,25 +22,38 @@ if TYPE_CHECKING:
 
 
 def build_start(
-    model: Model, given: ModelInput, output: AnyOutput, seed: int, folder: PretrainedFolder | None = None
+    model: AnyModel,
+    given: ModelInput,
+    output: AnyOutput,
+    seed: int,
+    folder: PretrainedFolder | ModelFile | None = None,
 ) -> Network:
-    """Return the untrained network, its weights drawn by ``seed``; of a pretrained one, the head's alone.
+    """Return the network that training begins with, its weights drawn by ``seed``; of one from elsewhere, its head's.
 
     Args:
-        folder: of a pretrained model.
+        folder: of a pretrained model, or the file of a checkpoint that is trained further. Of other checkpoints the
+            architecture alone is built.
 
     Raises:
-        DataError: a folder whose weights are another network's.
+        DataError: a folder or a file whose weights are another network's.
     """
+    if isinstance(model, Checkpoint):
+        if model.train:
+            assert isinstance(folder, ModelFile)
+            with generator_turn():
+                torch.manual_seed(seed)
+                begun: Network = kind_of(ModelKind, model).load()(folder, model, given, output)
+                return begun
+        model = model.network
     if isinstance(model, Pretrained):
-        assert folder is not None
+        assert folder is not None and not isinstance(folder, ModelFile)
         model = model.model_copy(update={"architecture": model.architecture or read_architecture(folder)})
     with generator_turn():
         torch.manual_seed(seed)
         network = Network(NetworkSpec(model=model, input=given, output=output))
         if isinstance(model, Pretrained) and model.init == "weights":
             torch.manual_seed(seed)
-            # Named by its kind's record alone, so that no other model depends on the library behind it.
+            # Reached by its kind's record alone, as a checkpoint's is: no other model depends on the code behind it.
             body: Any = network.body
             body.take_weights(folder)
     return network

@@ -82,6 +82,7 @@ Character = Annotated[
 ]
 Encoding = Annotated[str, AfterValidator(_known_encoding), Says("the name of an encoding, such as utf-8 or latin-1")]
 Size = Annotated[list[Annotated[int, Gt(0)]], MinLen(2), MaxLen(2), Says("[height, width], two whole numbers from 1")]
+Limit = Annotated[int, Ge(1), Says("a whole number from 1")]
 Seed = Annotated[int, Ge(0), Says("a whole number from 0")]
 Share = Annotated[float, Gt(0), Lt(1), Says("a number between 0 and 1, such as 0.2")]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from thresher.errors import DataError
 from thresher.modalities.samples import Samples
 from thresher.modalities.split import find_repeated, mark_held_out
-from thresher.readers.options import ReaderOptions, RefusedError, Seed, Share
+from thresher.readers.options import Limit, ReaderOptions, RefusedError, Seed, Share
 
 Split = Literal["train", "test"]
 
@@ -21,6 +22,8 @@ class DuplicateOptions(ReaderOptions):
     duplicates: Literal["keep", "drop"] = "keep"
     """What becomes of samples with the content and the label of an earlier one. keep: all copies of a sample are in
     train, or all in test. drop: they are left out, which the contract's report says."""
+    limit: Limit | None = None
+    """The most samples to load: of more, so many are drawn of each class in proportion, always the same ones."""
 
 
 class SplitOptions(DuplicateOptions):
@@ -63,6 +66,23 @@ def _describe_whole(samples: Samples[Any]) -> str:
     return f"{samples.place(0)}: {told}: {together}. Fix: {fix}, or a file for each split."
 
 
+def _draw(samples: Samples[Any], limit: int) -> Samples[Any]:
+    """Return ``limit`` of ``samples`` in their order, of each class in proportion (largest remainders)."""
+    if limit >= len(samples):
+        return samples
+    labels = samples.labels if samples.class_names else np.zeros(len(samples), np.int64)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * limit / len(samples)
+    wanted = np.floor(shares).astype(np.int64)
+    wanted[np.argsort(wanted - shares, kind="stable")[: limit - wanted.sum()]] += 1
+    drawn = [
+        np.random.default_rng([0, int(label) + 1]).permutation(np.flatnonzero(labels == label))[:count]
+        for label, count in zip(classes.tolist(), wanted.tolist(), strict=True)
+    ]
+    note = f"{limit:,} of {len(samples):,} samples drawn (limit: {limit})."
+    return replace(samples.take(np.sort(np.concatenate(drawn))), notes=(*samples.notes, note))
+
+
 def select_split(samples: Samples[Any], options: DuplicateOptions) -> Samples[Any]:
     """Return the part of ``samples`` that ``options`` ask for, in their original order.
 
@@ -73,9 +93,9 @@ def select_split(samples: Samples[Any], options: DuplicateOptions) -> Samples[An
     """
     if options.duplicates == "drop":
         samples = _drop_repeated(samples)
-    if not isinstance(options, SplitOptions) or options.split is None or options.test_share is None:
-        return samples
-    in_test = mark_held_out(samples, options.test_share, options.seed)
-    if in_test.all() or not in_test.any():
-        raise DataError(_describe_whole(samples))
-    return samples.take(in_test if options.split == "test" else ~in_test)
+    if isinstance(options, SplitOptions) and options.split is not None and options.test_share is not None:
+        in_test = mark_held_out(samples, options.test_share, options.seed)
+        if in_test.all() or not in_test.any():
+            raise DataError(_describe_whole(samples))
+        samples = samples.take(in_test if options.split == "test" else ~in_test)
+    return samples if options.limit is None else _draw(samples, options.limit)

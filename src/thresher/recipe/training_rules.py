@@ -12,7 +12,7 @@ from thresher.errors import nearest
 from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind
 from thresher.kinds.registry import kind_of, registry
 from thresher.models import ModelChoice
-from thresher.models.imported.config import Checkpoint, ExternalModel
+from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.external_rules import find_external_problems
 from thresher.recipe.partial import Found, PartialRecipe
@@ -27,11 +27,12 @@ SAME_LENGTH = ("image", "tabular")
 
 def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
-    if isinstance(parts.model, ExternalModel):
+    if is_taken_as_it_is(parts.model):
         yield from find_external_problems(parts)
-        architecture = parts.model.network if isinstance(parts.model, Checkpoint) else None
         training = None if parts.training is None else parts.training.model_copy(update={"search": None})
-        parts = replace(parts, model=architecture, training=training)
+        parts = replace(parts, model=None if isinstance(parts.model, GraphModel) else parts.model, training=training)
+    if isinstance(parts.model, Checkpoint):
+        parts = replace(parts, model=parts.model.network)
     yield from _model_problems(parts)
     yield from _pretrained_problems(parts)
     yield from find_technique_problems(parts)

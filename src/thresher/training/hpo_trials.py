@@ -12,6 +12,7 @@ from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import ModelChoice
+from thresher.models.imported.config import ModelFile
 from thresher.models.pretrained.folder import PretrainedFolder
 from thresher.models.start import build_start
 from thresher.training import Training
@@ -37,7 +38,8 @@ class SearchTask:
     training: Training
     execution: ChosenExecution
     checkpoints: Checkpoints
-    pretrained: PretrainedFolder | None = None
+    begins_with: PretrainedFolder | ModelFile | None = None
+    """What a model from elsewhere is read from."""
 
 
 def search_settings(task: SearchTask) -> tuple[ModelChoice, Training, SearchResult, optuna.Study]:
@@ -49,7 +51,7 @@ def search_settings(task: SearchTask) -> tuple[ModelChoice, Training, SearchResu
         model, training = _with(task, settings)
         if config.epochs is not None:
             training = training.model_copy(update={"epochs": config.epochs})
-        network = build_start(model.root, task.input, task.output, training.seed, task.pretrained)
+        network = build_start(model.root, task.input, task.output, training.seed, task.begins_with)
         samples = (task.training_samples, task.validation_samples)
         _, history = train(network, *samples, training, f"{TRIAL}{number}", task.execution, task.checkpoints, on_epoch)
         return min(epoch.validation_loss for epoch in history.epochs)
@@ -73,5 +75,7 @@ def _key(task: SearchTask) -> str:
     training = task.training.model_dump(mode="json", exclude={"search": {"trials", "minutes"}})
     samples = [data.content_hash() for data in (task.training_samples, task.validation_samples)]
     execution = task.execution.model_dump(mode="json", exclude={"trials"})
+    contents = () if task.begins_with is None else task.begins_with.contents
+    samples += [hashlib.sha256(content).hexdigest() for content in contents]
     parts = [task.input.model_dump(mode="json"), task.model.model_dump(mode="json"), training, samples, execution]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thresher.errors import InvalidInputError
+from thresher.errors import DataError, InvalidInputError
+from thresher.modalities.image.decode import encode_png
 from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
 from thresher.modalities.samples import Samples
 
@@ -169,3 +170,30 @@ def test_the_encoder_is_fitted_to_shape_and_classes_and_survives_json() -> None:
         class_names=("no", "yes"),
     )
     assert ImageEncoder.model_validate_json(encoder.model_dump_json()) == encoder
+
+
+def test_pictures_are_resized_and_repeated_as_the_recipe_says() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 1, 6, 6), np.uint8)
+    samples = Samples(pixels, np.zeros(4, np.int64), ("no", "yes"))
+    encoder = ImageEncoder.fit(samples, ImageEncoding(size=(9, 12), channels=3))
+    encoder = ImageEncoder.model_validate_json(encoder.model_dump_json())
+    assert encoder.model_input.longest == (3, 9, 12)
+    assert encoder.model_input.mean == pytest.approx((pixels.mean(),) * 3)
+    encoded = encoder.encode(pixels)
+    expected = np.asarray(Image.fromarray(pixels[0, 0]).resize((12, 9), Image.Resampling.BILINEAR))
+    assert encoded.dtype == np.uint8 and all(np.array_equal(channel, expected) for channel in encoded[0])
+    assert np.array_equal(encoder.encode_json(pixels[0, 0].tolist()), encoded[:1])
+    assert np.array_equal(encoder.encode_file(encode_png(pixels[0, 0])), encoded[:1])
+    assert encoder.encode_file(encode_png(np.zeros((40, 30, 3), np.uint8))).shape == (1, 3, 9, 12)
+
+
+def test_channels_alone_keep_the_size_and_neither_changes_nothing() -> None:
+    grey = Samples(np.arange(72, dtype=np.uint8).reshape(2, 1, 6, 6), np.zeros(2, np.int64), ("no", "yes"))
+    encoder = ImageEncoder.fit(grey, ImageEncoding(channels=3))
+    assert np.array_equal(encoder.encode(grey.inputs), np.repeat(grey.inputs, 3, axis=1))
+    assert ImageEncoder.fit(grey, ImageEncoding(channels=1)).preprocessing is None
+    coloured = Samples(np.zeros((2, 3, 6, 6), np.uint8), np.zeros(2, np.int64), ("no", "yes"))
+    with pytest.raises(DataError, match=r"data.encoding.channels is 1, and data.train has pictures in colour"):
+        ImageEncoder.fit(coloured, ImageEncoding(channels=1, size=(4, 4)))
+    with pytest.raises(DataError, match=r"data.encoding.size: theirs says it itself. Fix: leave it out"):
+        ImageEncoder.from_files({}, "theirs", ImageEncoding(size=(4, 4)), grey)

@@ -8,7 +8,7 @@ from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.models import FLOAT
-from thresher.models.imported.config import ExternalModel, GraphModel
+from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 
 FOUND = "Some of it was found before, without the test samples: see `search/` or `training/` in the MLflow run."
@@ -101,7 +101,7 @@ def training_words(account: Account) -> str:
     """Return how the float model was trained."""
     training, model = account.training, account.model.root
     exported = f" {_capitalized(account.verdict.exported.sentence)}." if account.verdict.exported else ""
-    if isinstance(model, ExternalModel):
+    if is_taken_as_it_is(model):
         unknown = "it was not trained here, and its training data is unknown"
         tokens = (
             f", with the tokenizer of {model.tokenizer}" if isinstance(model, GraphModel) and model.tokenizer else ""
@@ -110,13 +110,13 @@ def training_words(account: Account) -> str:
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""
-    source = (
-        f", from {model.path}, its weights " + ("drawn anew" if model.init == "random" else "trained further")
-        if isinstance(model, Pretrained)
-        else ""
-    )
+    name, source = model.kind, ""
+    if isinstance(model, Pretrained | Checkpoint):
+        name = model.architecture if isinstance(model, Checkpoint) else name
+        drawn = isinstance(model, Pretrained) and model.init == "random"
+        source = f", from {model.path}, its weights " + ("drawn anew" if drawn else "trained further")
     return (
-        f"Model {model.kind}{source}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
+        f"Model {name}{source}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
         f"batches of {batch}, {epochs}, seed {training.seed}.{found}{exported}"
     )
 

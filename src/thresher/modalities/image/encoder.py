@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,16 +15,23 @@ from thresher.modalities.encoder import Encoder, UnencodableError, list_of
 from thresher.modalities.image.decode import MAX_PIXELS, Colour, PictureError, decode_picture, encode_png
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.image.preprocessing import Preprocessing
-from thresher.modalities.image.pretrained import read_preprocessing
+from thresher.modalities.image.pretrained import MAX_SIDE, read_preprocessing
 from thresher.modalities.samples import Inputs, Samples
 
 MAX_AXES = 4  # [N, H, W, C]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 class ImageEncoding(KindConfig):
-    """How images become tensors: as they are, or as a pretrained model has it; all of a catalog entry have one size."""
+    """How images become tensors: as they are, resized, or as a pretrained model has it; one size an entry."""
 
     kind: Literal["image"] = "image"
+    size: tuple[Side, Side] | None = None
+    """Height and width that every picture is resized to (bilinear), in training and in the service. A pretrained model
+    says it itself."""
+    channels: Literal[1, 3] | None = None
+    """Channels that the model takes: 3 repeats a grey picture, as a network that was trained on colours wants it. Those
+    of the data where it is not given."""
 
 
 def _is_unset(value: object) -> bool:
@@ -50,31 +57,42 @@ class ImageEncoder(Encoder):
     background: Colour | None = None
     """What stands below the transparent pixels of a file, as in the training data; None refuses such files."""
     resized: bool = Field(default=False, exclude_if=_is_unset)
-    """Whether the training data's files were resized to height and width before anything else; for pretrained models.
-    """
+    """Whether the training data's files were resized to height and width before anything else, with preprocessing."""
     preprocessing: Preprocessing | None = Field(default=None, exclude_if=_is_unset)
-    """What a pretrained model does to a raw image; None leaves it as it is."""
+    """What is done to a raw image, as a pretrained model or the recipe says; None leaves it as it is."""
 
     @classmethod
     def fit(cls, samples: Samples[np.ndarray], config: ImageEncoding) -> ImageEncoder:
-        """Return the encoder for images of the shape and classes of ``samples``."""
+        """Return the encoder for images of the shape and classes of ``samples``.
+
+        Raises:
+            DataError: pictures in colour for a model of grey ones.
+        """
         pixels = samples.inputs
         _, channels, height, width = pixels.shape
+        mean = tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64))
+        # A channel without any variation is left at its scale.
+        std = tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0))
+        preprocessing = _preprocessing(config, (channels, height, width), mean, std)
         return cls(
             channels=channels,
             height=height,
             width=width,
-            mean=tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64)),
-            # A channel without any variation is left at its scale.
-            std=tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0)),
+            mean=mean,
+            std=std,
             class_names=samples.class_names,
             background=samples.background,
+            resized=samples.resized and preprocessing is not None,
+            preprocessing=preprocessing,
         )
 
     @classmethod
     def from_files(
         cls, files: Mapping[str, bytes], folder: str, config: ImageEncoding, samples: Samples[np.ndarray]
     ) -> ImageEncoder:
+        for name in ("size", "channels"):
+            if getattr(config, name) is not None:
+                raise DataError(f"data.encoding.{name}: {folder} says it itself. Fix: leave it out.")
         preprocessing = read_preprocessing(files, folder)
         raw = cls.fit(samples, config)
         if raw.channels > preprocessing.channels:
@@ -222,6 +240,25 @@ class ImageEncoder(Encoder):
         if array.ndim == 4 and array.shape[1:] == image and len(array):
             return array
         raise InvalidInputError(f"Shape {list(given)} given. Expected {self.expected}, or a list of such.")
+
+
+def _preprocessing(
+    config: ImageEncoding, shape: tuple[int, int, int], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Preprocessing | None:
+    """Return what the recipe does to pictures [C, H, W] with that mean and deviation; None if nothing."""
+    channels, *size = shape
+    wanted = config.channels or (1 if channels == 1 else 3)
+    if config.size is None and wanted == channels:
+        return None
+    if wanted < channels:
+        raise DataError(
+            "data.encoding.channels is 1, and data.train has pictures in colour. Fix: channels: 1 in the catalog "
+            "entries of train and test."
+        )
+    repeats = wanted // channels
+    return Preprocessing(
+        channels=wanted, size=config.size or (size[0], size[1]), mean=mean * repeats, std=std * repeats
+    )
 
 
 def _check_leaves(pixels: list[Any], axes: int, expected: str) -> None:

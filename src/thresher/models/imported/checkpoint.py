@@ -12,16 +12,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
 from thresher.errors import DataError, ThresherError
+from thresher.events import Step, emit
 from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.model_input import ModelInput
-from thresher.modalities.outputs import ValueOutput, output_of
+from thresher.modalities.outputs import AnyOutput, ValueOutput, output_of
 from thresher.modalities.samples import EncodedSamples
-from thresher.models.imported.architecture import refuse_differences
+from thresher.models.imported.architecture import layers_of, match_layers
 from thresher.models.imported.config import Checkpoint, ModelFile
 from thresher.models.imported.findings import Imported, doubt_order, score
 from thresher.models.imported.layer_differences import PREPARATION
-from thresher.models.imported.layer_names import name_as_ours
 from thresher.models.network import Network, NetworkSpec
 from thresher.models.safetensors_header import read_header
 
@@ -48,13 +48,7 @@ def import_checkpoint(
     training, validation = samples
     weights = read_weights(file)
     network = Network(_spec(config, encoder.model_input, training, weights, file))
-    shapes, expected = (
-        {name: tuple(tensor.shape) for name, tensor in side.items()} for side in (weights, network.body.state_dict())
-    )
-    called, how = name_as_ours(shapes, expected, config.names, read_header(file.content) is None, file.name)
-    body = {ours: weights[name] for name, ours in called.items()}
-    refuse_differences({ours: shapes[name] for name, ours in called.items()}, expected, (), config, file.name)
-    _refuse_infinite(body, file.name)
+    body, how = _name_weights(weights, network, config, file)
     network.body.load_state_dict(body, strict=False)
     network.eval()
     outputs = _predict(network, validation)
@@ -74,6 +68,36 @@ def import_checkpoint(
         doubt = f"It is no better than guessing ({baseline:.4f}): check mean, std, and the order of the classes"
         found = found.model_copy(update={"notes": (*found.notes, doubt)})
     return network, found
+
+
+def begin_with_checkpoint(file: ModelFile, config: Checkpoint, given: ModelInput, output: AnyOutput) -> Network:
+    """Return a network to be trained further: the weights of ``file`` below a head that is the file's or drawn.
+
+    Raises:
+        DataError: as `import_checkpoint` does; an architecture that has no linear layer to draw anew.
+    """
+    weights = read_weights(file)
+    network = Network(NetworkSpec(model=config.network, input=_normalized(config, given, weights), output=output))
+    head, shapes = network.head_names(), network.body.state_dict()
+    body, how = _name_weights(weights, network, config, file)
+    fits = head <= body.keys() and all(body[name].shape == shapes[name].shape for name in head)
+    own_unit = isinstance(output, ValueOutput) and not config.standardized
+    keeps = config.head == "auto" and fits and not own_unit
+    body = {name: weight for name, weight in body.items() if keeps or name not in head}
+    network.body.load_state_dict(body, strict=False)
+    said = f"weights of {config.architecture}" + (f", {how}" if how else "")
+    emit(Step(f"{file.name}: {said}; " + ("its own head" if keeps else f"a fresh head of {output.width} outputs")))
+    return network
+
+
+def _name_weights(weights: Weights, network: Network, config: Checkpoint, file: ModelFile) -> tuple[Weights, str]:
+    """Return ``weights`` by the names of the body of ``network``, and how those were found, or ""."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    in_order = read_header(file.content) is None
+    called, how = match_layers(shapes, layers_of(network), config, in_order, file.name)
+    body = {ours: weights[name] for name, ours in called.items()}
+    _refuse_infinite(body, file.name)
+    return body, how
 
 
 def read_weights(file: ModelFile) -> Weights:

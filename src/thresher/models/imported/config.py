@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -33,6 +33,11 @@ class ModelFile:
     name: str
     content: bytes
     beside: bytes | None = None
+
+    @property
+    def contents(self) -> tuple[bytes, ...]:
+        """What is in the files that are read."""
+        return (self.content,) if self.beside is None else (self.content, self.beside)
 
 
 class GraphModel(KindConfig):
@@ -104,7 +109,7 @@ class ExportedModel(GraphModel):
 
 
 class Checkpoint(KindConfig):
-    """Weights of one of Thresher's architectures, to be pruned and finetuned like its own.
+    """Weights of a model that can be trained here, to be pruned and finetuned like one's own, or trained further first.
 
     Besides the fields below it takes those of the architecture, such as `depth` of a resnet.
     """
@@ -116,16 +121,21 @@ class Checkpoint(KindConfig):
     """The file, relative to the project's folder: safetensors, or a state dict that torch.save has written."""
     architecture: str
     """The `kind` of the model, such as resnet."""
-    names: dict[str, str] = Field(default_factory=dict)
+    train: bool = False
+    """Whether the recipe's training goes on from these weights; otherwise they are the float model as they are."""
+    head: Literal["auto", "fresh"] = "auto"
+    """With train, the last layer. auto: the file's, where it has as many outputs as the task, else one that is drawn by
+    the seed. fresh: drawn in any case."""
+    names: dict[str, str | None] = Field(default_factory=dict)
     """Tensors of the file -> those of the architecture, where names differ and shapes do not tell; a * on the right
-    stands for what that on the left does, as in `"layer1.*.conv1.*": "3.*.conv1.*"`."""
+    stands for what that on the left does, as in `"layer1.*.conv1.*": "3.*.conv1.*"`. null leaves them out."""
     scale: float | None = Field(default=None, gt=0)
     """Images and series, with mean and std: as for an ONNX model. Without mean and std, the training split's."""
     mean: Channels | None = None
     std: Scales | None = None
     standardized: bool = False
     """Whether the model of a regression answers in standard deviations of the training labels, as Thresher trains
-    it."""
+    it. With train, the head of one that does not is drawn."""
 
     @property
     def network(self) -> Any:
@@ -148,11 +158,18 @@ class Checkpoint(KindConfig):
             raise ValueError("give both of mean and std, or neither")
         if self.scale is not None and self.mean is None:
             raise ValueError("scale has no effect alone; give mean and std too")
+        if self.head == "fresh" and not self.train:
+            raise ValueError("a head that is drawn answers nothing before it is trained; add train: true")
         return self
 
 
 ExternalModel = OnnxModel | ExportedModel | Checkpoint
-"""Not trained by Thresher."""
+"""One file that somebody else's training has written."""
+
+
+def is_taken_as_it_is(model: object) -> TypeGuard[ExternalModel]:
+    """Return whether ``model`` is a float model already, which no training of the recipe changes."""
+    return isinstance(model, ExternalModel) and not (isinstance(model, Checkpoint) and model.train)
 
 
 def _architecture(name: str) -> type[KindConfig]:
@@ -170,6 +187,6 @@ def _checked(architecture: type[Config], own: dict[str, Any]) -> Config:
     try:
         return architecture.model_validate(own)
     except ValidationError as error:
-        fields = "path, architecture, names, scale, mean, std, standardized, and of the architecture"
+        fields = "path, architecture, train, head, names, scale, mean, std, standardized, and of the architecture"
         what = describe_problems(error, architecture).replace("Allowed keys: kind, ", f"Allowed keys: {fields} ")
         raise ValueError(what) from None

@@ -23,7 +23,11 @@ Layers = dict[str, dict[str, Shape]]
 
 
 def name_as_ours(
-    got: Mapping[str, Shape], expected: Mapping[str, Shape], renamed: Mapping[str, str], in_order: bool, file: str
+    got: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
+    renamed: Mapping[str, str | None],
+    in_order: bool,
+    file: str,
 ) -> tuple[dict[str, str], str]:
     """Return their name -> ours, of all tensors but those of a preparation, and how that was found, or "".
 
@@ -49,15 +53,17 @@ def _without_counters(names: Collection[str]) -> set[str]:
     return {name for name in names if not name.endswith(COUNTER)}
 
 
-def rename(names: Collection[str], renamed: Mapping[str, str], file: str) -> dict[str, str]:
+def rename(names: Collection[str], renamed: Mapping[str, str | None], file: str) -> dict[str, str]:
     """Return what each of ``names`` is called by ``renamed``: a `*` on the right is what that on the left stands for.
+
+    Names of which it makes nothing are left out.
 
     Raises:
         DataError: a pattern that means no name, has not as many `*`, or makes two names one.
     """
-    found: dict[str, str] = {}
+    found: dict[str, str | None] = {}
     for theirs, ours in renamed.items():
-        if theirs.count("*") != ours.count("*"):
+        if ours is not None and theirs.count("*") != ours.count("*"):
             raise DataError(f"{file}: model.names: '{theirs}' and '{ours}' need as many * each.")
         pattern = re.compile(re.escape(theirs).replace(r"\*", "(.*?)"))
         matches = {name: match for name in names if (match := pattern.fullmatch(name))}
@@ -65,8 +71,9 @@ def rename(names: Collection[str], renamed: Mapping[str, str], file: str) -> dic
             raise DataError(f"{file}: model.names: the file has no '{theirs}'. {nearest(theirs, names)}")
         for name, match in matches.items():
             parts = iter(match.groups())
-            found.setdefault(name, re.sub(r"\*", lambda _, parts=parts: str(next(parts)), ours))  # type: ignore[misc]
-    whole = {name: found.get(name, name) for name in names}
+            called = None if ours is None else re.sub(r"\*", lambda _, parts=parts: str(next(parts)), ours)  # type: ignore[misc]
+            found.setdefault(name, called)
+    whole = {name: called for name in names if (called := found.get(name, name)) is not None}
     twice = [name for name, count in Counter(whole.values()).items() if count > 1]
     if twice:
         both = " and ".join(name for name, ours in whole.items() if ours == twice[0])

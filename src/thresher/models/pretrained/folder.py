@@ -46,6 +46,11 @@ class PretrainedFolder:
         return _read_object(self.files[name], f"{self.name}/{name}")
 
     @property
+    def contents(self) -> tuple[bytes, ...]:
+        """What is in the files that are read."""
+        return tuple(self.files[name] for name in sorted(self.files))
+
+    @property
     def weights(self) -> dict[str, bytes]:
         """The files of weights; none where the recipe takes the architecture alone."""
         return {name: content for name, content in self.files.items() if name.endswith(SUFFIX)}

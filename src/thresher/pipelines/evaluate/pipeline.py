@@ -8,7 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
-from thresher.models.imported.config import ExternalModel
+from thresher.models.imported.config import is_taken_as_it_is
 from thresher.pipelines.evaluate.nodes import (
     check_exported,
     evaluate_candidate,
@@ -22,7 +22,7 @@ from thresher.recipe import Recipe
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return prediction and evaluation for the float model and every candidate of the recipe ``name``."""
     branches = [node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key)]
-    told = f"{name}.{'imported' if isinstance(recipe.model, ExternalModel) else 'training_history'}"
+    told = f"{name}.{'imported' if is_taken_as_it_is(recipe.model) else 'training_history'}"
     file, samples = f"{name}.{FLOAT}.onnx", [f"{name}.validation_samples", f"{name}.encoder"]
     inputs = [file, *samples, f"params:{name}.evaluation.threads", told]
     checked = stage_node(check_exported, inputs, f"{name}.exported_quality", ["evaluate", FLOAT], FLOAT)

@@ -79,13 +79,13 @@ def choose_execution(
     encoder: AnyEncoder,
     model: ModelChoice,
     training: Training,
-    pretrained: PretrainedFolder | None = None,
+    begins_with: PretrainedFolder | ModelFile | None = None,
 ) -> ChosenExecution:
     """Return how this machine trains the recipe's model fastest, by a short timed trial."""
     from thresher.training import autotune as trial
 
     emit(Step("a timed trial of memory formats and threads"))
-    network = _network(encoder, training_samples, model, training, pretrained)
+    network = _network(encoder, training_samples, model, training, begins_with)
     return trial.choose_execution(network, training_samples, training)
 
 
@@ -95,13 +95,13 @@ def find_learning_rate(
     model: ModelChoice,
     training: Training,
     execution: ChosenExecution,
-    pretrained: PretrainedFolder | None = None,
+    begins_with: PretrainedFolder | ModelFile | None = None,
 ) -> tuple[Training, RangeTest, Figure]:
     """Return the training with the learning rate that a range test finds, the test, and its plot."""
     from thresher.training import range_test
 
     emit(Step("learning-rate range test"))
-    network = _network(encoder, training_samples, model, training, pretrained)
+    network = _network(encoder, training_samples, model, training, begins_with)
     result = range_test.find_learning_rate(network, training_samples, training, execution)
     optimizer = training.optimizer.model_copy(update={"lr": result.learning_rate})
     found = training.model_copy(update={"optimizer": optimizer, "learning_rate": None})
@@ -116,14 +116,14 @@ def search_training(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
-    pretrained: PretrainedFolder | None = None,
+    begins_with: PretrainedFolder | ModelFile | None = None,
 ) -> tuple[ModelChoice, Training, SearchResult, Figure]:
     """Return the model and the training of the best trial, all trials, and their plot."""
     from thresher.training.hpo_trials import SearchTask, search_settings
 
     output = output_of(training_samples)
     samples = (training_samples, validation_samples)
-    task = SearchTask(encoder.model_input, output, *samples, model, training, execution, checkpoints, pretrained)
+    task = SearchTask(encoder.model_input, output, *samples, model, training, execution, checkpoints, begins_with)
     best_model, best_training, result, study = search_settings(task)
     figure = plot_search(study)
     checkpoints.clear()
@@ -138,12 +138,12 @@ def train_float(
     training: Training,
     execution: ChosenExecution,
     checkpoints: Checkpoints,
-    pretrained: PretrainedFolder | None = None,
+    begins_with: PretrainedFolder | ModelFile | None = None,
 ) -> tuple[Network, TrainingHistory]:
     """Return the trained float network and its history."""
     from thresher.training.loop import train
 
-    network = _network(encoder, training_samples, model, training, pretrained)
+    network = _network(encoder, training_samples, model, training, begins_with)
     samples = (training_samples, validation_samples)
     trained = train(network, *samples, training, FLOAT, execution, checkpoints)
     checkpoints.clear()
@@ -183,10 +183,9 @@ def _network(
     samples: EncodedSamples,
     model: ModelChoice,
     training: Training,
-    pretrained: PretrainedFolder | None,
+    begins_with: PretrainedFolder | ModelFile | None,
 ) -> Network:
     """Return the network that training begins with."""
     from thresher.models.start import build_start
 
-    architecture = model.root.network if isinstance(model.root, Checkpoint) else model.root
-    return build_start(architecture, encoder.model_input, output_of(samples), training.seed, pretrained)
+    return build_start(model.root, encoder.model_input, output_of(samples), training.seed, begins_with)

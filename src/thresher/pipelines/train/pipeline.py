@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from thresher.models.imported.config import ExternalModel, GraphModel
+from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node, tokenizer_folder
 from thresher.pipelines.train.nodes import (
@@ -38,7 +38,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
                 TAGS,
             ),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
-            *(_imports(name, recipe) if isinstance(recipe.model, ExternalModel) else _trainings(name, recipe)),
+            *(_imports(name, recipe) if is_taken_as_it_is(recipe.model) else _trainings(name, recipe)),
         ]
     )
 
@@ -47,7 +47,7 @@ def _trainings(name: str, recipe: Recipe) -> list[Node]:
     """Return what trains the float model, and before it what finds out how."""
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
     settings = [f"{name}.encoder", model_settings(name, recipe), training_settings(name, recipe)]
-    run = [f"{name}.execution", f"{name}.float.checkpoints", *_pretrained(name, recipe)]
+    run = [f"{name}.execution", f"{name}.float.checkpoints", *_begins_with(name, recipe)]
     outputs = [f"{name}.float.network", f"{name}.training_history"]
     return [*_preparations(name, recipe), stage_node(train_float, [*splits, *settings, *run], outputs, [*TAGS, TRAINS])]
 
@@ -81,21 +81,21 @@ def _preparations(name: str, recipe: Recipe) -> list[Node]:
     encoder, settings = f"{name}.encoder", [f"params:{name}.model", f"params:{name}.training"]
     one = [training_samples, encoder, *settings]
     nodes = [_execution(name, recipe)]
-    pretrained = _pretrained(name, recipe)
+    begins_with = _begins_with(name, recipe)
     if recipe.training.search is not None:
         both = [training_samples, validation_samples, encoder, *settings]
-        inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints", *pretrained]
+        inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints", *begins_with]
         outputs = [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
         nodes.append(stage_node(search_training, inputs, outputs, TAGS))
     elif recipe.training.learning_rate == "auto":
         outputs = [f"{name}.found_training", f"{name}.range_test", f"{name}.range_test_plot"]
-        nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution", *pretrained], outputs, TAGS))
+        nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution", *begins_with], outputs, TAGS))
     return nodes
 
 
 def _execution(name: str, recipe: Recipe) -> Node:
     inputs = [f"{name}.training_samples", f"{name}.encoder", f"params:{name}.model", f"params:{name}.training"]
-    inputs += _pretrained(name, recipe)
+    inputs += _begins_with(name, recipe)
     return stage_node(choose_execution, inputs, f"{name}.execution", [*TAGS, TIMED])
 
 
@@ -104,6 +104,12 @@ def _encoder_files(name: str, recipe: Recipe) -> list[str]:
     if isinstance(recipe.model, GraphModel) and recipe.model.tokenizer is not None:
         return [tokenizer_folder(name)]
     return _pretrained(name, recipe)
+
+
+def _begins_with(name: str, recipe: Recipe) -> list[str]:
+    """Return the dataset with what a training begins with: a folder, or a file; none where its weights are drawn."""
+    further = isinstance(recipe.model, Checkpoint) and recipe.model.train
+    return [model_file(name)] if further else _pretrained(name, recipe)
 
 
 def _pretrained(name: str, recipe: Recipe) -> list[str]:

@@ -1,1 +1,0 @@
-"""Kinds for Thresher: the technique clip_weights and the schedule inverse_root."""
