@@ -15,26 +15,26 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-import yaml
-from peer_task import DATA, bound_of, encoder_of, prepare, winner_of
+from peer_task import RecipeRun, bound_of, prepare
 from peers.making import PROGRESS
 from reproduce import PROJECT, put_between
 from side_by_side import Entry, Point, conclusion, judge, table
 from side_by_side_plot import plot
 
-from thresher.datasets.local import SamplesDataset
 from thresher.evaluation import Measurement
+from thresher.kinds.registry import PROJECT as KINDS_OF
 from thresher.machine import describe_machine
 from thresher.models import FLOAT
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE / ".peers" / "venv"
 PACKAGES = ("nncf==3.4.0", "olive-ai==0.13.0", "torch-pruning==1.6.1", "requests")
-SCRIPTS = ("onnxruntime_alone", "nncf_alone", "olive_alone", "torch_pruning_by_hand")
+SHARED = ("torch", "onnx", "onnxruntime", "transformers", "tokenizers")
+"""What the peers have in this project's versions."""
+SCRIPTS = ("torch_alone", "onnxruntime_alone", "nncf_alone", "olive_alone", "torch_pruning_by_hand")
 OWN = "Thresher"
 TOOLS = {
     "onnxruntime_": "ONNX Runtime",
@@ -45,65 +45,58 @@ TOOLS = {
 }
 """How the name of a file begins -> who has made it."""
 PAGE = PROJECT / "docs" / "benchmarks.md"
-ROUNDS = 60
+ROUNDS, FEW_ROUNDS = 60, 15
+LARGE = 20_000_000
+"""Bytes of a float model from which opening a session and a call take so long that fewer rounds must do."""
 
 
 def main() -> None:
     """Have the peers make their files, judge all, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", nargs="?", default="fashion_mnist_budget", help="a classification that has been run")
+    parser.add_argument("--project", type=Path, default=PROJECT, help="the folder in which it was run")
     parser.add_argument("--fresh", action="store_true", help="let the peers make their files again")
     parser.add_argument("--seconds", type=float, default=4.0, help="of timing, for each file and batch size")
+    parser.add_argument("--rounds", type=int, help=f"of timing; {FEW_ROUNDS} for models of {LARGE / 1e6:g} MB and more")
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe)
-    folder = HERE / ".peers" / arguments.recipe
+    run = RecipeRun(arguments.project.resolve(), arguments.recipe)
+    check(run)
+    folder = HERE / ".peers" / run.name
     if arguments.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    prepare(arguments.recipe, recipe, folder)
+    prepare(run, folder)
     install()
     for script in SCRIPTS:
-        run_peer(script, folder)
-    settings = {**recipe.get("evaluation", {}), "seconds": arguments.seconds, "rounds": ROUNDS}
-    lines = list(compare(arguments.recipe, recipe, folder, Measurement.model_validate(settings)))
-    write(arguments.recipe, lines)
+        run_peer(script, folder, run.project)
+    rounds = arguments.rounds or (ROUNDS if run.float_file.stat().st_size < LARGE else FEW_ROUNDS)
+    settings = {**run.recipe().get("evaluation", {}), "seconds": arguments.seconds, "rounds": rounds}
+    write(run.name, list(compare(run, folder, Measurement.model_validate(settings))))
 
 
-def read_recipe(name: str) -> dict[str, Any]:
-    """Return the recipe ``name``; end with what to do where it was not run, or has no classes to be right in."""
-    path = PROJECT / "pipelines" / f"{name}.yml"
-    if not path.exists():
-        names = ", ".join(sorted(each.stem for each in path.parent.glob("*.yml")))
-        sys.exit(f"There is no recipe {name} in {path.parent}. Name one of: {names}")
-    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if recipe.get("task") != "classification":
-        sys.exit(f"{name} is no classification: the peers' finetuning and this table are of classes. Name another.")
-    if missing := [str(path) for path in needed(name) if not path.exists()]:
-        sys.exit(f"{name} was not run to its verdict: there is no {missing[0]}. Run: kedro run --pipeline {name}")
-    return recipe
-
-
-def needed(name: str) -> list[Path]:
-    """Return what a run of the recipe leaves that is used here."""
-    splits = [DATA / "05_model_input" / name / f"{split}_samples" for split in ("training", "validation", "test")]
-    float_file = DATA / "06_models" / name / FLOAT / "model.onnx"
-    return [
-        DATA / "08_reporting" / name / "verdict.json",
-        DATA / "04_feature" / name / "encoder.json",
-        float_file,
-        *splits,
-    ]
+def check(run: RecipeRun) -> None:
+    """End with what to do where the recipe was not run, or has no classes to be right in."""
+    if not run.file.exists():
+        names = ", ".join(sorted(each.stem for each in run.file.parent.glob("*.yml")))
+        sys.exit(f"There is no recipe {run.name} in {run.file.parent}. Name one of: {names}")
+    if run.recipe().get("task") != "classification":
+        sys.exit(f"{run.name} is no classification: the peers' finetuning and this table are of classes. Name another.")
+    if missing := [str(path) for path in run.needed if not path.exists()]:
+        sys.exit(
+            f"{run.name} was not run to its verdict: there is no {missing[0]}. Run: kedro run --pipeline {run.name}"
+        )
 
 
 def install() -> None:
-    """Make the peers' environment, with this project's versions of torch, onnx and ONNX Runtime."""
-    if (ENVIRONMENT / "ready").exists():
+    """Make the peers' environment, with this project's versions of what both have."""
+    torch, *others = [f"{name}=={found}" for name in SHARED if (found := installed(name))]
+    wanted, ready = "\n".join([torch, *others, *PACKAGES]), ENVIRONMENT / "ready"
+    if ready.exists() and ready.read_text(encoding="utf-8") == wanted:
         return
     print(f"Installing {', '.join(PACKAGES)} into {ENVIRONMENT}", flush=True)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or shutil.which("uv")
     if uv is None:
         sys.exit("There is no uv here, which installs the peers. Run: pip install uv")
     subprocess.run([uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
-    torch, *others = (f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "onnx", "onnxruntime"))
     command = [uv, "pip", "install", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python")]
     links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS")
     env = {**os.environ, **({"UV_FIND_LINKS": links} if links else {})}
@@ -113,27 +106,36 @@ def install() -> None:
         sys.exit(f"No CPU build of {torch} could be had. Put its wheel into a folder, and set UV_FIND_LINKS to that.")
     if subprocess.run([*command, torch, *others, *PACKAGES], env=env).returncode:
         sys.exit("The peers could not be installed: the reason stands above. Mend PACKAGES in compression.py.")
-    (ENVIRONMENT / "ready").touch()
+    ready.write_text(wanted, encoding="utf-8")
 
 
-def run_peer(script: str, folder: Path) -> None:
+def installed(package: str) -> str:
+    """Return the version of ``package`` here, without what names its build; nothing where it is not installed."""
+    try:
+        return version(package).partition("+")[0]
+    except PackageNotFoundError:
+        return ""
+
+
+def run_peer(script: str, folder: Path, project: Path) -> None:
     """Let ``script`` make what it has not made yet; where it breaks off, the reason is kept beside its files."""
     print(f"{script} ...", flush=True)
     log, failed = folder / f"{script}.log", folder / f"{script}.failed"
     failed.unlink(missing_ok=True)
-    code = follow([str(ENVIRONMENT / "bin" / "python"), str(HERE / "peers" / f"{script}.py"), str(folder)], log)
+    command = [str(ENVIRONMENT / "bin" / "python"), str(HERE / "peers" / f"{script}.py"), str(folder)]
+    code = follow(command, log, project)
     if code:
         last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
         failed.write_text(f"ended with exit code {code}: {last}", encoding="utf-8")
         print(f"{script} broke off, the others go on; see {log}", flush=True)
 
 
-def follow(command: list[str], log: Path) -> int:
+def follow(command: list[str], log: Path, project: Path) -> int:
     """Run ``command`` and return its exit code; all that it prints goes to ``log``, and its progress to the reader."""
     quiet = {"CI": "true", "OLIVE_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "true", "HF_HUB_OFFLINE": "1"}
     # As Thresher's own runs have it: threads that wait without end bring training on shared cores to a standstill.
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": "1000"}
-    env = {**waiting, **os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src")}
+    env = {**waiting, **os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src"), KINDS_OF: str(project)}
     with (
         log.open("a", encoding="utf-8", buffering=1) as written,
         subprocess.Popen(
@@ -153,17 +155,15 @@ def follow(command: list[str], log: Path) -> int:
     return peer.returncode
 
 
-def compare(name: str, recipe: dict[str, Any], folder: Path, measurement: Measurement) -> Iterator[str]:
+def compare(run: RecipeRun, folder: Path, measurement: Measurement) -> Iterator[str]:
     """Yield the section's lines: the table, who dominates the winner, what did not work, and the setting."""
-    bound, candidates = bound_of(recipe), recipe.get("candidates", {})
-    winner, test = winner_of(name), SamplesDataset(str(DATA / "05_model_input" / name / "test_samples")).load()
-    points, broken = judge(
-        read_entries(name, candidates, folder), FLOAT, test, encoder_of(name).model_input, measurement
-    )
-    yield f"`{name}`, {len(test.labels):,} test samples{allowance(bound)}:\n"
+    recipe, winner, test = run.recipe(), run.winner(), run.test_samples()
+    bound, entries = bound_of(recipe), read_entries(run, recipe.get("candidates", {}), folder)
+    points, broken = judge(entries, FLOAT, test, run.model_input(), measurement)
+    yield f"`{run.name}`, {len(test.labels):,} test samples{allowance(bound)}:\n"
     yield from table(points, FLOAT, winner, bound)
     yield "\n" + conclusion(points, winner, OWN, bound)
-    picture = (PAGE.parent / "images" if has_place(name) else folder) / f"compression_{name}.png"
+    picture = (PAGE.parent / "images" if has_place(run.name) else folder) / f"compression_{run.name}.png"
     plot(points, FLOAT, winner, bound, picture)
     yield f"\n![A point a file: accuracy lost over size, over speed]({os.path.relpath(picture, PAGE.parent)})"
     failed = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.failed"))}
@@ -177,10 +177,10 @@ def allowance(bound: float | None) -> str:
     return "" if bound is None else f"; a drop of at most {bound:g}, by its 95 % upper bound, is allowed"
 
 
-def read_entries(name: str, candidates: Iterable[str], folder: Path) -> list[Entry]:
+def read_entries(run: RecipeRun, candidates: Iterable[str], folder: Path) -> list[Entry]:
     """Return float, every one of ``candidates`` that could be made, and all that the peers have made."""
     # Named, since earlier recipes have left other files.
-    paths = {key: DATA / "06_models" / name / key / "model.onnx" for key in (FLOAT, *candidates)}
+    paths = {key: run.models / key / "model.onnx" for key in (FLOAT, *candidates)}
     contents = {key: path.read_bytes() for key, path in paths.items() if path.exists()}
     # A candidate that could not be made has its reason in place of a model.
     entries = [Entry(key, OWN, content) for key, content in contents.items() if not content.startswith(b"{")]

@@ -6,23 +6,91 @@ import hashlib
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reproduce import PROJECT
+import yaml
 
 from thresher.compression.candidate import Candidate
 from thresher.compression.network.finetune import Distill, Finetune
 from thresher.compression.network.quantize_aware import QuantizeAware
+from thresher.datasets.local import SamplesDataset
 from thresher.modalities import read_encoder
+from thresher.modalities.model_input import ModelInput
+from thresher.modalities.samples import EncodedSamples
+from thresher.modalities.text.model_input import TextInput
 from thresher.models import FLOAT
 from thresher.training import Training
 
-DATA = PROJECT / "data"
 CALIBRATION_SAMPLES = 512
 EPOCHS = 5
 """Of finetuning by hand, where no candidate of the recipe is finetuned."""
+
+
+@dataclass(frozen=True)
+class RecipeRun:
+    """What the last run of a recipe has left in a project's folder."""
+
+    project: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        """The recipe."""
+        return self.project / "pipelines" / f"{self.name}.yml"
+
+    @property
+    def models(self) -> Path:
+        """The folder with one folder a candidate."""
+        return self.project / "data" / "06_models" / self.name
+
+    @property
+    def verdict(self) -> Path:
+        """What was judged of all candidates."""
+        return self.project / "data" / "08_reporting" / self.name / "verdict.json"
+
+    @property
+    def float_file(self) -> Path:
+        """The float model as it is judged."""
+        return self.models / FLOAT / "model.onnx"
+
+    @property
+    def encoder(self) -> Path:
+        """The encoder that was fitted."""
+        return self.project / "data" / "04_feature" / self.name / "encoder.json"
+
+    def split(self, split: str) -> Path:
+        """Return the folder of training, validation or test."""
+        return self.project / "data" / "05_model_input" / self.name / f"{split}_samples"
+
+    @property
+    def needed(self) -> list[Path]:
+        """What is used of it here."""
+        splits = [self.split(split) for split in ("training", "validation", "test")]
+        return [self.verdict, self.encoder, self.float_file, *splits]
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the recipe as it is written."""
+        recipe: dict[str, Any] = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        return recipe
+
+    def model_input(self) -> ModelInput:
+        """Return what the models take."""
+        given: ModelInput = read_encoder(self.encoder.read_bytes()).model_input
+        return given
+
+    def test_samples(self) -> EncodedSamples:
+        """Return the encoded test split."""
+        return SamplesDataset(str(self.split("test"))).load()
+
+    def winner(self) -> str:
+        """Return who won; end where nobody did."""
+        winner = json.loads(self.verdict.read_text(encoding="utf-8"))["winner"]
+        if winner is None:
+            sys.exit(f"The last run of {self.name} has no winner to compare with. Mend the recipe, and run it again.")
+        return str(winner)
 
 
 def bound_of(recipe: dict[str, Any]) -> float | None:
@@ -32,26 +100,19 @@ def bound_of(recipe: dict[str, Any]) -> float | None:
     return bound
 
 
-def winner_of(name: str) -> str:
-    """Return who won the recipe's last run; end where nobody did."""
-    winner = json.loads((DATA / "08_reporting" / name / "verdict.json").read_text(encoding="utf-8"))["winner"]
-    if winner is None:
-        sys.exit(f"The last run of {name} has no winner to compare with. Mend the recipe, and run it again.")
-    return str(winner)
-
-
-def prepare(name: str, recipe: dict[str, Any], folder: Path) -> None:
+def prepare(run: RecipeRun, folder: Path) -> None:
     """Write the peers' task into ``folder``; what they made for another task is deleted."""
-    models, samples = DATA / "06_models" / name, DATA / "05_model_input" / name
-    float_file = (models / FLOAT / "model.onnx").read_bytes()
+    float_file, given = run.float_file.read_bytes(), run.model_input()
     task = {
-        "input": encoder_of(name).model_input.name,
+        "input": given.name,
+        # Columns that hold nothing else are cut from each batch, as every user of such models does.
+        "padding": given.padding if isinstance(given, TextInput) else None,
         "float_sha256": hashlib.sha256(float_file).hexdigest(),
-        "network": str(models / FLOAT / "network"),
-        "training": str(samples / "training_samples"),
-        "validation": str(samples / "validation_samples"),
-        "at_most": bound_of(recipe),
-        "finetuning": finetuning(name, recipe),
+        "network": str(run.models / FLOAT / "network"),
+        "training": str(run.split("training")),
+        "validation": str(run.split("validation")),
+        "at_most": bound_of(run.recipe()),
+        "finetuning": finetuning(run),
     }
     text, file = json.dumps(task, indent=2), folder / "task.json"
     if file.exists() and file.read_text(encoding="utf-8") == text:
@@ -61,34 +122,43 @@ def prepare(name: str, recipe: dict[str, Any], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "float.onnx").write_bytes(float_file)
-    inputs = np.load(samples / "training_samples" / "inputs.npy", mmap_mode="r")
+    inputs = np.load(run.split("training") / "inputs.npy", mmap_mode="r")
     count = min(CALIBRATION_SAMPLES, len(inputs))
     np.save(folder / "calibration.npy", inputs[np.sort(np.random.default_rng(1).choice(len(inputs), count, False))])
     file.write_text(text, encoding="utf-8")
 
 
-def finetuning(name: str, recipe: dict[str, Any]) -> dict[str, Any]:
+def finetuning(run: RecipeRun) -> dict[str, Any]:
     """Return how the peers finetune: as the winner was, or as the candidate that was for most epochs."""
-    found = DATA / "06_models" / name / "found_training.json"
+    recipe, found = run.recipe(), run.models / "found_training.json"
     training = Training.model_validate_json(found.read_bytes()) if found.exists() else None
     training = training or Training.model_validate(recipe.get("training", {}))
-    candidates = {key: read_candidate(name, key, value) for key, value in recipe.get("candidates", {}).items()}
+    candidates = {key: read_candidate(run, key, value) for key, value in recipe.get("candidates", {}).items()}
     chains = {key: finetunings(key, candidates) for key in candidates}
-    chain = chains.get(winner_of(name)) or max(chains.values(), key=num_epochs, default=[])
+    chain = chains.get(run.winner()) or max(chains.values(), key=num_epochs, default=[])
     first = chain[0] if chain else Finetune(epochs=EPOCHS)
     distill = first.distill or Distill()
-    settings = training.model_dump(mode="json", include={"optimizer", "schedule", "augmentation", "keep"})
+    settings = training.model_dump(mode="json", include={"optimizer", "schedule", "augmentation", "keep", "clip_norm"})
     settings["optimizer"]["lr"] = first.lr or settings["optimizer"]["lr"]
     if first.schedule is not None:
         settings["schedule"] = first.schedule.model_dump(mode="json")
     batch_size = training.batch_size if isinstance(training.batch_size, int) else 128
     taught = {"temperature": distill.temperature, "weight": distill.weight}
-    return {**settings, **taught, "batch_size": batch_size, "epochs": num_epochs(chain) or EPOCHS}
+    precision = {"precision": precision_of(run, training)}
+    return {**settings, **taught, **precision, "batch_size": batch_size, "epochs": num_epochs(chain) or EPOCHS}
 
 
-def read_candidate(recipe: str, name: str, value: Any) -> Candidate:
+def precision_of(run: RecipeRun, training: Training) -> str:
+    """Return what the float model was trained in, as a timed trial chose it where the recipe left it to that."""
+    chosen = run.models / "execution.json"
+    if training.precision != "auto" or not chosen.exists():
+        return training.precision
+    return str(json.loads(chosen.read_bytes())["precision"])
+
+
+def read_candidate(run: RecipeRun, name: str, value: Any) -> Candidate:
     """Return the candidate as the recipe has it, or as its search has found it."""
-    found = DATA / "06_models" / recipe / name / "found_candidate.json"
+    found = run.models / name / "found_candidate.json"
     if found.exists():
         value = json.loads(found.read_bytes())
         value.pop("name", None)
@@ -96,7 +166,10 @@ def read_candidate(recipe: str, name: str, value: Any) -> Candidate:
 
 
 def finetunings(name: str, candidates: dict[str, Candidate]) -> list[Finetune]:
-    """Return all training in the chain that makes ``name``, in order, with that between steps of pruning."""
+    """Return all training in the chain that makes ``name``, in order, with that between steps of pruning.
+
+    That of a student is none of it: it begins with weights of its own, and trains for many more epochs.
+    """
     if name not in candidates:
         return []
     found = finetunings(candidates[name].from_, candidates)
@@ -113,8 +186,3 @@ def finetunings(name: str, candidates: dict[str, Candidate]) -> list[Finetune]:
 def num_epochs(chain: list[Finetune]) -> int:
     """Return the epochs of all of ``chain``."""
     return sum(step.epochs for step in chain)
-
-
-def encoder_of(name: str):  # type: ignore[no-untyped-def]  # a union that has no name here
-    """Return the encoder that the run of the recipe has fitted."""
-    return read_encoder((DATA / "04_feature" / name / "encoder.json").read_bytes())

@@ -30,8 +30,6 @@ SERVERS = Path(__file__).parent / "servers"
 CONCURRENCY = (1, 8, 64)
 CLASSES = tuple("0123456789")
 IMAGE = [[7] * 28 for _ in range(28)]
-LARGER = {12: 15, 150: 191, 600: 765}
-"""Size of a body in KB -> images in it: around and beyond what servers and the kernel hold in one piece."""
 ONE_BY_ONE, BATCHED = "ONNX Runtime in process, one by one", "ONNX Runtime in process, batches of 32"
 
 
@@ -148,11 +146,6 @@ def start_all(model: str, folder: Path, onnx_file: Path, stack: ExitStack) -> li
             Contestant(f"Thresher, JSON{many}", port + 2, Load("/predict", document.body, document.headers)),
             Contestant(f"Thresher, gRPC{many}", port + 1, None),
         ]
-        if workers == 1:
-            contestants += [
-                Contestant(f"Thresher, v2 binary, body of {size} KB", port + 2, binary_load(model, count=count))
-                for size, count in LARGER.items()
-            ]
     return contestants
 
 

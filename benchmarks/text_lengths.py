@@ -2,7 +2,7 @@
 
 Both services run at the same time and are loaded in turns by callers that each send the next text when the last is
 answered; every tenth text is long. The network has the size of MiniLM-L6 and is untrained, which makes it no faster or
-slower. Prints Markdown.
+slower. Writes its table in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +22,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from reproduce import PROJECT, describe_setting, marks, put_between
 from serving import SERVERS, process
 
+PLACE, PAGE = "text lengths", PROJECT / "docs" / "benchmarks.md"
 WAYS, PORT = ("grouped", "one group"), 22100
 SHORT, LONG, MAX_LENGTH = 12, 250, 256
 """Words of a text; one is a token."""
@@ -63,7 +66,8 @@ def main() -> None:
                     result = asyncio.run(load(ports[way], count, arguments.seconds, seed=number))
                     results.setdefault((way, count), []).append(result)
                     print(f"round {number + 1}: {way}, {count} at a time: {result}", file=sys.stderr, flush=True)
-    print_table(results, callers, arguments)
+    how = f"{arguments.layers} layers, median of {arguments.rounds} rounds of {arguments.seconds:g} s"
+    put_between(*marks(PLACE), [*table(results, callers), "", f"{how}. {describe_setting()}"], PAGE)
 
 
 def make_bundle(folder: Path, num_layers: int) -> None:
@@ -119,25 +123,19 @@ async def load(port: int, callers: int, seconds: float, seed: int) -> Result:
     return Result(rate, short_p50, short_p99, float(np.percentile(taken[True], 99)), failures)
 
 
-def print_table(
-    results: dict[tuple[str, int], list[Result]], callers: list[int], arguments: argparse.Namespace
-) -> None:
-    """Print medians over the rounds, and the median ratio within a round."""
-    from thresher.machine import describe_machine
-
-    machine = describe_machine()
-    print(f"\n{arguments.layers} layers, median of {arguments.rounds} rounds of {arguments.seconds:g} s; {machine}\n")
-    print("| at a time | | answers/s | short p50 ms | short p99 ms | long p99 ms | failures |\n|---|---|" + "---:|" * 5)
+def table(results: dict[tuple[str, int], list[Result]], callers: list[int]) -> Iterator[str]:
+    """Yield medians over the rounds, and the median ratio within a round."""
+    yield "| at a time | | answers/s | short p50 ms | short p99 ms | long p99 ms | failures |"
+    yield "|---|---|" + "---:|" * 5
     fields = ("rate", "short_p50", "short_p99", "long_p99")
     for count in callers:
         ways = [results[way, count] for way in WAYS]
         for way, mine in zip(WAYS, ways, strict=True):
             cells = [f"{median(getattr(result, field) for result in mine):,.1f}" for field in fields]
-            print(f"| {count} | {way} | {' | '.join(cells)} | {sum(result.failures for result in mine)} |")
+            yield f"| {count} | {way} | {' | '.join(cells)} | {sum(result.failures for result in mine)} |"
         pairs = list(zip(*ways, strict=True))
         ratios = [f"{median(getattr(a, name) / getattr(b, name) for a, b in pairs):.2f}" for name in fields]
-        print(f"| {count} | ratio | {' | '.join(ratios)} | |")
-    sys.stdout.flush()
+        yield f"| {count} | ratio | {' | '.join(ratios)} | |"
 
 
 if __name__ == "__main__":

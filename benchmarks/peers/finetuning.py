@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from exporting import Prepare
 from making import Task, say
 from torch import nn
 
@@ -16,10 +17,10 @@ OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "Adam
 VALIDATION_BATCH = 500
 
 
-def finetune(student: nn.Module, teacher: nn.Module, prepare: nn.Module, task: Task) -> None:
+def finetune(student: nn.Module, teacher: nn.Module, prepare: Prepare, task: Task) -> None:
     """Train ``student`` on, on the labels and the teacher's softened answers; the best epoch's weights are kept."""
     settings = task.settings["finetuning"]
-    inputs, labels = (torch.from_numpy(np.array(part)) for part in task.split("training"))
+    inputs, labels = (np.array(part) for part in task.split("training"))
     steps = settings["epochs"] * -(-len(inputs) // settings["batch_size"])
     optimizer = build_optimizer(student, settings["optimizer"])
     schedule = build_schedule(optimizer, settings["schedule"], settings["optimizer"]["lr"], steps)
@@ -27,11 +28,16 @@ def finetune(student: nn.Module, teacher: nn.Module, prepare: nn.Module, task: T
     for epoch in range(settings["epochs"]):
         student.train()
         for places in torch.randperm(len(inputs)).split(settings["batch_size"]):
-            with torch.no_grad():
-                x = prepare(augment(inputs[places], settings["augmentation"]))
-                soft = (teacher(*x) / settings["temperature"]).softmax(dim=1)
+            batch, given = torch.from_numpy(task.trim(inputs[places])), torch.from_numpy(labels[places])
+            with torch.no_grad(), lower_precision(settings):
+                x = prepare(augment(batch, settings["augmentation"]))
+                soft = (teacher(*x).float() / settings["temperature"]).softmax(dim=1)
             optimizer.zero_grad()
-            distillation_loss(student(*x), labels[places], soft, settings).backward()
+            with lower_precision(settings):
+                answers = student(*x).float()
+            distillation_loss(answers, given, soft, settings).backward()
+            if settings["clip_norm"] is not None:
+                nn.utils.clip_grad_norm_(student.parameters(), settings["clip_norm"])
             optimizer.step()
             schedule.step()
         loss = validation_loss(student, prepare, task)
@@ -39,6 +45,11 @@ def finetune(student: nn.Module, teacher: nn.Module, prepare: nn.Module, task: T
         if loss < least or settings["keep"] == "last":
             best, least = copy.deepcopy(student.state_dict()), loss
     student.load_state_dict(best)
+
+
+def lower_precision(settings: dict[str, Any]) -> torch.autocast:
+    """Return what has torch compute in bfloat16, where the float model was trained in it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=settings["precision"] == "bf16")
 
 
 def distillation_loss(
@@ -99,14 +110,14 @@ def shift(images: torch.Tensor, pixels: int) -> torch.Tensor:
     return torch.stack(moved)
 
 
-def validation_loss(student: nn.Module, prepare: nn.Module, task: Task) -> float:
+def validation_loss(student: nn.Module, prepare: Prepare, task: Task) -> float:
     """Return the mean cross-entropy over the validation split."""
     inputs, labels = task.split("validation")
     student.eval()
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(inputs), VALIDATION_BATCH):
-            x = prepare(torch.from_numpy(np.array(inputs[start : start + VALIDATION_BATCH])))
+            x = prepare(torch.from_numpy(task.trim(np.array(inputs[start : start + VALIDATION_BATCH]))))
             given = torch.from_numpy(labels[start : start + VALIDATION_BATCH])
             total += float(F.cross_entropy(student(*x), given, reduction="sum"))
     return total / len(inputs)

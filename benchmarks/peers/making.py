@@ -22,17 +22,26 @@ class Task:
     Attributes:
         float_file: the model to begin with.
         name: of its input.
+        padding: the token that fills shorter texts up; None where samples are no texts.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
         self.float_file, self.name = folder / "float.onnx", str(self.settings["input"])
+        self.padding: int | None = self.settings["padding"]
 
     def calibration(self) -> np.ndarray:
         """Return training samples [N, ...]."""
         inputs: np.ndarray = np.load(self.folder / "calibration.npy")
         return inputs
+
+    def trim(self, batch: np.ndarray) -> np.ndarray:
+        """Return ``batch`` [N, ...] without the columns that are padding in every text of it."""
+        if self.padding is None:
+            return batch
+        used = np.flatnonzero((batch != self.padding).any(axis=0))
+        return batch[:, : used[-1] + 1]
 
     def split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the inputs and labels of training or validation."""

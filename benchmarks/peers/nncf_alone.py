@@ -24,13 +24,13 @@ def main(folder: Path) -> None:
     """Write `nncf_*.onnx` beside `float.onnx`."""
     task = Task(folder)
     samples = as_dataset(task, task.calibration())
-    count, mixed = len(task.calibration()), nncf.QuantizationPreset.MIXED
+    mixed = nncf.QuantizationPreset.MIXED
     task.make_each(
         "nncf",
         {
-            "int8": lambda target: onnx.save(nncf.quantize(load(task), samples, subset_size=count), target),
+            "int8": lambda target: onnx.save(nncf.quantize(load(task), samples, **options(task)), target),
             "int8_mixed": lambda target: onnx.save(
-                nncf.quantize(load(task), samples, subset_size=count, preset=mixed), target
+                nncf.quantize(load(task), samples, preset=mixed, **options(task)), target
             ),
             "int8_controlled": lambda target: onnx.save(quantize_controlled(task, samples), target),
             "weights_int8": lambda target: onnx.save(nncf.compress_weights(load(task)), target),
@@ -40,6 +40,12 @@ def main(folder: Path) -> None:
             ),
         },
     )
+
+
+def options(task: Task) -> dict[str, Any]:
+    """Return what every quantization of the model is told."""
+    kind = None if task.padding is None else nncf.ModelType.TRANSFORMER
+    return {"subset_size": len(task.calibration()), "model_type": kind}
 
 
 def load(task: Task) -> onnx.ModelProto:
@@ -58,7 +64,7 @@ def compress_linear(task: Task, mode: nncf.CompressWeightsMode, **options: Any) 
 
 def as_dataset(task: Task, inputs: np.ndarray) -> nncf.Dataset:
     """Return ``inputs`` one by one."""
-    return nncf.Dataset([{task.name: inputs[place : place + 1]} for place in range(len(inputs))])
+    return nncf.Dataset([{task.name: task.trim(inputs[place : place + 1])} for place in range(len(inputs))])
 
 
 def quantize_controlled(task: Task, samples: nncf.Dataset) -> onnx.ModelProto:
@@ -78,7 +84,7 @@ def quantize_controlled(task: Task, samples: nncf.Dataset) -> onnx.ModelProto:
         few,
         validate,
         max_drop=task.settings["at_most"] or 0.01,
-        subset_size=len(task.calibration()),
+        **options(task),
     )
 
 
