@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reproduce import PROJECT, RESULTS, describe_setting, fetch, marks, put_between, recipes_here, run, write_file
+from reproduce import PROJECT, RESULTS, describe_setting, fetch, marks, put_between, recipes_of, run, write_file
 
 from thresher.models import FLOAT
 
@@ -102,17 +102,17 @@ def main() -> None:
     parser.add_argument("--from", dest="folder", type=Path, help="a folder with one folder of raw files a data set")
     parser.add_argument("--project", type=Path, help="run nothing: enter the verdicts in this project's folder")
     arguments = parser.parse_args()
-    here = [name for name in names if name in recipes_here()]
-    recipes = here if arguments.recipes is None else arguments.recipes
+    of_project = [name for name in names if name in recipes_of(arguments.project or PROJECT)]
+    recipes = of_project if arguments.recipes is None else arguments.recipes
     for recipe in [] if arguments.project else recipes:
         fetch(next(want.fetch for want in WANTS if want.recipe == recipe), arguments.folder)
         run("kedro", "run", "--pipeline", recipe)
     if arguments.project:
         enter(arguments.project / "data" / "08_reporting", recipes)
     for place, wants in TABLES.items():
-        of_table = [name for name in here if name in {want.recipe for want in wants}]
+        of_table = list(dict.fromkeys(want.recipe for want in wants))
         verdicts = newest(of_table)
-        if set(of_table) & set(recipes or here) and verdicts:
+        if set(of_table) & set(recipes or names) and verdicts:
             put_between(*marks(place), [*rows(wants, verdicts), "", *settings(verdicts.values())])
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from peer_task import RecipeRun, bound_of, prepare
@@ -25,7 +25,9 @@ from side_by_side import Entry, Point, conclusion, judge, table
 from side_by_side_plot import plot
 
 from thresher.evaluation import Measurement
+from thresher.kinds.record import GROUPS
 from thresher.kinds.registry import PROJECT as KINDS_OF
+from thresher.kinds.registry import plural
 from thresher.machine import describe_machine
 from thresher.models import FLOAT
 
@@ -90,14 +92,18 @@ def install() -> None:
     """Make the peers' environment, with this project's versions of what both have."""
     torch, *others = [f"{name}=={found}" for name in SHARED if (found := installed(name))]
     wanted, ready = "\n".join([torch, *others, *PACKAGES]), ENVIRONMENT / "ready"
-    if ready.exists() and ready.read_text(encoding="utf-8") == wanted:
-        return
+    if not (ready.exists() and ready.read_text(encoding="utf-8") == wanted):
+        install_peers(torch, others)
+        ready.write_text(wanted, encoding="utf-8")
+    if kinds := packages_of_kinds():
+        subprocess.run([*uv_pip(), "--no-deps", *kinds], check=True)
+
+
+def install_peers(torch: str, others: list[str]) -> None:
+    """Make the environment anew."""
     print(f"Installing {', '.join(PACKAGES)} into {ENVIRONMENT}", flush=True)
-    uv = shutil.which("uv", path=Path(sys.executable).parent) or shutil.which("uv")
-    if uv is None:
-        sys.exit("There is no uv here, which installs the peers. Run: pip install uv")
-    subprocess.run([uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
-    command = [uv, "pip", "install", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python")]
+    subprocess.run([find_uv(), "venv", "--clear", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
+    command = uv_pip()
     links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS")
     env = {**os.environ, **({"UV_FIND_LINKS": links} if links else {})}
     # On Linux the plain torch brings gigabytes of CUDA: a build for the CPU comes first, from the machine's own folder.
@@ -106,7 +112,25 @@ def install() -> None:
         sys.exit(f"No CPU build of {torch} could be had. Put its wheel into a folder, and set UV_FIND_LINKS to that.")
     if subprocess.run([*command, torch, *others, *PACKAGES], env=env).returncode:
         sys.exit("The peers could not be installed: the reason stands above. Mend PACKAGES in compression.py.")
-    ready.write_text(wanted, encoding="utf-8")
+
+
+def find_uv() -> str:
+    """Return the path of uv; end where there is none."""
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or shutil.which("uv")
+    return uv or sys.exit("There is no uv here, which installs the peers. Run: pip install uv")
+
+
+def uv_pip() -> list[str]:
+    """Return the command that installs into the peers' environment what stands behind it."""
+    return [find_uv(), "pip", "install", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python")]
+
+
+def packages_of_kinds() -> list[str]:
+    """Return the installed packages that add kinds, which a float network may be of: their folders, or versions."""
+    groups = [f"thresher.{plural(group)}" for group in GROUPS]
+    found = {point.dist.name: point.dist for group in groups for point in entry_points(group=group) if point.dist}
+    origins = {name: json.loads(one.read_text("direct_url.json") or "{}").get("url") for name, one in found.items()}
+    return [origins[name] or f"{name}=={one.version}" for name, one in found.items()]
 
 
 def installed(package: str) -> str:
@@ -136,6 +160,7 @@ def follow(command: list[str], log: Path, project: Path) -> int:
     # As Thresher's own runs have it: threads that wait without end bring training on shared cores to a standstill.
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": "1000"}
     env = {**waiting, **os.environ, **quiet, "PYTHONPATH": str(PROJECT / "src"), KINDS_OF: str(project)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # or each script would compile all of torch anew
     with (
         log.open("a", encoding="utf-8", buffering=1) as written,
         subprocess.Popen(

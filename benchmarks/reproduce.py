@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="train again what is done already")
     parser.add_argument("--project", type=Path, help="train nothing: enter the runs in the MLflow of this project")
     arguments = parser.parse_args()
-    goals = [goal for goal in GOALS if goal.recipe in (arguments.recipes or recipes_here())]
+    goals = [goal for goal in GOALS if goal.recipe in (arguments.recipes or recipes_of(arguments.project or PROJECT))]
     for goal in goals:
         if arguments.project:
             enter(goal, arguments.project, arguments.seeds)
@@ -97,9 +97,15 @@ def main() -> None:
             put_between(*marks(place), [*lines, "", *settings(table)])
 
 
-def recipes_here() -> set[str]:
-    """Return the recipes that this folder has: some come with the packages of their models alone."""
-    return {file.stem for file in (PROJECT / "pipelines").glob("*.yml")}
+def recipes_of(project: Path) -> set[str]:
+    """Return the recipes that a project has: one that needs a package of kinds stands in that package's own folder."""
+    return {file.stem for file in (project / "pipelines").glob("*.yml")}
+
+
+def find_file(recipe: str) -> Path:
+    """Return the file of a recipe of this repository."""
+    folders = (PROJECT, PROJECT / "examples" / "plugin")
+    return next(folder / "pipelines" / f"{recipe}.yml" for folder in folders if recipe in recipes_of(folder))
 
 
 def marks(place: str) -> tuple[str, str]:
@@ -131,7 +137,7 @@ def enter(goal: Goal, project: Path, seeds: Iterable[int]) -> None:
     """Keep what the newest training with each seed has reached that ``project`` has tracked."""
     from tracked import read_trainings
 
-    recipe = read_recipe(PROJECT / "pipelines" / f"{goal.recipe}.yml")
+    recipe = read_recipe(find_file(goal.recipe))
     found = read_trainings(project, goal.recipe, recipe, goal.metric)
     for seed in seeds:
         if seed in found:

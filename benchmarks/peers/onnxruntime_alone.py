@@ -20,6 +20,8 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers import optimizer
 
+FUSED = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+"""What the quantizer's own error asks for: it infers no types behind operators that were fused."""
 INT8_ARITHMETIC = 4
 """The accuracy level at which 4-bit weights are multiplied in int8."""
 
@@ -62,7 +64,7 @@ def ways_for_texts(source: Path, folder: Path) -> dict[str, Make]:
     return {
         "dynamic_per_channel": partial(quantize_per_channel, source),
         "fused": partial(fuse, exported),
-        "fused_dynamic": partial(quantize_dynamic, fused),
+        "fused_dynamic": partial(quantize_dynamic, fused, extra_options=FUSED),
         "fused_dynamic_per_channel": partial(quantize_per_channel, fused),
         "weights_int4_embeddings": lambda target: quantize_weights(source, target, **embeddings),
         "fused_weights_int4_embeddings": lambda target: quantize_weights(fused, target, **embeddings),
@@ -92,7 +94,7 @@ def quantize(task: Task, source: Path, target: Path, **options: Any) -> None:
 
 def quantize_per_channel(source: Path, target: Path) -> None:
     """Write ``source`` in int8 with a scale for each channel, its activations' ranges found call by call."""
-    quantize_dynamic(source, target, per_channel=True)
+    quantize_dynamic(source, target, per_channel=True, extra_options=FUSED)
 
 
 def quantize_weights(source: Path, target: Path, **options: Any) -> None:
