@@ -12,11 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from helpers.any_modality import make_encoder
+from helpers.struck import terminated_at
 from helpers.tiny_onnx import make_sum_onnx
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
 from thresher.datasets.champion import ChampionDataset
+from thresher.interruption import TerminatedError
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.image.encoder import ImageEncoder
 from thresher.serving.core.bundle import Bundle, ModelInfo
@@ -64,6 +66,14 @@ def test_no_champion_is_none(tracked: Path) -> None:
     dataset = ChampionDataset("small")
     assert dataset.load() is None
     assert not dataset.exists()
+
+
+def test_a_signal_waits_until_the_version_is_registered(tracked: Path, float_onnx: bytes) -> None:
+    dataset = ChampionDataset("small")
+    with pytest.raises(TerminatedError), terminated_at("INSERT INTO model_versions "):
+        dataset.save(make_bundle(float_onnx))
+    loaded = dataset.load()
+    assert loaded is not None and loaded.onnx_bytes == float_onnx
 
 
 def test_round_trip_through_the_registry(tracked: Path, float_onnx: bytes) -> None:

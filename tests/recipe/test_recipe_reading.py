@@ -85,12 +85,15 @@ EXPECTED = {
         "Did you mean 'validation'? Allowed: contract, encoding, modality, test, train, validation.",
     ),
     ":8 model.kind": ("unknown kind 'lenett'", f"Did you mean 'lenet'? Allowed: {MODEL_KINDS}."),
-    ":12 training.optimizer.lr": ("0 given", "Input should be greater than 0."),
+    ":12 training.optimizer.lr": ("0 given", "Allowed: a number greater than 0 and of at most 10."),
     ":13 training.optimizer.momentun": ("unknown key 'momentun'", "Allowed: betas, kind, lr, weight_decay."),
-    ":14 training.epochs": ("'ten' given", "Input should be a valid integer, unable to parse string as an integer."),
+    ":14 training.epochs": (
+        "'ten' given",
+        "Allowed: a whole number of at least 1 and of at most 100,000. What it means: Passes over the training split.",
+    ),
     ":15 training.batch_size": (
         "'half' given",
-        "Input should be a valid integer, unable to parse string as an integer. Or: Allowed: full.",
+        "Allowed: a whole number of at least 1. Or: Allowed: full.",
     ),
     ":17 candidates.float": ("this name is taken by the unpruned model", "Rename it."),
     ":18 candidates.Half": ("'Half' is not a name", NAME_RULE),
@@ -106,7 +109,10 @@ EXPECTED = {
         "there is no candidate 'lat'",
         "Did you mean 'late'? Allowed: Half, broken, egg, empty, float, hen, int8, late.",
     ),
-    ":31 candidates.broken.steps.0.ratio": ("2 given", "Input should be less than 1."),
+    ":31 candidates.broken.steps.0.ratio": (
+        "2 given",
+        "Allowed: a number of at least 0 and less than 1. What it means: Share of",
+    ),
     ":32 candidates.broken.steps.0.scop": (
         "unknown key 'scop'",
         "Did you mean 'scope'? Allowed: between, importance, iterations, kind, ratio, ratios, round_to, scope.",

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from helpers.struck import terminated_at
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.entities import Param
 from mlflow.utils import validation
 
+from thresher.interruption import TerminatedError
 from thresher.tracking.parameters import MAX_IN_A_CALL, MAX_NAME, MAX_VALUE, as_parameters, flatten, in_batches
-from thresher.tracking.run import describe_environment, end_run
+from thresher.tracking.run import describe_environment, end_run, start_run
 from thresher.tracking.run_context import TrackingError, run_id
+from thresher.tracking.settings import TrackingSettings
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3)
 NESTED = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, min_size=1, max_size=3))
@@ -104,3 +107,16 @@ def test_outside_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrackingError, match="There is no active MLflow run"):
         run_id()
     end_run("FAILED")  # nothing to end, nothing happens
+
+
+def test_a_run_that_is_terminated_while_it_begins_is_killed(tmp_path: Path, own_mlflow: None) -> None:
+    settings = TrackingSettings(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        artifact_folder=(tmp_path / "files").as_uri(),
+        system_metrics=False,
+    )
+    with pytest.raises(TerminatedError), terminated_at("INSERT INTO runs "):
+        start_run(settings, "small", {}, {})
+    begun = run_id()
+    end_run("KILLED")
+    assert mlflow.get_run(begun).info.status == "KILLED"

@@ -18,7 +18,7 @@ from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
 from thresher.serving.core.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
 from thresher.tracking.history import RUN, Alias, move_alias
-from thresher.tracking.run_context import TrackingError, current
+from thresher.tracking.run_context import TrackingError, current, written_whole
 from thresher.tracking.server import is_away, refusal
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
@@ -49,6 +49,11 @@ def load_bundle(version: Any) -> Bundle:
 
 def register_bundle(recipe: str, bundle: Bundle, alias: Alias) -> None:
     """Give the alias to the version of ``recipe`` that is ``bundle``: one that is there already, or the next."""
+    with written_whole():
+        _register(recipe, bundle, alias)
+
+
+def _register(recipe: str, bundle: Bundle, alias: Alias) -> None:
     from thresher.tracking import models
 
     content = hash_content(bundle.onnx_bytes, bundle.encoder)

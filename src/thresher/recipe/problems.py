@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from thresher.errors import nearest
 from thresher.kinds.field import KindOf
 from thresher.recipe.source import Place
 
+NOUNS = {
+    "float_": "a number", "finite_": "a number", "int_": "a whole number", "bool_": "true or false",
+    "string_type": "text", "list_type": "a list", "tuple_type": "a list", "dict_type": "KEY: VALUE pairs",
+    "model_": "KEY: VALUE pairs",
+}  # fmt: skip
+"""Beginning of pydantic's name of an error -> what it wants."""
+BOUNDS = ("greater_than", "less_than")
+WORDS = {"gt": "greater than {:,}", "ge": "of at least {:,}", "lt": "less than {:,}", "le": "of at most {:,}"}
+"""What bounds a number, by pydantic's names."""
+
 
 def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str, str]:
     """Return (place in the file, what is wrong, what is allowed or how to mend it) of one pydantic error."""
-    place, owner = _locate(model, error["loc"])
+    place, owner, field = _locate(model, error["loc"])
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return place, f"unknown key '{place[-1]}'", nearest(str(place[-1]), _keys(owner))
@@ -35,7 +46,9 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str, st
     if kind == "string_pattern_mismatch":
         what = f"{_show(given)} is not a name"
         return place, what, "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
-    return place, f"{_show(given)} given", f"{error['msg']}."
+    fix = _allowed(kind, field) or f"{error['msg']}."
+    meaning = field.description if field and place[-1:] == error["loc"][-1:] and isinstance(place[-1], str) else None
+    return place, f"{_show(given)} given", f"{fix} What it means: {_first_sentence(meaning)}" if meaning else fix
 
 
 def explain_all(errors: list[ErrorDetails], model: type[BaseModel]) -> list[tuple[Place, str, str]]:
@@ -50,8 +63,37 @@ def explain_all(errors: list[ErrorDetails], model: type[BaseModel]) -> list[tupl
             for place, (what, fixes) in joined.items() if place not in hollow]  # fmt: skip
 
 
-def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Place, Any]:
-    """Follow pydantic's location through the types: drop what is not in the file, return the place and its owner."""
+def _allowed(kind: str, field: FieldInfo | None) -> str:
+    """Return what ``field`` takes, with its bounds, after such an error; nothing where pydantic says it best."""
+    leaves = _leaves(field.annotation) | {*field.metadata} if field else set[Any]()
+    number = "a whole number" if int in leaves and float not in leaves else "a number"
+    noun = next((noun for start, noun in NOUNS.items() if kind.startswith(start)), "")
+    noun = number if kind.startswith(BOUNDS) else noun
+    bounds = [
+        words.format(getattr(leaf, name)) for name, words in WORDS.items() for leaf in leaves if hasattr(leaf, name)
+    ]
+    if noun.endswith("number") and bounds:
+        noun += f" {' and '.join(bounds)}"
+    return f"Allowed: {noun}{', or null' if type(None) in leaves else ''}." if noun else ""
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """Return the plain types within ``annotation``, and what bounds its numbers."""
+    if isinstance(annotation, FieldInfo):
+        return {*annotation.metadata}
+    inner = [*get_args(annotation), *getattr(annotation, "__metadata__", ())]
+    if not inner or get_origin(annotation) is Literal:
+        return {annotation} if isinstance(annotation, Hashable) else set()
+    return set().union(*map(_leaves, inner))
+
+
+def _first_sentence(text: str) -> str:
+    return f"{' '.join(text.split()).partition('. ')[0].rstrip('.')}."
+
+
+def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Place, Any, FieldInfo | None]:
+    """Follow pydantic's location through the types: drop what is not in the file, return place, owner and field."""
+    field: FieldInfo | None = None
     place: list[str | int] = []
     owner: Any = model
     current: Any = model
@@ -64,17 +106,22 @@ def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Pl
         if part == "[key]":
             continue
         owner = current
+        field = _field(owner, part) or field
         place.append(part)
         current = _step(current, part)
-    return tuple(place), owner
+    return tuple(place), owner, field
+
+
+def _field(owner: Any, name: str | int) -> FieldInfo | None:
+    if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
+        return None
+    return next((field for known, field in owner.model_fields.items() if name in (known, field.alias)), None)
 
 
 def _step(current: Any, part: str | int) -> Any:
     if isinstance(current, type) and issubclass(current, BaseModel):
-        for name, field in current.model_fields.items():
-            if part in (name, field.alias):
-                return next((each for each in field.metadata if isinstance(each, KindOf)), field.annotation)
-        return None
+        field = _field(current, part)
+        return next((each for each in field.metadata if isinstance(each, KindOf)), field.annotation) if field else None
     arguments = get_args(current)
     if get_origin(current) in (dict, Mapping) and len(arguments) == 2:
         return arguments[1]

@@ -19,7 +19,7 @@ from thresher.tracking.interrupted import end_interrupted_runs, process_tags
 from thresher.tracking.logs import log_waiting
 from thresher.tracking.parameters import as_parameters
 from thresher.tracking.patience import being_short
-from thresher.tracking.run_context import EXPERIMENT_TAGS, current, enter_run, leave_run
+from thresher.tracking.run_context import EXPERIMENT_TAGS, current, enter_run, leave_run, written_whole
 from thresher.tracking.server import refusal
 from thresher.tracking.settings import TrackingSettings
 
@@ -36,16 +36,17 @@ def start_run(settings: TrackingSettings, recipe: str, parameters: dict[str, Any
     """
     # MLflow's information about its own work would stand between the lines of ours.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(settings.tracking_uri)
     try:
-        mlflow.set_tracking_uri(settings.tracking_uri)
-        if mlflow.get_experiment_by_name(recipe) is None:
-            mlflow.create_experiment(recipe, settings.artifact_folder, tags=EXPERIMENT_TAGS)
-        experiment = mlflow.set_experiment(recipe)
-        end_interrupted_runs(experiment.experiment_id)
-        run = begin_run(experiment.experiment_id, "no verdict", tags, settings.system_metrics)
+        with written_whole():  # once it has begun it is known, so that a signal ends it as KILLED
+            if mlflow.get_experiment_by_name(recipe) is None:
+                mlflow.create_experiment(recipe, settings.artifact_folder, tags=EXPERIMENT_TAGS)
+            experiment = mlflow.set_experiment(recipe)
+            end_interrupted_runs(experiment.experiment_id)
+            run = begin_run(experiment.experiment_id, "no verdict", tags, settings.system_metrics)
+            enter_run(run.info.run_id, experiment.experiment_id)
     except mlflow.MlflowException as error:
         raise refusal(settings.tracking_uri, error) from error
-    enter_run(run.info.run_id, experiment.experiment_id)
     spool.send(Parameters(parameters=as_parameters(parameters)))
     return str(run.info.run_id)
 

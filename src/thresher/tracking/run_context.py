@@ -7,10 +7,12 @@ that ParallelRunner starts; the first three are MLflow's own.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from thresher.errors import ThresherError
+from thresher.interruption import interruption
 
 TRACKING_URI, RUN_ID, EXPERIMENT_ID = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"
 SPOOL = "THRESHER_SPOOL"
@@ -66,6 +68,11 @@ def run_id() -> str:
     if not (run := current().run_id):
         raise TrackingError("There is no active MLflow run. Models are registered by `kedro run`.")
     return run
+
+
+def written_whole() -> AbstractContextManager[None]:
+    """Let signals wait for the end of what the block writes into MLflow's file; a server writes in its own process."""
+    return nullcontext() if current().has_server else interruption.deferred()
 
 
 def enter_project(tracking_uri: str, spool: Path) -> None:

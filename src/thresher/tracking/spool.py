@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from thresher.errors import ThresherError
 from thresher.files import replacing_file
-from thresher.interruption import interruption
 from thresher.tracking.entries import AnyEntry, Entry
 from thresher.tracking.patience import waiting_folders
-from thresher.tracking.run_context import NOWHERE, current, run_id
+from thresher.tracking.run_context import NOWHERE, current, run_id, written_whole
 from thresher.tracking.server import is_away, why_away
 
 ABOUT = "server.txt"
@@ -110,7 +109,7 @@ def send(entry: Entry) -> None:
         spooled.add(entry)
         return
     try:
-        with nullcontext() if spooled else interruption.deferred():  # a server writes in a process of its own
+        with written_whole():
             entry.deliver(run)
     except Exception as error:
         if spooled is None or not is_away(error):
