@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,19 @@ from thresher.compression.data import CalibrationData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.file.quantize_weights import QuantizeWeights, quantize_weights
 from thresher.errors import DataError
-from thresher.modalities import encode, fit_encoder, read_pretrained
+from thresher.evaluation.quality import measure_quality
+from thresher.evaluation.runtime import open_session, predict
+from thresher.modalities import encode, fit_encoder, read_encoder, read_pretrained
 from thresher.modalities.samples import EncodedSamples, Samples
 from thresher.modalities.text.encoder import TextEncoder, TextEncoding
 from thresher.models.imported.config import ModelFile, OnnxModel
 from thresher.models.imported.findings import Imported
 from thresher.models.imported.graph import import_graph
 from thresher.models.pretrained.folder import read_folder
+from thresher.serving.core.bundle import Bundle
+
+sys.path.append(str(Path(__file__).parents[1] / "serving"))
+from tiny_service import Caller, make_info
 
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 LENGTH = 24
@@ -271,6 +278,22 @@ def test_it_is_quantized_like_one_s_own(technique: str, bert: Theirs) -> None:
     assert len(smaller) < 0.8 * len(content)
     rounded, expected = answers(smaller, bert.samples.inputs), bert.expected
     assert 0 < np.abs(rounded - expected).mean() < 0.05
+
+
+def test_it_is_judged_and_served_as_the_original_answers(bert: Theirs) -> None:
+    content, _ = bert.imported()
+    outputs = predict(open_session(content, 1), bert.samples.inputs, bert.encoder.model_input)
+    quality = measure_quality(outputs, bert.expected, bert.samples.labels)
+    right = (bert.expected.argmax(axis=1) == bert.samples.labels).mean()
+    assert quality.figures["accuracy"] == pytest.approx(right)
+    caller = Caller(Bundle(content, read_encoder(bert.encoder.model_dump_json()), make_info()))
+    try:
+        answer = caller("POST", "/predict", json={"texts": list(TEXTS_32)})
+        assert answer.status_code == 200, answer.text
+        served = [list(each["probabilities"].values()) for each in answer.json()["predictions"]]
+        np.testing.assert_allclose(served, bert.expected, atol=1e-5)
+    finally:
+        caller.runner.close()
 
 
 @pytest.mark.slow
