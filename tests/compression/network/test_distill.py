@@ -16,6 +16,7 @@ from thresher.compression.network import finetune as finetuning
 from thresher.compression.network.distill import DistillStudent, distill
 from thresher.compression.network.drop_layers import DropLayers, drop_layers
 from thresher.compression.network.finetune import Distill, Finetune
+from thresher.compression.network.hidden_pairs import pair_hidden_states
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
 from thresher.compression.network.prune_vocabulary import PruneVocabulary, prune_vocabulary
 from thresher.errors import CompressionError
@@ -185,6 +186,23 @@ def test_hidden_states_of_the_same_width_are_learned_as_they_are() -> None:
         ours, theirs = states_of(tuned, "blocks.1", texts()), states_of(deep, "blocks.3", texts())
         apart.append(float((ours - theirs).square().mean()))
     assert apart[1] < 0.8 * apart[0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [((0, 1), (0, 3)), ((0, 3), (2, 3)), ((1, 2), (1, 3)), ((2, 3), (2, 3)), ((0, 2, 3), (1, 2, 3))],
+)
+def test_blocks_that_were_left_learn_what_the_next_of_them_was_given(
+    kept: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    deep = build(DEEP)
+    shorter = Network(deep.spec.model_copy(update={"blocks": {"blocks": kept}}))
+    _, pairs = pair_hidden_states(shorter, deep, data_of(texts()))
+    assert pairs == [(f"blocks.{place}", f"blocks.{theirs}") for place, theirs in enumerate(expected)]
+    again = Network(deep.spec.model_copy(update={"blocks": {"blocks": kept[-2:]}}))  # of one that was dropped from, too
+    _, pairs = pair_hidden_states(again, shorter, data_of(texts()))
+    last = len(kept) - 1
+    assert pairs == [("blocks.0", f"blocks.{last - 1}"), ("blocks.1", f"blocks.{last}")]
 
 
 def test_padding_says_nothing_of_hidden_states() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 
 import torch
@@ -19,14 +20,14 @@ from thresher.training.hidden_states import PROJECTION, HiddenStates, Pairs
 def pair_hidden_states(student: Network, teacher: Network, data: CompressionData) -> tuple[Network, Pairs]:
     """Return a copy of ``student`` that maps its vectors to the teacher's width, and the blocks that belong together.
 
-    They are spread evenly over the teacher's depth, the last with the last. Where both are equally wide, nothing is
-    mapped.
+    They are spread evenly over the teacher's depth, the last with the last. Of a teacher from which `drop_layers` has
+    made the student, a block stands for those besides that came after it: what it makes is what the next one was given.
+    Where both are equally wide, nothing is mapped.
 
     Raises:
         CompressionError: a network without blocks, or blocks that do not make one vector a step.
     """
-    ours, theirs = (_block_names(network, data) for network in (student, teacher))
-    pairs = [(name, theirs[round(place * len(theirs) / len(ours)) - 1]) for place, name in enumerate(ours, 1)]
+    pairs = _pair_blocks(student, teacher, data)
     student = copy.deepcopy(student)
     inputs = torch.from_numpy(data.training_samples.inputs[:2].copy())
     states = HiddenStates(pairs, student, teacher)
@@ -49,7 +50,18 @@ def pair_hidden_states(student: Network, teacher: Network, data: CompressionData
     return student, pairs
 
 
-def _block_names(network: Network, data: CompressionData) -> list[str]:
+def _pair_blocks(student: Network, teacher: Network, data: CompressionData) -> list[tuple[str, str]]:
+    ours, theirs = (_blocks(network, data) for network in (student, teacher))
+    if student.spec.model != teacher.spec.model:
+        names = list(theirs)
+        return [(name, names[round(place * len(names) / len(ours)) - 1]) for place, name in enumerate(ours, 1)]
+    next_places = [*list(ours.values())[1:], math.inf]
+    before = [[name for name, place in theirs.items() if place < next_place] for next_place in next_places]
+    return [(name, (names or list(theirs))[-1 if names else 0]) for name, names in zip(ours, before, strict=True)]
+
+
+def _blocks(network: Network, data: CompressionData) -> dict[str, int]:
+    """Return the blocks that can go -> their places as the settings build them, of the list that has most of them."""
     blocks = [block for block in find_blocks(network) if block.can_go]
     if not blocks:
         raise CompressionError(
@@ -57,4 +69,5 @@ def _block_names(network: Network, data: CompressionData) -> list[str]:
             f"{network.spec.model.kind} has none. Leave it out."
         )
     ((owner, _),) = Counter(block.owner for block in blocks).most_common(1)
-    return [block.name for block in blocks if block.owner == owner]
+    built = network.spec.blocks.get(owner)
+    return {block.name: built[block.place] if built else block.place for block in blocks if block.owner == owner}

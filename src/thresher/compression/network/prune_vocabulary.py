@@ -86,9 +86,10 @@ def _kept_rows(table: TokenTable, config: PruneVocabulary, data: CompressionData
     reserved = (_text(data).padding, _text(data).unknown, table.padding)
     keeps[[token for token in reserved if token is not None]] = True
     if keeps.all():
+        often = "once" if config.min_count == 1 else f"{config.min_count} times"
         raise CompressionError(
-            f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used "
-            f"{config.min_count} times or more. Raise min_count, or leave it out."
+            f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used {often} or "
+            "more in the training split. Raise min_count, or leave it out."
         )
     return keeps
 
