@@ -160,7 +160,8 @@ def test_kinds_count_for_what_descends_from_them(find: Find, digits_recipe: dict
 
 def test_a_node_depends_on_its_own_part_of_the_recipe(found: dict[str, Dependencies]) -> None:
     assert set(found["hold_out"].parameters) == {"task", "data.validation", "training.seed"}
-    assert found["describe_samples"].parameters == {"data.encoding.kind": "image"}
+    encoding = {"data.encoding.kind": "image", "data.encoding.size": None, "data.encoding.channels": None}
+    assert found["describe_samples"].parameters == encoding
     assert found["float.predict_test"].parameters == {"evaluation.threads": 1}
     train = found["train_float"].parameters
     assert {train["model.kind"], train["training.optimizer.kind"], train["training.epochs"]} == {"cnn", "adam", 15}
