@@ -48,7 +48,7 @@ TOOLS = {
 """How the name of a file begins -> who has made it."""
 PAGE = PROJECT / "docs" / "benchmarks.md"
 ROUNDS, FEW_ROUNDS = 60, 15
-LARGE = 20_000_000
+LARGE = 10_000_000
 """Bytes of a float model from which opening a session and a call take so long that fewer rounds must do."""
 
 

@@ -26,8 +26,9 @@ IMPORTANCES = {
     "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
 }
 WAYS = [(kind, ratio) for kind in IMPORTANCES for ratio in (0.3, 0.5, 0.7)]
-ENCODER_WAYS = [("taylor", 0.3), ("taylor", 0.5), ("magnitude", 0.5)]
-"""Fewer: each of an encoder takes a quarter of an hour and more."""
+FEW_WAYS = [("taylor", 0.3), ("taylor", 0.5), ("magnitude", 0.5)]
+LARGE = 10_000_000
+"""Bytes of a float model from which each way takes a quarter of an hour and more, and few must do."""
 GRADIENT_SAMPLES = 1024
 GRADIENT_BATCH = 64
 HEADS = ("query", "key", "value")
@@ -40,7 +41,7 @@ def main(folder: Path) -> None:
     task = Task(folder)
     model = load_float(task)
     ways: dict[str, Make] = {}
-    for kind, ratio in ENCODER_WAYS if model.is_encoder else WAYS:
+    for kind, ratio in WAYS if task.float_file.stat().st_size < LARGE else FEW_WAYS:
         way = f"{kind}_{100 * ratio:.0f}"
         ways[way] = partial(make_pruned, task, model, kind, ratio)
         ways[f"{way}_int8"] = partial(make_int8, task, model, folder / f"torch_pruning_{way}.onnx")
