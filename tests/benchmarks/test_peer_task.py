@@ -119,3 +119,16 @@ def test_another_projects_folder_must_hold_the_run(
     (films / damage).unlink()
     with pytest.raises(SystemExit, match=f"{said}{films}"):
         scripts["compression"].check(scripts["task"].RecipeRun(films, NAME))
+
+
+def test_packages_of_kinds_come_along_from_where_they_were_installed(
+    scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scripts["compression"].packages_of_kinds()
+    for name, origin in (("near", {"url": "file:///near", "dir_info": {}}), ("far", {})):
+        info = tmp_path / f"{name}-1.2.dist-info"
+        write(info / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        write(info / "entry_points.txt", f"[thresher.models]\n{name} = {name}:KIND\n")
+        write(info / "direct_url.json", json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sorted(set(scripts["compression"].packages_of_kinds()) - set(before)) == ["far==1.2", "file:///near"]
