@@ -91,9 +91,8 @@ def wrap_graph(
         notes=(*notes, *doubts),
     )
     if not found.is_informative:
-        doubt = (
-            f"It is no better than {_ignorant(metric)} ({baseline:.4f}): check scale, mean, std, layout, class_names"
-        )
+        options = ", ".join((*modality_of(encoder).graph_options, "class_names"))
+        doubt = f"It is no better than {_ignorant(metric)} ({baseline:.4f}): check {options}"
         found = found.model_copy(update={"notes": (*found.notes, doubt)})
     return whole, found
 
