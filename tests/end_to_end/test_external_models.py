@@ -169,3 +169,31 @@ def test_a_checkpoint_is_pruned_and_finetuned(new_project: NewProject, network: 
     assert any(name.startswith("half.") for name in run.data.metrics)
     imported = project.read_json("06_models/small/imported.json")
     assert imported["takes"] == "weights of a cnn, each name without module."
+
+
+def test_a_checkpoint_is_trained_further_below_a_fresh_head(new_project: NewProject, network: nn.Module) -> None:
+    """Weights for four classes are trained further for ten, pruned, finetuned, rounded to eight bits and judged."""
+    project = new_project("external_further")
+    path = project.folder / "data" / "01_raw" / "theirs.pt"
+    path.parent.mkdir(parents=True)
+    of_four = {name: weight[:4] if name.startswith("fc2") else weight for name, weight in network.state_dict().items()}
+    torch.save(of_four, path)
+    steps = [{"kind": "prune_channels", "ratio": 0.5}, {"kind": "finetune", "epochs": 2}, {"kind": "quantize_static"}]
+    recipe = {
+        **CHECKPOINT_RECIPE,
+        "model": {**CHECKPOINT_RECIPE["model"], "train": True},
+        "training": {**CHECKPOINT_RECIPE["training"], "epochs": 2},
+        "candidates": {"half_int8": steps},
+    }
+    project.write_recipe("small", recipe)
+    done = project.run().succeeded()
+    assert "theirs.pt: weights of cnn; a fresh head of 10 outputs" in done.text
+    assert float_accuracy(project) > 0.85
+    judged = {name: project.read_json(f"08_reporting/small/{name}/evaluation.json") for name in ("float", "half_int8")}
+    params = {name: each["cost"]["num_parameters"] for name, each in judged.items()}
+    assert params["half_int8"] < 0.5 * params["float"]
+    assert judged["half_int8"]["quality"]["accuracy"] > 0.6
+    card = (project.folder / "data/08_reporting/small/model_card.md").read_text()
+    assert "Model cnn, from data/01_raw/theirs.pt, its weights trained further, by " in card
+    torch.save({name: weight * 1.01 for name, weight in of_four.items()}, path)
+    assert "raw data changed: small.model_file" in project.plan().text

@@ -12,7 +12,7 @@ from safetensors.torch import save as save_safetensors
 from torch import nn
 
 from thresher.errors import DataError
-from thresher.events import Event, Step, subscribe
+from thresher.events import Event, Notice, subscribe
 from thresher.modalities.image.model_input import ImageInput
 from thresher.modalities.outputs import AnyOutput, ClassOutput, ValueOutput
 from thresher.models.imported.architecture import check_checkpoint, layers_of, match_layers
@@ -27,14 +27,14 @@ HEAD = {"fc2.weight", "fc2.bias"}
 
 @pytest.fixture
 def said() -> Iterator[list[str]]:
-    steps: list[str] = []
+    notices: list[str] = []
 
     def note(event: Event) -> None:
-        if isinstance(event, Step):
-            steps.append(event.text)
+        if isinstance(event, Notice):
+            notices.append(event.text)
 
     end = subscribe(note)
-    yield steps
+    yield notices
     end()
 
 
@@ -56,7 +56,7 @@ def begin(
     output = output or ClassOutput(num_classes=7)
     task = "regression" if isinstance(output, ValueOutput) else "classification"
     check_checkpoint(file, config, "image", task)
-    network = build_start(config, IMAGE, output, seed, file)
+    network = build_start(config, IMAGE, output, seed, file, tells=True)
     assert network.spec.model == config.network and network.training
     return dict(network.body.state_dict())
 

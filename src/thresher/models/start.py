@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from thresher.events import Notice, emit
 from thresher.kinds.record import ModelKind
 from thresher.kinds.registry import kind_of
 from thresher.modalities.model_input import ModelInput
@@ -27,12 +28,14 @@ def build_start(
     output: AnyOutput,
     seed: int,
     folder: PretrainedFolder | ModelFile | None = None,
+    tells: bool = False,
 ) -> Network:
     """Return the network that training begins with, its weights drawn by ``seed``; of one from elsewhere, its head's.
 
     Args:
         folder: of a pretrained model, or the file of a checkpoint that is trained further. Of other checkpoints the
             architecture alone is built.
+        tells: whether it is said what became of a checkpoint's layers.
 
     Raises:
         DataError: a folder or a file whose weights are another network's.
@@ -42,8 +45,10 @@ def build_start(
             assert isinstance(folder, ModelFile)
             with generator_turn():
                 torch.manual_seed(seed)
-                begun: Network = kind_of(ModelKind, model).load()(folder, model, given, output)
-                return begun
+                begun: tuple[Network, str] = kind_of(ModelKind, model).load()(folder, model, given, output)
+            if tells:
+                emit(Notice(begun[1]))
+            return begun[0]
         model = model.network
     if isinstance(model, Pretrained):
         assert folder is not None and not isinstance(folder, ModelFile)

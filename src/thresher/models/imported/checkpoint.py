@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
 from thresher.errors import DataError, ThresherError
-from thresher.events import Step, emit
 from thresher.modalities import modality_of
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.model_input import ModelInput
@@ -70,8 +69,10 @@ def import_checkpoint(
     return network, found
 
 
-def begin_with_checkpoint(file: ModelFile, config: Checkpoint, given: ModelInput, output: AnyOutput) -> Network:
-    """Return a network to be trained further: the weights of ``file`` below a head that is the file's or drawn.
+def begin_with_checkpoint(
+    file: ModelFile, config: Checkpoint, given: ModelInput, output: AnyOutput
+) -> tuple[Network, str]:
+    """Return a network to be trained further, the weights of ``file`` below its head or a drawn one, and which it is.
 
     Raises:
         DataError: as `import_checkpoint` does; an architecture that has no linear layer to draw anew.
@@ -86,8 +87,7 @@ def begin_with_checkpoint(file: ModelFile, config: Checkpoint, given: ModelInput
     body = {name: weight for name, weight in body.items() if keeps or name not in head}
     network.body.load_state_dict(body, strict=False)
     said = f"weights of {config.architecture}" + (f", {how}" if how else "")
-    emit(Step(f"{file.name}: {said}; " + ("its own head" if keeps else f"a fresh head of {output.width} outputs")))
-    return network
+    return network, f"{file.name}: {said}; " + ("its own head" if keeps else f"a fresh head of {output.width} outputs")
 
 
 def _name_weights(weights: Weights, network: Network, config: Checkpoint, file: ModelFile) -> tuple[Weights, str]:

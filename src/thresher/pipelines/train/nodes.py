@@ -143,7 +143,7 @@ def train_float(
     """Return the trained float network and its history."""
     from thresher.training.loop import train
 
-    network = _network(encoder, training_samples, model, training, begins_with)
+    network = _network(encoder, training_samples, model, training, begins_with, tells=True)
     samples = (training_samples, validation_samples)
     trained = train(network, *samples, training, FLOAT, execution, checkpoints)
     checkpoints.clear()
@@ -184,8 +184,9 @@ def _network(
     model: ModelChoice,
     training: Training,
     begins_with: PretrainedFolder | ModelFile | None,
+    tells: bool = False,
 ) -> Network:
     """Return the network that training begins with."""
     from thresher.models.start import build_start
 
-    return build_start(model.root, encoder.model_input, output_of(samples), training.seed, begins_with)
+    return build_start(model.root, encoder.model_input, output_of(samples), training.seed, begins_with, tells)
