@@ -247,7 +247,7 @@ def _preprocessing(
 ) -> Preprocessing | None:
     """Return what the recipe does to pictures [C, H, W] with that mean and deviation; None if nothing."""
     channels, *size = shape
-    wanted = config.channels or (1 if channels == 1 else 3)
+    wanted: Literal[1, 3] = config.channels or (1 if channels == 1 else 3)
     if config.size is None and wanted == channels:
         return None
     if wanted < channels:
