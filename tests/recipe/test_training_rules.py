@@ -195,6 +195,18 @@ def test_relations_are_compared_where_there_is_attention(problems_with: Problems
     assert problems[0].what == "a textcnn has no attention whose relations could be compared"
 
 
+def test_a_search_cuts_the_vocabulary_of_texts_once(problems_with: Problems) -> None:
+    search = {"budget": {"size_bytes": 1000}, "techniques": ["prune_vocabulary"]}
+    (problem,) = problems_with(candidates={"best": {"search": search}})
+    assert problem.what == "prune_vocabulary takes text, and data.modality is image"
+    (problem,) = problems_with(
+        data={"modality": "text", **DATA},
+        model={"kind": "lstm"},
+        candidates={"cut": [{"kind": "prune_vocabulary"}], "best": {"from": "cut", "search": search}},
+    )
+    assert problem.what == "prune_vocabulary comes a second time in this chain"
+
+
 def test_whose_channels_go_is_the_last_students(problems_with: Problems) -> None:
     prune = {"kind": "prune_channels", "ratio": 0.5}
     search = {"budget": {"size_bytes": 1000}}

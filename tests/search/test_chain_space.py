@@ -150,6 +150,31 @@ def test_blocks_go_after_channels_in_any_number() -> None:
     assert halfway({**drawn, "blocks": 4}, drawn) is None
 
 
+def test_rows_of_the_vocabulary_go_first_and_by_counts_that_remove_any() -> None:
+    techniques = ["prune_vocabulary", "drop_layers", "quantize_dynamic"]
+    search = CandidateSearch.model_validate({"budget": {"size_bytes": 1000}, "techniques": techniques})
+    room: Any = (range(1, 4), (2, 5, 13))
+    first = first_trials(search, (), *room)
+    assert {trial["min_count"] for trial in first} == {0, 2, 5, 13} and first[0]["min_count"] == 0
+    for trial in first:
+        study = optuna.create_study()
+        study.enqueue_trial(trial)
+        assert suggest(study.ask(), search, (), *room) == trial
+    chosen = {"blocks": 2, "min_count": 5, "last_step": "quantize_dynamic"}
+    structure, _ = build_steps(chosen, search, None, {}, *room)
+    assert [step.model_dump(include={"kind", "min_count", "keep"}) for step in structure] == [
+        {"kind": "prune_vocabulary", "min_count": 5},
+        {"kind": "drop_layers", "keep": 2},
+    ]
+    whole = {**chosen, "min_count": 0}
+    assert [step.kind for step in build_steps(whole, search, None, {}, *room)[0]] == ["drop_layers"]
+    assert halfway({**chosen, "min_count": 13}, chosen) == {**chosen, "min_count": 9}
+    few = halfway(chosen, whole)  # 3, with which rows go; a count below the first would remove none
+    assert few is not None and few["min_count"] == 3
+    below = build_steps({**chosen, "min_count": 1}, search, None, {}, *room)[0]
+    assert [step.kind for step in below] == ["drop_layers"]
+
+
 def test_a_search_of_blocks_alone_has_no_channels_to_share() -> None:
     search = CandidateSearch.model_validate({"budget": {"size_bytes": 1000}, "techniques": ["drop_layers"]})
     first = first_trials(search, (), range(1, 3))

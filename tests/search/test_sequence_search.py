@@ -80,13 +80,20 @@ def test_a_search_finds_a_smaller_gru_within_its_budget(tmp_path: Path) -> None:
     assert candidate.steps == found.winner.steps
 
 
-FIRST = {"share": 0.5, "allocation": "uniform", "importance": "l2", "blocks": 1, "last_step": "quantize_dynamic"}
+FIRST = {
+    "share": 0.5,
+    "allocation": "uniform",
+    "importance": "l2",
+    "blocks": 1,
+    "min_count": 13,
+    "last_step": "quantize_dynamic",
+}
 """Which a search over so small an encoder is to begin with."""
 
 
 def task_of(folder: Path) -> SearchTask:
     network, given = pretrained_networks.build("bert"), pretrained_networks.data()
-    techniques = ["prune_channels", "drop_layers", "quantize_dynamic"]
+    techniques = ["prune_channels", "prune_vocabulary", "drop_layers", "quantize_dynamic"]
     search = {**SEARCH, "budget": {"accuracy_drop": 0.9}, "techniques": techniques, "trials": 1}
     return SearchTask(
         candidate=NamedCandidate.model_validate({"name": "best", "search": search}),
@@ -115,6 +122,7 @@ def test_a_search_over_a_pretrained_encoder_chooses_heads_units_and_blocks_and_g
     candidate, found = search_chain(dataclasses.replace(task, candidate=longer))
     assert found.trials[0] == some.trials[0] and not any(trial.reason for trial in found.trials)
     chains = [[step.kind for step in trial.steps] for trial in found.trials]
-    assert chains[0] == ["prune_channels", "drop_layers", "quantize_dynamic"]
-    assert [step.kind for step in candidate.steps][:3] == ["prune_channels", "drop_layers", "finetune"]
+    assert chains[0] == ["prune_vocabulary", "prune_channels", "drop_layers", "quantize_dynamic"]
+    assert [step.kind for step in candidate.steps][1:4] == ["prune_channels", "drop_layers", "finetune"]
+    assert candidate.steps[0].model_dump() == {"kind": "prune_vocabulary", "min_count": 13}
     assert found.winner.costs["size_bytes"] < 0.5 * found.baseline.costs["size_bytes"]

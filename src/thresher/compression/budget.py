@@ -83,6 +83,11 @@ class CandidateSearch(Config):
         return "factorize" in self.techniques
 
     @property
+    def cuts_vocabulary(self) -> bool:
+        """Whether the chain may remove rows of the table of tokens."""
+        return "prune_vocabulary" in self.techniques
+
+    @property
     def drops(self) -> bool:
         """Whether the chain may leave out whole blocks."""
         return "drop_layers" in self.techniques

@@ -86,6 +86,7 @@ TECHNIQUES = (
         f"{_NETWORK}.prune_vocabulary:PruneVocabulary",
         f"{_NETWORK}.prune_vocabulary:prune_vocabulary",
         works_on="network",
+        is_searchable=True,
         changes_structure=True,
         takes=("text",),
         once=True,

@@ -27,25 +27,33 @@ def find_technique_problems(parts: PartialRecipe) -> Iterable[Found]:
     for name, candidate in parts.candidates.items():
         for index, step in enumerate(candidate.steps):
             place: Place = ("candidates", name, "steps", index)
-            yield from _modality_problems(step, place, parts)
+            yield from _modality_problems(kind_of(TechniqueKind, step), place, parts)
             yield from _student_problems(getattr(step, "student", None), (*place, "student"), parts)
             given, before = steps_upon(name, index, parts.candidates, parts.model)
-            if kind_of(TechniqueKind, step).once and step.kind in [each.kind for each in before]:
-                yield place, f"{step.kind} comes a second time in this chain", "Leave one of them out."
+            yield from _once_problems(kind_of(TechniqueKind, step), before, place, "Leave one of them out.")
             yield from _lack_problems(kind_of(TechniqueKind, step), given, place)
             yield from _comparison_problems(step, given, place)
         for kind in candidate.search.techniques if candidate.search is not None else ():
             place = ("candidates", name, "search", "techniques")
-            given, _ = steps_upon(name, 0, parts.candidates, parts.model)
-            yield from _lack_problems(registry().find(TechniqueKind, kind), given, place)
+            given, before = steps_upon(name, 0, parts.candidates, parts.model)
+            technique = registry().find(TechniqueKind, kind)
+            yield from _modality_problems(technique, place, parts)
+            yield from _once_problems(technique, before, place, f"Leave {kind} out of them.")
+            yield from _lack_problems(technique, given, place)
     for below, what, fix in find_depth_problems(parts.candidates, getattr(parts.model, "num_blocks", None)):
         yield ("candidates", *below), what, fix
 
 
-def _modality_problems(step: Any, place: Place, parts: PartialRecipe) -> Iterable[Found]:
-    takes = kind_of(TechniqueKind, step).takes
+def _modality_problems(technique: TechniqueKind, place: Place, parts: PartialRecipe) -> Iterable[Found]:
+    takes = technique.takes
     if takes and parts.modality is not None and parts.modality not in takes:
-        yield place, f"{step.kind} takes {' or '.join(takes)}, and data.modality is {parts.modality}", "Leave it out."
+        what = f"{technique.name} takes {' or '.join(takes)}, and data.modality is {parts.modality}"
+        yield place, what, "Leave it out."
+
+
+def _once_problems(technique: TechniqueKind, before: Iterable[Any], place: Place, fix: str) -> Iterable[Found]:
+    if technique.once and technique.name in [each.kind for each in before]:
+        yield place, f"{technique.name} comes a second time in this chain", fix
 
 
 def _lack_problems(technique: TechniqueKind, model: Any, place: Place) -> Iterable[Found]:

@@ -59,6 +59,7 @@ class Assessor:
         first = measurement.batch_sizes[:1]
         self._conditions = measurement.model_copy(update={"batch_sizes": first, "rounds": ROUNDS, "seconds": SECONDS})
         self._float_onnx_file, self.times = float_onnx_file, times
+        self._exported: tuple[Steps, bytes] | None = None
 
     def reference(self, samples: EncodedSamples) -> Reference:
         """Return float on ``samples``."""
@@ -93,12 +94,15 @@ class Assessor:
     def _make(self, steps: Steps) -> bytes:
         """Return the ONNX file that ``steps`` make."""
         data = self._data
-        on_network = [step for step in steps if works_on(step) == "network"]
-        network = apply_steps(on_network, self._base, data)
-        onnx_file = export_onnx(network)
-        check_parity(network, onnx_file, data.validation_samples.inputs[:PARITY_SAMPLES])
+        on_network = tuple(step for step in steps if works_on(step) == "network")
+        # Chains that differ in their end alone come one after another, and an export takes longest of all.
+        if self._exported is None or self._exported[0] != on_network:
+            network = apply_steps(on_network, self._base, data)
+            onnx_file = export_onnx(network)
+            check_parity(network, onnx_file, data.validation_samples.inputs[:PARITY_SAMPLES])
+            self._exported = (on_network, onnx_file)
         calibration = CalibrationData(data.candidate, data.input, data.training_samples, data.training.seed)
-        return apply_steps(steps[len(on_network) :], onnx_file, calibration)
+        return apply_steps(steps[len(on_network) :], self._exported[1], calibration)
 
     def _figures(self, onnx_file: bytes, reference: Reference, timed: bool, trial: _Trial) -> Assessed:
         samples = reference.samples

@@ -12,6 +12,7 @@ from thresher.compression.budget import CandidateSearch
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CompressionData
 from thresher.compression.network.drop_layers import find_depths
+from thresher.compression.network.prune_vocabulary import find_min_counts
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
 from thresher.events import Trial, as_part_of_trial, emit
@@ -84,12 +85,14 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
 
     # Many chains, each judged on some samples as it is pruned and quantized, before any finetuning.
     depths = find_depths(task.base, data.candidate) if config.drops else NONE_GOES
-    trials = Trials(study, config, tuple(savings), depths, objective, data.training.seed)
+    min_counts = find_min_counts(task.base, data) if config.cuts_vocabulary else ()
+    trials = Trials(study, config, tuple(savings), depths, objective, data.training.seed, min_counts)
+    space = (config, curves, savings, depths, min_counts)
     for trial in trials.done:
         _report(trial, task)
     while len(trials.done) < config.trials and not (trials.done and _is_over(config.minutes, began, TRIALS_SHARE)):
         settings = trials.propose()
-        structure, last = build_steps({**settings, LAST_STEP: _stand_in(settings)}, config, curves, savings, depths)
+        structure, last = build_steps({**settings, LAST_STEP: _stand_in(settings)}, *space)
         trial = assessor.assess(len(trials.done), settings, (*structure, *last), some, finetuned=False)
         trials.record(trial)
         _report(trial, task)
@@ -100,7 +103,7 @@ def search_chain(task: SearchTask) -> tuple[NamedCandidate, BudgetSearch]:
         chosen = next_finalist(changed, finalists, config.budget, objective)
         if chosen is None:
             break
-        structure, last = build_steps(chosen.settings, config, curves, savings, depths)
+        structure, last = build_steps(chosen.settings, *space)
         steps = (*structure, *((config.finetune,) if structure else ()), *last)
         with as_part_of_trial():
             number = len(trials.done) + len(finalists)

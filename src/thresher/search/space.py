@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,8 @@ MIN_ENERGY, MAX_ENERGY = 0.5, 0.99
 SHARE, ALLOCATION, IMPORTANCE, ENERGY, LAST_STEP = "share", "allocation", "importance", "energy", "last_step"
 BLOCKS = "blocks"
 """How many blocks are left."""
+MIN_COUNT = "min_count"
+"""How often a token must occur to keep its row; 0 where the table stays whole."""
 NOTHING = "none"
 BY_SENSITIVITY, BY_SAVING, UNIFORM = "sensitivity", "saving", "uniform"
 ALLOCATIONS = (BY_SENSITIVITY, BY_SAVING, UNIFORM)
@@ -37,6 +39,8 @@ FEWER = (0.25, 0.5, 0.75)
 Depths = range
 """From the fewest blocks that can be left to all there are; empty where none is to go."""
 NONE_GOES = range(0)
+MinCounts = Sequence[int]
+"""Those of `prune_vocabulary` that remove rows, the least first; empty where none is to go."""
 MIN_WEIGHT = 0.01
 """The least weight of a group, as a share of the largest: one that saves nothing by itself may still go where it costs
 nothing."""
@@ -52,7 +56,11 @@ def last_steps(config: CandidateSearch) -> list[str]:
 
 
 def suggest(
-    trial: Trial, config: CandidateSearch, groups: tuple[str, ...], depths: Depths = NONE_GOES
+    trial: Trial,
+    config: CandidateSearch,
+    groups: tuple[str, ...],
+    depths: Depths = NONE_GOES,
+    min_counts: MinCounts = (),
 ) -> dict[str, Any]:
     """Return the settings that ``trial`` is to try."""
     settings: dict[str, Any] = {}
@@ -63,17 +71,21 @@ def suggest(
         settings |= {group: trial.suggest_float(f"shift {group}", -MAX_SHIFT, MAX_SHIFT) for group in groups}
     if depths:
         settings[BLOCKS] = trial.suggest_int(BLOCKS, depths[0], depths[-1])
+    if min_counts:
+        settings[MIN_COUNT] = trial.suggest_categorical(MIN_COUNT, [0, *min_counts])
     if config.factorizes:
         settings[ENERGY] = trial.suggest_float(ENERGY, MIN_ENERGY, 1.0)
     settings[LAST_STEP] = trial.suggest_categorical(LAST_STEP, last_steps(config))
     return settings
 
 
-def first_trials(config: CandidateSearch, groups: tuple[str, ...], depths: Depths = NONE_GOES) -> list[dict[str, Any]]:
+def first_trials(
+    config: CandidateSearch, groups: tuple[str, ...], depths: Depths = NONE_GOES, min_counts: MinCounts = ()
+) -> list[dict[str, Any]]:
     """Return what a search begins with: a few shares of each allocation, with each last step in turn.
 
     All blocks are there at first, and in the last trials a few of those that can go are not, with no channel gone.
-    Layers are whole at first, and of low rank in the last two.
+    So it is with rows of the table of tokens. Layers are whole at first, and of low rank in the last two.
     """
     last, found = last_steps(config), list[dict[str, Any]]()
     shares = [(0.0, BY_SENSITIVITY)]
@@ -88,6 +100,10 @@ def first_trials(config: CandidateSearch, groups: tuple[str, ...], depths: Depth
         whole = [{**settings, BLOCKS: depths[-1]} for settings in found]
         fewer = dict.fromkeys(depths[-1 - round(share * (len(depths) - 1))] for share in FEWER)
         found = whole + [{**whole[0], BLOCKS: count} for count in fewer if count < depths[-1]]
+    if min_counts:
+        whole = [{**settings, MIN_COUNT: 0} for settings in found]
+        some = dict.fromkeys((min_counts[0], min_counts[len(min_counts) // 2], min_counts[-1]))
+        found = whole + [{**whole[0], MIN_COUNT: min_count} for min_count in some]
     if not config.factorizes:
         return found
     whole = [{**settings, ENERGY: 1.0} for settings in found]
@@ -100,9 +116,12 @@ def build_steps(
     sensitivity: Sensitivity | None,
     savings: Savings,
     depths: Depths = NONE_GOES,
+    min_counts: MinCounts = (),
 ) -> list[Steps]:
     """Return (steps on the structure, what ends the chain): finetuning comes between the two."""
     structure: list[dict[str, Any]] = []
+    if min_counts and settings[MIN_COUNT] >= min_counts[0]:
+        structure.append({"kind": "prune_vocabulary", "min_count": settings[MIN_COUNT]})
     if sensitivity is not None:
         ratios = allocate(settings, sensitivity, savings)
         if max(ratios.values()) >= MIN_RATIO:
@@ -133,12 +152,11 @@ def halfway(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None
         return None
     numbers = {name: value for name, value in one.items() if isinstance(value, float) and name in other}
     between = {name: (value + other[name]) / 2 for name, value in numbers.items()}
-    if BLOCKS in one:
-        between[BLOCKS] = (one[BLOCKS] + other[BLOCKS] + 1) // 2
+    counts = {name: (one[name] + other[name] + 1) // 2 for name in (BLOCKS, MIN_COUNT) if name in one}
     hardly = all(abs(value - other[name]) < MIN_RATIO for name, value in numbers.items())
-    if hardly and between.get(BLOCKS) in (one.get(BLOCKS), other.get(BLOCKS)):
+    if hardly and all(count in (one[name], other[name]) for name, count in counts.items()):
         return None
-    return {**one, **between}
+    return {**one, **between, **counts}
 
 
 def allocate(settings: dict[str, Any], sensitivity: Sensitivity, savings: Savings) -> dict[str, float]:

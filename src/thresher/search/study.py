@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from thresher.compression.budget import Budget, CandidateSearch
 from thresher.search.result import Assessed
-from thresher.search.space import Depths, first_trials, suggest
+from thresher.search.space import Depths, MinCounts, first_trials, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -56,6 +56,7 @@ class Trials:
         study: has the trials that an interrupted search did.
         groups: of layers that can lose channels, as `Sensitivity` names them; empty where none is to.
         depths: how many blocks may be left.
+        min_counts: how often a token must occur, of those numbers that remove rows.
         objective: the cost that is weighed against the loss.
     """
 
@@ -67,10 +68,12 @@ class Trials:
         depths: Depths,
         objective: str,
         seed: int,
+        min_counts: MinCounts = (),
     ) -> None:
-        self._study, self._config, self._groups, self._depths = study, config, groups, depths
+        self._study, self._config = study, config
+        self._room = (groups, depths, min_counts)
         self._objective, self._seed = objective, seed
-        self._first = first_trials(config, groups, depths)
+        self._first = first_trials(config, *self._room)
         self._asked: optuna.Trial | None = None
         self.done = _finished(study)
 
@@ -81,7 +84,7 @@ class Trials:
         if number < len(self._first):
             self._study.enqueue_trial(self._first[number])
         self._asked = self._study.ask()
-        return suggest(self._asked, self._config, self._groups, self._depths)
+        return suggest(self._asked, self._config, *self._room)
 
     def record(self, assessed: Assessed) -> None:
         """Keep what the settings that were proposed last came to."""

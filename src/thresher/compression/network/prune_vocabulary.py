@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from thresher.models.network import Network
 
 ROWS_AT_ONCE = 1024
+TRIED = (1, 2, 3, 5, 8, 13, 21, 34)
+MOST_LOST = 0.2
+"""The share of the training split's tokens that a search may leave without a row of their own."""
 EXAMPLES = 8
 """Training samples whose answers must stay what they were."""
 
@@ -47,16 +50,17 @@ def prune_vocabulary(network: Network, config: PruneVocabulary, data: Compressio
     """
     import torch
 
-    from thresher.compression.network.token_table import find_token_table
     from thresher.models.vocabulary import KeptRows, share_rows
 
-    if network.spec.kept_rows is not None:
-        raise CompressionError(f"{data.candidate}: prune_vocabulary was applied already. Remove the second step.")
     smaller = copy.deepcopy(network).eval()
-    table = find_token_table(smaller, data.training_samples.inputs[:EXAMPLES])
-    if isinstance(table, str):
-        raise CompressionError(f"{data.candidate}: prune_vocabulary cannot cut this network: {table}. Leave it out.")
-    keeps = _kept_rows(table, config, data)
+    table = _find_table(smaller, data)
+    keeps = _kept_rows(table, config.min_count, data)
+    if keeps.all():
+        often = "once" if config.min_count == 1 else f"{config.min_count} times"
+        raise CompressionError(
+            f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used {often} or "
+            "more in the training split. Raise min_count, or leave it out."
+        )
     numbers, padding = keeps.cumsum(0) - 1, table.padding
     num_met, num_lost = _count_lost(table, keeps, data)
     kept = KeptRows(
@@ -78,19 +82,47 @@ def prune_vocabulary(network: Network, config: PruneVocabulary, data: Compressio
     return smaller
 
 
-def _kept_rows(table: TokenTable, config: PruneVocabulary, data: CompressionData) -> torch.Tensor:
+def find_min_counts(network: Network, data: CompressionData) -> tuple[int, ...]:
+    """Return each `min_count` worth trying: the rows that go are more than with the one before.
+
+    Raises:
+        CompressionError: as `prune_vocabulary` does, also where none would remove a row of few enough tokens.
+    """
+    table = _find_table(copy.deepcopy(network).eval(), data)
+    counts = table.count(data.training_samples.inputs)
+    counts[_text(data).padding] = 0
+    found, rows = list[int](), len(counts)
+    for min_count in TRIED:
+        keeps = _kept_rows(table, min_count, data)
+        if counts[(~keeps).numpy()].sum() <= MOST_LOST * counts.sum() and keeps.sum() < rows:
+            found.append(min_count)
+            rows = int(keeps.sum())
+    if not found:
+        raise CompressionError(
+            f"{data.candidate}: prune_vocabulary: the training split makes some use of every row of "
+            f"{table.name}. Leave it out."
+        )
+    return tuple(found)
+
+
+def _find_table(network: Network, data: CompressionData) -> TokenTable:
+    from thresher.compression.network.token_table import find_token_table
+
+    if network.spec.kept_rows is not None:
+        raise CompressionError(f"{data.candidate}: prune_vocabulary was applied already. Remove the second step.")
+    table = find_token_table(network, data.training_samples.inputs[:EXAMPLES])
+    if isinstance(table, str):
+        raise CompressionError(f"{data.candidate}: prune_vocabulary cannot cut this network: {table}. Leave it out.")
+    return table
+
+
+def _kept_rows(table: TokenTable, min_count: int, data: CompressionData) -> torch.Tensor:
     """Return a bool [V], true for the rows that stay."""
     import torch
 
-    keeps = torch.from_numpy(table.count(data.training_samples.inputs)) >= config.min_count
+    keeps = torch.from_numpy(table.count(data.training_samples.inputs)) >= min_count
     reserved = (_text(data).padding, _text(data).unknown, table.padding)
     keeps[[token for token in reserved if token is not None]] = True
-    if keeps.all():
-        often = "once" if config.min_count == 1 else f"{config.min_count} times"
-        raise CompressionError(
-            f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used {often} or "
-            "more in the training split. Raise min_count, or leave it out."
-        )
     return keeps
 
 
