@@ -147,6 +147,7 @@ print(*sorted(set(run.data.tags) & {{"mlflow.user", "mlflow.source.name", "winne
 
 
 def test_a_run_that_the_environment_names_goes_on(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow.set_experiment(experiment_id="0")  # another that is active would not have the run
     made = mlflow.MlflowClient().create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     with relied_on("mlflow", "start_run goes on with a run whose id it is given", ADAPTER):
