@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import yaml
+from helpers.benchmark_scripts import import_scripts
 
 from thresher.datasets.local import SamplesDataset
 from thresher.modalities.samples import Samples
@@ -21,15 +21,7 @@ TEXTS = np.array(["a good film", "a bad film , and very dull", "good", "bad fun"
 
 @pytest.fixture(scope="module")
 def scripts(project: Path) -> dict[str, ModuleType]:
-    """The modules, found as their script finds them; the folder does not stay among those of imports."""
-    sys.path.insert(0, str(project / "benchmarks"))
-    try:
-        import compression
-        import peer_task
-        from peers import making
-    finally:
-        sys.path.remove(str(project / "benchmarks"))
-    return {"compression": compression, "task": peer_task, "making": making}
+    return import_scripts(project, compression="compression", task="peer_task", making="peers.making")
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from helpers.benchmark_scripts import import_scripts
 
 from thresher.recipe.reading import read_recipe
 
@@ -19,15 +19,7 @@ MACHINE = {"processor": "P", "cores": "2", "vnni": "yes", "system": "Linux 1", "
 
 @pytest.fixture(scope="module")
 def scripts(project: Path) -> dict[str, ModuleType]:
-    """The modules, found as their scripts find them; the folder does not stay among those of imports."""
-    sys.path.insert(0, str(project / "benchmarks"))
-    try:
-        import compressed
-        import reproduce
-        import tracked
-    finally:
-        sys.path.remove(str(project / "benchmarks"))
-    return {"reproduce": reproduce, "compressed": compressed, "tracked": tracked}
+    return import_scripts(project, reproduce="reproduce", compressed="compressed", tracked="tracked")
 
 
 def test_the_page_has_a_place_for_every_table(scripts: dict[str, ModuleType], project: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
+from helpers.benchmark_scripts import import_scripts
 from helpers.tiny_onnx import make_sum_onnx
 
 from thresher.compression.candidate import Candidate
@@ -28,14 +29,7 @@ SIZES = (1, 32)
 
 @pytest.fixture(scope="module")
 def benchmarks(project: Path) -> dict[str, ModuleType]:
-    """The two modules, found as their script finds them; the folder does not stay among those of imports."""
-    sys.path.insert(0, str(project / "benchmarks"))
-    try:
-        import peer_task
-        import side_by_side
-    finally:
-        sys.path.remove(str(project / "benchmarks"))
-    return {"task": peer_task, "judging": side_by_side}
+    return import_scripts(project, task="peer_task", judging="side_by_side")
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler
+
+from helpers.http_server import serving
 
 
 @dataclass
@@ -30,22 +32,8 @@ class Behaviour:
 def serve(behaviour: Behaviour) -> Iterator[str]:
     """Serve until the block ends; gives the address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            _answer(self, behaviour)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(partial(_answer, behaviour=behaviour)) as address:
+        yield f"{address}/"
 
 
 def _answer(request: BaseHTTPRequestHandler, behaviour: Behaviour) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler
+
+from helpers.http_server import serving
 
 
 @dataclass
@@ -34,25 +36,8 @@ class Hub:
 def serve_hub(hub: Hub) -> Iterator[str]:
     """Serve until the block ends; gives the address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            _answer(self, hub)
-
-        def do_HEAD(self) -> None:
-            _answer(self, hub)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(partial(_answer, hub=hub)) as address:
+        yield address
 
 
 def _answer(request: BaseHTTPRequestHandler, hub: Hub) -> None:

@@ -12,6 +12,7 @@ import torch
 from thresher.modalities.outputs import ValueOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import NetworkSpec
+from thresher.training import Training
 from thresher.training.memory import free_bytes
 
 Positions = slice | torch.Tensor
@@ -37,19 +38,20 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The samples of one split, ready to be given out on ``device``; the base of the two below.
-
-    Attributes:
-        lengths: of each sample [N], on the CPU; None where all are alike.
-    """
+    """The samples of one split, ready to be given out on ``device``; the base of the two below."""
 
     def __init__(self, samples: EncodedSamples, spec: NetworkSpec, device: torch.device) -> None:
         self.device = device
         self._labels = _learned_labels(samples, spec).to(device)
-        self.lengths = _lengths(samples.inputs, spec)
+        self._lengths = _lengths(samples.inputs, spec)
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    def order(self, config: Training, epochs: int) -> Order:
+        """Return which samples each step of ``epochs`` takes, as ``config`` puts them into batches."""
+        lengths = self._lengths if config.group_by_length else None
+        return Order(len(self), config.batch_size, epochs, config.seed, lengths)
 
     def iterate(self, order: Sequence[Positions]) -> Iterator[Batch]:
         """Yield the batch at each of ``order``."""
@@ -61,7 +63,7 @@ class Batches:
 
     def _until(self, positions: Positions) -> int | None:
         """Return how long the longest sample at ``positions`` is; None where all are alike."""
-        return None if self.lengths is None else max(int(self.lengths[positions].max()), 1)
+        return None if self._lengths is None else max(int(self._lengths[positions].max()), 1)
 
 
 class InMemory(Batches):

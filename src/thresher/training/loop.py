@@ -11,7 +11,7 @@ from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.process_state import exclusive_access, yield_access
 from thresher.training import Training
-from thresher.training.batches import Order, load_batches
+from thresher.training.batches import load_batches
 from thresher.training.checkpointer import Saver, log_resume, report_again, report_epoch
 from thresher.training.checkpoints import Checkpoints, key_of
 from thresher.training.devices import choose_device
@@ -80,8 +80,7 @@ def _train(
 ) -> tuple[Network, TrainingHistory]:
     metric = METRIC[network.spec.output.kind]
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
-    lengths = learned.lengths if config.group_by_length else None
-    order = Order(len(training), config.batch_size, config.epochs, config.seed, lengths)
+    order = learned.order(config, config.epochs)
     judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
     learner = Trainer(network, config, execution, training.labels, device, order.size, teaching)
     key = key_of(network, training, validation, config, execution, name, teaching) if checkpoints is not None else ""

@@ -11,7 +11,7 @@ from thresher.errors import TrainingError
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
 from thresher.training import Training
-from thresher.training.batches import Order, load_batches
+from thresher.training.batches import load_batches
 from thresher.training.devices import choose_device
 from thresher.training.execution import ChosenExecution
 from thresher.training.history import RangeTest
@@ -55,8 +55,7 @@ def _losses(
     """Return the smoothed loss before the step at each rate; it ends early where the loss explodes."""
     device = choose_device(config.device)
     batches = load_batches(samples, network.spec, device, config.memory_limit_mb)
-    lengths = batches.lengths if config.group_by_length else None
-    order = Order(len(samples), config.batch_size, 1, config.seed, lengths)
+    order = batches.order(config, 1)
     learner = Trainer(network, config, execution, samples.labels, device, order.size)
     learner.network.train()
     endless = chain.from_iterable(batches.iterate(order.of_epoch(epoch)) for epoch in count(1))

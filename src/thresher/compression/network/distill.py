@@ -59,8 +59,9 @@ def distill(network: Network, config: DistillStudent, data: CompressionData) -> 
     student = _build_student(network, config.student, data)
     sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
     emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
-    besides = {"hidden": config.hidden, "relations": config.relations}
-    teaching = Distill(temperature=config.temperature, weight=config.weight, **besides)
+    teaching = Distill(
+        temperature=config.temperature, weight=config.weight, hidden=config.hidden, relations=config.relations
+    )
     course = Finetune(epochs=config.epochs, lr=config.lr, schedule=config.schedule, distill=teaching)
     return finetune(student, course, replace(data, teachers={FLOAT: network}))
 

@@ -52,12 +52,12 @@ def pair_hidden_states(student: Network, teacher: Network, data: CompressionData
 
 def _pair_blocks(student: Network, teacher: Network, data: CompressionData) -> list[tuple[str, str]]:
     ours, theirs = (_blocks(network, data) for network in (student, teacher))
+    names = list(theirs)
     if student.spec.model != teacher.spec.model:
-        names = list(theirs)
         return [(name, names[round(place * len(names) / len(ours)) - 1]) for place, name in enumerate(ours, 1)]
     next_places = [*list(ours.values())[1:], math.inf]
-    before = [[name for name, place in theirs.items() if place < next_place] for next_place in next_places]
-    return [(name, (names or list(theirs))[-1 if names else 0]) for name, names in zip(ours, before, strict=True)]
+    num_before = [sum(place < next_place for place in theirs.values()) for next_place in next_places]
+    return [(name, names[max(count, 1) - 1]) for name, count in zip(ours, num_before, strict=True)]
 
 
 def _blocks(network: Network, data: CompressionData) -> dict[str, int]:

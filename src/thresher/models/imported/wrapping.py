@@ -80,7 +80,7 @@ def wrap_graph(
     doubts = tuple(filter(None, (doubt_order(outputs, validation, "model.class_names", parts.answers.order), colours)))
     found = Imported(
         file=config.path,
-        sha256=hashlib.sha256(source.content + (source.beside or b"")).hexdigest(),
+        sha256=hashlib.sha256(b"".join(source.contents)).hexdigest(),
         takes=parts.inputs.sentence,
         answers=say(parts.output, parts.answers),
         opset=opset_of(parts.core),
