@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,15 @@ def test_what_is_wrong_is_told_with_its_fix(what: str, project: Path) -> None:
     (problem,) = problems_of(recipe(), project)
     assert (problem.startswith("model.path: ") and "Fix: " in problem) or "Allowed: " in problem
     assert re.search(says, problem), problem
+
+
+def test_the_command_that_copies_can_be_pasted_whatever_the_folder_is_called(project: Path) -> None:
+    folder = project / FOLDER
+    lead_outside(folder)
+    folder = folder.rename(folder.with_name("their model"))
+    (problem,) = problems_of(recipe({"path": str(folder.relative_to(project))}), project)
+    command = problem.partition("what links point to: ")[2]
+    assert shlex.split(command)[:3] == ["cp", "-rL", str(folder)]
 
 
 def test_a_sound_folder_has_no_problem_whole_or_in_shards(project: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from thresher.errors import DataError
@@ -153,7 +154,7 @@ def _refuse_outside(folder: Path, paths: Iterable[Path]) -> None:
         if not path.resolve().is_relative_to(inside):
             raise DataError(
                 f"{path}: leads to {path.resolve()}, outside of the folder. Allowed: files of the folder itself. "
-                f"Fix: copy what links point to: cp -rL {folder} COPY."
+                f"Fix: copy what links point to: cp -rL {quote(str(folder))} COPY."
             )
 
 
