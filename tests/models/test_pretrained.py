@@ -16,6 +16,7 @@ from helpers.pretrained_folders import ENCODERS, TEXTS, write_folder
 from thresher.compression.data import CalibrationData, CompressionData
 from thresher.compression.file.quantize_dynamic import QuantizeDynamic, quantize_dynamic
 from thresher.compression.network.finetune import Finetune, finetune
+from thresher.compression.network.prune_channels import PruneChannels, remove_channels
 from thresher.compression.network.prune_weights import PruneWeights, prune_weights
 from thresher.errors import DataError
 from thresher.export import check_parity, export_onnx
@@ -82,10 +83,10 @@ def weights_of(network: Network) -> dict[str, torch.Tensor]:
     return dict(network.body.named_parameters())
 
 
-SLOW = (pytest.param(name, marks=pytest.mark.slow) for name in ENCODERS if name != "bert")
+OTHERS = [name for name in ENCODERS if name != "bert"]
 
 
-@pytest.mark.parametrize("model_type", ["bert", *SLOW])
+@pytest.mark.parametrize("model_type", ["bert", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_every_family_is_trained_stored_exported_and_quantized(model_type: str, folders: Path, tmp_path: Path) -> None:
     folder = folder_of(folders, model_type)
     encoder = encoder_of(folder)
@@ -107,6 +108,49 @@ def test_every_family_is_trained_stored_exported_and_quantized(model_type: str, 
     smaller = quantize_dynamic(content, QuantizeDynamic(), CalibrationData("int8", encoder.model_input, samples, 1))
     (rounded,) = onnxruntime.InferenceSession(smaller).run(None, {"tokens": samples.inputs})
     assert len(smaller) < len(content) and np.abs(rounded - together).max() < 0.1
+
+
+@pytest.mark.parametrize("model_type", ["bert", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+def test_the_mean_of_all_families_tokens_is_stored_exported_and_cut(
+    model_type: str, folders: Path, tmp_path: Path
+) -> None:
+    folder = folder_of(folders, model_type)
+    encoder = encoder_of(folder)
+    samples = samples_of(encoder)
+    network = train(start(folder, pooling="mean"), samples, steps=2)
+    assert not [name for name in weights_of(network) if "pooler" in name or "pre_classifier" in name]
+    assert list(weights_of(network))[-2:] == ["model.classifier.weight", "model.classifier.bias"]
+    save_network(network, tmp_path)
+    content = export_onnx(load_network(tmp_path))
+    assert check_parity(network, content, np.asarray(samples.inputs)) < 1e-4
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (together,) = session.run(None, {"tokens": samples.inputs})
+    (alone,) = session.run(None, {"tokens": encoder.encode_json(TEXTS[0])})  # padding has no part in the mean
+    np.testing.assert_allclose(alone[0], together[0], atol=1e-5)
+    data = CompressionData("narrow", encoder.model_input, samples, samples, Training(), 1)
+    smaller = remove_channels(network, PruneChannels(ratio=0.5), data)
+    assert len(export_onnx(smaller)) < len(content)
+
+
+def test_the_mean_is_that_of_the_last_hidden_states(folders: Path) -> None:
+    folder = folder_of(folders, "bert")
+    network, encoder = start(folder, pooling="mean").eval(), encoder_of(folder)
+    tokens = torch.from_numpy(encoder.encode_json(TEXTS[0]))
+    model = network.body.model
+    with torch.no_grad():
+        hidden = model.bert(input_ids=tokens).last_hidden_state
+        expected = model.classifier(hidden.mean(dim=1))
+        torch.testing.assert_close(network(tokens), expected)
+
+
+def test_padding_beyond_the_reach_of_local_attention_spoils_nothing(folders: Path) -> None:
+    folder = write_folder(folders / "deep", "modernbert", sizes={"num_hidden_layers": 4, "local_attention": 2})
+    network, encoder = start(folder).eval(), encoder_of(folder)
+    session = onnxruntime.InferenceSession(export_onnx(network), providers=["CPUExecutionProvider"])
+    (together,) = session.run(None, {"tokens": samples_of(encoder).inputs})
+    for text, answers in zip(TEXTS, together, strict=True):
+        (alone,) = session.run(None, {"tokens": encoder.encode_json(text)})
+        np.testing.assert_allclose(alone[0], answers, atol=1e-5)
 
 
 def test_the_head_is_drawn_and_the_encoder_is_the_folders(folders: Path) -> None:
@@ -165,6 +209,12 @@ SERVED = """
 for text in json.loads(sys.argv[3]):
     print(json.dumps(session.run(None, {"tokens": encoder.encode_json(text)})[0].tolist()))
 """
+
+
+def test_a_config_that_the_library_refuses_is_told(folders: Path) -> None:
+    folder = write_folder(folders / "refused", "modernbert", num_hidden_layers=4)
+    with pytest.raises(DataError, match=r"config.json: .*num_hidden_layers.*\(4\).*layer_types"):
+        start(folder, init="random")
 
 
 def test_the_service_needs_neither_torch_nor_transformers(folders: Path, tmp_path: Path) -> None:

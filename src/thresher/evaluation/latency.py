@@ -36,7 +36,8 @@ WARMUP_CALLS = 20
 """Calls before the first round, which tell how many calls fill a turn."""
 SETTLING_CALLS = 2
 """Calls of a session before its turn is timed: the first one takes its memory from the system."""
-MIN_CALLS_A_ROUND = 5
+MIN_CALLS_A_ROUND = 3
+"""The fewest timed calls of a turn: of a slow model, rounds are short, and tell the noise all the same."""
 QUIET = 0.005
 """Share of its time that a call may wait for a processor on a machine that is called idle."""
 RESOLUTION = 0.025
@@ -51,6 +52,8 @@ TOO_LONG_WAITS = 0.1
 """Share of the time that calls may wait where no clock takes it off."""
 MIN_CALLS_ALONE = 3
 """The fewest calls of a turn without interruption; a round with fewer is repeated if sessions have several threads."""
+SPARE_CALLS = 2
+"""Calls of a turn besides these if sessions have several threads, so that one interruption does not cost the round."""
 MIN_ROUNDS = 10
 PATIENCE_SECONDS = 20.0
 """How long rounds are repeated, with the pauses before them."""
@@ -298,7 +301,8 @@ def _calls_a_round(pair: _Pair, num_samples: int, size: int, config: Measurement
     """Warm up, and return how many calls a turn fill the time that was given."""
     middle = places_of(config.rounds // 2, num_samples, size, config.rounds)
     seconds_a_pair = sum(median_seconds(time_on(middle, WARMUP_CALLS), config.threads) for time_on in pair)
-    return max(MIN_CALLS_A_ROUND, int(config.seconds / config.rounds / seconds_a_pair))
+    least = MIN_CALLS_A_ROUND if config.threads == 1 else MIN_CALLS_ALONE + SPARE_CALLS
+    return max(least, int(config.seconds / config.rounds / seconds_a_pair))
 
 
 def median_seconds(turn: CallTimes, threads: int) -> float:

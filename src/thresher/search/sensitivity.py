@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from thresher.compression.data import CompressionData
-from thresher.compression.network.prune_channels import PruneChannels, remove_channels
-from thresher.compression.network.pruning_groups import prunable_groups
+from thresher.compression.network.importance import build_importance
+from thresher.compression.network.prune_channels import PruneChannels, choose_gone
+from thresher.compression.network.pruning_groups import Trial
 from thresher.errors import CompressionError
 from thresher.events import Step, emit
 from thresher.modalities.samples import EncodedSamples
@@ -30,21 +33,26 @@ def measure_sensitivity(network: Network, data: CompressionData) -> Sensitivity:
     Raises:
         CompressionError: no layer of the network can.
     """
-    groups = prunable_groups(network)
-    if not groups:
+    trial = Trial(copy.deepcopy(network))
+    sizes = {group.name: group.num_channels for group in trial.groups}
+    if not sizes:
         raise CompressionError(f"{data.candidate}: a {network.spec.model.kind} has no channels that can be pruned.")
-    samples = data.validation_samples.draw(affordable(network, len(groups)), data.training.seed)
-    whole = _judge(network, samples, 0.0)
+    score = build_importance("l2", trial.network, data)
+    scores = {group.name: score(group) for group in trial.groups}
+    samples = data.validation_samples.draw(affordable(network, len(sizes)), data.training.seed)
+    whole, others = _judge(network, samples, 0.0), dict.fromkeys(sizes, 0.0)
     curves = {}
-    for number, group in enumerate(groups, 1):
-        emit(Step(f"sensitivity of {group}, layer {number} of {len(groups)}"))
-        ratios = [ratio for ratio in RATIOS if 1 <= round(groups[group] * (1 - ratio)) < groups[group]]
-        others = dict.fromkeys(groups, 0.0)
-        pruned = [PruneChannels(ratio=ratio, ratios={**others, group: ratio}, round_to=1) for ratio in ratios]
-        points = [_judge(remove_channels(network, step, data), samples, step.ratio) for step in pruned]
-        curves[group] = (whole, *points)
+    for number, (group, size) in enumerate(sizes.items(), 1):
+        emit(Step(f"sensitivity of {group}, layer {number} of {len(sizes)}"))
+        points = [whole]
+        for ratio in (ratio for ratio in RATIOS if 1 <= round(size * (1 - ratio)) < size):
+            step = PruneChannels(ratio=ratio, ratios={**others, group: ratio}, round_to=1)
+            if gone := choose_gone(trial.groups, scores, step, 1.0, sizes, data):
+                with trial.without(gone) as pruned:
+                    points.append(_judge(pruned, samples, ratio))
+        curves[group] = tuple(points)
     metric = METRIC[network.spec.output.kind]
-    return Sensitivity(metric=metric, num_samples=len(samples), num_channels=groups, curves=curves)
+    return Sensitivity(metric=metric, num_samples=len(samples), num_channels=sizes, curves=curves)
 
 
 def affordable(network: Network, num_groups: int) -> int:

@@ -170,7 +170,7 @@ def _prune(
     smaller = copy.deepcopy(network).eval()
     score, groups = build_importance(config.importance, smaller, data), find_groups(smaller)
     scores = {group.name: score(group) for group in groups}
-    gone = _choose_gone(groups, scores, config, progress, first, data)
+    gone = choose_gone(groups, scores, config, progress, first, data)
     try:
         remove_groups(smaller, groups, gone)
     except StructureError as error:
@@ -182,7 +182,7 @@ def _prune(
     return smaller
 
 
-def _choose_gone(
+def choose_gone(
     groups: Sequence[ChannelGroup],
     scores: dict[str, torch.Tensor],
     config: PruneChannels,
@@ -190,7 +190,13 @@ def _choose_gone(
     first: dict[str, int],
     data: CompressionData,
 ) -> dict[str, list[list[int]]]:
-    """Return group -> the places that go of each of its sets, for all groups that lose any."""
+    """Return group -> the places that go of each of its sets, for all groups that lose any.
+
+    Args:
+        scores: group -> the importance of each place, float32 [sets, channels / parts].
+        progress: the share of what goes in the end.
+        first: group -> its channels before anything was removed.
+    """
     chosen = {}
     keep = _kept_globally(groups, scores, config.ratio * progress, first) if config.scope == "global" else {}
     for group in groups:

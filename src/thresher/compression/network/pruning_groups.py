@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from thresher.compression.network.attention_groups import find_attention_groups
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.recurrent_groups import find_recurrent_groups
-from thresher.compression.network.removal import check_removal, remove
+from thresher.compression.network.removal import Kept, check_removal, remove, restored
 from thresher.compression.network.structure import build_group, draw_inputs, find_structure, trace
+from thresher.compression.network.traced_groups import TracedGraph
 from thresher.models.network import Network
 from thresher.models.recurrent.network import RecurrentNetwork
 from thresher.models.transformer.network import TransformerEncoder
@@ -43,16 +45,49 @@ def remove_groups(network: Network, groups: Sequence[ChannelGroup], gone: Mappin
         StructureError: what is left would compute something else than the whole with zeros in their place.
     """
     whole = copy.deepcopy(network.body)
+    kept = _remove(network, groups, gone)
+    check_removal(whole, kept, copy.deepcopy(network.body), draw_inputs(network))
 
+
+class Trial:
+    """A network that loses channels and gets them back: its graph is followed once, however much is tried.
+
+    Attributes:
+        groups: its groups of layers that can lose channels.
+    """
+
+    def __init__(self, network: Network) -> None:
+        """``network`` is changed meanwhile: give a copy."""
+        self.network = network.eval()
+        self._graph: TracedGraph | None = None
+        if type(network.body) in FIND:
+            self.groups: Sequence[ChannelGroup] = find_groups(network)
+        else:
+            self.groups, self._graph = _trace_groups(network)
+
+    @contextmanager
+    def without(self, gone: Mapping[str, list[list[int]]]) -> Iterator[Network]:
+        """Give the network without the places of each set of its groups that are ``gone``; it is whole afterwards."""
+        with restored(self.network.body), ExitStack() as around:
+            if self._graph is not None:
+                around.enter_context(self._graph.restored())
+            _remove(self.network, self.groups, gone)
+            yield self.network
+
+
+def _remove(network: Network, groups: Sequence[ChannelGroup], gone: Mapping[str, list[list[int]]]) -> Kept:
     def change() -> None:
         for group in groups:
             if group.name in gone:
                 group.remove(gone[group.name])
 
-    kept = remove(network.body, change)
-    check_removal(whole, kept, copy.deepcopy(network.body), draw_inputs(network))
+    return remove(network.body, change)
 
 
-def _find_traced_groups(network: Network) -> list[ChannelGroup]:
+def _find_traced_groups(network: Network) -> Sequence[ChannelGroup]:
+    return _trace_groups(network)[0]
+
+
+def _trace_groups(network: Network) -> tuple[Sequence[ChannelGroup], TracedGraph]:
     structure, traced = find_structure(network), trace(network)
-    return [build_group(traced, name, layout) for name, layout in structure.layouts.items()]
+    return [build_group(traced, name, layout) for name, layout in structure.layouts.items()], traced.graph

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.modeling_utils import AttentionInterface
 from transformers.utils import logging
 
+from thresher.errors import DataError
 from thresher.models.transformer.network import mix, tell
 
 ATTENTION = "thresher"
@@ -57,10 +60,43 @@ def load_classifier(
     return _with_shares_mended(model), info
 
 
+class MeanPooled(nn.Module):
+    """A library's classifier of texts with another head: one linear layer on the mean of the tokens' vectors.
+
+    Source: Reimers and Gurevych, "Sentence-BERT", EMNLP 2019, section 3.
+    """
+
+    def __init__(self, classifier: Any, base: str, width: int) -> None:
+        """Take the encoder, called ``base``, out of ``classifier``; the layer is drawn as the library draws them."""
+        super().__init__()
+        config, self.base = classifier.config, base
+        encoder = getattr(classifier, base)
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler = None  # it would be stored, and nothing would read it
+        setattr(self, base, encoder)
+        rates = (getattr(config, key, None) for key in ("classifier_dropout", "hidden_dropout_prob"))
+        self.dropout = nn.Dropout(next((rate for rate in rates if rate is not None), 0.0))
+        self.classifier = nn.Linear(config.hidden_size, width)
+        nn.init.normal_(self.classifier.weight, std=getattr(config, "initializer_range", 0.02))
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SequenceClassifierOutput:
+        hidden_BTD = getattr(self, self.base)(input_ids=input_ids, attention_mask=attention_mask)[0]
+        mask_BT1 = attention_mask.unsqueeze(-1).to(hidden_BTD.dtype)
+        mean_BD = (hidden_BTD * mask_BT1).sum(dim=1) / mask_BT1.sum(dim=1).clamp(min=1)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean_BD)))
+
+
 def _config(architecture: Mapping[str, Any], width: int) -> Any:
     fields = {key: value for key, value in architecture.items() if key != "model_type"}
-    # A head for one number is a regression's, whatever the labels are.
-    return AutoConfig.for_model(architecture["model_type"], **fields, num_labels=width, attn_implementation=ATTENTION)
+    try:
+        # A head for one number is a regression's, whatever the labels are.
+        return AutoConfig.for_model(
+            architecture["model_type"], **fields, num_labels=width, attn_implementation=ATTENTION
+        )
+    except StrictDataclassError as error:
+        said = str(error.__cause__ or error).rstrip(".")
+        raise DataError(f"config.json: the transformers library refuses it: {said}. Fix: copy it again.") from error
 
 
 def _classifier_of(config: Any) -> Any:
@@ -102,9 +138,20 @@ def _attend(
     return mixed.transpose(1, 2).contiguous(), None
 
 
+def _mask(*given: Any, local_size: int | None = None, **named: Any) -> torch.Tensor | None:
+    """Return what each token attends to, true where it does, as for torch's own attention: [B, 1, T, T], or None: all.
+
+    Of a token of padding that may be nothing, where tokens attend to their neighbours alone: the mean of no values is
+    not a number, and would spread from there. It attends to itself then.
+    """
+    mask: torch.Tensor | None = sdpa_mask(*given, local_size=local_size, **named)
+    if mask is None or local_size is None:
+        return mask
+    return mask | torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
+
+
 AttentionInterface.register(ATTENTION, _attend)
-# The mask is true where a token is attended to, as for torch's own attention.
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+AttentionMaskInterface.register(ATTENTION, _mask)
 
 
 @contextmanager

@@ -66,13 +66,18 @@ def check_folder(folder: PretrainedFolder, config: Pretrained, modality: str, ma
 
 
 def check_fits(folder: PretrainedFolder, architecture: Architecture, config: Pretrained, modality: str) -> None:
-    """Raise a DataError for an encoder of another modality, or with fewer blocks than ``config`` freezes."""
+    """Raise a DataError for an encoder of another modality or without what ``config`` pools or freezes."""
     family = FAMILIES[architecture["model_type"]]
     able = [name for name, one in FAMILIES.items() if one.takes == modality]
     if able and modality != family.takes:  # another modality is refused by the recipe's own check
         raise DataError(
             f"{folder.name}: model_type {architecture['model_type']} takes data of modality {family.takes}, and "
             f"data.modality is {modality}. Fix: one of {', '.join(able)}, or data of that modality."
+        )
+    if config.pooling != "default" and family.takes != "text":
+        raise DataError(
+            f"{folder.name}: pooling: {config.pooling} is of the tokens of a text, and model_type "
+            f"{architecture['model_type']} takes data of modality {family.takes}. Fix: leave pooling out."
         )
     blocks = num_blocks(architecture)
     if blocks is not None and config.freeze.blocks > blocks:

@@ -32,6 +32,10 @@ class Pretrained(KindConfig):
     """weights: the folder's. random: the architecture alone, from its config, with weights drawn by the seed."""
     freeze: Freeze = Field(default_factory=Freeze)
     """Weights that training leaves as they are."""
+    pooling: Literal["default", "mean"] = "default"
+    """What the head sees of a text. default: what the family's own head does, of most the first token's vector. mean:
+    the mean of all tokens' vectors, with one linear layer on it, as models of sentences were trained (Reimers and
+    Gurevych 2019)."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """What the learning rate is multiplied by with each block further from the head, which has the whole rate; the
     embeddings have the smallest (Howard and Ruder 2018; Clark et al. 2020)."""

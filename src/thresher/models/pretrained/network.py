@@ -9,7 +9,7 @@ from torch import nn
 
 from thresher.modalities.model_input import ModelInput
 from thresher.models.padding import mark_steps
-from thresher.models.pretrained.adapter import build_classifier
+from thresher.models.pretrained.adapter import MeanPooled, build_classifier
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.families import FAMILIES
 from thresher.models.pretrained.folder import PretrainedFolder
@@ -24,7 +24,7 @@ class PretrainedNetwork(nn.Module):
         assert config.architecture is not None
         self.width = width
         self.config, self.family = config, FAMILIES[config.architecture["model_type"]]
-        self.model = build_classifier(config.architecture, width)
+        self.model = self._with_head(build_classifier(config.architecture, width))
         if self.family.sizes_itself:  # so that what is rebuilt has the numbers of what has run
             with torch.no_grad():
                 self.model(pixel_values=torch.zeros(1, *given.longest))
@@ -36,6 +36,10 @@ class PretrainedNetwork(nn.Module):
             named = {"input_ids": prepared, "attention_mask": mark_steps(lengths_B, prepared.shape[1]).long()}
         out: torch.Tensor = self.model(**named).logits
         return out
+
+    def _with_head(self, model: nn.Module) -> nn.Module:
+        """Return the library's ``model`` with the head that the recipe asks for."""
+        return MeanPooled(model, self.family.base, self.width) if self.config.pooling == "mean" else model
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but frozen batch normalizations: their statistics stay, as their weights do."""
@@ -69,7 +73,7 @@ class PretrainedNetwork(nn.Module):
     def take_weights(self, folder: PretrainedFolder) -> None:
         """Begin with the weights of ``folder``; raises a DataError where they are another network's."""
         assert self.config.architecture is not None
-        self.model = load_pretrained(self.config.architecture, self.family.base, self.width, folder)
+        self.model = self._with_head(load_pretrained(self.config.architecture, self.family.base, self.width, folder))
 
     def rate_factors(self) -> dict[str, float]:
         """Return what the learning rate of each weight is multiplied by, by its name; 0 where it is frozen."""
