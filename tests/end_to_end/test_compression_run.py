@@ -109,7 +109,7 @@ def test_a_killed_search_goes_on_with_the_next_trial(new_project: NewProject, co
     project = new_project("killed_search")
     project.write_recipe("small", {**COMPRESSED, "candidates": {"best": {"search": SEARCHED}}})
     project.interrupt(signal.SIGKILL, lambda text: "best trial 3/5" in text)
-    project.run().succeeded()
+    project.run("--to-nodes", "best.search_chain").succeeded()
     search = project.read_json("08_reporting/small/best/budget_search.json")
     undisturbed = compressed.read("08_reporting/small/best/budget_search.json")
     assert [trial["steps"] for trial in search["trials"]] == [trial["steps"] for trial in undisturbed["trials"]]
@@ -118,9 +118,8 @@ def test_a_killed_search_goes_on_with_the_next_trial(new_project: NewProject, co
 
 def test_nobody_left_but_float_is_no_failure_of_the_run(new_project: NewProject) -> None:
     project = new_project("all_failed")
-    project.write_recipe(
-        "small", {**COMPRESSED, "candidates": {"best": {"search": {**SEARCHED, "budget": {"size_bytes": 9}}}}}
-    )
+    impossible = {**SEARCHED, "budget": {"size_bytes": 9}, "trials": 2}
+    project.write_recipe("small", {**COMPRESSED, "candidates": {"best": {"search": impossible}}})
     done = project.run().succeeded()
-    assert "best failed: none of 5 chains keeps the budget; the least was size_bytes" in done.text
+    assert "best failed: none of 2 chains keeps the budget; the least was size_bytes" in done.text
     assert project.read_json("08_reporting/small/verdict.json")["winner"] == "float"

@@ -106,7 +106,7 @@ def test_killed_in_the_search_or_in_finetuning_it_goes_on_to_the_same_weights(
     project.write_recipe("small", recipe)
     killed = project.interrupt(signal.SIGKILL, lambda text: moment in text)
     assert killed.code == -signal.SIGKILL
-    again = Searched(project, project.run().succeeded())
+    again = Searched(project, project.run("--to-nodes", "half.compress_network").succeeded())
     assert again.weights == searched.weights
     compared = ("settings", "state", "validation_losses")
     ours, theirs = (
@@ -119,7 +119,7 @@ def test_killed_in_the_search_or_in_finetuning_it_goes_on_to_the_same_weights(
 def test_a_range_test_finds_the_rate_and_shows_its_curve(new_project: NewProject, tmp_path: Path) -> None:
     project = new_project("range_test")
     project.write_recipe("small", AUTO)
-    done = project.run().succeeded()
+    done = project.run("--to-nodes", "find_learning_rate").succeeded()
     found = project.read_json("06_models/small/found_training.json")
     test = project.read_json("08_reporting/small/range_test.json")
     assert found["optimizer"]["lr"] == test["learning_rate"] in test["rates"]
