@@ -26,7 +26,7 @@ LIBRARIES = (
     "torch", "torch.onnx", "torch._dynamo", "torch.export", "torch.utils.data", "onnxscript", "onnx", "onnxruntime",
     "onnxruntime.quantization", "mlflow", "mlflow.artifacts", "mlflow.onnx", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store", "great_expectations", "bentoml", "pandas", "sklearn.datasets",
-    "matplotlib.pyplot", "optuna", "torch_pruning",
+    "matplotlib.pyplot", "optuna", "torch_pruning", "onnxslim", "networkx", "dynaconf", "omegaconf", "git", "flask",
 )  # fmt: skip
 ALLOCATOR = "jemalloc_bg_thd"
 """The thread of pyarrow's allocator, which is made for being forked."""
@@ -72,6 +72,7 @@ def serve() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
     _find_modules_sooner()
+    _look_up_packages()
     threads = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
     assert set(threads) <= {threads[0], ALLOCATOR}, threads
     for line in sys.stdin:
@@ -97,6 +98,15 @@ def _find_modules_sooner() -> None:
         return find_otherwise(thing, _filename)
 
     inspect.getmodule = find_module
+
+
+def _look_up_packages() -> None:
+    """Let MLflow and the ONNX exporter read once what is installed, and the operators of torch's library."""
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
+    from onnxscript._framework_apis.torch_2_5 import get_torchlib_ops
+
+    warn_dependency_requirement_mismatches(["numpy"])
+    get_torchlib_ops()
 
 
 def _wait(child: int, timeout: float) -> int:
