@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from helpers.tracking_server import answers, free_port
 
 from thresher import __version__
 from thresher.__main__ import thresher
@@ -155,6 +158,24 @@ def test_ui_names_the_server_or_the_port_that_is_taken(recipes: Path) -> None:
         done = run("-m", "thresher", "ui", "--port", str(port), folder=recipes)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Fix: ")
+
+
+@pytest.mark.slow
+def test_ui_answers_from_a_server_and_one_worker(recipes: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "thresher", "ui", "--port", str(port)]
+    with (recipes / "ui.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=recipes.parent, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 200
+        while not answers(f"http://127.0.0.1:{port}/health"):
+            assert server.poll() is None and time.monotonic() < deadline, (recipes / "ui.log").read_text()
+            time.sleep(0.2)
+        stats = [stat.read_text().rpartition(")")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")]
+        assert len([group for _, _, group, *_ in stats if group == str(server.pid)]) == 2
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def test_help_names_each_command_as_it_names_itself() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro_project import EXECUTABLES, SMALL, SMALL_CANDIDATES, Done, NewProject, Project, free_port, history
+from helpers.tracking_server import running_server
+from kedro_project import SMALL, SMALL_CANDIDATES, Done, NewProject, Project, history
 
 from thresher.pipelines.build import build_pipeline
 from thresher.recipe import Recipe
@@ -199,33 +200,15 @@ def test_parallel_runner_logs_to_one_run(new_project: NewProject) -> None:
 
 
 def test_thread_runner_logs_to_one_run_of_a_real_server(new_project: NewProject, tmp_path: Path) -> None:
-    port = free_port()
     project = new_project("server")
-    project.tracking_uri = f"http://127.0.0.1:{port}"
-    project.write_configuration("prod", "mlflow", {"tracking_uri": project.tracking_uri, "artifact_folder": None})
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        str(tmp_path / "files"),
-    ]
-    command = [
-        str(EXECUTABLES / "mlflow"),
-        "server",
-        *store,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    with project.server(command, port, "/health"):
+    with running_server(tmp_path) as server:
+        project.tracking_uri = server.address
+        project.write_configuration("prod", "mlflow", {"tracking_uri": project.tracking_uri, "artifact_folder": None})
         done = project.run("--env", "prod", "--runner", "ThreadRunner").succeeded()
         check_whole_run(project, done)
         assert f"open {project.tracking_uri}" in done.text
     assert not (project.folder / "mlflow.db").exists()
-    assert list((tmp_path / "files").rglob("model.onnx"))
+    assert list((tmp_path / "kept").rglob("model.onnx"))
 
 
 def check_whole_run(project: Project, done: Done) -> None:

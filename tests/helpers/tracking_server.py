@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -40,12 +42,13 @@ class TrackingServer:
         log = self._folder / "server.log"
         # Not the address that clients in this process are given: the server would ask itself.
         variables = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING")}
+        variables[JOBS] = "false"  # nothing here gives it jobs, and eight processes that import MLflow wait for them
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 command, stdout=output, stderr=output, start_new_session=True, env=variables
             )
         deadline = time.monotonic() + 400
-        while not self._answers():
+        while not answers(f"{self.address}/health"):
             assert self._process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
 
@@ -61,11 +64,13 @@ class TrackingServer:
             self._process.wait()
             self._process = None
 
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.address}/health").status_code == 200
-        except httpx.TransportError:
-            return False
+
+def answers(address: str) -> bool:
+    """Return whether a GET of ``address`` has the status 200."""
+    try:
+        return httpx.get(address).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager

@@ -31,7 +31,9 @@ def open_ui(tracking_uri: str, host: str, port: int) -> None:
             what = f"Cannot listen on port {port} of {host}: {error.strerror or error}"
             raise AddressInUseError(f"{what}. Fix: name another one, such as --port {port + 1}.") from error
     print(f"MLflow on {tracking_uri}: http://{host}:{port}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri]
+    # The processes that wait for jobs on traces of language models, which no run has, each import all of MLflow.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri, "--workers", "1"]
     os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
 
 
