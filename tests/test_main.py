@@ -194,3 +194,33 @@ def test_a_broken_logging_configuration_is_named(recipes: Path, command: list[st
     done = run("-m", "thresher", *command, folder=recipes.parent)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert done.stderr.startswith(f"{recipes.parent / 'conf/logging.yml'}: ")
+
+
+@pytest.mark.oddity(
+    "Recipes and catalog", "a conf/logging.yml that is YAML but no logging configuration", "said in words"
+)
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "it holds a NoneType where a mapping is expected"),
+        ("- version: 1\n", "it holds a list where a mapping is expected"),
+        ("level: INFO\n", "dictionary doesn't specify a version"),
+        (
+            "version: 1\nhandlers: {out: {class: loging.StreamHandler}}\n",
+            "Module 'loging' specified as a logging class",
+        ),
+        (
+            "version: 1\nhandlers: {out: {class: logging.FileHandler, filename: gone/log}}\n",
+            "No such file or directory",
+        ),
+        ("version: 1\nroot: {level: LOUD}\n", "Unable to configure root logger: Unknown level: 'LOUD'"),
+        ("version: 1\nhandlers: {out: {(): os.getcwd}}\n", "The '()' key is not allowed"),
+    ],
+    ids=["empty", "list", "no version", "class", "folder", "level", "Kedro's rule"],
+)
+def test_what_is_no_logging_configuration_is_refused_first(recipes: Path, text: str, says: str) -> None:
+    (recipes.parent / "conf/logging.yml").write_text(text)
+    done = run("-m", "thresher", "--version", folder=recipes)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+    assert done.stderr.startswith(f"{recipes.parent / 'conf/logging.yml'}: not a logging configuration: ")
+    assert says in done.stderr and "Fix: correct it" in done.stderr

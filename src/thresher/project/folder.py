@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.config import dictConfig
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kedro.utils import find_kedro_project
@@ -12,6 +17,8 @@ from kedro.utils import find_kedro_project
 from thresher.errors import ThresherError
 
 LOGGING = "KEDRO_LOGGING_CONFIG"
+OF_OTHERS = re.compile(r"'\(\)'|'class': '(?!logging\.)")
+"""What Kedro may forbid, so that it decides: factories, and classes that are not Python's own."""
 
 
 class ProjectError(ThresherError):
@@ -22,7 +29,7 @@ def find_project(start: Path | None = None) -> Path:
     """Return the project that ``start`` is in, by default the working directory; subfolders belong to it.
 
     Raises:
-        ProjectError: it is in none, or its conf/logging.yml is not YAML.
+        ProjectError: it is in none, or its conf/logging.yml is no logging configuration.
     """
     start = Path.cwd() if start is None else start.resolve()
     folder = find_kedro_project(start)
@@ -41,27 +48,60 @@ def find_templates() -> Path:
 def configure_logging() -> None:
     """Let Kedro, which is not imported yet, log as the project says, or as a new one would where there is none.
 
-    Without this it prints where its settings are as soon as it is imported.
+    Without this it prints where its settings are as soon as it is imported, and what is wrong with them in a traceback.
+
+    Raises:
+        ProjectError: conf/logging.yml is no logging configuration, or none that Kedro takes.
     """
-    _use_logging(find_kedro_project(Path.cwd()) or find_templates())
+    folder = Path(find_kedro_project(Path.cwd()) or find_templates())
+    _use_logging(folder)
+    file = Path(os.environ.get(LOGGING) or _logging_file(folder))
+    settings = _read_logging(file)
+    with _logging_errors(file):
+        if OF_OTHERS.search(repr(settings)):
+            import kedro.framework.project  # noqa: F401  # reads it as it is imported
+        else:
+            dictConfig(settings)
 
 
 def _use_logging(folder: Path) -> None:
     """Let Kedro log as conf/logging.yml of ``folder`` says: Kedro itself finds that file in the working directory."""
-    file = folder / "conf" / "logging.yml"
+    file = _logging_file(folder)
     if LOGGING in os.environ or not file.is_file():
         return
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{file}: {error}\nFix: correct it, or take the one that `thresher new` writes.") from error
+    settings = _read_logging(file)
     if folder == Path.cwd():
         return
     os.environ[LOGGING] = str(file)  # for Kedro in this process, if it is imported later, and in others
     if "kedro.framework.project" in sys.modules:
         from thresher.adapters.kedro import use_logging
 
-        use_logging(settings)
+        with _logging_errors(file):
+            use_logging(settings)
+
+
+def _logging_file(folder: Path) -> Path:
+    files = [folder / "conf" / name for name in ("logging.yml", "logging.yaml")]
+    return next(filter(Path.is_file, files), files[0])
+
+
+def _read_logging(file: Path) -> dict[str, Any]:
+    with _logging_errors(file):
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise TypeError(f"it holds a {type(settings).__name__} where a mapping is expected")
+    return settings
+
+
+@contextmanager
+def _logging_errors(file: Path) -> Iterator[None]:
+    """Say in a ProjectError what is wrong with the logging configuration in ``file``."""
+    try:
+        yield
+    except (yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, ImportError) as error:
+        reasons = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
+        what = f"{file}: not a logging configuration: {reasons}"
+        raise ProjectError(f"{what}\nFix: correct it, or take the one that `thresher new` writes.") from error
 
 
 def enter_project(folder: Path) -> None:
