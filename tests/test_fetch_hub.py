@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,40 @@ def test_an_interrupted_fetch_leaves_no_folder_and_goes_on_with_what_is_missing(
 
 def test_a_connection_that_breaks_is_taken_up_again(tmp_path: Path, hub: Hub) -> None:
     hub.drop_after["model.safetensors"] = 60_000
+    run(tmp_path)
+    assert (tmp_path / "data/01_raw/small-model/model.safetensors").read_bytes() == WEIGHTS
+
+
+@pytest.mark.oddity("Runs", "a `thresher fetch hf:` that is killed in its weights", "goes on where it was")
+def test_a_killed_fetch_goes_on_within_the_weights(tmp_path: Path, hub: Hub) -> None:
+    weights = os.urandom(1000) * 21_000
+    hub.files[REPOSITORY]["model.safetensors"] = weights
+    hub.stall_after["model.safetensors"] = 20_900_000
+    (tmp_path / "pyproject.toml").write_text("[tool.kedro]\n")
+    command = [sys.executable, "-m", "thresher", "fetch", f"hf:{REPOSITORY}"]
+    part = tmp_path / f"data/01_raw/.small-model.{'a' * 12}.arriving/model.safetensors.part"
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as killed:
+        try:
+            deadline = time.monotonic() + 200
+            while not (part.is_file() and part.stat().st_size):
+                assert killed.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            killed.kill()
+    held = part.stat().st_size
+    assert 0 < held < len(weights)
+    run(tmp_path)
+    assert hub.ranges == [f"bytes={held}-"]
+    folder = tmp_path / "data/01_raw/small-model"
+    assert (folder / "model.safetensors").read_bytes() == weights and names_in(folder) == sorted([*TAKEN, RECORD])
+
+
+def test_a_part_of_other_bytes_is_refused_and_forgotten(tmp_path: Path, hub: Hub) -> None:
+    arriving = tmp_path / f"data/01_raw/.small-model.{'a' * 12}.arriving"
+    arriving.mkdir(parents=True)
+    (arriving / "model.safetensors.part").write_bytes(bytes(500))
+    assert "The download was deleted. Fix: run it again" in refusal(tmp_path)
+    (arriving / "model.safetensors.part").write_bytes(bytes(len(WEIGHTS) + 1))
     run(tmp_path)
     assert (tmp_path / "data/01_raw/small-model/model.safetensors").read_bytes() == WEIGHTS
 

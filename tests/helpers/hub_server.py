@@ -26,10 +26,14 @@ class Hub:
     """What must be shown to see anything."""
     drop_after: dict[str, int] = field(default_factory=dict)
     """File -> bytes of its body after which the next connection is closed."""
+    stall_after: dict[str, int] = field(default_factory=dict)
+    """File -> bytes of its body after which the next connection sends nothing more until its client is gone."""
     damaged: set[str] = field(default_factory=set)
     """Files of which other bytes are sent than were announced."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each request so far."""
+    ranges: list[str] = field(default_factory=list)
+    """The parts of files that were asked for."""
 
 
 @contextmanager
@@ -86,6 +90,8 @@ def _send_file(request: BaseHTTPRequestHandler, hub: Hub, repository: str, commi
         content = bytes(len(content))
     ranged = re.match(r"bytes=(\d+)-", request.headers.get("Range", ""))
     start = int(ranged[1]) if ranged else 0
+    if ranged:
+        hub.ranges.append(ranged[0])
     request.send_response(206 if start else 200)
     if start:
         request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -95,7 +101,10 @@ def _send_file(request: BaseHTTPRequestHandler, hub: Hub, repository: str, commi
     request.end_headers()
     if request.command == "GET":
         body = content[start:]
-        request.wfile.write(body[: hub.drop_after.pop(name, len(body))])
+        stalled = hub.stall_after.pop(name, None)
+        request.wfile.write(body[: hub.drop_after.pop(name, len(body) if stalled is None else stalled)])
+        if stalled is not None:
+            request.rfile.read(1)
 
 
 def _refuse(request: BaseHTTPRequestHandler, status: int, code: str) -> None:

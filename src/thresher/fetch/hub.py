@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from thresher.adapters.huggingface_hub import resume_download
 from thresher.config import Config
 from thresher.errors import FetchError, ThresherError
 from thresher.fetch.fetching import sha256_of
@@ -59,7 +60,7 @@ def fetch_from_hub(name: str, project: Path, console: Console, endpoint: str | N
     """Bring the repository ``name``, `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, into ``project``; return its folder.
 
     Files arrive in a hidden folder beside the final one, which is made by one rename. What an interrupted fetch has
-    brought whole is not downloaded again.
+    brought, of weights the part that came, is not downloaded again.
 
     Args:
         endpoint: address of the hub; None leaves it to the library, which reads HF_ENDPOINT. A token is HF_TOKEN.
@@ -158,11 +159,17 @@ def _choose(remote: dict[str, HubFile], repository: str) -> list[str]:
 def _download(
     repository: str, commit: str, name: str, expected: HubFile, folder: Path, endpoint: str | None
 ) -> HubFile:
-    """Bring one file into ``folder``, and return what arrived."""
-    from huggingface_hub import hf_hub_download
+    """Bring one file into ``folder``, and return what arrived; weights go on where they were."""
+    from huggingface_hub import hf_hub_download, hf_hub_url
 
-    hf_hub_download(repository, name, revision=commit, local_dir=folder, endpoint=_address(endpoint))
-    path = folder / name
+    path, part = folder / name, folder / f"{name}.part"
+    if expected.sha256 is None or expected.num_bytes is None:
+        hf_hub_download(repository, name, revision=commit, local_dir=folder, endpoint=_address(endpoint))
+    elif not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        url = hf_hub_url(repository, name, revision=commit, endpoint=_address(endpoint))
+        resume_download(url, part, expected.num_bytes, name)
+        part.replace(path)
     arrived = HubFile(num_bytes=path.stat().st_size, sha256=sha256_of(path))
     if expected.num_bytes not in (None, arrived.num_bytes) or expected.sha256 not in (None, arrived.sha256):
         path.unlink()

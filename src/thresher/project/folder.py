@@ -56,6 +56,8 @@ def configure_logging() -> None:
     folder = Path(find_kedro_project(Path.cwd()) or find_templates())
     _use_logging(folder)
     file = Path(os.environ.get(LOGGING) or _logging_file(folder))
+    if LOGGING not in os.environ and not file.is_file():
+        return
     settings = _read_logging(file)
     with _logging_errors(file):
         if OF_OTHERS.search(repr(settings)):
