@@ -310,4 +310,5 @@ def _as_parameters(name: str, recipe: Recipe) -> dict[str, Any]:
     candidates = {key: {**candidate, "name": key} for key, candidate in values["candidates"].items()}
     # Apart from what the champion is registered with: another challenger is no other champion.
     shadow = values["serving"].pop("shadow")
+    values["evaluation"]["metrics"] = list(recipe.measured_metrics)
     return {**values, "name": name, "candidates": candidates, "shadow": shadow}

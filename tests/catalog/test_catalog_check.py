@@ -260,6 +260,18 @@ def test_entries_that_do_not_fit_the_recipe_or_each_other(
     assert says in check(folder)
 
 
+def test_a_metric_of_a_class_that_the_entry_does_not_name_is_told(folder: Path) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  class_names: [a, b]\n  skip_lines_starting_with: "#"')
+    metrics = (
+        "\nselection: {maximize: 'f1[c]', require: {'recall[a]': {at_least: 0.5}, 'recall[B]_drop': {at_most: 0.1}}}\n"
+    )
+    catalog(folder, "{epochs: 1}", "{epochs: 1}" + metrics, "pipelines/cats.yml")
+    told = check(folder)
+    assert "Recipe cats: 2 problems" in told
+    assert "selection.maximize: 'f1[c]': cats.train has no class 'c'\n    Allowed: a, b." in told
+    assert "'recall[B]_drop': cats.train has no class 'B'\n    Did you mean 'b'?" in told
+
+
 CONTRACT = """\
   contract:
     - expect_column_values_to_be_between: {column: wieght, min_value: 0}

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from thresher.errors import DataError
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.judge import judge
-from thresher.evaluation.selection import Selection, Slices
+from thresher.evaluation.selection import Requirement, Selection, Slices
 from thresher.evaluation.slices import MAX_PARTS, SliceComparison, compare_slices, cut_slices
 
 NUM_SAMPLES = 400
@@ -152,3 +152,26 @@ def test_a_column_that_makes_no_parts_is_told(column: str, text: str, table: pd.
 def test_one_bound_from_above_is_given(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"give one of accuracy_drop|needs at_most"):
         Slices.model_validate({"by": ["label"], **settings})
+
+
+def test_parts_keep_a_bound_on_a_metric_of_their_own_and_float_is_held_to_it(
+    table: pd.DataFrame, evaluation: Callable[..., Evaluation]
+) -> None:
+    bound = {"recall[dog]": {"at_least": 0.9}}
+    asked = Slices.model_validate({"by": ["size", "label"], "require": bound})
+    labels = np.arange(NUM_SAMPLES) % 2
+    small = np.arange(NUM_SAMPLES) % 20 == 1  # dogs, all of them large
+    parts = cut_slices(table, asked)
+    outputs = {"float": probabilities(~small, labels), "half": probabilities(labels >= 0, labels)}
+    compared = compare_slices(parts, asked, labels, outputs, "float", NAMES)
+    # All of size=small are cats: recall of dogs has no value there.
+    assert {str(part): part.of("recall[dog]") is None for part in compared.candidates["half"]} == {
+        "size=large": False, "size=small": True, "label=cat": True, "label=dog": False,
+    }  # fmt: skip
+    results = {one.candidate: one for one in (evaluation(), evaluation("half", 0.5))}
+    verdict = judge("digits", results, Selection(slices=asked), compared)
+    assert verdict.of("float").qualifies
+    strict = asked.model_copy(update={"require": {"recall[dog]": Requirement(at_least=0.95)}})
+    verdict = judge("digits", results, Selection(slices=strict), compared)
+    assert verdict.of("float").reason == "slice size=large, and 1 more: recall[dog] 0.9 < 0.95"
+    assert verdict.of("half").wins

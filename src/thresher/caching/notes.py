@@ -30,7 +30,7 @@ def find_notes(recipe: Recipe, plan: Plan, catalog: Catalog) -> tuple[str, ...]:
 
 def _has_confidence(recipe: Recipe) -> bool:
     slices = recipe.selection.slices
-    bounds = [*recipe.selection.require.values(), *([slices.bound] if slices else [])]
+    bounds = [*recipe.selection.require.values(), *(slices.bounds.values() if slices else ())]
     return any(bound.confidence for bound in bounds)
 
 

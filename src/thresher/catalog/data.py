@@ -11,6 +11,8 @@ from zipfile import BadZipFile
 from thresher.catalog.columns import file_columns, named_columns, sample_columns
 from thresher.catalog.entries import Catalog, Entry
 from thresher.errors import Problem, nearest
+from thresher.evaluation.metrics import find_metric
+from thresher.kinds.record import KindError
 from thresher.readers.header import find_other_delimiter
 from thresher.readers.labels import LabelOptions
 from thresher.readers.row_options import RowOptions
@@ -59,6 +61,7 @@ def check_data(source: RecipeSource, values: Mapping[str, Any], catalog: Catalog
     check.problems += _find_split_problems(entries, catalog)
     check.problems += locate_all(source, list(_find_unknown_columns(values, entries)))
     if entries.get("train"):
+        check.problems += locate_all(source, list(_find_unknown_classes(values, entries["train"])))
         check.problems += locate_all(source, list(_find_lone_numbers(values, entries["train"])))
     missing = (problem for entry in entries.values() for problem in _find_missing_arguments(entry, catalog))
     check.problems += _each_once(missing)
@@ -121,6 +124,19 @@ def _find_unknown_columns(values: Mapping[str, Any], entries: Mapping[str, Entry
     for place, column in named_columns(values):
         if column not in known:
             yield place, f"the sample table has no column '{column}'", nearest(column, known)
+
+
+def _find_unknown_classes(values: Mapping[str, Any], train: Entry) -> Iterator[Found]:
+    """Yield each metric of a class that the entry does not have, where it says which it has."""
+    classes: tuple[str, ...] = getattr(train.options, "known_classes", ())
+    for place, name in read_partial(dict(values)).named_metrics if classes else ():
+        try:
+            metric = find_metric(name)
+        except KindError:  # the recipe's own check reports it
+            continue
+        if metric.takes == "class" and metric.argument and metric.argument not in classes:
+            what = f"'{name}': {train.name} has no class '{metric.argument}'"
+            yield place, what, nearest(metric.argument, classes)
 
 
 def _find_lone_numbers(values: Mapping[str, Any], train: Entry) -> Iterator[Found]:

@@ -18,6 +18,7 @@ from thresher.modalities import read_encoder
 from thresher.modalities.encoder import Encoder
 from thresher.serving.core.bundle import SERVED_BY, Bundle, ModelInfo, hash_content
 from thresher.tracking.history import RUN, Alias, move_alias
+from thresher.tracking.metric_names import from_mlflow, to_mlflow
 from thresher.tracking.run_context import TrackingError, current, written_whole
 from thresher.tracking.server import is_away, refusal
 
@@ -64,7 +65,7 @@ def _register(recipe: str, bundle: Bundle, alias: Alias) -> None:
     model_id = models.provide_candidate(recipe, info.candidate, bundle.onnx_bytes, bundle.encoder, check_file=True)
     tags = {name: str(getattr(info, name)) for name in INFO_TAGS}
     tags |= {name: str(value) for name in LATER_TAGS if (value := getattr(info, name)) is not None}
-    tags |= {f"{METRIC}{name}": repr(value) for name, value in info.metrics.items()}
+    tags |= {f"{METRIC}{to_mlflow(name)}": repr(value) for name, value in info.metrics.items()}
     tags[models.CONTENT] = content
     models.register(recipe, model_id, tags | models.attach(model_id, bundle.attachments), alias, bundle.reason)
 
@@ -89,7 +90,7 @@ def _find_same(recipe: str, bundle: Bundle, content: str) -> str:
 def read_metrics(version: Any) -> dict[str, float]:
     """Return what the evaluation measured of MLflow's ``version``."""
     tags = version.tags
-    return {key.removeprefix(METRIC): float(tags[key]) for key in tags if key.startswith(METRIC)}
+    return {from_mlflow(key.removeprefix(METRIC)): float(tags[key]) for key in tags if key.startswith(METRIC)}
 
 
 def name_version(version: Any | None) -> str:

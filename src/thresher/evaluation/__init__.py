@@ -7,12 +7,11 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from thresher.config import Config
-from thresher.kinds.field import NameOf
-from thresher.kinds.record import MetricKind
+from thresher.kinds.metric_names import ComputedMetric
 
 BatchSize = Annotated[int, Field(ge=1, le=65536)]
 
-MetricName = Annotated[str, NameOf(MetricKind, "is_computed")]
+MetricName = Annotated[str, ComputedMetric()]
 
 
 class Measurement(Config):
@@ -27,7 +26,7 @@ class Measurement(Config):
     seconds: float = Field(default=2.0, gt=0, le=600)
     """Time to spend on each batch size, both models together."""
     metrics: tuple[MetricName, ...] = ()
-    """Further metrics of quality, of packages or of the project, for `selection` and for MLflow."""
+    """Further metrics of quality to report, with their intervals, besides those that `selection` names."""
 
     @field_validator("batch_sizes")
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from thresher.config import Config
-from thresher.evaluation.metrics import format_value
+from thresher.evaluation.metrics import find_metric, format_value
 from thresher.evaluation.quality import log_losses, root_mean_square
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.statistics import (
@@ -93,7 +93,8 @@ def compare_with_baseline(
     answers, compared = comparisons(training, test, selection.confidence)
     beside = {name: {metric: beside(given) for metric, beside in compared.items()} for name, given in outputs.items()}
     judged_by = JUDGED_BY[test.task]
-    required = [metric for metric in compared if metric in selection.require and metric != judged_by]
+    asked = [find_metric(name).baseline for name in (*selection.require, selection.objective)]
+    required = [metric for metric in compared if metric in asked and metric != judged_by]
     if required and not selection.require.keys() & _OF[judged_by]:
         judged_by = required[0]
     some = next(iter(beside.values()))

@@ -37,7 +37,7 @@ class Evaluation(Config):
     reference: str
     quality: Quality
     own: dict[str, OwnMetric] = Field(default_factory=dict)
-    """The metrics that `evaluation.metrics` names, by their names."""
+    """The metrics that `evaluation.metrics` and `selection` name, by their names."""
     cost: Cost
     footprint: Footprint
     latencies: tuple[Latency, ...]
@@ -64,7 +64,12 @@ class Evaluation(Config):
 
 
 def evaluate(
-    candidate: Contender, reference: Contender, labels: np.ndarray, config: Measurement, machine: dict[str, str]
+    candidate: Contender,
+    reference: Contender,
+    labels: np.ndarray,
+    config: Measurement,
+    machine: dict[str, str],
+    class_names: tuple[str, ...] = (),
 ) -> Evaluation:
     """Measure one candidate against a reference.
 
@@ -74,6 +79,7 @@ def evaluate(
         labels: the test split's labels [N].
         config: threads, batch sizes, rounds.
         machine: what the figures are measured on, in words.
+        class_names: of a classification, by which metrics of a class find it.
 
     Raises:
         CompressionError: an output that is not a finite number; a session whose memory cannot be measured.
@@ -82,7 +88,7 @@ def evaluate(
         candidate=candidate.name,
         reference=reference.name,
         quality=measure_quality(candidate.outputs, reference.outputs, labels),
-        own=measure_own_metrics(config.metrics, candidate.outputs, reference.outputs, labels),
+        own=measure_own_metrics(config.metrics, candidate.outputs, reference.outputs, labels, class_names),
         cost=measure_cost(candidate.onnx_file, candidate.model_input),
         footprint=measure_footprint(candidate, reference, config),
         latencies=measure_latency(candidate, reference, config),

@@ -34,8 +34,9 @@ def judge(
     """Return the verdict over ``results``, which name the float model and every candidate.
 
     One that failed has its reason. Another candidate qualifies if it meets every requirement, those with a confidence
-    together with all others, and the bound of every slice; the least of ``selection.minimize`` wins. Where that is a
-    latency, a candidate must also be faster than float beyond the noise of the paired rounds, else it does not count.
+    together with all others, and the bound of every slice; the least of ``selection.minimize``, or the most of
+    ``maximize``, wins. Where that is a latency, a candidate must also be faster than float beyond the noise of the
+    paired rounds, else it does not count.
 
     Who is not better than the ``baseline`` does not qualify; where float is not, nobody does.
 
@@ -56,14 +57,14 @@ def judge(
         for name in metrics
     }
     qualified = [name for name in metrics if not failures[name]]
-    minimize = selection.minimize
+    objective, sign = selection.objective, -1 if selection.maximize else 1
     moments = [evaluation.measured_at for evaluation in evaluations.values()]
-    winner = min(qualified, key=lambda name: metrics[name][minimize].value, default=None)
+    winner = min(qualified, key=lambda name: sign * metrics[name][objective].value, default=None)
 
     def judged(name: str, result: Evaluation | CandidateFailure) -> Judged:
         if isinstance(result, CandidateFailure):
             return Judged(candidate=name, metrics={}, qualifies=False, reason=result.reason)
-        reason = "; ".join(failures[name]) or _standing(name, winner, metrics, minimize)
+        reason = "; ".join(failures[name]) or _standing(name, winner, metrics, selection)
         if not failures[name] and nothing_learned[name]:
             reason += f"; {nothing_learned[name]}"
         reason += _larger(metrics[name], metrics[FLOAT]) if "larger than" not in reason else ""
@@ -73,7 +74,8 @@ def judge(
     return Verdict(
         recipe=recipe,
         task=reference.quality.kind,
-        minimize=minimize,
+        minimize=objective,
+        maximizes=selection.maximize is not None,
         candidates=tuple(judged(name, result) for name, result in results.items()),
         winner=winner,
         machine=reference.machine,
@@ -123,14 +125,14 @@ def _failures(
     selection: Selection,
     slices: SliceComparison | None,
 ) -> list[str]:
-    minimize = selection.minimize
+    minimize = selection.objective
     if missing := [metric for metric in (minimize, *selection.require) if metric not in metrics[name]]:
         pair = evaluations[name], evaluations[FLOAT]
         return [f"{metric} {_why_unmeasured(metric, *pair)}" for metric in dict.fromkeys(missing)]
     num_tried = len(metrics) - 1
     broken = [_broken(metric, held[metric][name], bound, num_tried) for metric, bound in selection.require.items()]
     if slices is not None and selection.slices is not None:
-        broken.append(slices.broken(name, selection.slices.bound))
+        broken.append(slices.broken(name, selection.slices.bounds))
     if name != FLOAT and minimize.startswith("latency_ms"):
         broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))
     return [reason for reason in broken if reason]
@@ -163,13 +165,17 @@ def _larger(got: dict[str, Interval], reference: dict[str, Interval]) -> str:
     return f"; larger than float: {format_value('size_bytes', ours)} against {format_value('size_bytes', theirs)}"
 
 
-def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interval]], minimize: str) -> str:
+def _standing(name: str, winner: str | None, metrics: dict[str, dict[str, Interval]], selection: Selection) -> str:
     """Return the sentence for a candidate that qualifies."""
-    got = metrics[name]
+    got, minimize = metrics[name], selection.objective
     if name == winner:
-        return f"least {minimize}" + (f": {_beside_float(got, metrics[FLOAT], minimize)}" if name != FLOAT else "")
+        return f"{'most' if selection.maximize else 'least'} {minimize}" + (
+            f": {_beside_float(got, metrics[FLOAT], minimize)}" if name != FLOAT else ""
+        )
     assert winner is not None
     word = find_metric(minimize).worse_word
+    if got[minimize].value == metrics[winner][minimize].value:
+        word = "no better than"
     if minimize.startswith("latency_ms") and not _surely_slower(got, metrics[winner], minimize):
         word = "no faster than"
     ours, theirs = format_value(minimize, got[minimize].value), format_value(minimize, metrics[winner][minimize].value)

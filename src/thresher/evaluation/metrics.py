@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thresher.evaluation.statistics import Interval, exactly
-from thresher.kinds.record import MetricKind
+from thresher.kinds.metric_names import find_whole
+from thresher.kinds.record import KindError, MetricKind
 from thresher.kinds.registry import registry
 
 if TYPE_CHECKING:
@@ -27,22 +28,42 @@ def available_metrics(batch_sizes: tuple[int, ...], task: str, computed: tuple[s
 
     Energy is among them, though only some machines count it. Of those with an implementation, the ``computed`` are.
     """
-    kinds = [kind for kind in registry().usable(MetricKind) if kind.name in computed or not kind.is_computed]
+    kinds = [kind for kind in registry().usable(MetricKind) if kind.is_always_measured or not kind.is_computed]
     ours = {kind.name: kind for kind in kinds if kind.task in (None, task)}
-    ours = {loss.name: loss for loss in map(MetricKind.loss, ours.values()) if loss} | ours
+    named = {name: kind for name in computed if (kind := _find(name)) is not None and kind.task in (None, task)}
+    ours = {loss.name: loss for loss in map(MetricKind.loss, named.values()) if loss} | named | ours
     timed = {name: kind for name, kind in ours.items() if kind.measures in AT_EACH_BATCH_SIZE}
     return ours | {f"{name}_batch{size}": kind for name, kind in timed.items() for size in batch_sizes}
 
 
 def find_metric(name: str) -> MetricKind:
-    """Return the metric ``name``, with or without a batch size in it; raises a KindError where there is none."""
-    kinds = registry()
-    known = kinds.names(MetricKind.group)
-    if name not in known and (whose := _loses(name)) in known:
-        loss = kinds.find(MetricKind, whose).loss()
+    """Return the metric ``name``, with or without a batch size or brackets in it; raises a KindError if there is none.
+
+    Of a loss, such as `recall[spam]_drop`, that is the metric of the loss.
+    """
+    whole = find_whole(name)
+    if whole is not None:
+        return whole
+    if (whose := _loses(name)) != name and (kind := find_whole(whose)) is not None:
+        loss = kind.loss()
         if loss is not None and loss.name == name:
             return loss
-    return kinds.find(MetricKind, name if name in known else name.partition("_batch")[0])
+    return registry().find(MetricKind, name.partition("_batch")[0])
+
+
+def _find(name: str) -> MetricKind | None:
+    try:
+        return find_metric(name)
+    except KindError:
+        return None
+
+
+def computed_metric(name: str) -> str:
+    """Return the metric with an implementation that must be measured for ``name``, which may be its loss; or ""."""
+    kind = _find(name)
+    if kind is None or kind.is_computed:
+        return name if kind else ""
+    return "" if name in registry().names(MetricKind.group) or name.partition("_batch")[1] else _loses(name)
 
 
 def _loses(name: str) -> str:
@@ -116,9 +137,9 @@ def measure_loss(evaluation: Evaluation, metric: str, confidence: float) -> Inte
         return exactly(0.0, confidence)
     if metric in LOSS.values():
         return evaluation.quality.loss(confidence)
-    lost = evaluation.own[_loses(metric)].loss
+    lost = evaluation.own[_loses(metric)].loss_interval(confidence)
     assert lost is not None
-    return lost.interval(confidence)
+    return lost
 
 
 def measure_interval(evaluation: Evaluation, metric: str, confidence: float) -> Interval:

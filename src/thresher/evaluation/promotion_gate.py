@@ -7,7 +7,7 @@ import numpy as np
 from thresher.config import Config
 from thresher.evaluation.cost import Cost
 from thresher.evaluation.evaluation import Evaluation
-from thresher.evaluation.metrics import LOSS, find_metric, format_value
+from thresher.evaluation.metrics import LOSS, computed_metric, find_metric, format_value
 from thresher.evaluation.multiple_testing import keeps
 from thresher.evaluation.quality import Quality
 from thresher.evaluation.selection import Requirement, Selection
@@ -38,7 +38,7 @@ def decide(evaluation: Evaluation, champion_cost: Cost, selection: Selection, ch
     champion |= champion_cost.model_dump()
     if broken := _broken_by_champion(champion, selection):
         return Challenge(replaces=True, reason=broken, champion_version=champion_version)
-    worse = _less_accurate(evaluation.quality, selection) or _costlier(evaluation, ours, champion, selection)
+    worse = _worse(evaluation, selection) or _costlier(evaluation, ours, champion, selection)
     reason = worse or "no worse than the champion on the same test data"
     return Challenge(replaces=not worse, reason=reason, champion_version=champion_version)
 
@@ -50,6 +50,37 @@ def _broken_by_champion(costs: dict[str, float], selection: Selection) -> str:
         if requirement and requirement.at_most is not None and value > requirement.at_most:
             got, bound = format_value(metric, value), format_value(metric, requirement.at_most)
             return f"the champion breaks the recipe's bound: {metric} {got} > {bound}"
+    return ""
+
+
+def _worse(evaluation: Evaluation, selection: Selection) -> str:
+    """Return in what the winner is worse, by the measures of quality that the recipe holds candidates to.
+
+    Where it holds them to others, accuracy alone may well be what a threshold was chosen against.
+    """
+    by_others = _worse_by_own(evaluation, selection)
+    loss = LOSS[evaluation.quality.kind]
+    about = {loss, *_OF_LOSS[loss]}
+    others = [name for name in selection.require if name not in about and computed_metric(name)]
+    if by_others or (others and not about & selection.require.keys()):
+        return by_others
+    return _less_accurate(evaluation.quality, selection)
+
+
+_OF_LOSS = {"accuracy_drop": ("accuracy",), "rmse_increase": ("rmse", "r2")}
+
+
+def _worse_by_own(evaluation: Evaluation, selection: Selection) -> str:
+    """Return in which of the required metrics the winner is surely worse, or loses more than it may."""
+    for name, bound in selection.require.items():
+        metric = computed_metric(name)
+        own = evaluation.own.get(metric)
+        loss = own.loss_interval(bound.confidence or selection.confidence) if own else None
+        if own is None or loss is None or loss.proves_nothing:
+            continue
+        if _is_too_much(loss, bound if name != metric else None):
+            ours, champion = (format_value(metric, value) for value in (own.value, own.reference))
+            return f"{find_metric(metric).worse_word} the champion: {metric} {ours} against {champion}"
     return ""
 
 
@@ -80,7 +111,7 @@ def _costlier(
     evaluation: Evaluation, costs: dict[str, float], champion_costs: dict[str, float], selection: Selection
 ) -> str:
     """Return in what the winner costs more of what the recipe minimizes."""
-    metric = selection.minimize
+    metric = selection.objective
     if metric in costs:
         pair, costlier = (costs[metric], champion_costs[metric]), costs[metric] > TOLERANCE * champion_costs[metric]
     elif metric.startswith("latency_ms"):
@@ -95,8 +126,7 @@ def _costlier(
         footprint = evaluation.footprint
         pair = footprint.load_ms, footprint.reference_load_ms
         costlier = median_interval(np.array(footprint.load_ratios), selection.confidence).lower > TOLERANCE
-    elif (own := evaluation.own.get(metric)) and own.loss:
-        loss = own.loss.interval(selection.confidence)
+    elif (own := evaluation.own.get(metric)) and (loss := own.loss_interval(selection.confidence)):
         pair, costlier = (own.value, own.reference), loss.lower > 0 and not loss.proves_nothing
     else:
         return ""

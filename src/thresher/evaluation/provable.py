@@ -41,8 +41,8 @@ def _of_classes(selection: Selection, num_test: int, num_candidates: int) -> Ite
         needed = _needed(bound, tried)
         if needed is None or num_test < needed:
             yield f"selection.require.accuracy_drop: {_describe_bound(bound, num_test, tried, needed)}"
-    if slices is not None and slices.accuracy_drop is not None:
-        needed = _needed(slices.bound, 1)
+    if slices is not None and (bound := slices.accuracy_drop) is not None:
+        needed = _needed(bound, 1)
         if needed is None or slices.min_samples < needed:
             few, fix = (
                 ("no part", "a bound above 0")
@@ -51,7 +51,7 @@ def _of_classes(selection: Selection, num_test: int, num_candidates: int) -> Ite
             )
             yield (
                 f"selection.slices.accuracy_drop: {few} can {'' if needed is None else 'not '}show at most "
-                f"{slices.bound.at_most:g} without one lost answer; min_samples is {slices.min_samples:,}. Fix: {fix}."
+                f"{bound.at_most:g} without one lost answer; min_samples is {slices.min_samples:,}. Fix: {fix}."
             )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from thresher.config import Config
-from thresher.evaluation.metrics import CONFIDENCE, LOSS
+from thresher.evaluation.metrics import CONFIDENCE, LOSS, computed_metric, find_metric
 
 ALLOW = "selection.allow_no_better_than_baseline: true"
 """What a recipe says to let a model win that has learned nothing."""
@@ -29,7 +29,7 @@ class Requirement(Config):
 
 
 class Slices(Config):
-    """Parts of the test split, none of which may lose more than a bound of its own."""
+    """Parts of the test split, none of which may break a bound of its own."""
 
     by: tuple[str, ...] = Field(min_length=1)
     """Columns of the sample table, `label` for the classes. Of numbers with many values each quarter is a part."""
@@ -37,35 +37,41 @@ class Slices(Config):
     """The bound on each part's drop in accuracy, in a classification."""
     rmse_increase: Requirement | None = None
     """The bound on each part's increase of the RMSE, in a regression."""
+    require: dict[str, Requirement] = Field(default_factory=dict)
+    """Metric of quality -> bound on it in each part, such as `recall[spam]: {at_least: 0.8}`."""
     min_samples: int = Field(default=30, ge=1)
     """Smaller parts are reported as such and not judged."""
 
     @model_validator(mode="after")
-    def _one_loss(self) -> Slices:
-        if (self.accuracy_drop is None) == (self.rmse_increase is None):
-            raise ValueError("give one of accuracy_drop (in a classification) and rmse_increase (in a regression)")
-        if self.bound.at_most is None:
-            raise ValueError(f"{self.loss} of a slice needs at_most")
+    def _some_bound(self) -> Slices:
+        losses = [name for name in LOSS.values() if getattr(self, name) is not None]
+        if len(losses) > 1 or not (losses or self.require):
+            raise ValueError(
+                "give one of accuracy_drop (in a classification) and rmse_increase (in a regression), or require"
+            )
+        for name in losses:
+            if getattr(self, name).at_most is None:
+                raise ValueError(f"{name} of a slice needs at_most")
         return self
 
     @property
-    def loss(self) -> str:
-        """The metric that is bound."""
-        return "accuracy_drop" if self.accuracy_drop is not None else "rmse_increase"
+    def bounds(self) -> dict[str, Requirement]:
+        """Metric -> what each part must keep."""
+        losses = {name: bound for name in LOSS.values() if (bound := getattr(self, name)) is not None}
+        return losses | self.require
 
-    @property
-    def bound(self) -> Requirement:
-        """What each part must keep."""
-        bound = self.accuracy_drop or self.rmse_increase
-        assert bound is not None
-        return bound
+
+OBJECTIVE = "latency_ms_p50"
+"""What is minimized where a recipe says nothing."""
 
 
 class Selection(Config):
-    """Which candidate wins: the least of one metric among those that meet every requirement."""
+    """Which candidate wins: the least, or most, of one metric among those that meet every requirement."""
 
-    minimize: str = "latency_ms_p50"
-    """A metric of which less is better."""
+    minimize: str | None = None
+    """A metric of which less is better; latency_ms_p50 where neither it nor `maximize` is given."""
+    maximize: str | None = None
+    """A metric of which more is better."""
     require: dict[str, Requirement] = Field(default_factory=dict)
     """Metric -> bound. A candidate that breaks one does not qualify."""
     correction: Literal["holm", "none"] = "holm"
@@ -76,6 +82,31 @@ class Selection(Config):
     it such a candidate fails, and where float is one, the whole run does."""
     slices: Slices | None = None
     """Parts of the test split that are judged apart."""
+
+    @model_validator(mode="after")
+    def _one_objective(self) -> Selection:
+        if self.maximize is not None and self.minimize is not None:
+            raise ValueError("give one of minimize and maximize")
+        return self
+
+    @property
+    def objective(self) -> str:
+        """The metric that decides among those that meet every requirement."""
+        return self.maximize or self.minimize or OBJECTIVE
+
+    @property
+    def computed_metrics(self) -> tuple[str, ...]:
+        """The metrics of quality that must be computed for it, besides what is measured of every candidate."""
+        bounds = [*self.require.items(), *(self.slices.require.items() if self.slices else ())]
+        sure = {name for name, bound in bounds if bound.confidence} | {self.objective}
+        found = {name: computed_metric(name) for name in (*(name for name, _ in bounds), self.objective)}
+        return tuple(
+            dict.fromkeys(
+                computed
+                for name, computed in found.items()
+                if computed and (name in sure or name != computed or not find_metric(computed).is_always_measured)
+            )
+        )
 
     @property
     def confidence(self) -> float:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from thresher.config import Config
 from thresher.errors import DataError, nearest
-from thresher.evaluation.metrics import CONFIDENCE
+from thresher.evaluation.metrics import CONFIDENCE, LOSS, computed_metric, find_metric
 from thresher.evaluation.multiple_testing import describe_broken, keeps
+from thresher.evaluation.own_metrics import measure_own_metric, why_undefined
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Slices
-from thresher.evaluation.statistics import Interval
+from thresher.evaluation.statistics import Interval, exactly
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -37,6 +39,12 @@ class Slice(Config):
     reference_figure: float
     """The figure of the float model."""
     loss: Interval
+    figures: dict[str, Interval] = Field(default_factory=dict)
+    """The further metrics that the recipe bounds in each part, but for those without a value in this one."""
+
+    def of(self, metric: str) -> Interval | None:
+        """Return what ``metric``, a bounded one, is here; None where it has no value."""
+        return self.loss if metric in LOSS.values() else self.figures.get(metric)
 
     def __str__(self) -> str:
         return f"{self.column}={self.value}"
@@ -52,13 +60,20 @@ class SliceComparison(Config):
     too_small: dict[str, int]
     """Part -> test samples, of those that are too few to be judged."""
 
-    def broken(self, candidate: str, bound: Requirement) -> str:
-        """Return which part breaks ``bound``, the worst of them by name, or nothing."""
-        broken = [each for each in self.candidates.get(candidate, ()) if not keeps(each.loss, bound)]
+    def broken(self, candidate: str, bounds: Mapping[str, Requirement]) -> str:
+        """Return which parts break ``bounds``, metric by metric, the worst of them by name, or nothing."""
+        sentences = (self._broken(candidate, metric, bound) for metric, bound in bounds.items())
+        return "; ".join(sentence for sentence in sentences if sentence)
+
+    def _broken(self, candidate: str, metric: str, bound: Requirement) -> str:
+        parts = self.candidates.get(candidate, ())
+        broken = [(each, got) for each in parts if (got := each.of(metric)) is not None and not keeps(got, bound)]
         if not broken:
             return ""
-        worst, more = broken[0], f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        return f"slice {worst}{more}: {describe_broken(self.metric, worst.loss, bound)}"
+        if metric not in LOSS.values():
+            broken.sort(key=lambda pair: pair[1].value, reverse=bound.at_most is not None)
+        (worst, got), more = broken[0], f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return f"slice {worst}{more}: {describe_broken(metric, got, bound)}"
 
 
 def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:
@@ -81,9 +96,16 @@ def cut_slices(sample_table: DataFrame, slices: Slices) -> DataFrame:
 
 
 def compare_slices(
-    parts: DataFrame, slices: Slices, labels: np.ndarray, outputs: Mapping[str, np.ndarray], reference: str
+    parts: DataFrame,
+    slices: Slices,
+    labels: np.ndarray,
+    outputs: Mapping[str, np.ndarray],
+    reference: str,
+    class_names: tuple[str, ...] = (),
 ) -> SliceComparison:
     """Return how each candidate does on each part beside ``reference``.
+
+    That itself is among them where `Slices.require` bounds what is no loss to it.
 
     Args:
         parts: those of `cut_slices`.
@@ -97,16 +119,17 @@ def compare_slices(
         for value in sorted(parts[column].unique())
     }
     large = {part: mask for part, mask in masks.items() if mask.sum() >= slices.min_samples}
-    confidence = slices.bound.confidence or CONFIDENCE
     found: dict[str, tuple[Slice, ...]] = {}
     for name, answers in outputs.items():
-        if name != reference:
-            each = [_slice(part, mask, labels, answers, outputs[reference], confidence) for part, mask in large.items()]
+        if name != reference or slices.require:
+            pair = answers, outputs[reference]
+            each = [_slice(part, mask, labels, pair, slices, class_names) for part, mask in large.items()]
             found[name] = tuple(sorted(each, key=lambda one: (one.loss.upper, one.loss.value), reverse=True))
     small = {
         f"{column}={value}": int(mask.sum()) for (column, value), mask in masks.items() if (column, value) not in large
     }
-    return SliceComparison(metric=slices.loss, candidates=found, too_small=small)
+    metric = LOSS["classification" if labels.dtype.kind == "i" else "regression"]
+    return SliceComparison(metric=metric, candidates=found, too_small=small)
 
 
 def _parts(table: DataFrame, column: str) -> Series:
@@ -135,16 +158,41 @@ def _slice(
     part: tuple[str, str],
     mask: np.ndarray,
     labels: np.ndarray,
-    answers: np.ndarray,
-    reference: np.ndarray,
-    confidence: float,
+    pair: tuple[np.ndarray, np.ndarray],
+    slices: Slices,
+    class_names: tuple[str, ...],
 ) -> Slice:
-    quality = measure_quality(answers[mask], reference[mask], labels[mask])
+    answers, reference = (each[mask] for each in pair)
+    quality = measure_quality(answers, reference, labels[mask])
+    bound = slices.bounds.get(LOSS[quality.kind])
+    confidence = (bound.confidence if bound else None) or CONFIDENCE
+    figures = {
+        metric: figure
+        for metric, bound in slices.require.items()
+        if (figure := _figure(metric, bound, (answers, reference), labels[mask], class_names)) is not None
+    }
     return Slice(
         column=part[0],
         value=part[1],
         num_samples=quality.num_samples,
         figure=quality.figure,
         reference_figure=quality.reference_figure,
-        loss=quality.loss(confidence),
+        loss=exactly(0.0, confidence) if pair[0] is pair[1] else quality.loss(confidence),
+        figures=figures,
     )
+
+
+def _figure(
+    metric: str,
+    bound: Requirement,
+    pair: tuple[np.ndarray, np.ndarray],
+    labels: np.ndarray,
+    class_names: tuple[str, ...],
+) -> Interval | None:
+    """Return what ``metric`` is of the first of ``pair`` on these samples, None where it has no value of them."""
+    name, confidence = computed_metric(metric), bound.confidence or CONFIDENCE
+    kind = find_metric(name)
+    if why_undefined(kind, labels, class_names):
+        return None
+    own = measure_own_metric(kind, *pair, labels, class_names)
+    return own.interval(confidence) if name == metric else own.loss_interval(confidence)

@@ -29,6 +29,9 @@ class Verdict(Config):
     recipe: str
     task: Literal["classification", "regression"]
     minimize: str
+    """The metric that decides among those that meet every requirement."""
+    maximizes: bool = False
+    """Whether the most of it wins, and not the least."""
     candidates: tuple[Judged, ...]
     winner: str | None
     machine: dict[str, str]
@@ -39,6 +42,11 @@ class Verdict(Config):
     """What answers without looking, and how all compare with it; earlier verdicts have none."""
     exported: ExportedQuality | None = None
     """What the float model is worth on the validation split, in training and as a file; earlier verdicts have none."""
+
+    @property
+    def objective(self) -> str:
+        """What is best of the winner, such as `least size_bytes`."""
+        return f"{'most' if self.maximizes else 'least'} {self.minimize}"
 
     @property
     def days(self) -> str:

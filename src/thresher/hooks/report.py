@@ -186,7 +186,7 @@ def _table(verdict: Any, rows: list[tuple[str, ...]], columns: tuple[str, ...]) 
 def _title(verdict: Any) -> str:
     if not verdict.winner:
         return f"{verdict.recipe}: no candidate qualifies"
-    return f"{verdict.recipe}: {verdict.winner} wins (least {verdict.minimize})"
+    return f"{verdict.recipe}: {verdict.winner} wins ({verdict.objective})"
 
 
 def _conditions(verdict: Any) -> str:

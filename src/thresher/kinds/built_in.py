@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from thresher.kinds.record import (
     AugmentationKind,
     Kind,
@@ -237,11 +239,119 @@ READERS = tuple(
     )
 )
 
+_QUALITY = "thresher.evaluation"
+_LESS_OFTEN_RIGHT = "less often right over the classes than"
+
+
+def _class_metric(name: str, vectorized: str, requires: str = "", shares: str = "", **traits: Any) -> MetricKind:
+    """Return a metric of the served classes."""
+    module = f"{_QUALITY}.class_metrics"
+    return MetricKind(
+        name,
+        implementation=f"{module}:{name}",
+        vectorized=f"{module}:{vectorized}",
+        shares=f"{module}:{shares}" if shares else "",
+        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
+        task="classification",
+        judges="classes",
+        **{"baseline": "balanced_accuracy", "resamples": 10_000, **traits},
+    )
+
+
+def _probability_metric(name: str, vectorized: str, requires: str = "", **traits: Any) -> MetricKind:
+    """Return a metric of the probabilities."""
+    module = f"{_QUALITY}.probability_metrics"
+    return MetricKind(
+        name,
+        implementation=f"{module}:{name}",
+        vectorized=f"{module}:{vectorized}",
+        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
+        task="classification",
+        **{"baseline": "log_loss", **traits},
+    )
+
+
+def _value_metric(name: str, requires: str = "", **traits: Any) -> MetricKind:
+    """Return a metric of a regression."""
+    module = f"{_QUALITY}.value_metrics"
+    return MetricKind(
+        name,
+        implementation=f"{module}:{name}",
+        vectorized=f"{module}:{name}s",
+        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
+        task="regression",
+        **{"smaller_is_better": True, "worse_word": "less accurate than", **traits},
+    )
+
+
 METRICS = (
-    MetricKind("accuracy", task="classification", worse_word="less accurate than"),
-    MetricKind("balanced_accuracy", task="classification", worse_word="less accurate over the classes than"),
-    MetricKind(
-        "log_loss", task="classification", smaller_is_better=True, worse_word="less sure of the right class than"
+    _class_metric(
+        "accuracy",
+        "accuracies",
+        shares="right_answers",
+        is_always_measured=True,
+        baseline="",
+        worse_word="less accurate than",
+    ),
+    _class_metric(
+        "balanced_accuracy",
+        "balanced_accuracies",
+        shares="right_answers_by_class",
+        is_always_measured=True,
+        worse_word="less accurate over the classes than",
+    ),
+    _class_metric("precision", "precisions", shares="right_of_answered", takes="class", worse_word="less precise than"),
+    _class_metric(
+        "recall", "recalls", "a_sample_of_class", "found_of_class", takes="class", worse_word="finds fewer than"
+    ),
+    _class_metric("f1", "f1s", "a_sample_of_class", takes="class", worse_word="a smaller F1 than"),
+    _class_metric("precision_macro", "precisions_macro", "each_class", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric(
+        "recall_macro", "recalls_macro", "each_class", "right_answers_by_class", worse_word=_LESS_OFTEN_RIGHT
+    ),
+    _class_metric("f1_macro", "f1s_macro", "each_class", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric("precision_weighted", "precisions_weighted", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric("recall_weighted", "recalls_weighted", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric("f1_weighted", "f1s_weighted", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric("mcc", "mccs", "two_classes", worse_word="less correlated with the labels than"),
+    _probability_metric(
+        "log_loss",
+        "log_loss_means",
+        is_always_measured=True,
+        smaller_is_better=True,
+        worse_word="less sure of the right class than",
+    ),
+    _probability_metric("brier", "briers", smaller_is_better=True, worse_word="less exact probabilities than"),
+    _probability_metric(
+        "expected_calibration_error",
+        "calibration_errors",
+        smaller_is_better=True,
+        worse_word="less calibrated than",
+    ),
+    _probability_metric(
+        "roc_auc",
+        "roc_aucs",
+        "class_and_others",
+        takes="class",
+        may_be_bare=True,
+        worse_word="separates the classes less than",
+    ),
+    _probability_metric(
+        "average_precision",
+        "average_precisions",
+        "class_that_is_named",
+        takes="class",
+        may_be_bare=True,
+        worse_word="separates the classes less than",
+    ),
+    _probability_metric(
+        "top_k_accuracy",
+        "top_k_accuracies",
+        "fewer_guesses_than_classes",
+        shares=f"{_QUALITY}.probability_metrics:in_top_k",
+        takes="count",
+        baseline="",
+        worse_word="less often right in as many guesses than",
     ),
     MetricKind(
         "accuracy_drop",
@@ -251,9 +361,13 @@ METRICS = (
         worse_word="less accurate than",
     ),
     MetricKind("mcnemar_p", task="classification", worse_word="more surely different from float than"),
-    MetricKind("rmse", task="regression", smaller_is_better=True, worse_word="less accurate than"),
-    MetricKind("mae", task="regression", smaller_is_better=True, worse_word="less accurate than"),
-    MetricKind("r2", task="regression", worse_word="less accurate than"),
+    _value_metric("rmse", is_always_measured=True),
+    _value_metric("mae", is_always_measured=True, baseline="mae"),
+    _value_metric("r2", is_always_measured=True, smaller_is_better=False),
+    _value_metric("mape", "no_zero"),
+    _value_metric("rmsle", "above_minus_one"),
+    _value_metric("median_absolute_error", baseline="mae"),
+    _value_metric("pinball", takes="quantile", worse_word="a larger pinball loss than"),
     MetricKind(
         "rmse_increase", task="regression", smaller_is_better=True, has_interval=True, worse_word="less accurate than"
     ),

@@ -178,30 +178,54 @@ class AugmentationKind(Kind):
 
 @dataclass(frozen=True)
 class MetricKind(Kind):
-    """A metric. Its implementation is called as (outputs, labels), numpy arrays, and returns a float.
+    """A metric. Its implementation is called as (answers, labels), numpy arrays, and returns a float.
 
-    Outputs are probabilities [N, K] with int64 labels [N], or values [N, 1] with float64 labels [N]. Thresher's
-    own have no implementation: they come out of what is measured of every candidate.
+    Answers are the outputs: probabilities [N, K] with int64 labels [N], or values [N, 1] with float64 labels [N]. What
+    stands in the brackets of its name is a third argument. Those without an implementation come out of what is
+    measured of every candidate.
 
     Attributes:
+        vectorized: `module:function` of the same arguments; returns a function from how often a resample took each
+            sample, float64 [R, N], to the values of the metric, [R]. Where there is none, the implementation is called
+            on each resample.
+        shares: `module:function` of the same arguments, where the metric is a share of right answers, or the mean of
+            such shares; returns which answers are right, bool [N], and to which share each sample belongs, int [N], -1
+            to none. Its interval is an exact one then.
+        requires: `module:function` of (labels, class names, argument); returns why these labels give no value, or "".
         task: classification or regression; None where it has a meaning in both.
         measures: what it speaks of; latency and energy are measured at each batch size.
+        judges: what the answers are; classes are those that are served, int64 [N].
+        takes: what stands in brackets behind the name.
+        may_be_bare: whether the brackets may be left out.
+        is_always_measured: whether it is reported of every candidate, named or not.
+        baseline: by which metric a recipe that requires this one holds models against the baseline.
         smaller_is_better: the direction of `selection.minimize` and of what is required of it.
         has_interval: whether a requirement of one without an implementation may ask for a confidence.
         resamples: how many resamples of the test split the interval of one with an implementation rests on; 0 for a
             metric that takes too long for it, which then has no interval.
         worse_word: completes "candidate a is ... candidate b" where a is worse.
+        argument: what stands in the brackets, once it does.
     """
 
     group: ClassVar[str] = "metric"
+    parts: ClassVar[tuple[str, ...]] = (*Kind.parts, "vectorized", "shares", "requires")
     config: str = ""
     implementation: str = ""
+    vectorized: str = ""
+    shares: str = ""
+    requires: str = ""
     task: Literal["classification", "regression"] | None = None
     measures: Literal["quality", "cost", "footprint", "latency", "energy"] = "quality"
+    judges: Literal["outputs", "classes"] = "outputs"
+    takes: Literal["", "class", "quantile", "count"] = ""
+    may_be_bare: bool = False
+    is_always_measured: bool = False
+    baseline: str = ""
     smaller_is_better: bool = False
     has_interval: bool = False
     resamples: int = 2_000
     worse_word: str = "worse than"
+    argument: str = ""
 
     @property
     def is_computed(self) -> bool:
@@ -213,15 +237,51 @@ class MetricKind(Kind):
         """Whether a requirement may ask for a confidence."""
         return self.resamples > 0 if self.is_computed else self.has_interval
 
+    @property
+    def pattern(self) -> str:
+        """How its name is written, such as `recall[CLASS]`."""
+        return f"{self.name}[{self.takes.upper()}]" if self.takes and not self.argument else self.name
+
+    def of(self, argument: str | None) -> MetricKind:
+        """Return the metric with ``argument`` in its brackets, None where there are none.
+
+        Raises:
+            KindError: it takes none, needs one, or takes another.
+        """
+        if not argument:
+            if self.takes and not self.may_be_bare:
+                raise KindError(f"'{self.name}' does not say of what. Fix: {self.pattern}, {_TAKES[self.takes]}.")
+            return self
+        if not self.takes:
+            raise KindError(f"'{self.name}' takes nothing in brackets. Fix: {self.name}.")
+        whole = replace(self, name=f"{self.name}[{argument}]", argument=argument)
+        if self.takes != "class" and not _is_number(self.takes, argument):
+            raise KindError(f"'{whole.name}' does not name {_TAKES[self.takes]}. Fix: {self.pattern}.")
+        return whole
+
     def loss(self) -> MetricKind | None:
         """Return the metric of how much worse than float a candidate is by this one, NAME_drop or NAME_increase.
 
-        None for Thresher's own, and where nothing is resampled.
+        None for what has no implementation, and where nothing is resampled.
         """
         if not (self.is_computed and self.resamples):
             return None
         name = f"{self.name}_{'increase' if self.smaller_is_better else 'drop'}"
-        return replace(self, name=name, implementation="", smaller_is_better=True, has_interval=True)
+        return replace(
+            self, name=name, implementation="", smaller_is_better=True, has_interval=True, is_always_measured=False
+        )
+
+
+_TAKES = {"class": "a class", "quantile": "a number between 0 and 1", "count": "a whole number from 1 on"}
+
+
+def _is_number(takes: str, text: str) -> bool:
+    if takes == "count":
+        return text.isdecimal() and text.isascii() and 1 <= len(text) <= 6 and int(text) > 0
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ class BundledDigitsOptions(SplitOptions):
         """Return the file in scikit-learn."""
         return bundled_files("digits.csv.gz")
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The digits."""
+        return tuple(str(digit) for digit in range(10))
+
     def image_size(self) -> tuple[int, int] | None:
         """Return height and width."""
         return 8, 8
@@ -91,4 +96,4 @@ class BundledDigits(RawSamples[BundledDigitsOptions]):
 
         digits = load_digits()
         pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
-        return Samples(pixels[:, None], digits.target.astype(np.int64), tuple(str(digit) for digit in range(10)))
+        return Samples(pixels[:, None], digits.target.astype(np.int64), self.options.known_classes)

@@ -67,6 +67,12 @@ class ClassOptions(ReaderOptions):
             return {str(label): str(name) for label, name in self.class_names.items()}
         return [str(name) for name in self.class_names]
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The classes, as far as the options name them."""
+        names = self.classes.values() if isinstance(self.classes, dict) else self.classes
+        return tuple(dict.fromkeys(names or ()))
+
 
 class LabelOptions(ClassOptions):
     """Options of a reader whose labels are classes or numbers."""

@@ -91,6 +91,11 @@ class Recipe(Config):
     selection: Selection = Field(default_factory=Selection)
     serving: Serving = Field(default_factory=Serving)
 
+    @property
+    def measured_metrics(self) -> tuple[str, ...]:
+        """The metrics of quality that are computed of every candidate: those that any section names."""
+        return tuple(dict.fromkeys((*self.evaluation.metrics, *self.selection.computed_metrics)))
+
     @model_validator(mode="before")
     @classmethod
     def _encode_by_model(cls, values: Any) -> Any:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from thresher.compression.candidate import Candidate
 from thresher.evaluation import Measurement
-from thresher.evaluation.selection import Requirement, Selection, Slices
+from thresher.evaluation.selection import OBJECTIVE, Requirement, Slices
 from thresher.models import ModelChoice
 from thresher.recipe.source import Place
 from thresher.training import Training
@@ -26,7 +26,8 @@ class PartialRecipe:
     names: frozenset[str]
     """The names of all candidates, unreadable ones included."""
     candidates: dict[str, Candidate]
-    minimize: str = Selection().minimize
+    minimize: str = OBJECTIVE
+    maximize: str | None = None
     require: dict[str, Requirement] = field(default_factory=dict)
     slices: Slices | None = None
     batch_sizes: tuple[int, ...] | None = None
@@ -39,16 +40,28 @@ class PartialRecipe:
     model: Any = None
     training: Training | None = None
 
+    @property
+    def named_metrics(self) -> list[tuple[Place, str]]:
+        """Every metric that the recipe names, with its place."""
+        slices = self.slices.require if self.slices else {}
+        key, objective = ("maximize", self.maximize) if self.maximize else ("minimize", self.minimize)
+        return [
+            *((("evaluation", "metrics", index), name) for index, name in enumerate(self.computed)),
+            *((("selection", "require", name), name) for name in self.require),
+            *((("selection", "slices", "require", name), name) for name in slices),
+            (("selection", key), objective),
+        ]
+
 
 def read_partial(values: dict[str, Any]) -> PartialRecipe:
     """Return all that can be read of ``values``, the raw recipe."""
     raw = {name: _mapping(values.get(name)) for name in ("candidates", "evaluation", "selection")}
     measurement = _try(Measurement, raw["evaluation"])
-    minimize = raw["selection"].get("minimize", Selection().minimize)
     return PartialRecipe(
         names=frozenset(map(str, raw["candidates"])),
         candidates=_readable(Candidate, raw["candidates"]),
-        minimize=minimize if isinstance(minimize, str) else Selection().minimize,
+        minimize=_text(raw["selection"].get("minimize")) or OBJECTIVE,
+        maximize=_text(raw["selection"].get("maximize")),
         require=_readable(Requirement, _mapping(raw["selection"].get("require"))),
         slices=_try(Slices, raw["selection"].get("slices")),
         batch_sizes=measurement.batch_sizes if measurement else None,

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from thresher.compression.validate import find_chain_problems, find_circle
 from thresher.errors import nearest
 from thresher.evaluation.energy import find_meter
-from thresher.evaluation.metrics import LOSS, available_metrics, find_metric
-from thresher.kinds.record import KindError
+from thresher.evaluation.metrics import LOSS, available_metrics, computed_metric, find_metric
+from thresher.evaluation.selection import Requirement
+from thresher.kinds.metric_names import metric_patterns
+from thresher.kinds.record import KindError, MetricKind
+from thresher.kinds.registry import registry
 from thresher.models import FLOAT
 from thresher.recipe.partial import Found, PartialRecipe
+from thresher.recipe.source import Place
 from thresher.recipe.training_rules import find_training_problems
 
 
@@ -48,39 +52,78 @@ def _teacher_problems(name: str, parts: PartialRecipe) -> Iterable[Found]:
 
 def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> Iterable[Found]:
     task = parts.task if parts.task in LOSS else "classification"
-    metrics = available_metrics(batch_sizes, task, parts.computed)
+    slices = parts.slices.require if parts.slices else {}
+    objective = parts.maximize or parts.minimize
+    asked = (computed_metric(name) for name in (*parts.require, *slices, objective))
+    metrics = available_metrics(batch_sizes, task, (*parts.computed, *(name for name in asked if name)))
     for name in parts.computed:
         if name not in metrics:
             yield ("evaluation", "metrics"), f"'{name}' {_not_measured(name, task)}", "Leave it out."
     if not find_meter().zones:
         metrics = {name: metric for name, metric in metrics.items() if metric.measures != "energy"}
-    minimizable = {name for name, metric in metrics.items() if metric.smaller_is_better}
-    if parts.minimize not in minimizable:
-        what = "is better the more there is of it" if parts.minimize in metrics else _not_measured(parts.minimize, task)
-        yield ("selection", "minimize"), f"'{parts.minimize}' {what}", nearest(parts.minimize, minimizable)
+    yield from _objective_problems(parts, metrics, task)
+    yield from _bound_problems(("selection", "require"), parts.require, metrics, task)
+    yield from _slice_problems(parts, metrics, task)
+
+
+def _objective_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], task: str) -> Iterable[Found]:
+    key, name = ("maximize", parts.maximize) if parts.maximize else ("minimize", parts.minimize)
+    allowed = {each for each, metric in metrics.items() if metric.smaller_is_better is (key == "minimize")}
+    if name not in allowed:
+        way = "more" if key == "minimize" else "less"
+        what = f"is better the {way} there is of it" if name in metrics else _not_measured(name, task)
+        other = "maximize" if key == "minimize" else "minimize"
+        fix = f"Write {other}: {name}. " if name in metrics and metrics[name].measures == "quality" else ""
+        yield ("selection", key), f"'{name}' {what}", fix + nearest(name, allowed)
+
+
+def _bound_problems(
+    place: Place, bounds: dict[str, Requirement], metrics: dict[str, MetricKind], task: str
+) -> Iterable[Found]:
     with_interval = ", ".join(sorted(name for name, metric in metrics.items() if metric.allows_confidence))
-    for name, requirement in parts.require.items():
-        place = ("selection", "require", name)
+    for name, requirement in bounds.items():
         if name not in metrics:
-            yield place, f"'{name}' {_not_measured(name, task)}", nearest(name, metrics)
+            yield (*place, name), f"'{name}' {_not_measured(name, task)}", _nearest_metric(name, metrics, task)
         elif requirement.confidence and not metrics[name].allows_confidence:
-            yield (*place, "confidence"), f"{name} has no interval", f"Only these have: {with_interval}."
-    yield from _slice_problems(parts, task)
+            yield (*place, name, "confidence"), f"{name} has no interval", f"Only these have: {with_interval}."
 
 
-def _slice_problems(parts: PartialRecipe, task: str) -> Iterable[Found]:
-    if parts.slices is not None and parts.slices.loss != LOSS[task]:
-        place = ("selection", "slices", parts.slices.loss)
-        yield place, f"'{parts.slices.loss}' {_not_measured(parts.slices.loss, task)}", f"Use {LOSS[task]}."
+def _slice_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], task: str) -> Iterable[Found]:
+    if parts.slices is None:
+        return
+    place = ("selection", "slices")
+    for loss in LOSS.values():
+        if getattr(parts.slices, loss) is not None and loss != LOSS[task]:
+            yield (*place, loss), f"'{loss}' {_not_measured(loss, task)}", f"Use {LOSS[task]}."
+    whole = {name: metric for name, metric in metrics.items() if not computed_metric(name)}
+    for name in parts.slices.require:
+        if name in whole:
+            what = f"'{name}' is not measured on parts of the test split"
+            fix = f"Write {name} beside `by`." if name in LOSS.values() else "Require it of the whole split."
+            yield (*place, "require", name), what, fix
+    others = {name: bound for name, bound in parts.slices.require.items() if name not in whole}
+    yield from _bound_problems((*place, "require"), others, metrics, task)
+
+
+def _nearest_metric(name: str, metrics: dict[str, MetricKind], task: str) -> str:
+    """Return what may be meant: of a metric with wrong brackets, its own sentence says how to write it."""
+    try:
+        find_metric(name)
+    except KindError as error:
+        base = name.partition("[")[0]
+        if base in registry().names(MetricKind.group):
+            return str(error).partition("Fix: ")[2]
+    base, bracket, _ = name.partition("[")
+    return nearest(base + "[CLASS]" * bool(bracket), {*metrics, *metric_patterns(task)})
 
 
 def _not_measured(metric: str, task: str) -> str:
     try:
         kind = find_metric(metric)
-    except KindError:
+    except KindError as error:
+        if metric.partition("[")[0] in registry().names(MetricKind.group):
+            return str(error).partition("' ")[2].partition(".")[0]
         return "is not measured"
     if kind.measures == "energy":
         return "is not measured: this machine has no counter of energy that can be read"
-    if kind.task not in (None, task):
-        return f"is not measured in a {task}"
-    return "is not measured unless evaluation.metrics names it" if kind.is_computed else "is not measured"
+    return f"is not measured in a {task}" if kind.task not in (None, task) else "is not measured"

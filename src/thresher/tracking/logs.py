@@ -20,6 +20,7 @@ from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models.imported.findings import Imported
 from thresher.search.result import BudgetSearch, Sensitivity
 from thresher.tracking.entries import MAX_TAG, METRICS_A_CALL, NOTE, Artifact, Data, Metrics, Tags, shorten_note
+from thresher.tracking.metric_names import to_mlflow
 from thresher.tracking.models import WINNER_CONTENT
 from thresher.tracking.spool import send
 from thresher.training.execution import ChosenExecution
@@ -72,7 +73,7 @@ def _(value: Verdict, name: str) -> None:
         _metrics({f"baseline.{metric}": figure for metric, figure in value.baseline.figures.items()})
     if value.winner:
         won = value.of(value.winner).metrics
-        _metrics({f"winner.{metric}": interval.value for metric, interval in won.items()})
+        _metrics({f"winner.{to_mlflow(metric)}": interval.value for metric, interval in won.items()})
 
 
 @log.register

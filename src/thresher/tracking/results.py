@@ -11,6 +11,7 @@ from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.models import FLOAT
 from thresher.tracking import logs
 from thresher.tracking.entries import Data, Metrics, Model
+from thresher.tracking.metric_names import to_mlflow
 from thresher.tracking.spool import send
 
 
@@ -34,7 +35,7 @@ def log_candidates(recipe: str, inputs: dict[str, Any], catalog: Any) -> None:
     for candidate, evaluation in evaluations.items():
         metrics = measure_metrics(evaluation, evaluations[FLOAT], CONFIDENCE)
         loss = LOSS[evaluation.quality.kind]
-        figures = {name: interval.value for name, interval in metrics.items()}
+        figures = {to_mlflow(name): interval.value for name, interval in metrics.items()}
         send(_model(recipe, candidate, catalog, figures | {f"{loss}_upper": metrics[loss].upper}, data))
 
 
@@ -44,7 +45,11 @@ def _log_evaluation(name: str, evaluation: Evaluation, catalog: Any) -> None:
     send(_model(recipe, candidate, catalog))
     metrics = measure_metrics(evaluation, evaluation, CONFIDENCE)
     now = int(time.time() * 1000)
-    send(Metrics(metrics=[(f"{candidate}.{key}", interval.value, now, 0) for key, interval in metrics.items()]))
+    send(
+        Metrics(
+            metrics=[(f"{candidate}.{to_mlflow(key)}", interval.value, now, 0) for key, interval in metrics.items()]
+        )
+    )
 
 
 def _model(

@@ -59,6 +59,11 @@ def format_interval(metric: str, interval: Interval, signed: bool = False) -> st
 def _figure(metric: str, interval: Interval | None) -> str:
     if interval is None:
         return "-"
-    if find_metric(metric).allows_confidence and not interval.unproven:
+    if find_metric(metric).allows_confidence and not interval.unproven and not _is_exact(metric, interval):
         return format_interval(metric, interval)
     return format_value(metric, interval.value)
+
+
+def _is_exact(metric: str, interval: Interval) -> bool:
+    """Return whether nothing was resampled of a metric that is always reported: the recipe asks for no interval."""
+    return find_metric(metric).is_always_measured and interval.lower == interval.upper

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from thresher.evaluation.metrics import LOSS, format_value
+from thresher.evaluation.metrics import LOSS, find_metric, format_value
 from thresher.evaluation.multiple_testing import keeps
 from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
+from thresher.evaluation.slices import Slice
 from thresher.models import FLOAT
 from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
@@ -41,7 +42,7 @@ def outcome(account: Account) -> str:
         if verdict.nothing_learned:
             return "No candidate qualifies: the float model is no better than a constant answer. Nothing was packed."
         return "No candidate qualifies: each breaks a requirement of the recipe, and nothing was packed."
-    return f"{verdict.winner} wins, the least {verdict.minimize} among the candidates that meet the requirements."
+    return f"{verdict.winner} wins, the {verdict.objective} among the candidates that meet the requirements."
 
 
 def conditions(account: Account) -> str:
@@ -72,7 +73,7 @@ def requirements(account: Account) -> list[str]:
     """Return the recipe's bounds, a line each."""
     bounds = dict(account.selection.require)
     if (slices := account.selection.slices) is not None:
-        bounds[f"{slices.loss} of each part by {', '.join(slices.by)}"] = slices.bound
+        bounds |= {f"{name} of each part by {', '.join(slices.by)}": bound for name, bound in slices.bounds.items()}
     return [f"{what}: {_bound_words(bound)}" for what, bound in bounds.items()]
 
 
@@ -174,10 +175,20 @@ def slice_rows(account: Account) -> list[tuple[str, ...]]:
         for part in parts:
             figures = (format_value(FIGURE[found.metric], value) for value in (part.reference_figure, part.figure))
             lost = format_interval(found.metric, part.loss)
-            said = "" if keeps(part.loss, asked.bound) else "too much"
+            said = "; ".join(said for metric, bound in asked.bounds.items() if (said := _said_of(part, metric, bound)))
             rows.append((name, str(part), f"{part.num_samples:,}", *figures, lost, said))
     rows += [("all", part, f"{count:,}", "", "", "", "too few to judge") for part, count in found.too_small.items()]
     return rows
+
+
+def _said_of(part: Slice, metric: str, bound: Requirement) -> str:
+    """Return what is to be said of a bound on a part of the test split: nothing of a loss that keeps it."""
+    got, is_loss = part.of(metric), metric in LOSS.values()
+    if got is None:
+        return f"{metric} has no value"
+    if is_loss:
+        return "" if keeps(got, bound) else "too much"
+    return f"{metric} {format_interval(metric, got)}{'' if keeps(got, bound) else ': breaks its bound'}"
 
 
 def limits(account: Account) -> list[str]:
@@ -193,7 +204,7 @@ def limits(account: Account) -> list[str]:
             f"The winner was chosen among {judged} candidates on the same test samples that its figures are of, which "
             "favours it a little."
         )
-    if not account.selection.require.keys() & {LOSS[verdict.task], *_QUALITY[verdict.task]}:
+    if not any(map(_bounds_quality, account.selection.require)):
         said.append("The recipe has no bound on what may be lost in quality.")
     said += [sentence for name, sentence in MEASURED.items() if not any(key.startswith(name) for key in metrics)]
     if account.slices is None:
@@ -202,4 +213,5 @@ def limits(account: Account) -> list[str]:
     return said
 
 
-_QUALITY = {"classification": ("accuracy", "balanced_accuracy", "log_loss"), "regression": ("rmse", "mae", "r2")}
+def _bounds_quality(metric: str) -> bool:
+    return find_metric(metric).measures == "quality" and metric != "mcnemar_p"

@@ -6,10 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thresher.contracts.expectation import ContractLines
 from thresher.contracts.report import ContractReport, summarize
 from thresher.contracts.validation import check
 from thresher.evaluation import slices
+from thresher.evaluation.own_metrics import require_defined
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit
 from thresher.modalities import EncodingChoice
@@ -49,6 +52,21 @@ def cut_slices(sample_table: DataFrame, selection: Selection) -> DataFrame:
     """
     assert selection.slices is not None
     return slices.cut_slices(sample_table, selection.slices)
+
+
+def count_classes(train: Samples[Any], test: Samples[Any], metrics: list[str]) -> np.ndarray:
+    """Return how many test samples each class has, int64 [K], before anything is trained.
+
+    Args:
+        metrics: those that the recipe names, of which each must have a value of these labels.
+
+    Raises:
+        DataError: one has none, or is of a class that is not there.
+    """
+    require_agreement(train, test)
+    known = with_types_of(train, test).labels if not train.class_names else test.labels[test.labels >= 0]
+    require_defined(metrics, known, train.class_names)
+    return np.bincount(known, minlength=len(train.class_names)) if train.class_names else np.zeros(0, dtype=np.int64)
 
 
 def check_contract(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
-from thresher.pipelines.contract.nodes import check_contract, cut_slices, describe_samples, fingerprint_data
+from thresher.pipelines.contract.nodes import (
+    check_contract,
+    count_classes,
+    cut_slices,
+    describe_samples,
+    fingerprint_data,
+)
 from thresher.pipelines.stage import stage_node
 from thresher.recipe import Recipe
 
@@ -20,6 +26,9 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     if recipe.selection.slices is not None:
         inputs = [f"{name}.sample_table", f"params:{name}.selection"]
         cut.append(stage_node(cut_slices, inputs, f"{name}.slices", TAGS))
+    if recipe.measured_metrics:
+        counted = [*raw, f"params:{name}.evaluation.metrics"]
+        cut.append(stage_node(count_classes, counted, f"{name}.class_counts", TAGS))
     return Pipeline(
         [
             *cut,

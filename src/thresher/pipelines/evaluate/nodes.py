@@ -96,4 +96,4 @@ def _evaluate(ours: Contender, reference: Contender, samples: EncodedSamples, me
     sizes = ", ".join(map(str, measurement.batch_sizes))
     emit(Step(f"{ours.name}: {measurement.rounds} rounds in turns with {reference.name}, batch {sizes}"))
     with exclusive_access():
-        return evaluate(ours, reference, samples.labels, measurement, describe_machine())
+        return evaluate(ours, reference, samples.labels, measurement, describe_machine(), samples.class_names)

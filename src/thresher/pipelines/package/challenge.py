@@ -67,7 +67,7 @@ def measure_both(
     ours = modalities.encode(winner.encoder, test).inputs
     with exclusive_access():
         first, second = (_contender(*each, measurement.threads) for each in ((winner, ours), (champion, theirs)))
-        result = evaluate(first, second, test.labels, measurement, describe_machine())
+        result = evaluate(first, second, test.labels, measurement, describe_machine(), test.class_names)
     return decide(result, measure_cost(champion.onnx_file, champion.encoder.model_input), selection, version)
 
 

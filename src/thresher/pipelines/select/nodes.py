@@ -43,7 +43,9 @@ def compare_slices(
         results: `CANDIDATE.predictions` of all candidates.
     """
     assert selection.slices is not None
-    return compare_parts(slices, selection.slices, test_samples.labels, _each("predictions", results), FLOAT)
+    outputs = _each("predictions", results)
+    labels, names = test_samples.labels, test_samples.class_names
+    return compare_parts(slices, selection.slices, labels, outputs, FLOAT, names)
 
 
 def compare_baseline(
