@@ -96,6 +96,8 @@ def test_the_most_of_a_metric_may_win() -> None:
     assert what == "'recall[spam]' is better the more there is of it"
     assert fix.startswith("Write maximize: recall[spam]. ")
     assert Selection(maximize="mcc").objective == "mcc" and Selection().objective == "latency_ms_p50"
+    ((_, what, fix),) = problems_of("classification", maximize="recall")
+    assert (what, fix) == ("'recall' does not say of what", "recall[CLASS], a class.")
     with pytest.raises(ValidationError, match="give one of minimize and maximize"):
         Selection(minimize="latency_ms_p50", maximize="mcc")
 

@@ -131,7 +131,7 @@ EXPECTED = {
     ),
     ":47 selection.require.size_bytes.confidence": (
         "size_bytes has no interval",
-        "Only these have: accuracy_drop, speedup, speedup_batch1, speedup_batch8.",
+        "Only these have: accuracy, accuracy_drop, balanced_accuracy, log_loss, speedup, speedup_batch1",
     ),
     ":48 selection.require.accuracy_drop": ("give one of at_most and at_least", ""),
     ":49 serving.max_batch": (

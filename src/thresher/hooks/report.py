@@ -172,7 +172,7 @@ def print_verdict(verdict: Any) -> None:
 
 def _table(verdict: Any, rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> Table:
     caption = escape(_conditions(verdict))
-    table = Table(title=_title(verdict), title_style="bold", caption=caption, box=box.SIMPLE_HEAD)
+    table = Table(title=escape(_title(verdict)), title_style="bold", caption=caption, box=box.SIMPLE_HEAD)
     for column in columns:
         justify: Any = "left" if column in TEXT_COLUMNS else "right"
         table.add_column(escape(column), no_wrap=column != "reason", justify=justify)

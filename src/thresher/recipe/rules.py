@@ -74,7 +74,11 @@ def _objective_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], ta
         what = f"is better the {way} there is of it" if name in metrics else _not_measured(name, task)
         other = "maximize" if key == "minimize" else "minimize"
         fix = f"Write {other}: {name}. " if name in metrics and metrics[name].measures == "quality" else ""
-        yield ("selection", key), f"'{name}' {what}", fix + nearest(name, allowed)
+        yield (
+            ("selection", key),
+            f"'{name}' {what}",
+            fix + (nearest(name, allowed) if name in metrics else _nearest_metric(name, allowed, task)),
+        )
 
 
 def _bound_problems(
@@ -105,7 +109,7 @@ def _slice_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], task: 
     yield from _bound_problems((*place, "require"), others, metrics, task)
 
 
-def _nearest_metric(name: str, metrics: dict[str, MetricKind], task: str) -> str:
+def _nearest_metric(name: str, metrics: Iterable[str], task: str) -> str:
     """Return what may be meant: of a metric with wrong brackets, its own sentence says how to write it."""
     try:
         find_metric(name)
