@@ -36,6 +36,8 @@ class TrainingEpoch:
     validation_loss: float
     validation_metric: float
     seconds: float
+    best_by: float | None = None
+    """What `training.best_by` names, where that is a metric."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from sklearn import metrics as sk
 
 from thresher.errors import CompressionError, DataError
 from thresher.evaluation.metrics import find_metric
-from thresher.evaluation.own_metrics import measure_own_metric, measure_own_metrics, require_defined
+from thresher.evaluation.own_metrics import measure_own_metric, measure_own_metrics
 from thresher.kinds.built_in import METRICS
+from thresher.kinds.metric_names import require_defined
 from thresher.kinds.record import KindError, MetricKind
 
 NUM, NAMES = 240, ("ham", "spam", "eggs")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from thresher.config import Config
-from thresher.errors import CompressionError, DataError, nearest
+from thresher.errors import CompressionError
 from thresher.evaluation.metrics import find_metric
 from thresher.evaluation.statistics import (
     DRAWS_AT_ONCE,
@@ -24,6 +24,7 @@ from thresher.evaluation.statistics import (
     exactly,
     resampled,
 )
+from thresher.kinds.metric_names import arguments_of, require_defined
 from thresher.kinds.record import MetricKind
 
 MAX_UNDEFINED = 0.05
@@ -99,36 +100,6 @@ def measure_own_metrics(
     return {
         name: measure_own_metric(find_metric(name), outputs, reference_outputs, labels, class_names) for name in names
     }
-
-
-def require_defined(names: Iterable[str], labels: np.ndarray, class_names: tuple[str, ...], of: str = "test") -> None:
-    """Check that each of the metrics ``names`` has a value of ``labels``; raises a DataError for one that has none."""
-    for name in names:
-        if why := why_undefined(find_metric(name), labels, class_names):
-            fix = "" if "Fix: " in why else " Fix: other samples in that split, or another metric."
-            raise DataError(f"The metric {name} has no value on the {of} split: {why}.{fix}")
-
-
-def why_undefined(kind: MetricKind, labels: np.ndarray, class_names: tuple[str, ...]) -> str:
-    """Return why ``kind`` has no value of ``labels``, or nothing; raises a DataError for a class that is not there."""
-    arguments = arguments_of(kind, class_names)
-    return str(kind.load("requires")(labels, class_names, *arguments)) if kind.requires else ""
-
-
-def arguments_of(kind: MetricKind, class_names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Return what stands in the brackets as a third argument: a class's index, or a number.
-
-    Raises:
-        DataError: there is no such class.
-    """
-    if not kind.argument:
-        return ()
-    if kind.takes != "class":
-        return (float(kind.argument),)
-    if kind.argument not in class_names:
-        near = nearest(kind.argument, class_names)
-        raise DataError(f"The metric {kind.name}: there is no class '{kind.argument}'. {near}")
-    return (class_names.index(kind.argument),)
 
 
 def measure_own_metric(

@@ -12,10 +12,11 @@ from thresher.config import Config
 from thresher.errors import DataError, nearest
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, computed_metric, find_metric
 from thresher.evaluation.multiple_testing import describe_broken, keeps
-from thresher.evaluation.own_metrics import measure_own_metric, why_undefined
+from thresher.evaluation.own_metrics import measure_own_metric
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.selection import Requirement, Slices
 from thresher.evaluation.statistics import Interval, exactly
+from thresher.kinds.metric_names import why_undefined
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

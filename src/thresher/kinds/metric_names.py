@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from thresher.errors import DataError, nearest
 from thresher.kinds.record import KindError, MetricKind
 from thresher.kinds.registry import registry
 
@@ -31,11 +33,53 @@ def metric_patterns(task: str | None = None) -> list[str]:
     return [*(kind.pattern for kind in kinds), *(kind.name for kind in kinds if kind.may_be_bare)]
 
 
+def require_defined(names: Iterable[str], labels: Any, class_names: tuple[str, ...], of: str = "test") -> None:
+    """Check that each of the metrics ``names`` has a value of ``labels``; raises a DataError for one that has none."""
+    for name in names:
+        if why := why_undefined(_kind(name), labels, class_names):
+            fix = "" if "Fix: " in why else " Fix: other samples in that split, or another metric."
+            raise DataError(f"The metric {name} has no value on the {of} split: {why}.{fix}")
+
+
+def _kind(name: str) -> MetricKind:
+    return find_whole(name) or registry().find(MetricKind, name)
+
+
+def why_undefined(kind: MetricKind, labels: Any, class_names: tuple[str, ...]) -> str:
+    """Return why ``kind`` has no value of ``labels``, or nothing; raises a DataError for a class that is not there."""
+    arguments = arguments_of(kind, class_names)
+    return str(kind.load("requires")(labels, class_names, *arguments)) if kind.requires else ""
+
+
+def arguments_of(kind: MetricKind, class_names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return what stands in the brackets as a third argument: a class's index, or a number.
+
+    Raises:
+        DataError: there is no such class.
+    """
+    if not kind.argument:
+        return ()
+    if kind.takes != "class":
+        return (float(kind.argument),)
+    if kind.argument not in class_names:
+        near = nearest(kind.argument, class_names)
+        raise DataError(f"The metric {kind.name}: there is no class '{kind.argument}'. {near}")
+    return (class_names.index(kind.argument),)
+
+
 @dataclass(frozen=True)
 class ComputedMetric:
-    """Marks a field as holding the name of a metric with an implementation: `Annotated[str, ComputedMetric()]`."""
+    """Marks a field as holding the name of a metric with an implementation: `Annotated[str, ComputedMetric()]`.
+
+    Attributes:
+        others: what else it may be.
+    """
+
+    others: tuple[str, ...] = ()
 
     def _validate(self, value: Any) -> str:
+        if value in self.others:
+            return str(value)
         try:
             kind = find_whole(value) if isinstance(value, str) else None
         except KindError as error:
@@ -44,7 +88,7 @@ class ComputedMetric:
             return str(value)
         if registry().problem:
             raise ValueError(f"there is no {MetricKind.group} '{value}' here. {registry().problem}")
-        expected = " or ".join(", ".join(f"'{name}'" for name in metric_patterns()).rsplit(", ", 1))
+        expected = " or ".join(", ".join(f"'{name}'" for name in (*self.others, *metric_patterns())).rsplit(", ", 1))
         raise PydanticKnownError("literal_error", {"expected": expected})
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -54,4 +98,4 @@ class ComputedMetric:
         kinds = [kind for kind in registry().usable(MetricKind) if kind.is_computed]
         bare = [kind.name for kind in kinds if not kind.takes or kind.may_be_bare]
         bracketed = "|".join(re.escape(kind.name) for kind in kinds if kind.takes)
-        return {"anyOf": [{"enum": bare}, {"pattern": rf"^({bracketed})\[.+\]$"}], "type": "string"}
+        return {"anyOf": [{"enum": [*self.others, *bare]}, {"pattern": rf"^({bracketed})\[.+\]$"}], "type": "string"}

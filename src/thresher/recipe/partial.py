@@ -50,6 +50,7 @@ class PartialRecipe:
             *((("selection", "require", name), name) for name in self.require),
             *((("selection", "slices", "require", name), name) for name in slices),
             (("selection", key), objective),
+            *([(("training", "best_by"), self.training.best_by)] if self.training else []),
         ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from thresher.errors import nearest
+from thresher.kinds.metric_names import find_whole
 from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind
 from thresher.kinds.registry import kind_of, registry
 from thresher.models import ModelChoice
@@ -38,6 +39,7 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
     yield from find_technique_problems(parts)
     if parts.training is not None:
         yield from _data_problems(parts, parts.training)
+        yield from _best_by_problems(parts, parts.training)
         yield from _search_problems(parts, parts.training)
 
 
@@ -87,6 +89,12 @@ def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     if measures_steps(training.optimizer) and training.batch_size != "full":
         what = f"{training.optimizer.kind} measures its steps on one loss, and mini-batches have one each"
         yield ("training", "batch_size"), what, "Use batch_size: full."
+
+
+def _best_by_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
+    best_by = None if training.best_by == "loss" else find_whole(training.best_by)
+    if best_by is not None and parts.task and best_by.task not in (None, parts.task):
+        yield ("training", "best_by"), f"'{best_by.name}' is not measured in a {parts.task}", "Leave it out."
 
 
 def _search_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

@@ -28,7 +28,15 @@ from thresher.training.history import RangeTest
 from thresher.training.hpo import SearchResult
 from thresher.training.hpo_table import search_markdown, winner_words
 
-CURVES = ("loss", "learning_rate", "epoch_loss", "validation_loss", "validation_accuracy", "validation_rmse")
+CURVES = (
+    "loss",
+    "learning_rate",
+    "epoch_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_rmse",
+    "validation_best_by",
+)
 """Metrics of a training while it goes on: the first two by optimizer steps, the others by epochs; of the last two,
 the one of its task."""
 FIGURES = {
@@ -200,6 +208,7 @@ def _curve(event: TrainingStep | TrainingEpoch) -> dict[str, float]:
             "epoch_loss": event.training_loss,
             "validation_loss": event.validation_loss,
             f"validation_{event.metric}": event.validation_metric,
+            **({} if event.best_by is None else {"validation_best_by": event.best_by}),
         }
     return {f"{event.training}.{name}": value for name, value in values.items()}
 

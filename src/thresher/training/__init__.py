@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thresher.config import Config
+from thresher.kinds.metric_names import ComputedMetric
 from thresher.training.augmentation import Augmentation
 from thresher.training.execution import Execution
 from thresher.training.hpo_space import Search
@@ -48,7 +49,9 @@ class Training(Config):
     early_stopping: int | None = Field(default=None, ge=1)
     """Epochs without a better validation after which training ends."""
     keep: Literal["best", "last"] = "best"
-    """Whose weights are kept: those of the epoch with the least validation loss, or the last epoch's."""
+    """Whose weights are kept: those of the best epoch on the validation split, or the last epoch's."""
+    best_by: Annotated[str, ComputedMetric(("loss",))] = "loss"
+    """What says which epoch is best, for keep and early_stopping: the validation loss, or a metric of quality."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """The seed of the split, the initial weights, the order of the samples, augmentation and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -66,6 +69,12 @@ class Training(Config):
     """How often the state of a training is written, besides after every epoch."""
     search: Search | None = None
     """Trainings with other settings first; the one that counts uses the best of them."""
+
+    @model_validator(mode="after")
+    def _best_of_something(self) -> Training:
+        if self.best_by != "loss" and self.keep == "last" and self.early_stopping is None:
+            raise ValueError("best_by says nothing where the last epoch is kept and nothing stops early; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _one_loss_where_steps_are_measured(self) -> Training:

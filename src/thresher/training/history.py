@@ -17,6 +17,8 @@ class Epoch(Config):
     validation_metric: float
     """What `TrainingHistory.metric` says: a share from 0 to 1, or an error in the label's own unit."""
     seconds: float
+    best_by: float | None = None
+    """What `training.best_by` names, where that is a metric."""
 
 
 class TrainingHistory(Config):
@@ -28,6 +30,8 @@ class TrainingHistory(Config):
     epochs: tuple[Epoch, ...]
     best_epoch: int
     """Whose weights were kept."""
+    best_by: str = "loss"
+    """What said which epoch is best."""
 
     @property
     def kept(self) -> Epoch:

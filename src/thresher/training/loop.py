@@ -22,7 +22,7 @@ from thresher.training.history import Epoch, TrainingHistory
 from thresher.training.schedules import rate_factor
 from thresher.training.train_state import TrainState
 from thresher.training.trainer import Trainer
-from thresher.training.validation import EVALUATION_BATCH, METRIC, judge
+from thresher.training.validation import EVALUATION_BATCH, METRIC, BestBy, judge
 
 STEPS_A_REPORT = 50
 
@@ -57,6 +57,7 @@ def train(
         teaching: another network to learn from, besides the labels.
 
     Raises:
+        DataError: ``config.best_by`` has no value on the validation samples.
         TrainingError: a loss that is not finite, memory that does not suffice for one sample, or no such device.
     """
     device = choose_device(config.device)
@@ -79,6 +80,7 @@ def _train(
     device: torch.device,
 ) -> tuple[Network, TrainingHistory]:
     metric = METRIC[network.spec.output.kind]
+    best_by = BestBy(config.best_by, validation)
     learned = load_batches(training, network.spec, device, config.memory_limit_mb)
     order = learned.order(config, config.epochs)
     judging = load_batches(validation, network.spec, device, config.memory_limit_mb)
@@ -109,11 +111,13 @@ def _train(
                 guard.look()
                 saver.save(learner, at)
         guard.look()
-        validation_loss, value, evaluation_batch = judge(learner.judged, judging, evaluation_batch)
+        validation_loss, value, evaluation_batch = judge(learner.judged, judging, evaluation_batch, best_by.learned)
         guard.check_validation(validation_loss)
-        epoch = at.finish_epoch(validation_loss, value)
-        if validation_loss < at.best_loss:
-            at.best_loss, at.best_epoch = validation_loss, epoch.epoch
+        figure = best_by.figure(network.spec.output)
+        epoch = at.finish_epoch(validation_loss, value, figure)
+        score = best_by.score(validation_loss, figure)
+        if score < at.best_score:
+            at.best_score, at.best_epoch = score, epoch.epoch
             learner.keep_as_best()
         at.finished = epoch.epoch == config.epochs or _stops_early(at, config)
         if saver.is_due_after_epoch(at):
@@ -123,7 +127,7 @@ def _train(
             on_epoch(epoch)
     best = at.best_epoch if config.keep == "best" else len(at.epochs)
     epochs = tuple(Epoch.model_validate(epoch) for epoch in at.epochs)
-    history = TrainingHistory(device=str(device), metric=metric, epochs=epochs, best_epoch=best)
+    history = TrainingHistory(device=str(device), metric=metric, epochs=epochs, best_epoch=best, best_by=config.best_by)
     return learner.result(), history
 
 

@@ -29,7 +29,8 @@ class TrainState:
     seconds: float = 0.0
     """Spent on this epoch so far, in this process and in those before it."""
     best_epoch: int = 0
-    best_loss: float = math.inf
+    best_score: float = math.inf
+    """What is least of the best epoch: the validation loss, or what `best_by` names, with its sign."""
     finished: bool = False
     epochs: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -51,7 +52,7 @@ class TrainState:
         self.steps.append(dataclasses.asdict(step))
         emit(step)
 
-    def finish_epoch(self, validation_loss: float, validation_metric: float) -> Epoch:
+    def finish_epoch(self, validation_loss: float, validation_metric: float, best_by: float | None = None) -> Epoch:
         """Return the epoch that is done, and stand at the start of the next."""
         self.lap()
         epoch = Epoch(
@@ -60,6 +61,7 @@ class TrainState:
             training_loss=self.loss_sum / self.num_samples,
             validation_loss=validation_loss,
             validation_metric=validation_metric,
+            best_by=best_by,
             seconds=self.seconds,
         )
         self.epochs.append(epoch.model_dump())

@@ -12,9 +12,9 @@ from thresher.contracts.expectation import ContractLines
 from thresher.contracts.report import ContractReport, summarize
 from thresher.contracts.validation import check
 from thresher.evaluation import slices
-from thresher.evaluation.own_metrics import require_defined
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit
+from thresher.kinds.metric_names import require_defined
 from thresher.modalities import EncodingChoice
 from thresher.modalities.description import describe
 from thresher.modalities.fingerprint import DataFingerprint, fingerprint
