@@ -9,7 +9,7 @@ from thresher.kinds.field import KindOf
 from thresher.kinds.record import TechniqueKind
 from thresher.kinds.registry import kind_of
 
-ImportanceKind = Literal["l1", "l2", "taylor", "batch_norm", "random"]
+ImportanceKind = Literal["l1", "l2", "taylor", "activations", "batch_norm", "random"]
 """By what a channel matters; see `thresher.compression.network.importance`."""
 Technique = Annotated[KindConfig, KindOf(TechniqueKind)]
 

@@ -51,7 +51,7 @@ def test_half_of_the_heads_and_of_the_units_go(name: str) -> None:
     whole = prunable_groups(build(name))
     assert refused_groups(build(name)) == {}
     assert sorted(whole.values()) == [4, 4, 32, *(2 * [96 if name == "modernbert" else 48])]
-    for importance in ("taylor", "l2"):
+    for importance in ("taylor", "activations", "l2"):
         assert prunable_groups(half(name, importance)) == {group: count // 2 for group, count in whole.items()}
 
 

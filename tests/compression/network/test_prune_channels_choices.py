@@ -10,8 +10,9 @@ from torch import nn
 
 from thresher.compression.data import CompressionData
 from thresher.compression.network.finetune import Finetune
+from thresher.compression.network.importance import build_importance
 from thresher.compression.network.prune_channels import PruneChannels, prune_channels
-from thresher.compression.network.pruning_groups import prunable_groups
+from thresher.compression.network.pruning_groups import find_groups, prunable_groups
 from thresher.errors import CompressionError
 from thresher.events import Step, subscribe
 from thresher.models.network import Network
@@ -77,11 +78,11 @@ def test_no_layer_is_left_empty(trained: Network, compression_data: CompressionD
 def test_batch_norm_scales_need_a_batch_norm(trained: Network, compression_data: CompressionData) -> None:
     without = copy.deepcopy(trained)
     without.body.norm1, without.body.norm2 = nn.Identity(), nn.Identity()
-    with pytest.raises(CompressionError, match=r"a cnn has none\. Allowed: l1, l2, taylor, random\."):
+    with pytest.raises(CompressionError, match=r"a cnn has none\. Allowed: l1, l2, taylor, activations, random\."):
         prune_channels(without, PruneChannels(ratio=0.5, importance="batch_norm"), compression_data)
 
 
-@pytest.mark.parametrize("importance", ["l1", "taylor", "batch_norm"])
+@pytest.mark.parametrize("importance", ["l1", "taylor", "activations", "batch_norm"])
 def test_what_matters_is_kept_better_than_by_chance(
     importance: str, trained: Network, compression_data: CompressionData
 ) -> None:
@@ -90,6 +91,38 @@ def test_what_matters_is_kept_better_than_by_chance(
 
     assert accuracy(pruned(importance), compression_data) > accuracy(pruned("random"), compression_data) + 0.05
     assert all(weight.grad is None for weight in trained.parameters())
+
+
+def test_a_silent_channel_matters_least_however_large_its_weights_are(
+    trained: Network, compression_data: CompressionData
+) -> None:
+    network = copy.deepcopy(trained).eval()
+    with torch.no_grad():
+        network.body.fc1.weight[[3, 20]] *= 10
+        network.body.fc1.bias[[3, 20]] = -1e4  # ReLU makes 0 of it
+        network.body.fc2.weight[:, [3, 20]] *= 10
+
+    def scores(importance: str) -> torch.Tensor:
+        (group,) = (group for group in find_groups(network) if group.name == "fc1")
+        return build_importance(importance, network, compression_data)(group)[0]
+
+    silent = torch.tensor([unit in (3, 20) for unit in range(32)])
+    assert (scores("activations")[silent] == 0).all()
+    assert scores("l2")[silent].min() > scores("l2")[~silent].max()
+
+
+def test_activations_measure_what_a_layer_reads_of_a_channel(
+    trained: Network, compression_data: CompressionData
+) -> None:
+    network = copy.deepcopy(trained).eval()
+    (group,) = (group for group in find_groups(network) if group.name == "fc1")
+    scores = build_importance("activations", network, compression_data)(group)[0]
+    seen: list[torch.Tensor] = []
+    network.body.fc2.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    with torch.no_grad():
+        network(torch.from_numpy(compression_data.training_samples.inputs))
+    expected = (network.body.fc2.weight.abs() * seen[0].square().mean(dim=0).sqrt()).sum(dim=0)
+    torch.testing.assert_close(scores, (expected / expected.mean()).detach(), rtol=1e-2, atol=1e-3)
 
 
 def test_chance_is_drawn_by_the_seed(trained: Network, compression_data: CompressionData) -> None:

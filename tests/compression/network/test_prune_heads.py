@@ -89,7 +89,7 @@ def silence(network: Network, block: int, heads: list[int], units: list[int]) ->
 @settings(max_examples=20, deadline=None)
 @given(
     num_heads=st.integers(1, 5), num_units=st.integers(1, 19),
-    importance=st.sampled_from(["l1", "l2", "taylor"]), data=st.data(),
+    importance=st.sampled_from(["l1", "l2", "taylor", "activations"]), data=st.data(),
 )  # fmt: skip
 def test_what_nothing_reads_goes_first_and_no_answer_changes(  # type: ignore[no-untyped-def]
     num_heads: int, num_units: int, importance: str, data
@@ -145,7 +145,9 @@ def test_a_ratio_that_would_leave_no_head_is_told_with_the_layers_name() -> None
 
 
 def test_a_transformer_has_no_batch_norm_to_go_by() -> None:
-    with pytest.raises(CompressionError, match=r"a transformer has none\. Allowed: l1, l2, taylor, random\."):
+    with pytest.raises(
+        CompressionError, match=r"a transformer has none\. Allowed: l1, l2, taylor, activations, random\."
+    ):
         prune_channels(build(MODEL), PruneChannels(ratio=0.5, importance="batch_norm"), DATA)
 
 

@@ -109,7 +109,7 @@ def silence(network: Network, layer: int, units: list[list[int]]) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from([Lstm, Gru]), bidirectional=st.booleans(), num_layers=st.integers(1, 2),
-    num_silent=st.integers(1, 5), importance=st.sampled_from(["l1", "l2", "taylor"]), data=st.data(),
+    num_silent=st.integers(1, 5), importance=st.sampled_from(["l1", "l2", "taylor", "activations"]), data=st.data(),
 )  # fmt: skip
 def test_units_that_nothing_reads_go_first_and_no_answer_changes(  # type: ignore[no-untyped-def]
     kind: type[Lstm | Gru], bidirectional: bool, num_layers: int, num_silent: int, importance: str, data
@@ -162,7 +162,7 @@ def test_what_cannot_be_is_told_with_the_layers_name() -> None:
         prune_channels(build(GRU), PruneChannels(ratio=0.96), data)
     with pytest.raises(CompressionError, match=r"no layer is called 'layer\.0'\. Did you mean 'layers\.0'\?"):
         prune_channels(build(GRU), PruneChannels(ratio=0.5, ratios={"layer.0": 0.1}), data)
-    with pytest.raises(CompressionError, match=r"a gru has none\. Allowed: l1, l2, taylor, random\."):
+    with pytest.raises(CompressionError, match=r"a gru has none\. Allowed: l1, l2, taylor, activations, random\."):
         prune_channels(build(GRU), PruneChannels(ratio=0.5, importance="batch_norm"), data)
 
 

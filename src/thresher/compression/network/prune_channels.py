@@ -47,7 +47,8 @@ class PruneChannels(KindConfig):
     without them counts over one with."""
     importance: ImportanceKind = "l2"
     """l1, l2: norm of a channel's weights, over the layers that lose it together; taylor: the change of the training
-    loss without it, to first order; batch_norm: its scale there; random: the control."""
+    loss without it, to first order; activations: what other layers get of it, by its size on training samples and
+    their weights; batch_norm: its scale there; random: the control."""
     scope: Literal["layer", "global"] = "layer"
     """layer: the same share everywhere; global: the least important of the whole network."""
     round_to: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(default="auto", union_mode="left_to_right")

@@ -53,7 +53,8 @@ class SlicedGroup(ChannelGroup):
     def scores(self, measure: Measure) -> torch.Tensor:
         """Return [num_sets, num_channels]: sums over all weights that a channel takes with it, of the mean 1."""
         total = self.num_sets * self.num_channels
-        scored = torch.stack([each.scores(measure, total) for each in self.slices]).sum(dim=0)
+        counted = [each for each in self.slices if each.axis == 1 or not measure.of_readers]
+        scored = torch.stack([each.scores(measure, total) for each in counted]).sum(dim=0)
         scored = scored.reshape(self.num_sets, self.num_channels)
         mean = scored.mean()
         return scored / mean if mean > 0 else torch.ones_like(scored)

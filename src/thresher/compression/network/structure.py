@@ -93,7 +93,8 @@ def trace(network: Network) -> Traced:
     for parameter in frozen:  # the graph is followed by gradients
         parameter.requires_grad_(True)
     try:
-        graph, flow = TracedGraph(body, inputs, ignored), trace_data_flow(body, inputs)
+        with torch.enable_grad():
+            graph, flow = TracedGraph(body, inputs, ignored), trace_data_flow(body, inputs)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)

@@ -21,6 +21,8 @@ from thresher.compression.network.removal import StructureError, with_attributes
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 ROOTS = (*CONVOLUTIONS, nn.Linear)
+READS = "prune_in_channels"
+"""What cuts the inputs of a layer is called so, of every type of layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,10 @@ class TracedGroup(ChannelGroup):
 
         Those of a group that ``measure`` knows nothing of, such as one without a norm, are equal.
         """
-        total = self.num_channels * self.width
-        scored = measure.of_traced(self.members)
+        total, members = self.num_channels * self.width, self.members
+        if measure.of_readers:
+            members = [member for member in members if member.dep.handler.__name__ == READS]
+        scored = measure.of_traced(members)
         scored = torch.ones(total) if scored is None else scored.detach().cpu()
         return scored[:total].reshape(1, self.parts, -1, self.width).mean(dim=(1, 3))
 
