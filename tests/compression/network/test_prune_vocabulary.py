@@ -149,6 +149,32 @@ def test_padding_keeps_its_row_of_zeros_while_it_is_finetuned() -> None:
     assert not table_of(tuned).rows.weight[table_of(tuned).row_of[0]].any()
 
 
+@pytest.mark.parametrize(
+    ("keep_rare", "expected"),
+    [
+        (0, {0, 1, 2, 3, 5, 7}),
+        (1, {0, 1, 2, 3, 5, 7, 31}),  # what occurs once is less rare than what does not
+        (4, {0, 1, 2, 3, 4, 5, 6, 7, 8, 31}),
+    ],
+)
+def test_of_rare_tokens_the_most_used_stay_then_the_first(keep_rare: int, expected: set[int]) -> None:
+    tokens = draw(np.array([2, 3, 5, 7]))
+    tokens[0, 0] = 31
+    network = build(MODELS[0])
+    smaller = prune_vocabulary(network, PruneVocabulary(min_count=2, keep_rare=keep_rare), data_of(tokens))
+    shared = next(module for module in smaller.body.modules() if isinstance(module, SharedRows))
+    before = next(module for module in network.body.modules() if isinstance(module, nn.Embedding)).weight
+    own = {token for token in range(40) if torch.equal(shared.rows.weight[shared.row_of[token]], before[token])}
+    assert own == expected
+
+
+def test_where_all_rare_tokens_are_kept_nothing_is_left_to_remove() -> None:
+    with pytest.raises(
+        CompressionError, match=r"or is one of 100 others that are kept. Raise min_count, lower keep_rare"
+    ):
+        prune_vocabulary(build(MODELS[0]), PruneVocabulary(keep_rare=100), data_of(draw(USED)))
+
+
 def test_rarer_tokens_go_with_a_higher_count() -> None:
     tokens = draw(USED)
     tokens[0, :3] = [31, 32, 32]

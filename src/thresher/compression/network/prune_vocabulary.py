@@ -36,6 +36,9 @@ class PruneVocabulary(KindConfig):
     kind: Literal["prune_vocabulary"] = "prune_vocabulary"
     min_count: int = Field(default=1, ge=1)
     """Occurrences in the training split with which a token keeps its row."""
+    keep_rare: int = Field(default=0, ge=0)
+    """So many of the others keep theirs, too: those that occur most, then those that stand first in the vocabulary, as
+    most vocabularies begin with what is common. Texts to come have tokens that the training split does not."""
 
 
 def prune_vocabulary(network: Network, config: PruneVocabulary, data: CompressionData) -> Network:
@@ -54,12 +57,14 @@ def prune_vocabulary(network: Network, config: PruneVocabulary, data: Compressio
 
     smaller = copy.deepcopy(network).eval()
     table = _find_table(smaller, data)
-    keeps = _kept_rows(table, config.min_count, data)
+    keeps = _kept_rows(table, config, data)
     if keeps.all():
         often = "once" if config.min_count == 1 else f"{config.min_count} times"
+        rare = f", or is one of {config.keep_rare:,} others that are kept" if config.keep_rare else ""
+        advice = "Raise min_count, lower keep_rare" if config.keep_rare else "Raise min_count"
         raise CompressionError(
             f"{data.candidate}: prune_vocabulary: each of the {len(keeps):,} rows of {table.name} is used {often} or "
-            "more in the training split. Raise min_count, or leave it out."
+            f"more in the training split{rare}. {advice}, or leave it out."
         )
     numbers, padding = keeps.cumsum(0) - 1, table.padding
     num_met, num_lost = _count_lost(table, keeps, data)
@@ -93,7 +98,7 @@ def find_min_counts(network: Network, data: CompressionData) -> tuple[int, ...]:
     counts[_text(data).padding] = 0
     found, rows = list[int](), len(counts)
     for min_count in TRIED:
-        keeps = _kept_rows(table, min_count, data)
+        keeps = _kept_rows(table, PruneVocabulary(min_count=min_count), data)
         if counts[(~keeps).numpy()].sum() <= MOST_LOST * counts.sum() and keeps.sum() < rows:
             found.append(min_count)
             rows = int(keeps.sum())
@@ -116,13 +121,16 @@ def _find_table(network: Network, data: CompressionData) -> TokenTable:
     return table
 
 
-def _kept_rows(table: TokenTable, min_count: int, data: CompressionData) -> torch.Tensor:
+def _kept_rows(table: TokenTable, config: PruneVocabulary, data: CompressionData) -> torch.Tensor:
     """Return a bool [V], true for the rows that stay."""
     import torch
 
-    keeps = torch.from_numpy(table.count(data.training_samples.inputs)) >= min_count
+    counts = torch.from_numpy(table.count(data.training_samples.inputs))
+    keeps = counts >= config.min_count
     reserved = (_text(data).padding, _text(data).unknown, table.padding)
     keeps[[token for token in reserved if token is not None]] = True
+    rare = counts.masked_fill(keeps, -1).argsort(descending=True, stable=True)[: int((~keeps).sum())]
+    keeps[rare[: config.keep_rare]] = True
     return keeps
 
 
