@@ -11,6 +11,7 @@ import pytest
 from helpers import pretrained_networks
 
 from thresher.compression.candidate import NamedCandidate
+from thresher.compression.network.prune_vocabulary import PruneVocabulary
 from thresher.evaluation import Measurement
 from thresher.export import export_onnx
 from thresher.models.recurrent.config import Gru
@@ -124,5 +125,5 @@ def test_a_search_over_a_pretrained_encoder_chooses_heads_units_and_blocks_and_g
     chains = [[step.kind for step in trial.steps] for trial in found.trials]
     assert chains[0] == ["prune_vocabulary", "prune_channels", "drop_layers", "quantize_dynamic"]
     assert [step.kind for step in candidate.steps][1:4] == ["prune_channels", "drop_layers", "finetune"]
-    assert candidate.steps[0].model_dump() == {"kind": "prune_vocabulary", "min_count": 13}
+    assert candidate.steps[0] == PruneVocabulary(min_count=13)
     assert found.winner.costs["size_bytes"] < 0.5 * found.baseline.costs["size_bytes"]
