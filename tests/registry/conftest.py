@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.registry_project import RegistryProject
 from helpers.tracking_server import running_server
-from registry_project import RegistryProject
 
 from thresher.tracking.run_context import TRACKING_URI
 

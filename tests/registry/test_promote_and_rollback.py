@@ -11,9 +11,9 @@ from pathlib import Path
 import mlflow
 import pytest
 from filelock import FileLock
+from helpers.registry_project import RegistryProject, make_bundle
 from kedro.io import DatasetError
 from mlflow import MlflowClient
-from registry_project import RegistryProject, make_bundle
 
 from thresher.datasets.champion import ChampionDataset, EnteredChallengerDataset, SetAsideDataset
 from thresher.evaluation.promotion_gate import Challenge

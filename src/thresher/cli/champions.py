@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import click
 from rich.console import Console
 
 from thresher.packaging.containerize import BuildOptions, next_steps
 from thresher.packaging.containerize import containerize as build_image
 from thresher.project.folder import find_project
-from thresher.registry.champion_model import load_champion
 from thresher.registry.command import history as show_history
 from thresher.registry.command import promote as promote_version
 from thresher.registry.command import rollback as roll_back
@@ -117,21 +113,6 @@ def rollback(recipe: str, reason: str, env: str | None, no_bento: bool) -> None:
 def history(recipe: str, env: str | None) -> None:
     """Show who was champion when, by which move and why."""
     show_history(find_project(), recipe, env)
-
-
-@click.command()
-@click.argument("recipe")
-@click.argument("file", type=click.Path(path_type=Path))
-@ENVIRONMENT
-def predict(recipe: str, file: Path, env: str | None) -> None:
-    """Answer a file of samples with the champion of a recipe, in JSON.
-
-    FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text.
-    """
-    model = load_champion(find_project(), recipe, env)
-    predictions = model.predict_file(file)
-    version = model.info.model_version
-    click.echo(json.dumps({"predictions": predictions, "model": recipe, "model_version": version}, indent=2))
 
 
 @click.command()

@@ -30,7 +30,7 @@ SECTIONS = {
         "clean": ("clean", "Show what runs have left; free what is old."),
     },
     "Serve": {
-        "predict": ("champions", "Answer a file with the champion."),
+        "predict": ("predict", "Answer a file, or score new data."),
         "serve": ("champions", "Serve the champion over HTTP and gRPC."),
         "containerize": ("champions", "Build the champion's container image."),
     },

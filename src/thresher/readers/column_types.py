@@ -171,7 +171,7 @@ class _Reading:
     def _texts(self, name: str, column: Any) -> np.ndarray:
         types = self._types
         if is_textual(column.type) and types.numbers.is_plain:
-            plain = _plain_numbers(column)
+            plain = plain_numbers(column)
             if plain is not None:
                 if name not in types.numeric:
                     self._check_digits(name, column)
@@ -280,7 +280,7 @@ class _Reading:
         return np.array([numbers[text] for text in texts.tolist()], dtype=np.float64)
 
 
-def _plain_numbers(column: Any) -> tuple[np.ndarray, np.ndarray] | None:
+def plain_numbers(column: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Return texts as float64 and where that changes them, if all are numbers as programs write them; else None."""
     import pyarrow as pa
     from pyarrow import compute

@@ -70,6 +70,43 @@ def read_ts(path: Path, fix: str) -> TsFile:
     return TsFile(as_objects(series), np.array(labels, dtype=object), class_names, np.array(places, dtype=object))
 
 
+@dataclass(frozen=True)
+class TsHead:
+    """What stands before the samples of a .ts file.
+
+    Attributes:
+        num_lines: up to @data.
+        has_labels: whether a label is the last part of each line.
+    """
+
+    num_lines: int
+    has_labels: bool
+
+
+def read_head(path: Path, lines: Iterable[str]) -> TsHead:
+    """Return what the first ``lines`` of the file at ``path`` say; it may have no labels.
+
+    Raises:
+        DataError: there is no line @data, something else before it, or the series have times of their own.
+    """
+    head = []
+    for line in lines:
+        head.append(line)
+        if line.strip().lower().startswith("@data"):
+            break
+    header, num_lines = _read_header(path, head, "write one, with the header before it.")
+    has_labels = any(header.get(key, ["false"])[:1] == ["true"] for key in ("classlabel", "targetlabel"))
+    if has_labels or header.get("timestamps", ["false"])[:1] == ["true"]:
+        _class_names(path, header)
+    return TsHead(num_lines, has_labels)
+
+
+def read_line(line: str, has_label: bool) -> tuple[np.ndarray, str | None]:
+    """Return the series of a line, float64 [T, C], and its label; raises ValueError, with why, for what is none."""
+    *channels, label = line.strip().split(":") if has_label else (*line.strip().split(":"), "")
+    return _read_series(channels, len(channels)), None if label.strip() in ("", MISSING) else label.strip()
+
+
 def as_objects(series: Iterable[np.ndarray]) -> np.ndarray:
     """Return arrays, of one shape or of many, as one array of dtype object [N]."""
     listed = list(series)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thresher.errors import DataError, InvalidInputError
-from thresher.registry.project import open_recipes
+from thresher.registry.project import RecipeProject, open_recipes
 from thresher.registry.promotion import load_version
 from thresher.registry.versions import RegistryError, read_registered
 from thresher.serving.core.bundle import Bundle, ModelInfo
@@ -95,8 +95,13 @@ def load_champion(folder: Path, recipe: str, environment: str | None = None) -> 
         BundleError: the champion's model cannot be run here.
     """
     with open_recipes(folder, environment) as project:
-        registered = read_registered(recipe, project.names)
-        if registered.champion not in registered.versions:
-            fix = f"Fix: thresher promote {recipe} VERSION --reason TEXT, or run it again"
-            raise RegistryError(f"Recipe {recipe}: no registered version is champion. {fix}.")
-        return ChampionModel(load_version(registered.versions[registered.champion]))
+        return ChampionModel(read_champion(recipe, project))
+
+
+def read_champion(recipe: str, project: RecipeProject) -> Bundle:
+    """Return the champion of ``recipe`` that the open ``project`` has registered; raises as `load_champion` does."""
+    registered = read_registered(recipe, project.names)
+    if registered.champion not in registered.versions:
+        fix = f"Fix: thresher promote {recipe} VERSION --reason TEXT, or run it again"
+        raise RegistryError(f"Recipe {recipe}: no registered version is champion. {fix}.")
+    return load_version(registered.versions[registered.champion])

@@ -25,6 +25,8 @@ class RecipeProject:
     """The sound recipes, by name."""
     broken: Mapping[str, RecipeError]
     """The errors of the others, by name."""
+    loader: RecipeConfigLoader
+    """Reads its conf/."""
 
     @property
     def names(self) -> set[str]:
@@ -56,4 +58,4 @@ def open_recipes(folder: Path, environment: str | None) -> Iterator[RecipeProjec
     with open_context(folder, environment) as context:
         loader = context.config_loader
         assert isinstance(loader, RecipeConfigLoader)
-        yield RecipeProject(folder, loader.recipes, loader.broken)
+        yield RecipeProject(folder, loader.recipes, loader.broken, loader)

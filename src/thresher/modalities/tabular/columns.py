@@ -111,13 +111,22 @@ class NumericColumn(Config):
         values = empty_as(values, np.dtype(np.float64))
         if values.dtype != np.float64:
             raise UnencodableError(0, f"Column {self.name} holds text. Expected numbers, as in training.")
-        with np.errstate(over="ignore"):
-            standardized: np.ndarray = (values - self.mean) / self.std
+        standardized = self.standardize(values)
         wrong = np.abs(standardized) > LARGEST
         if wrong.any():
             index = int(wrong.argmax())
             raise UnencodableError(index, f"{self.name}: {values[index]} is not finite or too large.")
-        return np.where(np.isnan(values) | self.is_constant, 0.0, standardized)
+        return self.settle(standardized)
+
+    def standardize(self, values: np.ndarray) -> np.ndarray:
+        """Return ``values`` [N], float64, less the mean, in standard deviations; NaN where missing."""
+        with np.errstate(over="ignore"):
+            standardized: np.ndarray = (values - self.mean) / self.std
+        return standardized
+
+    def settle(self, standardized: np.ndarray) -> np.ndarray:
+        """Return what the model is given for ``standardized`` values [N]."""
+        return np.where(np.isnan(standardized) | self.is_constant, 0.0, standardized)
 
 
 class CategoricalColumn(Config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -97,7 +98,7 @@ class TabularEncoder(Encoder):
         numeric = [column.encode(inputs.columns[column.name]) for column in self.numeric]
         flags = [is_missing(inputs.columns[column.name]) for column in self.numeric if column.has_missing]
         codes = [column.encode(inputs.columns[column.name]) for column in self.categorical]
-        return np.stack([*numeric, *flags, *codes], axis=1, dtype=np.float32, casting="unsafe")
+        return stack_columns(numeric, flags, codes)
 
     def encode_json(self, value: Any) -> np.ndarray:
         """Return one row, an object of column to value (null where missing), as float32 [1, F].
@@ -151,6 +152,13 @@ class TabularEncoder(Encoder):
         problems += [f"Unknown {what} '{name[:100]}'. {nearest(name[:100], missing or names)}" for name in unknown[:5]]
         if problems:
             raise error(" ".join(problems))
+
+
+def stack_columns(
+    numeric: Sequence[np.ndarray], flags: Sequence[np.ndarray], codes: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return encoded columns, each [N], in the order of an encoded row, float32 [N, F]."""
+    return np.stack([*numeric, *flags, *codes], axis=1, dtype=np.float32, casting="unsafe")
 
 
 def _or_null(number: float) -> float | None:

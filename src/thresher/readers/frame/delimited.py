@@ -74,9 +74,11 @@ def _read_regular(path: Path, form: CsvFormat, content: bytes, records: Records 
         return None
     line = _text_lines(content[records.starts[0] : records.ends[0]].decode())
     first = next(csv.reader(line, **csv_dialect(str(form.delimiter), form.quote, form.strip)))
-    names, hint = _names(path, form, first)
+    names, hint = name_columns(path, form, first)
     skipped = int(form.header)
-    columns = _parse(records.join(content, skipped), len(names), form, int((records.ends - records.starts).max()))
+    columns = parse_columns(
+        records.join(content, skipped), len(names), form, int((records.ends - records.starts).max())
+    )
     if columns is None or len(columns[0]) != len(records) - skipped:
         return None
     name = path.name
@@ -84,7 +86,7 @@ def _read_regular(path: Path, form: CsvFormat, content: bytes, records: Records 
     return _frame(path, names, columns, places, hint)
 
 
-def _parse(content: bytes, num_columns: int, form: CsvFormat, longest: int) -> list[Any] | None:
+def parse_columns(content: bytes, num_columns: int, form: CsvFormat, longest: int) -> list[Any] | None:
     import pyarrow as pa
     from pyarrow import compute, csv
 
@@ -120,7 +122,7 @@ def _read_by_row(path: Path, form: CsvFormat, text: str) -> Frame:
 
     rows = _rows(path, form, text)
     head = next(rows, (0, []))
-    names, hint = _names(path, form, head[1])
+    names, hint = name_columns(path, form, head[1])
     values: list[list[str]] = [[] for _ in names]
     places, mistakes = [], Mistakes()
     for line, row in rows if form.header or not head[1] else chain([head], rows):
@@ -137,10 +139,10 @@ def _read_by_row(path: Path, form: CsvFormat, text: str) -> Frame:
 
 def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row with the line it begins in; empty lines and comments are left out."""
-    comments = _Comments(_text_lines(text), form.comment)
+    comments = Comments(_text_lines(text), form.comment)
     reader = csv.reader(comments, strict=True, **csv_dialect(str(form.delimiter), form.quote, form.strip))
     begin = 1
-    with _fields_of_any_size():
+    with fields_of_any_size():
         while True:
             comments.at_row = True
             try:
@@ -156,14 +158,14 @@ def _rows(path: Path, form: CsvFormat, text: str) -> Iterator[tuple[int, list[st
             begin = reader.line_num + 1
 
 
-class _Comments:
+class Comments:
     """Lines of which those that begin with a comment are empty; not within a quoted value."""
 
     def __init__(self, lines: Iterable[str], comment: str | None) -> None:
         self._lines, self._comment = iter(lines), comment
         self.at_row = True
 
-    def __iter__(self) -> _Comments:
+    def __iter__(self) -> Comments:
         return self
 
     def __next__(self) -> str:
@@ -185,7 +187,7 @@ def csv_dialect(delimiter: str, quote: str | None, strip: bool) -> dict[str, Any
 
 
 @contextmanager
-def _fields_of_any_size() -> Iterator[None]:
+def fields_of_any_size() -> Iterator[None]:
     """Lift the csv module's limit of 131,072 characters, which it keeps for the whole process."""
     before = csv.field_size_limit(sys.maxsize)
     try:
@@ -194,7 +196,7 @@ def _fields_of_any_size() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _names(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], str]:
+def name_columns(path: Path, form: CsvFormat, first: list[str]) -> tuple[list[str], str]:
     """Return the names of the columns, and what to say where the delimiter may be another one."""
     header = first if form.header else []
     names = list(form.names) if form.names is not None else [name.strip() if form.strip else name for name in header]

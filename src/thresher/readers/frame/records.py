@@ -26,6 +26,10 @@ class Records:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def part(self, start: int, stop: int | None = None) -> Records:
+        """Return the records from number ``start`` to before ``stop``."""
+        return Records(self.starts[start:stop], self.ends[start:stop], self.lines[start:stop])
+
     def join(self, content: bytes, first: int) -> bytes:
         """Return the records from number ``first`` on, as they stand in ``content``, without what is between them."""
         starts, ends = self.starts[first:], self.ends[first:]

@@ -97,18 +97,37 @@ def as_texts(column: Any, missing: Missing) -> np.ndarray:
 
     if pa.types.is_null(column.type):
         return np.full(len(column), None, dtype=object)
-    texts: np.ndarray
-    try:
-        found = column.dictionary_encode()
-    except pa.ArrowNotImplementedError:  # of rare types, such as float16 and decimal32
-        return np.array([_unless(missing, _as_text(value, column.type)) for value in column.to_pylist()], dtype=object)
+    found = _dictionary(column)
     if len(found.dictionary) > len(column) // 2 and is_textual(column.type) and not missing.codes:
-        texts = column.to_numpy(zero_copy_only=False).copy()
+        texts: np.ndarray = column.to_numpy(zero_copy_only=False).copy()
         texts[texts == ""] = None
         return texts
-    kept = [_unless(missing, _as_text(value, column.type)) for value in found.dictionary.to_pylist()]
-    texts = np.array([*kept, None], dtype=object)[found.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return texts
+    kept, places = _read_dictionary(found, column.type, missing)
+    return np.array([*kept, None], dtype=object)[places]
+
+
+def distinct_texts(column: Any, missing: Missing) -> tuple[list[str | None], np.ndarray]:
+    """Return the different values of an Arrow array as `as_texts` gives them, and which of them each is.
+
+    Returns:
+        values: None for those that stand for a missing value.
+        places: int64 [N], the index into values; -1 where nothing is given.
+    """
+    return _read_dictionary(_dictionary(column), column.type, missing)
+
+
+def _dictionary(column: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return column.dictionary_encode()
+    except pa.ArrowNotImplementedError:  # of rare types, such as float16 and decimal32
+        return pa.DictionaryArray.from_arrays(pa.array(range(len(column)), pa.int32()), column)
+
+
+def _read_dictionary(found: Any, kind: Any, missing: Missing) -> tuple[list[str | None], np.ndarray]:
+    values = [_unless(missing, _as_text(value, kind)) for value in found.dictionary.to_pylist()]
+    return values, found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _unless(missing: Missing, text: str | None) -> str | None:

@@ -23,8 +23,14 @@ def list_predictions(outputs: np.ndarray, encoder: Encoder) -> list[dict[str, An
         return [{"value": value} for value in outputs[:, 0].tolist()]
     return [
         {"label": names[index], "class_index": index, "probabilities": dict(zip(names, row, strict=True))}
-        for index, row in zip(outputs.argmax(axis=1).tolist(), outputs.tolist(), strict=True)
+        for index, row in zip(choose_classes(outputs).tolist(), outputs.tolist(), strict=True)
     ]
+
+
+def choose_classes(outputs: np.ndarray) -> np.ndarray:
+    """Return the class of each sample, int64 [N], by its probabilities [N, K]."""
+    chosen: np.ndarray = outputs.argmax(axis=1)
+    return chosen
 
 
 def all_finite(outputs: np.ndarray) -> bool:

@@ -23,13 +23,19 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class Session:
-    """Runs a bundle's model; not for two threads at once."""
+    """Runs a bundle's model. Several threads may run one at once, each with the session's threads and in memory of its
+    own."""
 
     def __init__(self, session: InferenceSession, model_input: ModelInput, output: Output) -> None:
         self._session, self._input, self._output = session, model_input, output
         # Models of before take series, and give values, in float32.
         is_float = session.get_inputs()[0].type == "tensor(float)"
         self._dtype = np.dtype(np.float32) if is_float else model_input.dtype
+
+    @property
+    def output_dtype(self) -> np.dtype:
+        """The type of what `run` gives."""
+        return np.dtype(self._output.dtype)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """Return the probabilities, float32 [N, K], or values, float64 [N, 1], of encoded samples [N, ...]."""

@@ -34,7 +34,7 @@ async def explain_sample(
     base = (await predictor.infer(sample, EXPLAIN, trace=trace))[0]
     target = int(base.argmax()) if asked is None else asked
     occlusion = service_of(encoder).occlude(sample, raw)
-    pieces = _pieces(occlusion, encoder, min(MAX_PIECE, info.max_batch_size))
+    pieces = cut_copies(occlusion, encoder, min(MAX_PIECE, info.max_batch_size))
     answers = [(await predictor.infer(piece, EXPLAIN, trace=trace))[:, target] for piece in pieces]
     # In double precision: two answers that are alike but for their last bits have a difference of few.
     drops = base[target].astype(np.float64) - np.concatenate(answers)
@@ -56,7 +56,7 @@ def _describe_answer(base: np.ndarray, target: int, names: tuple[str, ...]) -> d
     return {"label": names[int(base.argmax())], "target": names[target], "probability": numbers[target]}
 
 
-def _pieces(occlusion: Occlusion, encoder: Encoder, size: int) -> Iterator[np.ndarray]:
+def cut_copies(occlusion: Occlusion, encoder: Encoder, size: int) -> Iterator[np.ndarray]:
     """Yield the copies in batches, each made when it is needed: those of a large image would fill the memory."""
     for start in range(0, occlusion.num_copies, size):
         indices = range(start, min(start + size, occlusion.num_copies))

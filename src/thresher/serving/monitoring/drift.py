@@ -39,7 +39,7 @@ class Watched:
 
     def observe(self, values: np.ndarray) -> None:
         """Count ``values`` [N]."""
-        self._counts += np.bincount(self._expected.bin_of(values), minlength=len(self._counts))
+        self._counts += self._expected.count(values)
         if self._counts.sum() >= 2 * WINDOW:
             self._counts /= 2
 

@@ -30,6 +30,10 @@ class Histogram(Config):
         """Return the bin of each of ``values`` [N], int64 [N]; NaN belongs to the last."""
         return np.searchsorted(np.array(self.bounds), values)
 
+    def count(self, values: np.ndarray) -> np.ndarray:
+        """Return how many of ``values`` [N] are in each bin, int64 [B]."""
+        return np.bincount(self.bin_of(values), minlength=len(self.bounds) + 1)
+
 
 class Profile(Config):
     """The features of the inputs, and the mix of the labels that predictions are compared with."""
@@ -67,5 +71,4 @@ def _histogram(name: str, values: np.ndarray, num_codes: int | None) -> Histogra
     else:
         bounds = np.unique(np.quantile(values, np.arange(1, NUM_BINS) / NUM_BINS))
     empty = Histogram(name=name, bounds=tuple(bounds.tolist()), counts=())
-    counts = np.bincount(empty.bin_of(values), minlength=len(bounds) + 1)
-    return empty.model_copy(update={"counts": tuple(counts.tolist())})
+    return empty.model_copy(update={"counts": tuple(empty.count(values).tolist())})
