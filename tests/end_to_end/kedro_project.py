@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from warm_start import WarmStart
+from warm_start import Forked, WarmStart
 
 from thresher.modalities.samples import Samples
 from thresher.readers import BundledDigits
@@ -35,6 +35,7 @@ PARTS = ("conf", "pipelines", "pyproject.toml", "bentofile.yaml")
 EXECUTABLES = Path(sys.executable).parent
 TIMEOUT_S = 400
 WARM = ("kedro", "thresher")
+Process = subprocess.Popen[bytes] | Forked
 EVERY_NODE = "every node"
 """What a plan names where one reason holds for all."""
 
@@ -142,7 +143,7 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
     tracking_uri: str = ""
     is_warm: bool = True
-    """Whether commands that are run to their end are forked from a process that has the libraries: see `WarmStart`."""
+    """Whether commands are forked from a process that has the libraries (`WarmStart`); those of `start` always are."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -208,9 +209,11 @@ class Project:
     @contextmanager
     def start(self, name: str, *arguments: str) -> Iterator[Started]:
         """Start `kedro run ARGUMENTS`; ``name`` is for its log alone."""
-        log = self.folder / ".home" / f"{name}.log"
-        with self.process([str(EXECUTABLES / "kedro"), "run", *arguments], log) as process:
-            yield Started(process, log)
+        log, command = self.folder / ".home" / f"{name}.log", ("run", *arguments)
+        log.touch()
+        forked = _warm_start().start(EXECUTABLES / "kedro", command, self.folder, self.variables, log, log)
+        with killed_at_the_end(forked):
+            yield Started(forked, log)
 
     @contextmanager
     def process(self, command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
@@ -224,12 +227,8 @@ class Project:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        try:
+        with killed_at_the_end(process):
             yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
     @contextmanager
     def server(self, command: list[str], port: int, ready: str) -> Iterator[httpx.Client]:
@@ -301,7 +300,7 @@ class Project:
 class Started:
     """A command that goes on."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     log: Path
 
     def wait_until(self, when: Callable[[str], bool]) -> None:
@@ -378,7 +377,18 @@ def answers(client: httpx.Client, path: str) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+@contextmanager
+def killed_at_the_end(process: Process) -> Iterator[None]:
+    """Kill what is left of ``process`` at the end of the block, its children too."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(TIMEOUT_S)
+
+
+def wait_for(condition: Callable[[], bool], process: Process, log: Path) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()

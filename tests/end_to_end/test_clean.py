@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def clean_and_compare(project: Project, *arguments: str) -> Cleaned:
 @pytest.fixture(scope="module")
 def project(new_project: NewProject) -> Project:
     project = new_project("clean")
+    shutil.rmtree(project.folder / ".thresher", ignore_errors=True)
     project.write_recipe("small", WITH_INT8)
     return project
 

@@ -1,7 +1,7 @@
 """Runs commands in processes that are forked from one which has imported the libraries, which is most of a short run.
 
 Nothing of Thresher and nothing of Kedro is imported before the fork, and a command begins as its script does. What is
-about starting, signals or time is not run this way.
+about starting is not run this way.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import json
 import os
 import random
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, ModuleType
+from typing import Any
 
 LIBRARIES = (
     "torch", "torch.onnx", "torch._dynamo", "torch.export", "torch.utils.data", "onnxscript", "onnx", "onnxruntime",
@@ -33,25 +36,72 @@ ALLOCATOR = "jemalloc_bg_thd"
 OWN = ("thresher", "kedro")
 
 
+class Forked:
+    """A command in a process of its own, with those of `subprocess.Popen`'s methods that tests use."""
+
+    def __init__(self, pid: int, poll: Callable[[int], int | None]) -> None:
+        self.pid, self._poll = pid, poll
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended."""
+        if self._code is None:
+            self._code = self._poll(self.pid)
+        return self._code
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code; what has not ended after ``timeout`` seconds is killed."""
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                self.send_signal(signal.SIGKILL)
+            time.sleep(0.02)
+        assert self._code is not None
+        return self._code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
 class WarmStart:
-    """A process that commands are forked from; one at a time."""
+    """A process that commands are forked from."""
 
     def __init__(self) -> None:
         command = [sys.executable, __file__]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._lock = threading.Lock()
 
+    def start(
+        self, script: Path, arguments: tuple[str, ...], folder: Path, environment: dict[str, str], *outputs: Path
+    ) -> Forked:
+        """Start a command, which heads a process group.
+
+        Args:
+            outputs: the files for what it prints and for standard error.
+        """
+        asked = {"argv": [str(script), *arguments], "cwd": str(folder), "env": environment}
+        return Forked(self._ask(start={**asked, "outputs": [str(output) for output in outputs]}), self._poll)
+
     def run(
         self, script: Path, arguments: tuple[str, ...], folder: Path, environment: dict[str, str], timeout: float
     ) -> tuple[int, str]:
         """Return the exit code and all that was printed, standard error last."""
+        with tempfile.TemporaryDirectory() as place:
+            outputs = [Path(place) / name for name in ("out", "err")]
+            code = self.start(script, arguments, folder, environment, *outputs).wait(timeout)
+            return code, "".join(output.read_text() for output in outputs)
+
+    def _poll(self, pid: int) -> int | None:
+        code: int | None = self._ask(poll=pid)
+        return code
+
+    def _ask(self, **question: Any) -> Any:
         assert self._process.stdin and self._process.stdout
-        with tempfile.TemporaryDirectory() as place, self._lock:
-            outputs = [str(Path(place) / name) for name in ("out", "err")]
-            asked = {"argv": [str(script), *arguments], "cwd": str(folder), "env": environment, "outputs": outputs}
-            print(json.dumps({**asked, "timeout": timeout}), file=self._process.stdin, flush=True)
-            code = int(self._process.stdout.readline())
-            return code, "".join(Path(output).read_text() for output in outputs)
+        with self._lock:
+            print(json.dumps(question), file=self._process.stdin, flush=True)
+            return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the process."""
@@ -61,7 +111,7 @@ class WarmStart:
 
 
 def serve() -> None:
-    """Fork a process for each line of standard input and answer its exit code."""
+    """Fork a process, or say what became of one, for each line of standard input."""
     # A process with threads must not be forked: what they hold stays held.
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     os.environ |= {"GOMP_SPINCOUNT": "1000"}  # as thresher.settings does before torch is imported
@@ -76,12 +126,23 @@ def serve() -> None:
     threads = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
     assert set(threads) <= {threads[0], ALLOCATOR}, threads
     for line in sys.stdin:
-        asked = json.loads(line)
-        timeout = asked.pop("timeout")
-        child = os.fork()
-        if child == 0:
-            _become(**asked)
-        print(_wait(child, timeout), flush=True)
+        question = json.loads(line)
+        print(json.dumps(_poll(question["poll"]) if "poll" in question else _start(question["start"])), flush=True)
+
+
+def _start(asked: dict[str, Any]) -> int:
+    """Fork a process for a command; return its id."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        _become(**asked)
+    return child
+
+
+def _poll(child: int) -> int | None:
+    """Return the exit code of a process once it has ended; to be asked for once after that."""
+    done, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
 
 
 def _find_modules_sooner() -> None:
@@ -107,17 +168,6 @@ def _look_up_packages() -> None:
 
     warn_dependency_requirement_mismatches(["numpy"])
     get_torchlib_ops()
-
-
-def _wait(child: int, timeout: float) -> int:
-    end = time.monotonic() + timeout
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > end:
-            os.kill(child, 9)
-        time.sleep(0.01)
 
 
 def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str]) -> None:
