@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from thresher.machine import describe_machine, git_commit, processor_flags, usable_cores
+from thresher.errors import DataError
+from thresher.machine import (
+    describe_machine,
+    free_memory,
+    git_commit,
+    processor_flags,
+    require_memory,
+    usable_cores,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,3 +69,38 @@ def test_changes_on_top_of_the_commit_are_told(checkout: Path) -> None:
 def test_outside_of_git_there_is_no_commit(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == "none"
     assert git_commit(tmp_path / "missing") == "none"
+
+
+def system(folder: Path, available_kb: int, **group: str) -> Path:
+    """Write what Linux says of memory, in all and in this process's control group."""
+    for name in ("proc", "sys/fs/cgroup"):
+        (folder / name).mkdir(parents=True)
+    (folder / "proc/meminfo").write_text(f"MemTotal: 99999999 kB\nMemAvailable:    {available_kb} kB\n")
+    for name, text in group.items():
+        (folder / "sys/fs/cgroup" / f"memory.{name}").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("group", "free"),
+    [
+        ({}, 2_000 * 1024),
+        ({"max": "max\n", "current": "5\n", "stat": "inactive_file 0\n"}, 2_000 * 1024),
+        ({"max": "1000000\n", "current": "400000\n", "stat": "anon 1\ninactive_file 50000\n"}, 650_000),
+        ({"max": "9000000\n", "current": "400000\n", "stat": "inactive_file 50000\n"}, 2_000 * 1024),
+    ],
+    ids=["no group", "no limit", "limit", "limit above what there is"],
+)
+def test_free_memory_is_what_the_machine_and_the_container_allow(
+    group: dict[str, str], free: int, tmp_path: Path
+) -> None:
+    assert free_memory(system(tmp_path, 2_000, **group)) == free
+
+
+def test_this_machine_has_some_memory_free_and_not_a_petabyte(tmp_path: Path) -> None:
+    assert 10**6 < free_memory() < 10**15
+    require_memory(10**6, "a few", "none.")
+    with pytest.raises(
+        DataError, match=r"^All pictures need 1,000,000\.0 GB of memory, and [\d,.]+ GB are free\. Fix: x$"
+    ):
+        require_memory(10**15, "All pictures", "x")

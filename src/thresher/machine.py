@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
+
+from thresher.errors import DataError
 
 VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
 
@@ -36,6 +39,37 @@ def processor_flags() -> set[str]:
 def usable_cores() -> int:
     """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory(system: Path = Path("/")) -> int:
+    """Return the bytes that this process may take without pushing anything out to disk, within its container's limit.
+
+    Args:
+        system: where `proc` and `sys` are.
+    """
+    meminfo, group = system / "proc/meminfo", system / "sys/fs/cgroup"
+    if meminfo.exists():
+        lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    else:
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    try:
+        limit, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        of_files = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+    except (OSError, ValueError):  # no container, or no limit: "max"
+        return free
+    return min(free, limit - taken + (int(of_files[1]) if of_files else 0))
+
+
+def require_memory(num_bytes: int, what: str, fix: str) -> None:
+    """Check that ``num_bytes`` are free, before the system would end this process without a word for taking them.
+
+    Raises:
+        DataError: they are not.
+    """
+    if num_bytes > (free := free_memory()):
+        sizes = f"{num_bytes / 1e9:,.1f} GB of memory, and {max(free, 0) / 1e9:,.1f} GB are free"
+        raise DataError(f"{what} need {sizes}. Fix: {fix}")
 
 
 def git_commit(project: Path) -> str:

@@ -128,6 +128,7 @@ def serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(_poll(question["poll"]) if "poll" in question else _start(question["start"])), flush=True)
+    os._exit(0)  # taking all of it apart takes seconds
 
 
 def _start(asked: dict[str, Any]) -> int:

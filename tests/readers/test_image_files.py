@@ -15,8 +15,14 @@ from PIL import Image
 from pyarrow import parquet
 
 from thresher.errors import DataError
+from thresher.modalities.image.decode import encode_png
+from thresher.modalities.image.encoder import ImageEncoder
+from thresher.modalities.image.preprocessing import Preprocessing
+from thresher.modalities.samples import Samples
+from thresher.pipelines.train.nodes import encode_samples
 from thresher.readers import ImageFolder, ImageSheets, NpzImages, ParquetImages
 from thresher.readers.base import RawSamples
+from thresher.readers.image_arrays import PictureStack
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
 LABELS = [0, 1, 1, 0, 1, 0]
@@ -160,3 +166,30 @@ def test_an_image_folder_names_each_file_and_its_mistakes(tmp_path: Path) -> Non
     text = error_of(ImageFolder(path=str(tmp_path)))
     assert text.startswith(f"{tmp_path / 'cat/3.png'}: not a readable")
     assert f"; {tmp_path / 'dog/2.png'}: not a readable" in text
+
+
+@pytest.mark.oddity(
+    "Images", "more pictures than there is memory for", "refused with both numbers, before the system ends the run"
+)
+def test_more_pictures_than_memory_are_refused_before_they_are_read() -> None:
+    stack = PictureStack(60_000_000_000, 3, (224, 224))
+    says = (
+        r"^60,000,000,000 pictures of 224x224 pixels \(height x width\) and 3 channels need 9,031,680\.0 GB of memory, "
+        r"and [\d,.]+ GB are free\. Fix: a smaller 'size'"
+    )
+    with pytest.raises(DataError, match=says):
+        stack.add(encode_png(np.zeros((9, 9, 3), np.uint8)), "the first")
+
+
+@pytest.mark.parametrize(("size", "gigabytes"), [(8, "64,000.0"), (4, "80,000.0")], ids=["as they are", "resized"])
+def test_more_pictures_than_memory_are_refused_before_they_are_copied(size: int, gigabytes: str) -> None:
+    many, few = (
+        Samples(np.broadcast_to(np.uint8(0), (count, 1, 8, 8)), np.broadcast_to(np.int64(0), count), ("no",))
+        for count in (10**12, 5)
+    )
+    encoding = Preprocessing(channels=1, size=(size, size), mean=(0,), std=(1,)) if size != 8 else None
+    encoder = ImageEncoder(
+        channels=1, height=8, width=8, mean=(0,), std=(1,), class_names=("no",), preprocessing=encoding
+    )
+    with pytest.raises(DataError, match=rf"^a copy of 1,000,000,000,000 pictures.* need {gigabytes} GB of memory"):
+        encode_samples(many, few, np.zeros(1, bool), encoder)

@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator
 
+from thresher.machine import require_memory
 from thresher.modalities.image.decode import (
     MAX_PIXELS,
     MODES,
@@ -21,6 +22,7 @@ from thresher.readers.base import Mistakes
 from thresher.readers.options import ReaderOptions, RefusedError, Says, Size
 
 FIX_SIZE = "give 'size: [height, width]' in the catalog to resize all."
+FIX_MEMORY = "a smaller 'size' or 'channels: 1' in the catalog entry, fewer pictures, or a machine with more memory."
 GREY_OR_RGB = "1 for grey or 3 for RGB"
 
 
@@ -57,6 +59,18 @@ class PictureFileOptions(ReaderOptions):
         return None if self.size is None else (self.size[0], self.size[1])
 
 
+def room_for(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array uint8 [``count``, *``shape``] for pictures of ``shape`` [C, H, W], with anything in it.
+
+    Raises:
+        DataError: there is not so much memory; numpy would give it, and the system end the process later.
+    """
+    channels, height, width = shape
+    what = f"{count:,} pictures of {height}x{width} pixels (height x width) and {channels} channels"
+    require_memory(count * channels * height * width, what, FIX_MEMORY)
+    return np.empty((count, *shape), np.uint8)
+
+
 class PictureStack:
     """Images uint8 [N, C, H, W] that arrive as PNG or JPEG, one after the other."""
 
@@ -86,7 +100,7 @@ class PictureStack:
         image = pixels.transpose(2, 0, 1)
         if self._first_place is None:
             self._first_place = place
-            self._images = np.empty((self._count, *image.shape), np.uint8)
+            self._images = room_for(self._count, image.shape)
         if image.shape != self._images.shape[1:]:
             height, width = self._images.shape[2:]
             sizes = f"{image.shape[1]}x{image.shape[2]} pixels (height x width), but {height}x{width}"

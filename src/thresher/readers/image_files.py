@@ -16,7 +16,7 @@ from thresher.modalities.samples import Samples
 from thresher.readers.base import RawSamples, number_places
 from thresher.readers.frame.frame import Frame
 from thresher.readers.group_and_order import BelongingOptions, belonging_of, read_belonging_columns
-from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack
+from thresher.readers.image_arrays import Channels, PictureFileOptions, PictureStack, room_for
 from thresher.readers.labels import ClassList, ClassOptions, LabelOptions, make_labels
 from thresher.readers.options import Column, File, FileOptions, Files, Size, Text
 from thresher.readers.row_options import join_labels, parquet_labels, read_column
@@ -162,7 +162,7 @@ class ImageSheets(RawSamples[ImageSheetsOptions]):
         height, width = self.options.size
         size, channels = (height, width), self.options.channels
         labels = _read_json_numbers(labels_file, self._fix)
-        images = np.empty((len(labels), channels, *size), np.uint8)
+        images = room_for(len(labels), (channels, *size))
         places: list[str] = []
         for sheet in sheets:
             rows = _read_sheet(sheet, size, channels, self._fix)

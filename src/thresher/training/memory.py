@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from thresher.errors import TrainingError
 from thresher.events import Step, emit
+from thresher.machine import free_memory
 
 Result = TypeVar("Result")
-MEMINFO = Path("/proc/meminfo")
 
 
 def in_parts_that_fit(compute: Callable[[int], Result], size: int, what: str) -> tuple[Result, int]:
@@ -63,7 +61,4 @@ def free_bytes(device: torch.device) -> int:
     """Return how much memory ``device`` has free now; on the CPU, without pushing anything out to disk."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    if MEMINFO.exists():
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
+    return free_memory()

@@ -1,6 +1,7 @@
 """The one encoder: every way to write an image gives the same tensor, everything else is refused with a reason."""
 
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from thresher.errors import DataError, InvalidInputError
+from thresher.modalities.description import describe
 from thresher.modalities.image.decode import encode_png
 from thresher.modalities.image.encoder import ImageEncoder, ImageEncoding
 from thresher.modalities.samples import Samples
@@ -197,3 +199,18 @@ def test_channels_alone_keep_the_size_and_neither_changes_nothing() -> None:
         ImageEncoder.fit(coloured, ImageEncoding(channels=1, size=(4, 4)))
     with pytest.raises(DataError, match=r"data.encoding.size: theirs says it itself. Fix: leave it out"):
         ImageEncoder.from_files({}, "theirs", ImageEncoding(size=(4, 4)), grey)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_spread_is_numpy_s_without_its_copy_of_all_pictures(dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 3, 64, 64)).astype(dtype)
+    pixels[:, 1] //= 7
+    samples = Samples(pixels, np.zeros(500, np.int64), ("no",))
+    tracemalloc.start()
+    encoder = ImageEncoder.fit(samples, ImageEncoding())
+    describe(samples, "train", ImageEncoding())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert encoder.mean == tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64))
+    np.testing.assert_allclose(encoder.std, pixels.std(axis=(0, 2, 3), dtype=np.float64), rtol=1e-13)
+    assert most < 8 * 500 * 3 * 64 * 64  # in float64

@@ -8,6 +8,7 @@ import numpy as np
 
 from thresher.modalities.description import Description
 from thresher.modalities.image.encoder import ImageEncoding
+from thresher.modalities.image.parts import in_parts
 from thresher.modalities.samples import Samples
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ImageDescription(Description):
                 "channels": images.shape[1],
                 "dtype": images.dtype.name,
                 "pixel_mean": pixels.mean(axis=1, dtype=np.float64),
-                "pixel_std": pixels.std(axis=1, dtype=np.float64),
+                "pixel_std": np.concatenate([part.std(axis=1, dtype=np.float64) for part in in_parts(pixels)]),
                 "pixel_min": pixels.min(axis=1),
                 "pixel_max": pixels.max(axis=1),
             },

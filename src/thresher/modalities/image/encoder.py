@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +16,7 @@ from thresher.errors import DataError, InvalidInputError
 from thresher.modalities.encoder import Encoder, UnencodableError, list_of
 from thresher.modalities.image.decode import MAX_PIXELS, Colour, PictureError, decode_picture, encode_png
 from thresher.modalities.image.model_input import ImageInput
+from thresher.modalities.image.parts import in_parts
 from thresher.modalities.image.preprocessing import Preprocessing
 from thresher.modalities.image.pretrained import MAX_SIDE, read_preprocessing
 from thresher.modalities.samples import Inputs, Samples
@@ -37,6 +40,23 @@ class ImageEncoding(KindConfig):
 def _is_unset(value: object) -> bool:
     """Return whether ``value`` is what it was before there were pretrained models; JSON then leaves it out."""
     return not value
+
+
+def _mean_and_spread(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel of ``pixels`` [N, C, H, W], of uint8 exactly.
+
+    By parts: numpy's `std` makes a copy in float64 of all of them.
+    """
+    count, channels = pixels[:, 0].size, range(pixels.shape[1])
+    sums, squares = [Fraction() for _ in channels], [Fraction() for _ in channels]
+    for part in in_parts(pixels):
+        for channel in channels:
+            values = part[:, channel].astype(np.float64)
+            sums[channel] += Fraction(values.sum())
+            squares[channel] += Fraction(np.square(values).sum())
+    means = [one / count for one in sums]
+    variances = [square / count - mean**2 for square, mean in zip(squares, means, strict=True)]
+    return tuple(map(float, means)), tuple(map(math.sqrt, variances))
 
 
 class ImageEncoder(Encoder):
@@ -68,11 +88,9 @@ class ImageEncoder(Encoder):
         Raises:
             DataError: pictures in colour for a model of grey ones.
         """
-        pixels = samples.inputs
-        _, channels, height, width = pixels.shape
-        mean = tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64))
-        # A channel without any variation is left at its scale.
-        std = tuple(np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0))
+        _, channels, height, width = samples.inputs.shape
+        mean, spread = _mean_and_spread(samples.inputs)
+        std = tuple(max(one, 1.0) for one in spread)  # a channel without any variation is left at its scale
         preprocessing = _preprocessing(config, (channels, height, width), mean, std)
         return cls(
             channels=channels,

@@ -10,6 +10,7 @@ from thresher import modalities
 from thresher.contracts.report import ContractReport, require
 from thresher.errors import DataError
 from thresher.events import Step, emit
+from thresher.machine import require_memory
 from thresher.modalities import AnyEncoder, EncodingChoice
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import check_learnable, output_of
@@ -67,11 +68,22 @@ def encode_samples(
     """Return the training, validation and test samples as the model takes them.
 
     Raises:
-        DataError: a sample that cannot be encoded, with its place.
+        DataError: a sample that cannot be encoded, with its place; or not enough memory for all.
     """
+    _require_memory(train, test, encoder)
     splits = (train.take(~held_out), train.take(held_out), test)
     training, validation, tested = (modalities.encode(encoder, split) for split in splits)
     return training, validation, tested
+
+
+def _require_memory(train: Samples[Any], test: Samples[Any], encoder: AnyEncoder) -> None:
+    """Check that there is room for what `encode_samples` makes of pictures, which alone take as much as they will."""
+    if not isinstance(train.inputs, np.ndarray) or train.inputs.ndim != 4:
+        return
+    count, takes = len(train) + len(test), encoder.model_input
+    made = 0 if takes.longest == train.inputs.shape[1:] else takes.sample_bytes * count
+    what = f"a copy of {len(train):,} pictures" + (f" and {count:,} encoded ones" if made else "")
+    require_memory(train.inputs.nbytes + made, what, "smaller or fewer pictures, or a machine with more memory.")
 
 
 def choose_execution(
