@@ -190,6 +190,19 @@ def test_frozen_parts_stay_and_others_learn_by_their_depth(folders: Path) -> Non
     assert moved[block] == pytest.approx(0.005, rel=0.01) and moved[head] == pytest.approx(0.01, rel=0.01)
 
 
+@pytest.mark.parametrize("importance", ["taylor", "activations"])
+def test_frozen_blocks_lose_channels_by_every_importance(importance: Any, folders: Path) -> None:
+    folder = folder_of(folders, "bert")
+    encoder = encoder_of(folder)
+    samples = samples_of(encoder)
+    network = train(start(folder, freeze=Freeze(embeddings=True, blocks=1)), samples)
+    data = CompressionData("narrow", encoder.model_input, samples, samples, Training())
+    smaller = remove_channels(network, PruneChannels(ratio=0.5, importance=importance), data)
+    assert weights_of(smaller)["model.bert.encoder.layer.0.intermediate.dense.weight"].shape == (24, 32)
+    frozen = [name for name, weight in weights_of(smaller).items() if not weight.requires_grad]
+    assert frozen == [name for name, weight in weights_of(network).items() if not weight.requires_grad]
+
+
 def test_weights_of_another_network_are_told_by_name(folders: Path) -> None:
     from safetensors.torch import load_file, save_file
 

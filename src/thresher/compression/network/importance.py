@@ -141,6 +141,7 @@ def _leave_gradients(network: Network, data: CompressionData) -> None:
     """Put the gradients of the training loss over some training samples, drawn by the seed, into ``network``."""
     import torch
 
+    from thresher.compression.network.frozen_weights import unfrozen
     from thresher.training.batches import load_batches
     from thresher.training.losses import build_loss
 
@@ -148,5 +149,6 @@ def _leave_gradients(network: Network, data: CompressionData) -> None:
     some = samples.draw(GRADIENT_SAMPLES, data.training.seed)
     loss = build_loss(network.spec.output, data.training, samples.labels, device)
     network.zero_grad()
-    for batch in load_batches(some, network.spec, device).in_slices(GRADIENT_BATCH):
-        (loss.sum(network(batch.inputs).float(), batch.labels) / len(some)).backward()
+    with unfrozen(network.body):
+        for batch in load_batches(some, network.spec, device).in_slices(GRADIENT_BATCH):
+            (loss.sum(network(batch.inputs).float(), batch.labels) / len(some)).backward()

@@ -20,6 +20,7 @@ from torch import nn
 
 from thresher.compression.network.channel_group import ChannelGroup
 from thresher.compression.network.data_flow import DataFlow, trace_data_flow
+from thresher.compression.network.frozen_weights import unfrozen
 from thresher.compression.network.recurrent_groups import describe_recurrent
 from thresher.compression.network.removal import answer, draw_weights, is_whole
 from thresher.compression.network.sliced_groups import Slice, SlicedGroup, inputs_of, outputs_of
@@ -89,15 +90,8 @@ def trace(network: Network) -> Traced:
     inputs = draw_inputs(network)
     body = network.body
     ignored = network.fixed_layers()
-    frozen = [parameter for parameter in body.parameters() if not parameter.requires_grad]
-    for parameter in frozen:  # the graph is followed by gradients
-        parameter.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            graph, flow = TracedGraph(body, inputs, ignored), trace_data_flow(body, inputs)
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
+    with torch.enable_grad(), unfrozen(body):  # the graph is followed by gradients
+        graph, flow = TracedGraph(body, inputs, ignored), trace_data_flow(body, inputs)
     names = {module: name for name, module in body.named_modules()}
     return Traced(body, inputs, graph, flow, names, ignored)
 
