@@ -22,7 +22,7 @@ from thresher.models.network import Network, NetworkSpec
 from thresher.models.textcnn.config import TextCnn
 from thresher.training import Training
 from thresher.training.augmentation import Flip, Shift
-from thresher.training.batches import InMemory, Order, Streamed, as_positions, load_batches
+from thresher.training.batches import InMemory, Order, Streamed, as_positions, in_own_order, load_batches
 from thresher.training.loop import train
 
 CPU = torch.device("cpu")
@@ -69,6 +69,26 @@ def test_slices_give_every_sample_once(kind: type[InMemory], halves: Callable[[i
     given = list(kind(samples, spec_of(image), CPU).in_slices(5))
     np.testing.assert_array_equal(np.concatenate([batch.inputs.numpy() for batch in given]), samples.inputs)
     assert [len(batch.labels) for batch in given] == [5, 5, 5, 5, 3]
+
+
+@pytest.mark.parametrize("kind", [InMemory, Streamed])
+def test_where_nothing_is_learned_samples_of_like_length_go_together(kind: type[InMemory]) -> None:
+    samples = padded(TEXT)
+    given = list(kind(samples, spec_of(TEXT), CPU).by_length(6))
+    lengths = TEXT.lengths(samples.inputs)
+    assert [batch.inputs.shape for batch in given] == [
+        (len(some), some.max()) for some in np.split(np.sort(lengths), range(6, 40, 6))
+    ]
+    first = in_own_order([batch.inputs[:, 0] for batch in given], [batch.positions for batch in given])
+    np.testing.assert_array_equal(first.numpy(), samples.inputs[:, 0])
+
+
+def test_samples_of_one_length_stay_in_their_order(halves: Callable[[int], Samples]) -> None:
+    image = ImageInput(channels=1, height=8, width=8, mean=(0.0,), std=(1.0,))
+    samples = halves(23)
+    given = list(InMemory(samples, spec_of(image), CPU).by_length(5))
+    whole = in_own_order([batch.inputs for batch in given], [batch.positions for batch in given])
+    np.testing.assert_array_equal(whole.numpy(), samples.inputs)
 
 
 def test_every_epoch_takes_every_sample_once_in_an_order_of_its_own() -> None:

@@ -19,6 +19,8 @@ Positions = slice | torch.Tensor
 """The positions of a batch's samples; a slice where they are adjacent, which costs no copy."""
 MEGABYTE = 1_000_000
 ROWS_AT_ONCE = 65536
+ALIKE = 128
+"""So many samples of like length are computed together where nothing is learned: more would differ in length."""
 POOL = 50
 """Batches whose samples are sorted by length together."""
 
@@ -60,6 +62,12 @@ class Batches:
     def in_slices(self, size: int) -> Iterator[Batch]:
         """Yield all samples in their own order, ``size`` at a time."""
         return self.iterate([slice(start, start + size) for start in range(0, len(self), size)])
+
+    def by_length(self, size: int) -> Iterator[Batch]:
+        """Yield all samples, at most ``size`` at once; where lengths differ, of like length, the shortest first."""
+        if self._lengths is None:
+            return self.in_slices(size)
+        return self.iterate(self._lengths.argsort(stable=True).split(min(size, ALIKE)))
 
     def _until(self, positions: Positions) -> int | None:
         """Return how long the longest sample at ``positions`` is; None where all are alike."""
@@ -166,6 +174,13 @@ def sizes_of_parts(count: int, size: int) -> list[int]:
     if size > 1 and len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [size + 1]
     return sizes
+
+
+def in_own_order(parts: Sequence[torch.Tensor], positions: Sequence[Positions]) -> torch.Tensor:
+    """Return ``parts``, [b, ...] each, of the samples at ``positions``, as one in the order of the samples."""
+    places = [some for some in positions if isinstance(some, torch.Tensor)]  # slices stand in this order
+    whole = torch.cat(list(parts))
+    return whole[torch.cat(places).argsort().to(whole.device)] if places else whole
 
 
 def as_positions(positions: Positions) -> list[int]:

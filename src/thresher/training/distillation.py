@@ -16,7 +16,7 @@ from thresher.modalities.outputs import ValueOutput
 from thresher.models.low_rank import LowRank
 from thresher.models.network import Network
 from thresher.training.attention_relations import AttentionRelations, RelationPair
-from thresher.training.batches import Batches, Positions
+from thresher.training.batches import Batches, Positions, in_own_order
 from thresher.training.hidden_states import HiddenStates, Pairs
 from thresher.training.memory import in_parts_that_fit
 
@@ -141,7 +141,8 @@ class Teacher:
 
 @torch.no_grad()
 def _answer_all(teacher: Network, batches: Batches, size: int) -> torch.Tensor:
-    return torch.cat([teacher(batch.inputs).float() for batch in batches.in_slices(size)])
+    parts = [(teacher(batch.inputs).float(), batch.positions) for batch in batches.by_length(size)]
+    return in_own_order(*zip(*parts, strict=True))
 
 
 def _convolutions(network: Network, folded: dict[str, str]) -> dict[str, nn.Module]:

@@ -12,7 +12,7 @@ from thresher.kinds.metric_names import arguments_of, find_whole, require_define
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
-from thresher.training.batches import Batches, load_batches
+from thresher.training.batches import Batches, Positions, in_own_order, load_batches
 from thresher.training.losses import squared_error
 from thresher.training.memory import in_parts_that_fit
 
@@ -77,7 +77,7 @@ def judge(
     """Return mean loss, metric, and how many samples at a time fitted into memory, at most ``size``.
 
     Args:
-        learned: takes what the network gives, part by part, on the CPU, in place of what it held.
+        learned: takes what the network gives, in the order of the samples, on the CPU, in place of what it held.
     """
     network.eval()
     (loss, second), size = in_parts_that_fit(lambda part: _add_up(network, batches, part, learned), size, "validation")
@@ -90,13 +90,14 @@ def judge(
 @torch.inference_mode()
 def _add_up(network: Network, batches: Batches, size: int, kept: list[torch.Tensor] | None) -> tuple[float, float]:
     total = torch.zeros(2, dtype=torch.float64, device=batches.device)
-    if kept is not None:
-        kept.clear()
-    for batch in batches.in_slices(size):
+    parts: list[tuple[torch.Tensor, Positions]] = []
+    for batch in batches.by_length(size):
         learned = network(batch.inputs)
         total += torch.stack(_sums(network, learned, batch.labels))
         if kept is not None:
-            kept.append(learned.cpu())
+            parts.append((learned.cpu(), batch.positions))
+    if kept is not None:
+        kept[:] = [in_own_order(*zip(*parts, strict=True))]
     loss, second = total.tolist()
     return loss, second
 
