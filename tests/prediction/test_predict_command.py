@@ -59,6 +59,11 @@ def test_new_data_is_scored_by_the_champion_and_logged(project: RegistryProject,
     assert run.data.params["model_version"] == report["model_version"] == "1"
     assert "is there already" in project.refused("predict", "small", "--in", str(data), "--out", str(out))
     assert "Did you mean 'small'?" in project.refused("predict", "smal", "--in", str(data), "--out", f"{out}.csv")
+    target = tmp_path / "taken_out"
+    assert f"{target} has version 1 of small" in project.done("export", "small", str(target)).replace("\n", "")
+    assert json.loads((target / "model.json").read_text())["model_version"] == "1"
+    assert "is there already. Fix: name a new folder" in project.refused("export", "small", str(target))
+    assert "no such folder. Fix: make it" in project.refused("export", "small", str(target / "no" / "such"))
 
 
 def test_a_command_of_half_the_options_is_refused(project: RegistryProject) -> None:

@@ -1,4 +1,4 @@
-"""The command that answers: one file, or new data of any size."""
+"""The commands that answer one file or new data of any size, and that take the model out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from thresher.cli.champions import ENVIRONMENT
+from thresher.exported.command import export_champion
 from thresher.prediction.command import score
 from thresher.prediction.run import Request
 from thresher.project.folder import find_project
@@ -53,3 +54,16 @@ def predict(recipe: str, file: Path | None, data: Path | None, out: Path | None,
     predictions = model.predict_file(file)
     version = model.info.model_version
     click.echo(json.dumps({"predictions": predictions, "model": recipe, "model_version": version}, indent=2))
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("folder", type=click.Path(path_type=Path))
+@ENVIRONMENT
+def export(recipe: str, folder: Path, env: str | None) -> None:
+    """Write the champion of a recipe into a new folder, for a phone, a C++ program or another team.
+
+    FOLDER gets the ONNX file, the encoder, a predictor that needs numpy and ONNX Runtime alone, the verdict, checksums
+    and a README.
+    """
+    export_champion(find_project(), recipe, folder, env)

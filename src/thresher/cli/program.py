@@ -31,6 +31,7 @@ SECTIONS = {
     },
     "Serve": {
         "predict": ("predict", "Answer a file, or score new data."),
+        "export": ("predict", "Write the champion as files without Thresher."),
         "serve": ("champions", "Serve the champion over HTTP and gRPC."),
         "containerize": ("champions", "Build the champion's container image."),
     },
