@@ -129,8 +129,7 @@ class Batcher:
         entry.parts = tuple(Part(entry, share) for share in shares)
         for part in entry.parts:
             group = part.share.group
-            if not self._queues[group]:
-                self._used[group] = max(self._used[group], self._clock)
+            self._used[group] = max(self._used[group], self._clock)
             self._waiting[group] += part.num_waiting
             self._queues[group].append(part)
         if not self._busy:
@@ -257,7 +256,6 @@ class Batcher:
         for entry in (piece.entry for piece in pieces):
             self._forget(entry)
             if not entry.cancelled:
-                entry.cancelled = True  # a later batch may still bring other parts of it
                 answer(entry, error)
 
     def _forget(self, entry: QueueEntry) -> None:
