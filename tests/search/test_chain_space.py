@@ -87,6 +87,33 @@ def test_steps_are_those_of_a_recipe() -> None:
     assert (step.ratios, step.importance, last) == ({"robust": 0.4, "fragile": 0.4}, "l2", ())
 
 
+def test_what_is_too_little_for_a_step_stays() -> None:
+    assert build_steps(settings(0.015, "uniform"), SEARCH, SENSITIVITY, SAVINGS)[0] == ()
+    (step,), _ = build_steps(settings(0.03, "uniform", robust=-0.015), SEARCH, SENSITIVITY, SAVINGS)
+    assert isinstance(step, PruneChannels) and step.ratios == {"robust": 0.0, "fragile": 0.03}
+    (least,), _ = build_steps(settings(0.02, "uniform", robust=-0.02), SEARCH, SENSITIVITY, SAVINGS)
+    assert isinstance(least, PruneChannels) and (least.ratio, least.ratios["fragile"]) == (0.02, 0.02)
+
+
+def test_a_step_has_what_was_chosen_and_what_the_search_rounds_to() -> None:
+    search = CandidateSearch.model_validate(
+        {"budget": {"size_bytes": 1000}, "importance": ["l2", "taylor"], "round_to": 4}
+    )
+    (step,), _ = build_steps({**settings(0.4), "importance": "taylor"}, search, SENSITIVITY, SAVINGS)
+    assert isinstance(step, PruneChannels) and (step.importance, step.round_to) == ("taylor", 4)
+
+
+def test_a_group_that_saves_nothing_and_costs_nothing_may_go() -> None:
+    sensitivity = make_sensitivity(free=(0.1,) * 5, other=(0.1, 0.5, 1.5, 3.0, 5.0))
+    chosen = {**settings(0.4, "saving"), "free": 0.0, "other": 0.0}
+    assert allocate(chosen, sensitivity, {"free": 0.0, "other": 1.0})["free"] > 0.5
+
+
+def test_halfway_of_shares_that_differ_by_a_step_is_between() -> None:
+    between = halfway(settings(0.4), settings(0.45))
+    assert between is not None and between["share"] == pytest.approx(0.425)
+
+
 def test_a_loss_that_falls_again_by_chance_hides_nothing() -> None:
     bumpy = make_sensitivity(layer=(0.1, 0.6, 0.2, 0.7, 0.9))
     assert bumpy.ratio_at("layer", 0.3) < 0.25
@@ -128,6 +155,8 @@ def test_layers_of_low_rank_follow_the_channels_that_stay() -> None:
     assert {(), ("prune_channels",), ("factorize",)} <= kinds
     both, _ = build_steps({**settings(0.4), "energy": 0.8}, search, SENSITIVITY, SAVINGS)
     assert [step.kind for step in both] == ["prune_channels", "factorize"]
+    most, _ = build_steps({**settings(0.0), "energy": 0.99}, search, SENSITIVITY, SAVINGS)
+    assert [step.kind for step in most] == ["factorize"]
     whole, _ = build_steps({**settings(0.4), "energy": 0.995}, search, SENSITIVITY, SAVINGS)
     assert [step.kind for step in whole] == ["prune_channels"]
 
@@ -166,6 +195,8 @@ def test_rows_of_the_vocabulary_go_first_and_by_counts_that_remove_any() -> None
         {"kind": "prune_vocabulary", "min_count": 5},
         {"kind": "drop_layers", "keep": 2},
     ]
+    first_count = build_steps({**chosen, "min_count": 2}, search, None, {}, *room)[0]
+    assert [step.kind for step in first_count] == ["prune_vocabulary", "drop_layers"]
     whole = {**chosen, "min_count": 0}
     assert [step.kind for step in build_steps(whole, search, None, {}, *room)[0]] == ["drop_layers"]
     assert halfway({**chosen, "min_count": 13}, chosen) == {**chosen, "min_count": 9}
