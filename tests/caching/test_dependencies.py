@@ -25,7 +25,7 @@ from thresher.recipe import Recipe, dump
 pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 
 Find = Callable[..., dict[str, Dependencies]]
-PACKAGED = {"challenge_champion", "crown_champion", "build_champion_bento"}
+PACKAGED = {"challenge_champion", "crown_champion"}
 """These read how measures are described of the measure that the recipe names."""
 TIMED_FUNCTIONS = {"choose_execution", "evaluate_float", "evaluate_candidate", "challenge_champion"}
 
