@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-MAX_ROWS = 32_768
+MAX_ROWS = 16_384
 """Samples of a piece."""
 PIECE_BYTES = 4 * 2**20
 """Of a file that is read as bytes, about so many are a piece; of encoded samples, about eight times as many."""
