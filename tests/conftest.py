@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from thresher.modalities.image.model_input import ImageInput
     from thresher.modalities.samples import Samples
     from thresher.models.network import Network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries_are_not_collected() -> None:
+    """A full collection takes seconds where a process has all libraries: it leaves out what was there before."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
