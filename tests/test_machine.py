@@ -86,7 +86,10 @@ def system(folder: Path, available_kb: int, **group: str) -> Path:
     [
         ({}, 2_000 * 1024),
         ({"max": "max\n", "current": "5\n", "stat": "inactive_file 0\n"}, 2_000 * 1024),
-        ({"max": "1000000\n", "current": "400000\n", "stat": "anon 1\ninactive_file 50000\n"}, 650_000),
+        (
+            {"max": "1000000\n", "current": "400000\n", "stat": "anon 1\ninactive_file 30000\nactive_file 20000\n"},
+            650_000,
+        ),
         ({"max": "9000000\n", "current": "400000\n", "stat": "inactive_file 50000\n"}, 2_000 * 1024),
     ],
     ids=["no group", "no limit", "limit", "limit above what there is"],

@@ -55,10 +55,10 @@ def free_memory(system: Path = Path("/")) -> int:
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     try:
         limit, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        of_files = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+        of_files = re.findall(r"^(?:in)?active_file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
     except (OSError, ValueError):  # no container, or no limit: "max"
         return free
-    return min(free, limit - taken + (int(of_files[1]) if of_files else 0))
+    return min(free, limit - taken + sum(map(int, of_files)))  # what is kept of files is given back when asked for
 
 
 def require_memory(num_bytes: int, what: str, fix: str) -> None:
