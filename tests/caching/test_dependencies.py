@@ -207,6 +207,20 @@ def test_an_edit_concerns_the_nodes_that_take_it(
     assert {name for name, dependencies in changed.items() if dependencies != found[name]} == nodes
 
 
+def test_a_metric_is_code_of_what_computes_it_also_with_brackets(find: Find, digits_recipe: dict[str, Any]) -> None:
+    named = change(
+        change(digits_recipe, "evaluation.metrics", ["recall[3]", "brier"]), "training.best_by", "roc_auc[7]"
+    )
+    slices = {"by": ["label"], "require": {"f1[3]": {"at_least": 0.1}}}
+    named = change(named, "selection.slices", slices)
+    ours, theirs = (f"thresher/evaluation/{name}_metrics.py" for name in ("class", "probability"))
+    code = {name: dependencies.code for name, dependencies in find(named).items()}
+    assert {ours, theirs, "kinds/metric/recall"} <= code["float.evaluate_float"].keys()
+    assert ours in code["compare_slices"]
+    assert theirs in code["train_float"] and "kinds/metric/roc_auc" in code["train_float"]
+    assert "thresher/evaluation/metric_requirements.py" in code["count_classes"]
+
+
 def test_what_descends_from_raw_data_depends_on_it(
     find: Find, digits_recipe: dict[str, Any], found: dict[str, Dependencies]
 ) -> None:

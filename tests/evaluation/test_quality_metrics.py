@@ -173,14 +173,14 @@ def test_a_bound_at_95_percent_is_wrong_one_time_in_twenty(name: str) -> None:
 )
 def test_labels_that_give_no_value_are_told(name: str, labels: list[int], why: str) -> None:
     with pytest.raises(DataError) as error:
-        require_defined([name], np.array(labels), NAMES)
+        require_defined(map(find_metric, [name]), np.array(labels), NAMES)
     assert why in str(error.value) and name in str(error.value)
 
 
 def test_of_two_classes_an_average_precision_names_one() -> None:
     with pytest.raises(DataError, match=r"Fix: average_precision\[spam\], or \[ham\]"):
-        require_defined(["average_precision"], np.array([0, 1]), NAMES[:2])
-    require_defined(["average_precision[spam]", "roc_auc"], np.array([0, 1]), NAMES[:2])
+        require_defined(map(find_metric, ["average_precision"]), np.array([0, 1]), NAMES[:2])
+    require_defined(map(find_metric, ["average_precision[spam]", "roc_auc"]), np.array([0, 1]), NAMES[:2])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_of_two_classes_an_average_precision_names_one() -> None:
 )
 def test_labels_of_a_regression_that_give_no_value_are_told(name: str, label: float, why: str) -> None:
     with pytest.raises(DataError, match=why):
-        require_defined([name], np.array([label, 5.0]), ())
+        require_defined(map(find_metric, [name]), np.array([label, 5.0]), ())
 
 
 def test_answers_without_a_logarithm_are_the_models_fault() -> None:

@@ -122,13 +122,15 @@ def _distributions() -> Mapping[str, list[str]]:
 def _words(key: str, value: Any) -> list[str]:
     """Return what may name a kind in a parameter: every word of its place and its value.
 
-    A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run.
+    A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run. That of a
+    metric may have brackets behind its name.
     """
+    place = [word.partition("[")[0] for word in key.split(".")]
     if isinstance(value, dict):
-        return [*key.split("."), *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
+        return [*place, *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
     if isinstance(value, list | tuple):
-        return [*key.split("."), *(kind for inner in value for kind in _words("", inner))]
-    return [*key.split("."), str(value)]
+        return [*place, *(kind for inner in value for kind in _words("", inner))]
+    return [*place, str(value).partition("[")[0]]
 
 
 @cache

@@ -96,7 +96,7 @@ def measure_own_metrics(
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
     """
-    require_defined(names, labels, class_names)
+    require_defined(map(find_metric, names), labels, class_names)
     return {
         name: measure_own_metric(find_metric(name), outputs, reference_outputs, labels, class_names) for name in names
     }

@@ -33,16 +33,12 @@ def metric_patterns(task: str | None = None) -> list[str]:
     return [*(kind.pattern for kind in kinds), *(kind.name for kind in kinds if kind.may_be_bare)]
 
 
-def require_defined(names: Iterable[str], labels: Any, class_names: tuple[str, ...], of: str = "test") -> None:
-    """Check that each of the metrics ``names`` has a value of ``labels``; raises a DataError for one that has none."""
-    for name in names:
-        if why := why_undefined(_kind(name), labels, class_names):
+def require_defined(kinds: Iterable[MetricKind], labels: Any, class_names: tuple[str, ...], of: str = "test") -> None:
+    """Check that each of ``kinds`` has a value of ``labels``; raises a DataError for one that has none."""
+    for kind in kinds:
+        if why := why_undefined(kind, labels, class_names):
             fix = "" if "Fix: " in why else " Fix: other samples in that split, or another metric."
-            raise DataError(f"The metric {name} has no value on the {of} split: {why}.{fix}")
-
-
-def _kind(name: str) -> MetricKind:
-    return find_whole(name) or registry().find(MetricKind, name)
+            raise DataError(f"The metric {kind.name} has no value on the {of} split: {why}.{fix}")
 
 
 def why_undefined(kind: MetricKind, labels: Any, class_names: tuple[str, ...]) -> str:

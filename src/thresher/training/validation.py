@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from thresher.errors import TrainingError
 from thresher.kinds.metric_names import arguments_of, find_whole, require_defined
+from thresher.kinds.record import MetricKind
 from thresher.modalities.outputs import AnyOutput, ValueOutput
 from thresher.modalities.samples import EncodedSamples
 from thresher.models.network import Network
@@ -37,12 +38,12 @@ class BestBy:
     """
 
     def __init__(self, name: str, validation: EncodedSamples) -> None:
-        self._kind = None if name == "loss" else find_whole(name)
+        self._kind: MetricKind | None = None if name == "loss" else find_whole(name)
         self._name, self._labels, self._classes = name, validation.labels, validation.class_names
         self.learned: list[torch.Tensor] | None = None if self._kind is None else []
         """What the network gave in the last validation, in the order of the samples; None where nobody asks."""
         if self._kind is not None:
-            require_defined([name], self._labels, self._classes, "validation")
+            require_defined([self._kind], self._labels, self._classes, "validation")
 
     def figure(self, output: AnyOutput) -> float | None:
         """Return the metric of the last validation; None where the loss says it.

@@ -12,6 +12,7 @@ from thresher.contracts.expectation import ContractLines
 from thresher.contracts.report import ContractReport, summarize
 from thresher.contracts.validation import check
 from thresher.evaluation import slices
+from thresher.evaluation.metrics import find_metric
 from thresher.evaluation.selection import Selection
 from thresher.events import Notice, Step, emit
 from thresher.kinds.metric_names import require_defined
@@ -65,7 +66,7 @@ def count_classes(train: Samples[Any], test: Samples[Any], metrics: list[str]) -
     """
     require_agreement(train, test)
     known = with_types_of(train, test).labels if not train.class_names else test.labels[test.labels >= 0]
-    require_defined(metrics, known, train.class_names)
+    require_defined(map(find_metric, metrics), known, train.class_names)
     return np.bincount(known, minlength=len(train.class_names)) if train.class_names else np.zeros(0, dtype=np.int64)
 
 
