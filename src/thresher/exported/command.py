@@ -26,6 +26,8 @@ from thresher.serving.core.bundle import (
 from thresher.serving.core.session import open_session
 
 SAMPLES_FILE, ANSWERS_FILE = "samples.json", "answers.json"
+OUR_IMPORT = "\n\nfrom thresher.exported.encode_tabular import encode"
+"""The line of predictor.py that names an encoder of ours; in the folder stands the one that goes with the model."""
 ABOUT = {
     MODEL_FILE: "the model, for any runtime of ONNX",
     ENCODER_FILE: "how a sample becomes the model's input, and the classes",
@@ -76,7 +78,9 @@ def write_export(bundle: Bundle, folder: Path) -> None:
             f"There is no exported encoder of the modality '{modality}'. Fix: serve it by thresher serve."
         )
     write_bundle(folder, bundle.onnx_bytes, bundle.encoder, bundle.info, bundle.attachments)
-    (folder / "predictor.py").write_text((here / "predictor.py").read_text())
+    predictor = (here / "predictor.py").read_text()
+    assert OUR_IMPORT in predictor
+    (folder / "predictor.py").write_text(predictor.replace(OUR_IMPORT, "\nfrom encode import encode"))
     (folder / "encode.py").write_text(encode.read_text())
     names = ["numpy", "onnxruntime", *bundle.encoder.REQUIREMENTS]
     (folder / "requirements.txt").write_text("".join(f"{name}=={version(name)}\n" for name in names))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from encode import encode
+
+from thresher.exported.encode_tabular import encode
 
 
 class Predictor:
