@@ -104,8 +104,8 @@ def measure_own_metrics(
 
 def compute_metric(name: str, outputs: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...] = ()) -> float:
     """Return the metric ``name`` of one model's ``outputs``; raises as `measure_own_metrics` does."""
-    require_defined((name,), labels, class_names, "new data")
     kind = find_metric(name)
+    require_defined((kind,), labels, class_names, "new data")
     function: Function = kind.load()
     return _value(name, function(_answers(kind, outputs), labels, *arguments_of(kind, class_names)))
 

@@ -103,7 +103,8 @@ def as_texts(column: Any, missing: Missing) -> np.ndarray:
         texts[texts == ""] = None
         return texts
     kept, places = _read_dictionary(found, column.type, missing)
-    return np.array([*kept, None], dtype=object)[places]
+    values: np.ndarray = np.array([*kept, None], dtype=object)[places]
+    return values
 
 
 def distinct_texts(column: Any, missing: Missing) -> tuple[list[str | None], np.ndarray]:
