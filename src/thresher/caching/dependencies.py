@@ -17,6 +17,8 @@ from thresher.caching.fingerprints import ABSENT, CatalogContents
 from thresher.caching.records import Dependencies
 from thresher.code_fingerprint.graph import CodeGraph
 from thresher.code_fingerprint.kinds import find_kinds
+from thresher.kinds.record import MetricKind
+from thresher.kinds.registry import registry
 from thresher.machine import describe_machine
 from thresher.modalities import encoder_classes
 from thresher.packaging.build_context import PackagingError, context_files
@@ -122,15 +124,27 @@ def _distributions() -> Mapping[str, list[str]]:
 def _words(key: str, value: Any) -> list[str]:
     """Return what may name a kind in a parameter: every word of its place and its value.
 
-    A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run. That of a
-    metric may have brackets behind its name.
+    A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run.
     """
-    place = [word.partition("[")[0] for word in key.split(".")]
+    place = [_kind_in(word) for word in key.split(".")]
     if isinstance(value, dict):
         return [*place, *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
     if isinstance(value, list | tuple):
         return [*place, *(kind for inner in value for kind in _words("", inner))]
-    return [*place, str(value).partition("[")[0]]
+    return [*place, _kind_in(str(value))]
+
+
+def _kind_in(word: str) -> str:
+    """Return the name of a kind that ``word`` may be: of a metric, what stands before its brackets.
+
+    A metric that is written with brackets alone is none without: `training.precision` means no metric.
+    """
+    name, bracket, _ = word.partition("[")
+    return name if bracket or name not in _needing_brackets() else ""
+
+
+def _needing_brackets() -> frozenset[str]:
+    return frozenset(kind.name for kind in registry().usable(MetricKind) if kind.takes and not kind.may_be_bare)
 
 
 @cache
