@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -42,12 +42,25 @@ class TracedGroup(ChannelGroup):
 
         Those of a group that ``measure`` knows nothing of, such as one without a norm, are equal.
         """
-        total, members = self.num_channels * self.width, self.members
-        if measure.of_readers:
-            members = [member for member in members if member.dep.handler.__name__ == READS]
-        scored = measure.of_traced(members)
+        total = self.num_channels * self.width
+        with self._makers_silent() if measure.of_readers else nullcontext():
+            scored = measure.of_traced(self.members)
         scored = torch.ones(total) if scored is None else scored.detach().cpu()
         return scored[:total].reshape(1, self.parts, -1, self.width).mean(dim=(1, 3))
+
+    @contextmanager
+    def _makers_silent(self) -> Iterator[None]:
+        """Take the gradients of layers that make the channels, and read none of them, for 0 meanwhile."""
+        readers = {member.dep.target.module for member in self.members if member.dep.handler.__name__ == READS}
+        weights = [getattr(layer, "weight", None) for layer in self.layers if layer not in readers]
+        before = [(weight, weight.grad) for weight in weights if weight is not None and weight.grad is not None]
+        for weight, grad in before:
+            weight.grad = torch.zeros_like(grad)
+        try:
+            yield
+        finally:
+            for weight, grad in before:
+                weight.grad = grad
 
     def _cut(self, places: list[list[int]]) -> None:
         """Remove the channels at ``places`` of every block."""
