@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,20 @@ def test_a_folder_of_pictures(pictures: Bundle, tmp_path: Path) -> None:
     reasons = list(rejected(tmp_path / "out.parquet").values())
     assert ("Not a readable PNG" in reasons[0], "9x9" in reasons[1]) == (True, True)
     assert (report.num_labelled, report.num_rejected) == (4, 2)
+
+
+def test_a_link_that_leads_back_is_refused(pictures: Bundle, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "new")
+    (tmp_path / "new" / "later" / "back").symlink_to(tmp_path / "new")
+    with pytest.raises(DataError, match=r"later/back: a link to a folder that it lies in. Fix: remove the link"):
+        predict(pictures, tmp_path / "new", tmp_path / "out.csv", ImageFolderOptions(path="x"))
+
+
+def test_names_that_are_no_utf_8_are_written_all_the_same(pictures: Bundle, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "new")
+    (tmp_path / "new" / "later" / "4.png").rename(tmp_path / "new" / "later" / os.fsdecode(b"\xff.png"))
+    table, _ = predict(pictures, tmp_path / "new", tmp_path / "out.parquet", ImageFolderOptions(path="x"))
+    assert "later/\\xff.png" in table["id"].to_pylist()
 
 
 def test_pictures_are_resized_where_those_of_training_were(pictures: Bundle, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from thresher.errors import DataError, InvalidInputError
 from thresher.prediction import csv_blocks
 from thresher.prediction.run import Request, write_answers
 from thresher.readers.tables import TableFileOptions
+from thresher.registry.champion_model import ChampionModel
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.core.decoding import decode_json
 from thresher.serving.core.predictor import Predictor
@@ -171,6 +172,44 @@ def test_only_rows_that_are_wanted(champion: Bundle, tmp_path: Path) -> None:
     assert table["id"].to_pylist() == wanted
     assert (report.num_left_out, report.num_rejected) == (50 - len(wanted), 1)
     assert "'old' in column 'age' is not a number" in rejected(tmp_path / "out.parquet")[51]
+
+
+def test_a_table_in_place_of_one_sample_is_told_the_command_that_takes_it(champion: Bundle, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "new rows.csv", make_rows(2))
+    with pytest.raises(DataError, match=r"as \.json\. Fix: thresher predict .* --in '.*new rows.csv' --out"):
+        ChampionModel(champion).predict_file(data)
+
+
+def test_a_column_of_the_model_cannot_be_dropped(champion: Bundle, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "new.csv", make_rows(5))
+    with pytest.raises(DataError, match="--drop: 'hours' is a column that the model was trained with"):
+        predict(champion, data, tmp_path / "out.csv", drop=("hours",))
+
+
+@pytest.mark.parametrize("condition", ['col("age") >= "100"', "col(\"age\") < '100'"])
+def test_numbers_are_not_compared_letter_by_letter(champion: Bundle, tmp_path: Path, condition: str) -> None:
+    data = write_rows(tmp_path / "new.csv", make_rows(5))
+    with pytest.raises(DataError, match=r"letter by letter, where 9 follows 10. Fix: write 100 without quotes"):
+        predict(champion, data, tmp_path / "out.csv", where=(condition,))
+
+
+def test_what_a_row_is_called_by_stays_whole(champion: Bundle, tmp_path: Path) -> None:
+    rows = [{**row, "key": key} for row, key in zip(make_rows(3), (2**53, "a b", [1, "x"]), strict=True)]
+    answers, _ = predict(champion, write_rows(tmp_path / "new.jsonl", rows), tmp_path / "out.parquet", id="key")
+    assert answers["id"].to_pylist() == ["9007199254740992", "a b", '[1, "x"]']
+
+
+def test_numbers_that_lost_digits_name_no_row(champion: Bundle, tmp_path: Path) -> None:
+    rows = [{**row, "key": 2**64 + place} for place, row in enumerate(make_rows(2))]
+    with pytest.raises(DataError, match=r"--id: 1.8\d+e\+19 stands for several numbers"):
+        predict(champion, write_rows(tmp_path / "new.jsonl", rows), tmp_path / "out.csv", id="key")
+
+
+def test_rows_are_not_called_by_lists(champion: Bundle, tmp_path: Path) -> None:
+    columns = {name: [row[name] for row in make_rows(3)] for name in ("age", "job", "hours")}
+    parquet.write_table(pa.table({**columns, "key": [[1], [2], [3]]}), tmp_path / "new.parquet")
+    with pytest.raises(DataError, match=r"--id: column 'key' of .* holds list"):
+        predict(champion, tmp_path / "new.parquet", tmp_path / "out.csv", id="key")
 
 
 def test_rows_are_called_by_a_column(champion: Bundle, tmp_path: Path) -> None:

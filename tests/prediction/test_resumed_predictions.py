@@ -171,6 +171,38 @@ def test_an_output_that_is_there_is_not_written_over(champion: Bundle, tmp_path:
     assert (out.read_text(), (tmp_path / "out.csv.parts").exists()) == ("mine", False)
 
 
+def test_the_files_beside_another_output_are_not_written_over(
+    champion: Bundle, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    data = write_rows(tmp_path / "new.csv", rows)
+    predict(champion, data, tmp_path / "z.csv")
+    before = (tmp_path / "z.rejected.jsonl").read_text()
+    with pytest.raises(OutputError, match=r"z.report.json is there already"):
+        predict(champion, data, tmp_path / "z.parquet")
+    assert (tmp_path / "z.rejected.jsonl").read_text() == before and not (tmp_path / "z.parquet.parts").exists()
+
+
+def test_an_output_that_something_else_makes_meanwhile_stays(
+    champion: Bundle, rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = write_rows(tmp_path / "new.csv", rows), tmp_path / "out.csv"
+    publish = Parts.publish
+
+    def too_late(self: Parts, count: int, report: dict[str, Any]) -> None:
+        if not out.exists():
+            out.write_text("theirs")
+        publish(self, count, report)
+
+    monkeypatch.setattr(Parts, "publish", too_late)
+    with pytest.raises(OutputError, match="made by something else meanwhile"):
+        predict(champion, data, out)
+    assert out.read_text() == "theirs"
+    out.rename(tmp_path / "theirs.csv")
+    monkeypatch.setattr(Parts, "publish", publish)
+    _, report = predict(champion, data, out)
+    assert report.num_predicted == 160
+
+
 @pytest.mark.parametrize(
     ("out", "why"),
     [

@@ -15,7 +15,7 @@ def tokenizer_of(document: str) -> Tokenizer:
 
 def encode(encoder: dict[str, Any], texts: list[str]) -> np.ndarray:
     """Return the tokens of texts; raises a ValueError for one without any."""
-    if wrong := [number for number, text in enumerate(texts) if not isinstance(text, str)]:
+    if wrong := [number for number, text in enumerate(texts) if not _is_text(text)]:
         raise ValueError(f"text {wrong[0]}: not a text")
     encoded = tokenizer_of(encoder["tokenizer"]).encode_batch(texts)
     tokens = np.array([text.ids for text in encoded], np.int64).reshape(len(texts), -1)
@@ -24,3 +24,8 @@ def encode(encoder: dict[str, Any], texts: list[str]) -> np.ndarray:
     if (lengths <= foreign["num_special"]).any():
         raise ValueError(f"text {int((lengths <= foreign['num_special']).argmax())}: no word in it")
     return tokens
+
+
+def _is_text(value: Any) -> bool:
+    """Return whether it is a string, and one of whole characters: JSON can write halves."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)

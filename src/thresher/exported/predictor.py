@@ -28,6 +28,8 @@ class Predictor:
 
     def run(self, samples: list[Any]) -> np.ndarray:
         """Return probabilities [N, K], or values [N, 1]; raises a ValueError for a sample that is none."""
+        if isinstance(samples, str | bytes | dict):
+            raise ValueError("samples are given in a list, one alone too")
         size, outputs = self.info["max_batch_size"], []
         for start in range(0, len(samples), size):
             batch = encode(self.encoder, samples[start : start + size])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 
 from thresher.errors import DataError, InvalidInputError, nearest
 from thresher.modalities.encoder import Encoder
-from thresher.modalities.tabular.columns import NumericColumn, category_text
+from thresher.modalities.tabular.columns import EXACT, NumericColumn, category_text
 from thresher.prediction.csv_blocks import CsvSource
 from thresher.prediction.items import encode_each, encode_picture, encode_series, encode_texts, encode_value
 from thresher.prediction.piece import Columns, Content, Items, Source
@@ -98,6 +99,7 @@ class Input:
         self.source = self._open()
         self._check_names()
         self._first = self._read_first()
+        self._check_id()
 
     @property
     def label(self) -> str | None:
@@ -214,7 +216,7 @@ class Input:
         values = [_parse(line) for line in lines]
         label = self._label_name
         labels = [_text_of(value, label) for value in values] if label else None
-        names = [_text_of(value, self._wanted.id) or "" for value in values] if self._wanted.id else None
+        names = [_called(_value_of(value, self._wanted.id)) for value in values] if self._wanted.id else None
         return Items(values, np.arange(len(lines)), labels, names)
 
     @property
@@ -252,6 +254,8 @@ class Input:
         for option, given in asked.items():
             if missing := next((name for name in given if name not in names), None):
                 raise DataError(f"{option}: {self.path} has no column '{missing}'. {nearest(missing, names)}")
+        if used := next((name for name in wanted.drop if name in self._needed), None):
+            raise DataError(f"--drop: '{used}' is a column that the model was trained with. Fix: name another one.")
         if lost := [name for name in self._needed if name not in names]:
             told = f"{self.path}: no column {', '.join(map(repr, lost[:10]))}, which the model was trained with"
             raise DataError(f"{told}. {nearest(lost[0], (name for name in names if name.strip()))}")
@@ -259,6 +263,16 @@ class Input:
             self._refuse_unknown(names)
         if isinstance(self.source, ParquetSource):
             self.source.only({*self._needed, self.label or "", *(name for given in asked.values() for name in given)})
+
+    def _check_id(self) -> None:
+        import pyarrow as pa
+
+        if isinstance(self._first, Columns) and self._wanted.id is not None:
+            found = self._first.columns[self._wanted.id].type
+            value = found.value_type if pa.types.is_dictionary(found) else found
+            if pa.types.is_nested(value) or pa.types.is_binary(value) or pa.types.is_large_binary(value):
+                fix = "name a column of texts or numbers"
+                raise DataError(f"--id: column '{self._wanted.id}' of {self.path} holds {found}. Fix: {fix}.")
 
     def _refuse_unknown(self, names: list[str]) -> None:
         known = {*self._needed, *self._unused, *(condition.column for condition in self._wanted.where)}
@@ -384,6 +398,16 @@ def _value_of(document: Any, name: str) -> Any:
 def _text_of(document: Any, name: str | None) -> str | None:
     value = _value_of(document, name or "")
     return category_text(value) if isinstance(value, str | int | float) else None
+
+
+def _called(value: Any) -> str:
+    """Return what a sample is called, in JSON what has parts; raises a DataError for a number that lost digits."""
+    if isinstance(value, float) and not abs(value) <= EXACT:
+        raise DataError(f"--id: {value} stands for several numbers, of so many digits. Fix: write them as texts.")
+    if value is None or isinstance(value, Exception):
+        return ""
+    named = category_text(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)
+    return str(named)
 
 
 def _read_series(line: bytes, has_label: bool) -> tuple[Any, str | None]:

@@ -81,11 +81,19 @@ class Parts:
             self._discard()
             what = f"{self.output} is there already"
             raise OutputError(f"{what}. Fix: name another file as --out, or remove it.")
+        if not found or changed:
+            self._refuse_others()
         if found and not changed:
             return f"Going on with {len(self.done)} parts that are there." if self.done else ""
         self._discard(keep=True)
         self._write_note(self._identity)
         return f"Parts of before are of another {' and '.join(changed)}: it begins anew." if changed else ""
+
+    def _refuse_others(self) -> None:
+        """Raise an OutputError where the files beside the output are another one's, of the same name but the suffix."""
+        if there := next((file for file in (self.report_file, self.rejected_file) if file.exists()), None):
+            self._discard()
+            raise OutputError(f"{there} is there already. Fix: name another file as --out, or remove it.")
 
     @property
     def done(self) -> set[int]:
@@ -146,6 +154,9 @@ class Parts:
         with replacing_file(self.report_file) as path:
             path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if self._whole.exists():
+            if self.output.exists():
+                what = f"{self.output} was made by something else meanwhile"
+                raise OutputError(f"{what}. Fix: move it away, and run the same command: nothing is computed again.")
             self._whole.replace(self.output)
 
     def remove(self) -> None:

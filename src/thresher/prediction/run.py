@@ -155,6 +155,8 @@ def _progress(recipe: str, total: int) -> Iterator[Any]:
         yield told
 
 
-def _stat(path: Path) -> tuple[int, int, int]:
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    if not path.exists():
+        return None
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns

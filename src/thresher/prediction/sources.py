@@ -142,7 +142,7 @@ class PictureSource:
         return len(self._files)
 
     def _parse(self, files: list[Path]) -> Content:
-        ids = [path.relative_to(self.folder).as_posix() for path in files]
+        ids = [_in_unicode(path.relative_to(self.folder).as_posix()) for path in files]
         labels = [path.parent.name if path.parent.name in self._classes else None for path in files]
         items = Items([_Picture(path) for path in files], np.arange(len(files)), labels, ids)
         return Content(items, ids.__getitem__)
@@ -166,15 +166,26 @@ def content_of(value: Any) -> Any:
     return value.read() if isinstance(value, _Picture) else value
 
 
-def _find_files(folder: Path) -> Iterator[Path]:
-    """Yield what a person takes for pictures below ``folder``, by name."""
+def _find_files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield what a person takes for pictures below ``folder``, by name; raises a DataError for a link that leads back.
+
+    Args:
+        above: the folders that it lies in.
+    """
+    if (here := folder.resolve()) in above:
+        raise DataError(f"{folder}: a link to a folder that it lies in. Fix: remove the link.")
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name[0] == "." or entry.name.lower() in OF_FILE_MANAGERS:
             continue
         if entry.is_dir():
-            yield from _find_files(entry)
+            yield from _find_files(entry, (*above, here))
         elif entry.suffix.lower() in SUFFIXES:
             yield entry
+
+
+def _in_unicode(name: str) -> str:
+    r"""Return the name of a file, with what is no UTF-8 in it as \\xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _lines(file: Any) -> Iterator[Line]:

@@ -12,7 +12,7 @@ import numpy as np
 from thresher.contracts.conditions import TEXT_CONDITION
 from thresher.errors import DataError
 from thresher.modalities.tabular.columns import category_text
-from thresher.readers.frame.numbers import NumberFormat
+from thresher.readers.frame.numbers import PLAIN, NumberFormat
 from thresher.readers.frame.values import Missing, as_float64, distinct_texts, is_numeric
 
 OPERATORS = {
@@ -97,6 +97,9 @@ def _read(text: str) -> Condition:
     if found is None or (found["operator"] and words is None and number is None):  # it may compare a date
         fix = f"one column with a number or a text, as in {EXAMPLE}"
         raise DataError(f"--where: {text!r} is no comparison. Fix: {fix}.")
+    if words is not None and found["operator"] not in ("==", "!=") and PLAIN.read(words) is not None:
+        fix = f"write {words} without quotes, to compare numbers"
+        raise DataError(f"--where: {text!r} would compare texts letter by letter, where 9 follows 10. Fix: {fix}.")
     return Condition(found["column"], found["operator"] or "", words, number)
 
 

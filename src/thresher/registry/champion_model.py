@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +73,9 @@ class ChampionModel:
         except OSError as error:
             raise DataError(f"{path}: {error.strerror or error}. Fix: name a file that can be read.") from error
         is_json = path.suffix.lower() == ".json"
+        if not is_json and not encoder.file_types:
+            scored = f"thresher predict {self.info.recipe} --in {shlex.quote(str(path))} --out answers.parquet"
+            raise DataError(f"{path}: takes one sample, or a list of some, as .json. Fix: {scored} takes tables.")
         return self._answer(decode_json(content, encoder) if is_json else decode_file(path.name, content, encoder))
 
     @cached_property
