@@ -163,12 +163,10 @@ def _find_modules_sooner() -> None:
 
 
 def _look_up_packages() -> None:
-    """Let MLflow and the ONNX exporter read once what is installed, and the operators of torch's library."""
+    """Let MLflow read once what is installed."""
     from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
-    from onnxscript._framework_apis.torch_2_5 import get_torchlib_ops
 
     warn_dependency_requirement_mismatches(["numpy"])
-    get_torchlib_ops()
 
 
 def _become(argv: list[str], cwd: str, env: dict[str, str], outputs: list[str]) -> None:

@@ -70,8 +70,10 @@ def find_dependencies(
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
     named |= {name for name in pipeline.inputs() if name.endswith(f".{MODEL_FILE}")}
     raw = {name: contents.of(name) or ABSENT for name in sorted(named & set(pipeline.inputs()))}
+    bracketed = {kind.name for kind in registry().usable(MetricKind) if kind.takes and not kind.may_be_bare}
     words = {
-        name: {word for key, value in taken.items() for word in _words(key, value)} for name, taken in slices.items()
+        name: _kinds_in({word for key, value in taken.items() for word in _words(key, value)}, bracketed)
+        for name, taken in slices.items()
     }
     kinds = find_kinds(set[str]().union(*words.values()))
     machine = describe_machine()
@@ -126,25 +128,20 @@ def _words(key: str, value: Any) -> list[str]:
 
     A kind may stand anywhere, as in the lists of a search's space; a word too many costs nothing but a run.
     """
-    place = [_kind_in(word) for word in key.split(".")]
     if isinstance(value, dict):
-        return [*place, *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
+        return [*key.split("."), *(kind for name, inner in value.items() for kind in _words(str(name), inner))]
     if isinstance(value, list | tuple):
-        return [*place, *(kind for inner in value for kind in _words("", inner))]
-    return [*place, _kind_in(str(value))]
+        return [*key.split("."), *(kind for inner in value for kind in _words("", inner))]
+    return [*key.split("."), str(value)]
 
 
-def _kind_in(word: str) -> str:
-    """Return the name of a kind that ``word`` may be: of a metric, what stands before its brackets.
+def _kinds_in(words: set[str], bracketed: set[str]) -> set[str]:
+    """Return the names of kinds that ``words`` may be: of a metric, what stands before its brackets.
 
-    A metric that is written with brackets alone is none without: `training.precision` means no metric.
+    Args:
+        bracketed: metrics that are none without brackets: `training.precision` means no metric.
     """
-    name, bracket, _ = word.partition("[")
-    return name if bracket or name not in _needing_brackets() else ""
-
-
-def _needing_brackets() -> frozenset[str]:
-    return frozenset(kind.name for kind in registry().usable(MetricKind) if kind.takes and not kind.may_be_bare)
+    return {word.partition("[")[0] for word in words if word not in bracketed}
 
 
 @cache

@@ -239,19 +239,28 @@ READERS = tuple(
     )
 )
 
-_QUALITY = "thresher.evaluation"
 _LESS_OFTEN_RIGHT = "less often right over the classes than"
+
+
+def _metric(module: str, name: str, vectorized: str, requires: str, **traits: Any) -> MetricKind:
+    """Return a metric that a module of the evaluation computes."""
+    return MetricKind(
+        name,
+        implementation=f"thresher.evaluation.{module}:{name}",
+        vectorized=f"thresher.evaluation.{module}:{vectorized}",
+        requires=f"thresher.evaluation.metric_requirements:{requires}" if requires else "",
+        **traits,
+    )
 
 
 def _class_metric(name: str, vectorized: str, requires: str = "", shares: str = "", **traits: Any) -> MetricKind:
     """Return a metric of the served classes."""
-    module = f"{_QUALITY}.class_metrics"
-    return MetricKind(
+    return _metric(
+        "class_metrics",
         name,
-        implementation=f"{module}:{name}",
-        vectorized=f"{module}:{vectorized}",
-        shares=f"{module}:{shares}" if shares else "",
-        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
+        vectorized,
+        requires,
+        shares=f"thresher.evaluation.class_metrics:{shares}" if shares else "",
         task="classification",
         judges="classes",
         **{"baseline": "balanced_accuracy", "resamples": 10_000, **traits},
@@ -260,28 +269,14 @@ def _class_metric(name: str, vectorized: str, requires: str = "", shares: str = 
 
 def _probability_metric(name: str, vectorized: str, requires: str = "", **traits: Any) -> MetricKind:
     """Return a metric of the probabilities."""
-    module = f"{_QUALITY}.probability_metrics"
-    return MetricKind(
-        name,
-        implementation=f"{module}:{name}",
-        vectorized=f"{module}:{vectorized}",
-        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
-        task="classification",
-        **{"baseline": "log_loss", **traits},
-    )
+    settings = {"baseline": "log_loss", **traits}
+    return _metric("probability_metrics", name, vectorized, requires, task="classification", **settings)
 
 
 def _value_metric(name: str, requires: str = "", **traits: Any) -> MetricKind:
     """Return a metric of a regression."""
-    module = f"{_QUALITY}.value_metrics"
-    return MetricKind(
-        name,
-        implementation=f"{module}:{name}",
-        vectorized=f"{module}:{name}s",
-        requires=f"{_QUALITY}.metric_requirements:{requires}" if requires else "",
-        task="regression",
-        **{"smaller_is_better": True, "worse_word": "less accurate than", **traits},
-    )
+    settings = {"smaller_is_better": True, "worse_word": "less accurate than", **traits}
+    return _metric("value_metrics", name, f"{name}s", requires, task="regression", **settings)
 
 
 METRICS = (
@@ -348,7 +343,7 @@ METRICS = (
         "top_k_accuracy",
         "top_k_accuracies",
         "fewer_guesses_than_classes",
-        shares=f"{_QUALITY}.probability_metrics:in_top_k",
+        shares="thresher.evaluation.probability_metrics:in_top_k",
         takes="count",
         baseline="",
         worse_word="less often right in as many guesses than",
