@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,7 +315,10 @@ def test_a_keras_model_is_taken_as_keras_exports_it(
 ) -> None:
     if "KERAS_BACKEND" not in os.environ:
         monkeypatch.setenv("KERAS_BACKEND", "torch")
-    import keras
+    # Keras brings absl, whose log handler keeps the stderr that it finds and closes it when another test configures
+    # logging: that of pytest, and no test of this process would pass after it.
+    with redirect_stderr(io.StringIO()):
+        import keras
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
