@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from reproduce import PACKAGES, describe_setting
 
 from thresher.models import FLOAT
@@ -57,18 +58,24 @@ def is_of(run: Run, recipe: Recipe) -> bool:
     import mlflow
 
     tracked = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/recipe.json")
-    same = what_counts(tracked) == what_counts(json.loads(recipe.model_dump_json(by_alias=True)))
+    try:
+        then = Recipe.model_validate(tracked)  # a setting that came later has its default
+    except ValidationError:
+        same = False
+    else:
+        same = what_counts(then) == what_counts(recipe)
     if not same:
         print(f"{run.info.run_id}: not counted, its data, model or training is not the recipe's")
     return same
 
 
-def what_counts(recipe: dict[str, Any]) -> dict[str, Any]:
+def what_counts(recipe: Recipe) -> dict[str, Any]:
     """Return what the float model depends on, without the seed and the data's contract."""
+    content = json.loads(recipe.model_dump_json(by_alias=True))
     return {
-        "data": {key: value for key, value in recipe["data"].items() if key != "contract"},
-        "model": recipe["model"],
-        "training": {key: value for key, value in recipe["training"].items() if key != "seed"},
+        "data": {key: value for key, value in content["data"].items() if key != "contract"},
+        "model": content["model"],
+        "training": {key: value for key, value in content["training"].items() if key != "seed"},
     }
 
 

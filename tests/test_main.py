@@ -224,3 +224,14 @@ def test_what_is_no_logging_configuration_is_refused_first(recipes: Path, text: 
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
     assert done.stderr.startswith(f"{recipes.parent / 'conf/logging.yml'}: not a logging configuration: ")
     assert says in done.stderr and "Fix: correct it" in done.stderr
+
+
+def test_a_project_without_a_logging_configuration_logs_as_a_new_one(recipes: Path) -> None:
+    code = (
+        "import logging; from thresher.project.folder import configure_logging, find_project; configure_logging();"
+        "find_project(); import kedro.framework.project; logging.getLogger('kedro.io').info('Loading data');"
+        "logging.getLogger('kedro.io').warning('A fault')"
+    )
+    (recipes.parent / "conf/logging.yml").unlink(missing_ok=True)
+    done = run("-c", code, folder=recipes)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "WARNING kedro.io: A fault\n")

@@ -56,8 +56,6 @@ def configure_logging() -> None:
     folder = Path(find_kedro_project(Path.cwd()) or find_templates())
     _use_logging(folder)
     file = Path(os.environ.get(LOGGING) or _logging_file(folder))
-    if LOGGING not in os.environ and not file.is_file():
-        return
     settings = _read_logging(file)
     with _logging_errors(file):
         if OF_OTHERS.search(repr(settings)):
@@ -68,11 +66,11 @@ def configure_logging() -> None:
 
 def _use_logging(folder: Path) -> None:
     """Let Kedro log as conf/logging.yml of ``folder`` says: Kedro itself finds that file in the working directory."""
-    file = _logging_file(folder)
-    if LOGGING in os.environ or not file.is_file():
+    if LOGGING in os.environ:
         return
+    file = _logging_file(folder)
     settings = _read_logging(file)
-    if folder == Path.cwd():
+    if file.parents[1] == Path.cwd():
         return
     os.environ[LOGGING] = str(file)  # for Kedro in this process, if it is imported later, and in others
     if "kedro.framework.project" in sys.modules:
@@ -83,8 +81,9 @@ def _use_logging(folder: Path) -> None:
 
 
 def _logging_file(folder: Path) -> Path:
+    """Return the project's own, or that of a new project: by Kedro's default, each data set is a message."""
     files = [folder / "conf" / name for name in ("logging.yml", "logging.yaml")]
-    return next(filter(Path.is_file, files), files[0])
+    return next(filter(Path.is_file, files), find_templates() / "conf" / "logging.yml")
 
 
 def _read_logging(file: Path) -> dict[str, Any]:
