@@ -38,6 +38,9 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+SOUND = "digits: sound, 7 candidates; its accuracy_drop takes 281 test samples or more"
+
+
 @pytest.fixture
 def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a project of one sound recipe."""
@@ -60,7 +63,7 @@ def test_all_recipes_are_checked_where_none_is_named(recipes: Path) -> None:
     result = CliRunner().invoke(thresher, ["check"])
     assert (result.exit_code, result.output.splitlines()) == (
         0,
-        ["digits: sound, 7 candidates", "more: sound, 7 candidates"],
+        [SOUND, SOUND.replace("digits", "more")],
     )
 
 
@@ -74,21 +77,21 @@ def test_a_broken_recipe_hides_no_other_and_ends_with_1(recipes: Path) -> None:
     result = CliRunner().invoke(thresher, ["check"])
     assert result.exit_code == 1
     assert "Recipe broken: 2 problems" in result.stderr
-    assert result.stdout == "digits: sound, 7 candidates\n"
+    assert result.stdout == f"{SOUND}\n"
 
 
 @pytest.mark.parametrize("name", ["digits", "pipelines/digits.yml"])
 def test_a_recipe_is_found_by_name_and_by_file(recipes: Path, name: str) -> None:
     (recipes / "broken.yml").write_text("task: classification\n")
     result = CliRunner().invoke(thresher, ["check", name])
-    assert (result.exit_code, result.output) == (0, "digits: sound, 7 candidates\n")
+    assert (result.exit_code, result.output) == (0, f"{SOUND}\n")
 
 
 def test_a_subfolder_belongs_to_its_project(recipes: Path) -> None:
     (recipes.parent / "data/01_raw").mkdir(parents=True)
     for name in ("digits", "../../pipelines/digits.yml"):
         done = run("-m", "thresher", "check", name, folder=recipes.parent / "data/01_raw")
-        assert (done.returncode, done.stdout) == (0, "digits: sound, 7 candidates\n")
+        assert (done.returncode, done.stdout) == (0, f"{SOUND}\n")
 
 
 def test_a_typo_in_the_name_is_answered_with_the_nearest(recipes: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from thresher.adapters.kedro import Catalog, run_through
 from thresher.caching.dependencies import BENTOFILE
 from thresher.caching.incremental_run import IncrementalRun
 from thresher.caching.lock import RecipeLock, store_lock
-from thresher.caching.notes import find_notes
+from thresher.caching.notes import add_notes
 from thresher.caching.plan import Plan
 from thresher.caching.records import Record
 from thresher.config_loader import RecipeConfigLoader, active_loader
@@ -61,7 +60,7 @@ class RunController:
             mend_store()
         self._run = IncrementalRun(self._project, recipe, pipelines[recipe], loader["parameters"], catalog)
         plan = self._run.plan(pipeline, set(), self._fresh)
-        return replace(plan, notes=find_notes(loader.recipes[recipe], plan, catalog))
+        return add_notes(loader.recipes[recipe], plan, catalog)
 
     def make_store(self) -> None:
         """Make MLflow's store, if the project has none."""

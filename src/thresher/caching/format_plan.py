@@ -47,6 +47,7 @@ def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
 def plan_text(plan: Plan) -> str:
     """Return the whole plan as plain text."""
     lines = [f"  {word:6} {why}: {', '.join(nodes)}" for word, why, nodes in plan_groups(plan)]
+    lines += [f"  shows  {shown}" for shown in plan.shows]
     lines += [f"  note   {note}" for note in plan.notes]
     return "\n".join([plan_title(plan), *lines, ""])
 

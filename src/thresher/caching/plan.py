@@ -52,6 +52,8 @@ class Plan:
     nodes: tuple[Planned, ...]
     notes: tuple[str, ...] = ()
     """What the data cannot show of what the recipe asks, whatever runs."""
+    shows: tuple[str, ...] = ()
+    """What the test split can show of each bound with a confidence."""
 
     def of(self, action: Action) -> list[Planned]:
         """Return the nodes that ``action`` is planned for."""

@@ -12,6 +12,7 @@ from thresher.catalog.models import find_model_problems, find_model_to_fetch
 from thresher.conf_files import BrokenConfError, ConfigurationError
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import Problem, RecipeError, ThresherError
+from thresher.evaluation.provable import least_samples
 from thresher.packaging.build_context import check_name, read_bentofile
 from thresher.recipe.reading import FOLDER, find_recipe, find_recipe_files, locate_all
 from thresher.recipe.source import read_places
@@ -27,6 +28,7 @@ class CheckedRecipe:
         num_candidates: with the float model.
         to_fetch: known data sets that are not here yet.
         model_to_fetch: the known model that is not here yet.
+        least_samples: how many test samples its bound on the drop in accuracy takes at least; 0 where it has none.
         knows_data: whether there is a catalog against which its data could be checked.
     """
 
@@ -35,6 +37,7 @@ class CheckedRecipe:
     num_candidates: int = 0
     to_fetch: Sequence[str] = ()
     model_to_fetch: str | None = None
+    least_samples: int = 0
     knows_data: bool = True
 
 
@@ -107,5 +110,6 @@ def _check_one(loader: RecipeConfigLoader, path: Path, catalog: Catalog | None) 
     problems = [*examined.problems, *of_model, *found.problems, *check_name(path.stem)]
     if problems or examined.recipe is None:
         return CheckedRecipe(path.stem, RecipeError(path.stem, problems))
-    count = len(examined.recipe.candidates) + 1
-    return CheckedRecipe(path.stem, None, count, found.to_fetch, model, catalog is not None)
+    count = len(examined.recipe.candidates)
+    least = least_samples(examined.recipe.selection, count)
+    return CheckedRecipe(path.stem, None, count + 1, found.to_fetch, model, least, catalog is not None)

@@ -44,6 +44,8 @@ def check(recipes: tuple[str, ...], env: str | None) -> None:
             if checked.model_to_fetch is not None:
                 hints += f"; its model is not here yet: thresher fetch {checked.model_to_fetch}"
             hints += "" if checked.knows_data else "; its data could not be checked"
+            if checked.least_samples:
+                hints += f"; its accuracy_drop takes {checked.least_samples:,} test samples or more"
             click.echo(f"{checked.name}: sound, {count} candidate{'s' * (count > 1)}{hints}")
     sys.exit(1 if broken else 0)
 

@@ -21,6 +21,17 @@ def find_unprovable(selection: Selection, task: str, num_test: int, num_candidat
     return list(_of_classes(selection, num_test, num_candidates))
 
 
+def least_samples(selection: Selection, num_candidates: int) -> int:
+    """Return how many test samples the bound on the drop in accuracy takes at least, without one lost answer.
+
+    0 where there is none with a confidence, or no number of samples shows it.
+    """
+    bound = selection.require.get("accuracy_drop")
+    if bound is None or not num_candidates:
+        return 0
+    return _needed(bound, num_candidates if selection.correction == "holm" else 1) or 0
+
+
 def _of_values(selection: Selection, num_test: int) -> Iterator[str]:
     if num_test >= TOO_FEW_SAMPLES:
         return

@@ -122,6 +122,8 @@ def print_plan(plan: Plan) -> None:
     for word, why, nodes in plan_groups(plan):
         line = f"[{PLAN_STYLES[word]}]{word:6}[/] {escape(why)}: [dim]{', '.join(nodes)}[/]"
         _print_indented(line)
+    for shown in plan.shows:
+        _print_indented(f"[bold]shows[/]  {escape(shown)}")
     for note in plan.notes:
         _print_indented(f"[bold yellow]note[/]   {escape(note)}")
 
