@@ -30,6 +30,17 @@ try:
 except SystemExit as end:
     print([name for name in {HEAVY} if name in sys.modules], end.code)
 """
+PLANNING = """
+import sys
+from thresher import files
+from thresher.__main__ import main
+files.SETTLED_S = -60
+sys.argv = ["thresher", "plan", "digits"]
+try:
+    main()
+finally:
+    print([name for name in ("torch", "mlflow", "great_expectations", "bentoml") if name in sys.modules])
+"""
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -56,6 +67,18 @@ def recipes(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_checking_imports_nothing_heavy(project: Path) -> None:
     done = run("-c", AFTER_CHECKING, folder=project)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_second_plan_of_an_unchanged_store_imports_no_mlflow(recipes: Path) -> None:
+    (recipes.parent / "src").mkdir()
+    making = "from thresher.tracking.store import make_store; make_store()"
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{recipes.parent}/mlflow.db"}
+    subprocess.run([sys.executable, "-c", making], env={**os.environ, **store}, check=True, timeout=300)
+    first, second = (run("-c", PLANNING, folder=recipes.parent) for _ in range(2))
+    assert first.stdout.splitlines()[-1] == "['mlflow']", first.stderr
+    assert second.stdout.splitlines()[-1] == "[]", second.stderr
+    assert first.stdout.splitlines()[:-1] == second.stdout.splitlines()[:-1]
 
 
 def test_all_recipes_are_checked_where_none_is_named(recipes: Path) -> None:

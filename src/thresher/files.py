@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from thresher.errors import DataError
+
+SETTLED_S = 2
+"""A file that was written within this time could be written again without its times telling."""
+Stat = tuple[int, int, int, int]
+"""Size, inode, times of modification and of change in ns: the last is the system's own, no program sets it back."""
+
+
+def stat_of(path: Path) -> Stat:
+    """Return what differs when the file at ``path`` was written, as git's index keeps it."""
+    status = path.stat()
+    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def is_settled(stat: Stat) -> bool:
+    """Return whether whoever writes the file again would be told by its times."""
+    return time.time() - max(stat[2:]) / 1e9 > SETTLED_S
 
 
 def read_bytes(path: Path, fix: str) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from thresher import files
 from thresher.caching import file_hashes as content
 from thresher.caching.file_hashes import FileHashes
 from thresher.errors import DataError
@@ -30,7 +31,7 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files that were just written count as settled."""
-    monkeypatch.setattr(content, "SETTLED_S", -60)
+    monkeypatch.setattr(files, "SETTLED_S", -60)
 
 
 @pytest.fixture
@@ -220,8 +221,9 @@ def test_hashing_a_large_file_is_reported(
 SAVE_OFTEN = """
 import sys
 from pathlib import Path
+from thresher import files
 from thresher.caching import file_hashes as content
-content.SETTLED_S = -60
+files.SETTLED_S = -60
 cache, folder = Path(sys.argv[1]), Path(sys.argv[2])
 folder.mkdir()
 for number in range(40):

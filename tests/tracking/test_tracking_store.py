@@ -18,7 +18,8 @@ from mlflow import MlflowClient
 from thresher.tracking.run import end_run, start_run
 from thresher.tracking.run_context import TRACKING_URI
 from thresher.tracking.settings import TrackingSettings
-from thresher.tracking.store import StoreError, follow_project, make_store, mend_store, registry_is_empty
+from thresher.tracking.store import StoreError, follow_project, make_store, mend_store
+from thresher.tracking.store_file import registry_is_empty
 
 pytestmark = [
     pytest.mark.slow,

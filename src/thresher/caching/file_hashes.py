@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from thresher.errors import DataError
 from thresher.events import Step, emit
+from thresher.files import Stat, is_settled, stat_of
 
-SETTLED_S = 2
-"""A file that was written within this time could be written again without its times telling."""
 LARGE_BYTES = 256_000_000
 """Files from this size on take long enough to hash that a message says so."""
-Stat = tuple[int, int, int, int]
 
 
 class FileHashes:
     """SHA-256 of files and folders.
 
     A file's hash is kept with its size, inode and times of modification and change, as git's index does; it is read
-    again when one of them differs. The time of change is the system's own: no program sets it back.
+    again when one of them differs.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -61,20 +58,19 @@ class FileHashes:
         self._new.clear()
 
     def _of_file(self, path: Path) -> str:
-        status = path.stat()
-        stat = (status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        stat = stat_of(path)
         key = str(path.absolute())
         known = self._known.get(key)
         if known and known[0] == stat:
             return known[1]
-        if status.st_size > LARGE_BYTES:
-            emit(Step(f"reading {path.name}, {status.st_size / 1e9:.1f} GB, to see whether it changed"))
+        if (size := stat[0]) > LARGE_BYTES:
+            emit(Step(f"reading {path.name}, {size / 1e9:.1f} GB, to see whether it changed"))
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{path}: {error.strerror or error}. Fix: make it a readable file.") from error
-        if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_S:
+        if is_settled(stat):
             self._known[key] = self._new[key] = (stat, digest)
         return digest
 

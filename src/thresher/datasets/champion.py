@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from thresher.datasets.registered import (
 )
 from thresher.serving.core.bundle import Bundle, hash_content
 from thresher.tracking.history import CHALLENGER, CHAMPION, RUN, find_choice, find_set_aside, read_moves
-from thresher.tracking.store import registry_is_empty
+from thresher.tracking.store_file import registry_is_empty, remembered
 
 HashOf = Callable[[Path], str | None]
 
@@ -38,7 +39,10 @@ class RegistryDataset(AbstractDataset[Any, Any]):
         Raises:
             TrackingError: the registry cannot be asked.
         """
-        return NOBODY if registry_is_empty() else ask_registry(self._name_state)
+        if registry_is_empty():
+            return NOBODY
+        question = json.dumps([type(self).__name__, self._describe()])
+        return remembered(question, lambda: ask_registry(self._name_state))
 
     def _name_state(self) -> str:
         raise NotImplementedError

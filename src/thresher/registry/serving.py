@@ -13,7 +13,7 @@ from thresher.datasets.reports import bento_store
 from thresher.errors import nearest
 from thresher.project.folder import ProjectError, find_project
 from thresher.registry.versions import Registered, RegistryError, read_registered
-from thresher.tracking.store import registry_is_empty
+from thresher.tracking.store_file import registry_is_empty
 
 if TYPE_CHECKING:
     from bentoml import Bento

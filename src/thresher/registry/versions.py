@@ -9,7 +9,7 @@ from typing import Any
 from thresher.datasets.registered import asking_registry
 from thresher.errors import ThresherError, nearest
 from thresher.tracking.history import CHALLENGER, CHAMPION, Move, find_former, read_moves
-from thresher.tracking.store import registry_is_empty
+from thresher.tracking.store_file import registry_is_empty
 
 
 class RegistryError(ThresherError):

@@ -14,7 +14,7 @@ from thresher.retention.artifacts import CleaningError
 from thresher.tracking.history import CHAMPION, find_former, read_moves
 from thresher.tracking.run_context import EXPERIMENT_TAGS, PARENT, REUSED_FROM, REUSED_FROM_BEFORE, current
 from thresher.tracking.settings import SQLITE
-from thresher.tracking.store import registry_is_empty
+from thresher.tracking.store_file import registry_is_empty
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run

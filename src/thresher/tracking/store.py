@@ -11,11 +11,9 @@ from pathlib import Path
 
 from thresher.adapters.mlflow import known_revisions, make_tables, upgrade_tables
 from thresher.errors import ThresherError
-from thresher.tracking.run_context import current
 from thresher.tracking.settings import SQLITE
+from thresher.tracking.store_file import BESIDE, registry_is_empty, remembered, store_path
 
-BESIDE = ("", "-journal", "-wal", "-shm")
-"""What SQLite keeps of one database, by what stands behind its name."""
 ALWAYS_THERE = {"alembic_version", "experiments", "workspaces"}
 """Tables that have a row in a store that nobody has used."""
 LOCATIONS = (
@@ -32,18 +30,6 @@ PAGE_COUNT, PAGE_SIZE = slice(28, 32), slice(16, 18)
 
 class StoreError(ThresherError):
     """A SQLite store of MLflow's that cannot be used."""
-
-
-def store_path() -> Path | None:
-    """Return the file of the tracking store, where a link leads to; None where it is a server."""
-    uri = current().tracking_uri
-    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
-
-
-def registry_is_empty() -> bool:
-    """Return whether there is no tracking store yet, without MLflow, which would make one."""
-    path = store_path()
-    return path is not None and (not path.exists() or path.stat().st_size == 0)
 
 
 def make_store() -> None:
@@ -73,7 +59,7 @@ def is_whole() -> bool:
         return False
     with _explaining_errors(path), closing(sqlite3.connect(path, timeout=20)) as connection:
         _refuse_truncated(path)
-        return _revision(connection) == known_revisions()[0]
+        return _revision(connection) == remembered("newest revision", lambda: known_revisions()[0])
 
 
 def mend_store() -> None:
