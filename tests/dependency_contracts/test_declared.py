@@ -26,8 +26,8 @@ NOT_IMPORTED = {
 """Declared all the same, and why."""
 
 UNDOCUMENTED = (
-    "bentoml", "great-expectations", "kedro", "mlflow", "onnxruntime", "prometheus-client", "torch-pruning",
-    "transformers", "uvicorn",
+    "bentoml", "great-expectations", "kedro", "mlflow", "onnxruntime", "prometheus-client", "scikit-learn",
+    "torch-pruning", "transformers", "uvicorn",
 )  # fmt: skip
 """Libraries that the package uses by more than their documentation promises."""
 

@@ -144,3 +144,21 @@ def test_a_challenger_is_read_once_this_runs_own_is_registered(shadow: dict[str,
     assert ("enter_challenger" in inputs) == ("r.entered_challenger" in more)
     # Who is shadowed is no part of what the champion is registered with.
     assert "params:r.shadow" not in inputs["crown_champion"]
+
+
+def test_what_is_no_network_is_fitted_and_makes_its_own_file() -> None:
+    space = {"model.max_iter": [10, 20]}
+    recipe = {
+        "task": "classification",
+        "data": {"modality": "tabular", "train": "raw.train", "test": "raw.test"},
+        "model": {"kind": "boosted_trees"},
+        "training": {"search": {"space": space}},
+        "candidates": {"short": [{"kind": "optimize_graph"}]},
+    }
+    pipeline = build_pipeline("r", Recipe.model_validate(recipe))
+    assert set(branch(pipeline, "float")) == {"predict_test", "check_exported", "evaluate_float"}
+    functions = {node.func.__name__: node for node in pipeline.nodes if node.namespace is None}
+    assert functions["fit_model"].outputs == ["r.float.onnx", "r.training_history"]
+    assert "r.found_model" in functions["search_fit"].outputs and "r.found_model" in functions["fit_model"].inputs
+    assert functions.keys().isdisjoint({"train_float", "choose_execution", "search_training"})
+    assert branch(pipeline, "short")["quantize_onnx"][0][0] == "r.float.onnx"

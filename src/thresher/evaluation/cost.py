@@ -25,7 +25,8 @@ class Cost(Config):
     compressed_bytes: int
     """The size after zlib: what zeroed weights save on the wire, though not in memory or time."""
     num_parameters: int
-    """Weights of convolutions, matrix products, recurrent layers and embeddings, integer or float."""
+    """Weights of convolutions, matrix products, recurrent layers and embeddings, integer or float; of trees, thresholds
+    and leaves."""
     macs: int
     """Multiply-accumulates of all but the embeddings, for one sample of the longest shape."""
 
@@ -41,7 +42,7 @@ def measure_cost(onnx_file: bytes, model_input: ModelInput) -> Cost:
     constants = _constants(model.graph)
     weights = {name for node in model.graph.node for name in _operands(node) if name in constants}
     shapes = _shapes(model, weights, model_input)
-    packed = [_packed_weights(node) for node in model.graph.node if node.op_type == "MatMulNBits"]
+    packed = [PACKED[node.op_type](node) for node in model.graph.node if node.op_type in PACKED]
     return Cost(
         size_bytes=len(onnx_file),
         compressed_bytes=len(zlib.compress(onnx_file, 6)),
@@ -91,6 +92,12 @@ def _packed_weights(node: NodeProto) -> int:
     return sizes["K"] * sizes["N"]
 
 
+def _splits_and_leaves(node: NodeProto) -> int:
+    """Return how many numbers decide the ways through trees, and how many are added up at their ends."""
+    tensors = {attribute.name: attribute.t for attribute in node.attribute}
+    return sum(math.prod(tensors[name].dims) for name in ("nodes_splits", "leaf_weights"))
+
+
 def _convolution(node: NodeProto, shapes: Shapes) -> int:
     """Return the sums of a convolution: at every place of every output channel, whichever axis is the channels'."""
     weight = shapes[_operands(node)[-1]]
@@ -122,6 +129,8 @@ MACS: dict[str, Callable[[NodeProto, Shapes], int]] = {
     **dict.fromkeys(_RECURRENCES, _recurrence),
 }
 """Operator of ONNX or of ONNX Runtime -> its multiply-accumulates."""
+PACKED: dict[str, Callable[[NodeProto], int]] = {"MatMulNBits": _packed_weights, "TreeEnsemble": _splits_and_leaves}
+"""Operator whose parameters have no shape of their own -> how many they are."""
 OPERANDS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(_CONVOLUTIONS, (1,)),
     **dict.fromkeys(_PRODUCTS, (0, 1)),

@@ -57,6 +57,15 @@ MODELS = (
         )
     ),
     ModelKind(
+        "boosted_trees",
+        f"{_MODELS}.boosted_trees.config:BoostedTrees",
+        f"{_MODELS}.boosted_trees.fit:fit_boosted_trees",
+        takes=("tabular",),
+        has_channels=False,
+        has_blocks=False,
+        is_network=False,
+    ),
+    ModelKind(
         "pretrained",
         f"{_MODELS}.pretrained.config:Pretrained",
         f"{_MODELS}.pretrained.network:PretrainedNetwork",
@@ -140,6 +149,7 @@ TECHNIQUES = (
         works_on="file",
         ends_chain=True,
         is_searchable=True,
+        quantizes=True,
     ),
     TechniqueKind(
         "quantize_static",
@@ -148,6 +158,7 @@ TECHNIQUES = (
         works_on="file",
         ends_chain=True,
         is_searchable=True,
+        quantizes=True,
     ),
     TechniqueKind(
         "quantize_weights",
@@ -156,9 +167,16 @@ TECHNIQUES = (
         works_on="file",
         ends_chain=True,
         is_searchable=True,
+        quantizes=True,
     ),
     TechniqueKind(
-        "half", f"{_FILE}.float16:Half", f"{_FILE}.float16:half", works_on="file", ends_chain=True, is_searchable=True
+        "half",
+        f"{_FILE}.float16:Half",
+        f"{_FILE}.float16:half",
+        works_on="file",
+        ends_chain=True,
+        is_searchable=True,
+        quantizes=True,
     ),
     TechniqueKind(
         "optimize_graph",

@@ -28,7 +28,7 @@ class KindOf:
 
     Attributes:
         of: the class of their records.
-        is_trained_here: of the models, only those that Thresher trains.
+        is_trained_here: of the models, only networks that Thresher trains.
         part: the attribute of the record that names the class.
     """
 
@@ -52,7 +52,7 @@ class KindOf:
         return kind if self._allows(kind) else None
 
     def _allows(self, kind: Kind) -> bool:
-        return not self.is_trained_here or (isinstance(kind, ModelKind) and kind.is_trained_here)
+        return not self.is_trained_here or (isinstance(kind, ModelKind) and kind.is_trained_here and kind.is_network)
 
     def _validate(self, value: Any) -> Any:
         given = value.get("kind", _NONE) if isinstance(value, Mapping) else getattr(value, "kind", _NONE)

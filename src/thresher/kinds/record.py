@@ -90,7 +90,8 @@ class ModelKind(Kind):
     """An architecture. Its implementation is called as (config, ModelInput, width) and returns the body, an nn.Module.
 
     The body takes what the modality prepares inside the graph, such as float [B, C, H, W], and gives [B, width]:
-    logits, or one standardized value. Its last linear layer makes the output.
+    logits, or one standardized value. Its last linear layer makes the output. Of what is no network, it is called as
+    (config, FitData) and returns a Fitted, which has the ONNX file.
 
     Attributes:
         takes: the modalities that it can be built for.
@@ -99,6 +100,7 @@ class ModelKind(Kind):
             know it.
         has_attention: whether `distill` may compare what it attends to.
         is_trained_here: false for a model that a file brings along.
+        is_network: false for a model that is fitted as a whole, such as trees, and makes its own ONNX file.
     """
 
     group: ClassVar[str] = "model"
@@ -107,6 +109,7 @@ class ModelKind(Kind):
     has_blocks: bool = True
     has_attention: bool = False
     is_trained_here: bool = True
+    is_network: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class TechniqueKind(Kind):
         removes_blocks: whether it needs a model that has blocks.
         takes: the modalities whose networks it takes; all where there is none.
         once: whether a chain may have it once alone.
+        quantizes: whether it stores the weights of layers in fewer bits.
     """
 
     group: ClassVar[str] = "technique"
@@ -138,6 +142,7 @@ class TechniqueKind(Kind):
     removes_blocks: bool = False
     takes: tuple[str, ...] = ()
     once: bool = False
+    quantizes: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import RootModel
 from thresher.config import KindConfig
 from thresher.kinds.field import KindOf
 from thresher.kinds.record import ModelKind
+from thresher.kinds.registry import kind_of
 
 FLOAT = "float"
 """The unpruned float model, which is always a candidate."""
@@ -16,6 +17,11 @@ FLOAT = "float"
 Model = Annotated[KindConfig, KindOf(ModelKind, is_trained_here=True)]
 AnyModel = Annotated[KindConfig, KindOf(ModelKind)]
 """What a recipe may name: what Thresher trains, and what was trained elsewhere."""
+
+
+def is_network(model: KindConfig) -> bool:
+    """Return whether ``model`` is made of layers, so that it can be trained step by step, pruned and quantized."""
+    return kind_of(ModelKind, model).is_network
 
 
 class ModelChoice(RootModel[AnyModel]):

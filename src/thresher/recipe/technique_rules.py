@@ -10,6 +10,7 @@ from thresher.compression.validate import find_depth_problems
 from thresher.errors import nearest
 from thresher.kinds.record import ModalityKind, ModelKind, TechniqueKind
 from thresher.kinds.registry import kind_of, registry
+from thresher.models import is_network
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.source import Place
@@ -58,7 +59,7 @@ def _once_problems(technique: TechniqueKind, before: Iterable[Any], place: Place
 
 def _lack_problems(technique: TechniqueKind, model: Any, place: Place) -> Iterable[Found]:
     """Yield what ``model`` has none of, which ``technique`` would remove."""
-    if model is None:
+    if model is None or not is_network(model):
         return
     own, leave = kind_of(ModelKind, model), f"Leave {technique.name} out of them."
     is_searched = place[2] == "search"
@@ -85,7 +86,8 @@ def _student_problems(student: Any, place: Place, parts: PartialRecipe) -> Itera
     known = {kind.name: kind for kind in registry().usable(ModalityKind)}.get(parts.modality or "")
     if student is None or known is None:
         return
-    able = [kind.name for kind in registry().usable(ModelKind) if known.can_build(kind) and kind.is_trained_here]
+    models = (kind for kind in registry().usable(ModelKind) if kind.is_trained_here and kind.is_network)
+    able = [kind.name for kind in models if known.can_build(kind)]
     own = kind_of(ModelKind, student)
     if not known.can_build(own):
         what = f"a student of kind {own.name} takes {' or '.join(own.takes)}, and data.modality is {known.name}"

@@ -12,10 +12,11 @@ from thresher.errors import nearest
 from thresher.kinds.metric_names import find_whole
 from thresher.kinds.record import AugmentationKind, ModalityKind, ModelKind
 from thresher.kinds.registry import kind_of, registry
-from thresher.models import ModelChoice
+from thresher.models import ModelChoice, is_network
 from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 from thresher.recipe.external_rules import find_external_problems
+from thresher.recipe.fitted_rules import find_fitted_problems
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.technique_rules import find_technique_problems, pretrained_problems
 from thresher.training import Training
@@ -32,6 +33,8 @@ def find_training_problems(parts: PartialRecipe) -> Iterable[Found]:
         yield from find_external_problems(parts)
         training = None if parts.training is None else parts.training.model_copy(update={"search": None})
         parts = replace(parts, model=None if isinstance(parts.model, GraphModel) else parts.model, training=training)
+    if parts.model is not None and not is_network(parts.model):
+        yield from find_fitted_problems(parts)
     if isinstance(parts.model, Checkpoint):
         parts = replace(parts, model=parts.model.network)
     yield from _model_problems(parts)

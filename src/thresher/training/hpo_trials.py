@@ -11,13 +11,14 @@ from thresher.events import TRIAL
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import AnyOutput
 from thresher.modalities.samples import EncodedSamples
-from thresher.models import ModelChoice
+from thresher.models import ModelChoice, is_network
 from thresher.models.imported.config import ModelFile
 from thresher.models.pretrained.folder import PretrainedFolder
 from thresher.models.start import build_start
 from thresher.training import Training
 from thresher.training.checkpoints import Checkpoints
 from thresher.training.execution import ChosenExecution
+from thresher.training.fitting import fit
 from thresher.training.hpo import OnEpoch, SearchResult, search
 from thresher.training.hpo_space import apply
 from thresher.training.loop import train
@@ -36,7 +37,8 @@ class SearchTask:
     validation_samples: EncodedSamples
     model: ModelChoice
     training: Training
-    execution: ChosenExecution
+    execution: ChosenExecution | None
+    """How networks are trained; None for what is none."""
     checkpoints: Checkpoints
     begins_with: PretrainedFolder | ModelFile | None = None
     """What a model from elsewhere is read from."""
@@ -51,9 +53,13 @@ def search_settings(task: SearchTask) -> tuple[ModelChoice, Training, SearchResu
         model, training = _with(task, settings)
         if config.epochs is not None:
             training = training.model_copy(update={"epochs": config.epochs})
+        samples, name = (task.training_samples, task.validation_samples), f"{TRIAL}{number}"
+        if not is_network(model.root):
+            _, fitted = fit(model, task.input, samples, training, name)
+            on_epoch(fitted.kept)
+            return fitted.kept.validation_loss
         network = build_start(model.root, task.input, task.output, training.seed, task.begins_with)
-        samples = (task.training_samples, task.validation_samples)
-        _, history = train(network, *samples, training, f"{TRIAL}{number}", task.execution, task.checkpoints, on_epoch)
+        _, history = train(network, *samples, training, name, task.execution, task.checkpoints, on_epoch)
         return min(epoch.validation_loss for epoch in history.epochs)
 
     result, study = search(config, _key(task), task.training.seed, do, task.checkpoints.folder)
@@ -74,7 +80,7 @@ def _key(task: SearchTask) -> str:
     assert task.training.search is not None
     training = task.training.model_dump(mode="json", exclude={"search": {"trials", "minutes"}})
     samples = [data.content_hash() for data in (task.training_samples, task.validation_samples)]
-    execution = task.execution.model_dump(mode="json", exclude={"trials"})
+    execution = None if task.execution is None else task.execution.model_dump(mode="json", exclude={"trials"})
     contents = () if task.begins_with is None else task.begins_with.contents
     samples += [hashlib.sha256(content).hexdigest() for content in contents]
     parts = [task.input.model_dump(mode="json"), task.model.model_dump(mode="json"), training, samples, execution]

@@ -8,7 +8,7 @@ from thresher.evaluation.report.context import Account
 from thresher.evaluation.report.figures import format_interval
 from thresher.evaluation.selection import Requirement
 from thresher.evaluation.slices import Slice
-from thresher.models import FLOAT
+from thresher.models import FLOAT, is_network
 from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 
@@ -108,6 +108,11 @@ def training_words(account: Account) -> str:
             f", with the tokenizer of {model.tokenizer}" if isinstance(model, GraphModel) and model.tokenizer else ""
         )
         return f"Model {model.kind}, from {model.path}{tokens}: {unknown}.{exported}"
+    if not is_network(model):
+        settings = model.model_dump(exclude={"kind"}).items()
+        words = ", ".join(f"{name} {value:.3g}" for name, value in settings if isinstance(value, int | float))
+        found = f" {FOUND}" if account.found else ""
+        return f"Model {model.kind}, fitted as a whole: {words}; seed {training.seed}.{found}{exported}"
     batch = "all samples" if training.batch_size == "full" else training.batch_size
     epochs = f"{training.epochs:,} epochs" + " at most" * (training.early_stopping is not None)
     found = f" {FOUND}" if account.found else ""

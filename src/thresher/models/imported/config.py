@@ -173,7 +173,7 @@ def is_taken_as_it_is(model: object) -> TypeGuard[ExternalModel]:
 
 
 def _architecture(name: str) -> type[KindConfig]:
-    known = {kind.name: kind for kind in registry().usable(ModelKind) if kind.is_trained_here}
+    known = {kind.name: kind for kind in registry().usable(ModelKind) if kind.is_trained_here and kind.is_network}
     if name not in known:
         raise ValueError(f"there is no architecture '{name}'. {nearest(name, known)}")
     found: type[KindConfig] = known[name].config_class

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from thresher.compression.candidate import Candidate
-from thresher.models import FLOAT
+from thresher.models import FLOAT, is_network
 from thresher.models.imported.config import GraphModel
 from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
@@ -16,7 +16,8 @@ from thresher.recipe import Recipe
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return a branch for the float model and one for every candidate of the recipe ``name``."""
-    float_branch = [] if isinstance(recipe.model, GraphModel) else [_float_branch(name)]
+    makes_file = isinstance(recipe.model, GraphModel) or not is_network(recipe.model)
+    float_branch = [] if makes_file else [_float_branch(name)]
     training = training_settings(name, recipe)
     measured = [_sensitivity(name, base, training) for base in sensitivity_bases(recipe)]
     branches = [_branch(name, key, candidate, training) for key, candidate in recipe.candidates.items()]

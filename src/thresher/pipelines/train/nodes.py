@@ -126,7 +126,7 @@ def search_training(
     encoder: AnyEncoder,
     model: ModelChoice,
     training: Training,
-    execution: ChosenExecution,
+    execution: ChosenExecution | None,
     checkpoints: Checkpoints,
     begins_with: PretrainedFolder | ModelFile | None = None,
 ) -> tuple[ModelChoice, Training, SearchResult, Figure]:
@@ -160,6 +160,32 @@ def train_float(
     trained = train(network, *samples, training, FLOAT, execution, checkpoints)
     checkpoints.clear()
     return trained
+
+
+def search_fit(
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+    checkpoints: Checkpoints,
+) -> tuple[ModelChoice, Training, SearchResult, Figure]:
+    """Return what `search_training` does, of a model that is no network: no timed trial says how to train it."""
+    samples = (training_samples, validation_samples)
+    return search_training(*samples, encoder, model, training, None, checkpoints)
+
+
+def fit_model(
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+) -> tuple[bytes, TrainingHistory]:
+    """Return the float model's ONNX file, of a model that is no network, and the history of its steps."""
+    from thresher.training.fitting import fit
+
+    return fit(model, encoder.model_input, (training_samples, validation_samples), training, FLOAT)
 
 
 def import_model(

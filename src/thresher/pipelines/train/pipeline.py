@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from thresher.models import FLOAT, is_network
 from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_it_is
 from thresher.models.pretrained.config import Pretrained
 from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node, tokenizer_folder
@@ -12,9 +13,11 @@ from thresher.pipelines.train.nodes import (
     encode_samples,
     find_learning_rate,
     fit_encoder,
+    fit_model,
     hold_out,
     import_model,
     import_network,
+    search_fit,
     search_training,
     train_float,
 )
@@ -38,9 +41,35 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
                 TAGS,
             ),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
-            *(_imports(name, recipe) if is_taken_as_it_is(recipe.model) else _trainings(name, recipe)),
+            *_float_model(name, recipe),
         ]
     )
+
+
+def _float_model(name: str, recipe: Recipe) -> list[Node]:
+    """Return what makes the float model, by what it is."""
+    if is_taken_as_it_is(recipe.model):
+        return _imports(name, recipe)
+    return _trainings(name, recipe) if is_network(recipe.model) else _fits(name, recipe)
+
+
+def _fits(name: str, recipe: Recipe) -> list[Node]:
+    """Return what fits a model that is no network, and before it the search for its settings."""
+    data = [f"{name}.training_samples", f"{name}.validation_samples", f"{name}.encoder"]
+    fitted = stage_node(
+        fit_model,
+        [*data, model_settings(name, recipe), training_settings(name, recipe)],
+        [f"{name}.{FLOAT}.onnx", f"{name}.training_history"],
+        [*TAGS, TRAINS],
+    )
+    if recipe.training.search is None:
+        return [fitted]
+    inputs = [*data, f"params:{name}.model", f"params:{name}.training", f"{name}.search_checkpoints"]
+    return [stage_node(search_fit, inputs, _search_results(name), TAGS), fitted]
+
+
+def _search_results(name: str) -> list[str]:
+    return [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
 
 
 def _trainings(name: str, recipe: Recipe) -> list[Node]:
@@ -85,8 +114,7 @@ def _preparations(name: str, recipe: Recipe) -> list[Node]:
     if recipe.training.search is not None:
         both = [training_samples, validation_samples, encoder, *settings]
         inputs = [*both, f"{name}.execution", f"{name}.search_checkpoints", *begins_with]
-        outputs = [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
-        nodes.append(stage_node(search_training, inputs, outputs, TAGS))
+        nodes.append(stage_node(search_training, inputs, _search_results(name), TAGS))
     elif recipe.training.learning_rate == "auto":
         outputs = [f"{name}.found_training", f"{name}.range_test", f"{name}.range_test_plot"]
         nodes.append(stage_node(find_learning_rate, [*one, f"{name}.execution", *begins_with], outputs, TAGS))
