@@ -272,6 +272,15 @@ def test_a_metric_of_a_class_that_the_entry_does_not_name_is_told(folder: Path) 
     assert "'recall[B]_drop': cats.train has no class 'B'\n    Did you mean 'b'?" in told
 
 
+def test_as_many_guesses_as_the_entry_has_classes_are_told(folder: Path) -> None:
+    catalog(folder, "label: kind", 'label: kind\n  class_names: [a, b]\n  skip_lines_starting_with: "#"')
+    bounds = "\nselection: {require: {'top_k_accuracy[2]': {at_least: 0.9}, 'top_k_accuracy[9]': {at_least: 0.9}}}\n"
+    catalog(folder, "{epochs: 1}", "{epochs: 1}" + bounds, "pipelines/cats.yml")
+    told = check(folder)
+    assert "'top_k_accuracy[9]': cats.train has 2 classes, of which so many guesses are always right" in told
+    assert "Recipe cats: 2 problems" in told
+
+
 CONTRACT = """\
   contract:
     - expect_column_values_to_be_between: {column: wieght, min_value: 0}

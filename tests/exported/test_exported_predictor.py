@@ -6,17 +6,15 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.any_modality import MODALITIES, TASKS, as_json, make_encoder, make_samples
-from helpers.registry_project import make_bundle
-from helpers.tiny_onnx import make_sum_onnx
+from helpers.any_champion import make_champion
+from helpers.any_modality import MODALITIES, TASKS, as_json, make_samples
 
-from thresher.exported.command import ABOUT, write_export
+from thresher.exported.folder import ABOUT, write_export
 from thresher.registry.champion_model import ChampionModel
 from thresher.serving.core.bundle import Bundle, read_bundle
 
@@ -43,16 +41,6 @@ for samples in json.load(open(sys.argv[2])):
 assert not BARRED & set(sys.modules)
 print(json.dumps(answers))
 """
-
-
-def make_champion(modality: str, task: str, **encoding: Any) -> Bundle:
-    encoder = make_encoder(modality, task, **encoding)
-    return replace(
-        make_bundle(1.0),
-        encoder=encoder,
-        onnx_bytes=make_sum_onnx(encoder.model_input, len(encoder.class_names)),
-        attachments={"card.md": b"# A card", "verdict.json": b"{}"},
-    )
 
 
 def ask_alone(bundle: Bundle, folder: Path, many: list[list[Any]]) -> list[Any]:
@@ -96,10 +84,32 @@ BAD: dict[str, list[Any]] = {
         {"age": 2**53 + 1, "job": "nurse", "hours": 1},
         {"age": 10**400, "job": "nurse", "hours": 1},
         {"age": 30, "job": "nurse", "hours": 1e300},
+        {"age": 30, "job": ["nurse"], "hours": 1},
+        {"age": 30, "job": {"a": "nurse"}, "hours": 1},
     ],
     "text": ["", 3, None, "\ud800"],
-    "image": [[[1, 2], [3, 4]], [[0.5] * 6] * 8, [[256] * 6] * 8, [[-1] * 6] * 8],
-    "series": [[], [[1.0]], [[None, 1.0]], [[1e300, 1.0]], [[1.0, 2.0]] * 1000],
+    "image": [
+        [[1, 2], [3, 4]],
+        [[0.5] * 6] * 8,
+        [[256] * 6] * 8,
+        [[-1] * 6] * 8,
+        [[True] * 6] * 8,
+        [[1] * 6] * 7 + [[1, 2, 3, 4, 5, False]],
+        [["1"] * 6] * 8,
+        [[None] * 6] * 8,
+    ],
+    "series": [
+        [],
+        [[1.0]],
+        [[None, 1.0]],
+        [[1e300, 1.0]],
+        [[1.0, 2.0]] * 1000,
+        [[True, 1.0]],
+        [["1", 1.0]],
+        [1.0, 2.0],
+        [{}],
+        [[10**400, 1]],
+    ],
 }
 
 
@@ -111,6 +121,40 @@ def test_a_sample_that_the_service_refuses_is_refused(modality: str, tmp_path: P
             ChampionModel(bundle).predict([sample])
     answers = ask_alone(bundle, tmp_path / "folder", [[sample] for sample in BAD[modality]])
     assert [answer for answer in answers if not isinstance(answer, str)] == []
+
+
+@pytest.mark.parametrize("unseen", ["refuse", "other"])
+def test_what_is_no_category_is_refused_by_the_service_and_the_export(unseen: str, tmp_path: Path) -> None:
+    bundle = make_champion("tabular", "classification", unseen_categories=unseen)
+    wrong = [[{"age": 30, "job": value, "hours": 1}] for value in (["nurse"], {"a": 1})]
+    for samples in wrong:
+        with pytest.raises(Exception, match="is no text"):
+            ChampionModel(bundle).predict(samples)
+    assert all("is no text" in answer for answer in ask_alone(bundle, tmp_path / "folder", wrong))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Expecting value"),
+        (b"\xff", "decode"),
+        (b"[{}", "Expecting"),
+        (b"3", "in a list"),
+        (b"[[[NaN, 1.0]]]", "NaN is no JSON"),
+        (b'[{"a": 1, "a": 2}]', "given twice"),
+        (b"[]", "no samples"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_holds_no_samples_is_told_in_a_sentence(content: bytes | None, said: str, tmp_path: Path) -> None:
+    write_export(make_champion("series", "classification"), tmp_path)
+    given = tmp_path / "given.json"
+    if content is not None:
+        given.write_bytes(content)
+    command = [sys.executable, str(tmp_path / "predictor.py"), str(given)]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""})
+    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_each_file_is_named_and_has_its_checksum(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ class Behaviour:
     drop_after: int | None = None
     """Close each connection after so many bytes of the body, whatever was announced."""
     announces_length: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+    """Others to send."""
     statuses: list[int] = field(default_factory=list)
     """Answers to give before any proper one."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
@@ -54,5 +56,7 @@ def _answer(request: BaseHTTPRequestHandler, behaviour: Behaviour) -> None:
         request.send_header("Content-Range", f"bytes {told}-{len(content) - 1}/{len(content)}")
     if behaviour.announces_length:
         request.send_header("Content-Length", str(len(body)))
+    for name, value in behaviour.headers.items():
+        request.send_header(name, value)
     request.end_headers()
     request.wfile.write(body if behaviour.drop_after is None else body[: behaviour.drop_after])

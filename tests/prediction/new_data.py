@@ -69,7 +69,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 def predict(bundle: Bundle, data: Path, out: Path, options: Any = TABLE, **asked: Any) -> tuple[Any, Report]:
     """Return the table of answers, and the report."""
     report = write_answers(Request("small", data, out, **asked), bundle, options, "hash")
-    return (parquet.read_table(out) if out.suffix == ".parquet" else pd.read_csv(out)), report
+    return (parquet.read_table(out) if out.suffix.lower() == ".parquet" else pd.read_csv(out)), report
 
 
 def rejected(out: Path) -> dict[int, str]:

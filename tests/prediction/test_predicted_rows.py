@@ -233,7 +233,7 @@ def test_irregular_csv_loses_no_row_without_a_word(
     monkeypatch.setattr(csv_blocks, "PIECE_BYTES", 64)
     lines = [
         "age,job,hours", "31,nurse,40", "", '"32","nurse","41"', "33,nurse", '34,"nur""se",4', "35,nurse,42,",
-        'a"b,nurse,43', '36,"nurse"x,44', "37,nurse,45", '38,"nurse,46', "39,nurse,47",
+        'a"b,nurse,43', '36,"nurse"x,44', "37,nurse,45", '38,"nurse,46', '39,"nurse",47',
     ]  # fmt: skip
     (tmp_path / "new.csv").write_bytes("\n".join(lines).encode() + b"\n40,nur\xffse,48\r\n41,nurse,49\n")
     out = tmp_path / "out.parquet"
@@ -241,7 +241,7 @@ def test_irregular_csv_loses_no_row_without_a_word(
     reasons = rejected(out)
     assert sorted(table["id"].to_pylist() + list(reasons)) == list(range(1, report.num_samples + 1))
     assert "2 values, but 3 columns" in reasons[3]
-    assert any("took all up to line 14 for one row" in reason for reason in reasons.values())
+    assert any("took all up to line 12 for one row" in reason for reason in reasons.values())
 
 
 @pytest.mark.parametrize("quoted", [False, True], ids=["plain", "quoted"])
@@ -270,8 +270,28 @@ def test_blocks_are_read_as_the_reader_reads_the_whole(
         ("age,job,hours\n1,nurse,2\n", {"where": ('col("agee") > 3',)}, "Did you mean 'age'"),
         ("age,job,hours\n1,nurse,2\n", {"where": ("age > 3",)}, "is no comparison. Fix: .*col"),
         ("age,job,hours\n1,nurse,2\n", {"where": ('col("age") > date("2026-01-01")',)}, "is no comparison"),
+        ("age,job,hours\n1,nurse,2\n", {"where": ('col("job") > 3',)}, "'job' holds texts, such as 'nurse', and no"),
+        ("age;job;hours\n1;nurse;2\n", {}, "seems to be separated by ';'"),
+        ("31,nurse,40\n5,clerk,38\n", {}, "looks like a row: the file may have no header"),
+        ('age,job,hours\n1,nurse,2\n2,"nurse,3\n4,clerk,5\n', {}, r"new.csv:3: a quote that is opened here is never"),
+        ('age,"job,hours\n1,nurse,2\n', {}, r"new.csv:1: a quote that is opened here is never closed"),
     ],
-    ids=["empty", "header", "missing", "unknown", "twice", "id", "where", "condition", "date"],
+    ids=[
+        "empty",
+        "header",
+        "missing",
+        "unknown",
+        "twice",
+        "id",
+        "where",
+        "condition",
+        "date",
+        "texts",
+        "delimiter",
+        "no-header",
+        "quote",
+        "quote-in-header",
+    ],
 )
 def test_what_is_wrong_with_a_file_is_said(
     champion: Bundle, tmp_path: Path, text: str, options: dict[str, Any], why: str
@@ -281,3 +301,65 @@ def test_what_is_wrong_with_a_file_is_said(
         predict(champion, tmp_path / "new.csv", tmp_path / "out.parquet", **options)
     assert "Fix" in str(caught.value) or "Allowed" in str(caught.value)
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_texts_in_json_lines_are_not_compared_with_numbers(champion: Bundle, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "new.jsonl", make_rows(5))
+    with pytest.raises(DataError, match="'job' holds texts"):
+        predict(champion, data, tmp_path / "out.parquet", where=('col("job") == 3',))
+
+
+def test_a_quote_may_stand_in_what_where_compares(champion: Bundle, tmp_path: Path) -> None:
+    rows = [
+        {**row, 'the "note"': note} for row, note in zip(make_rows(3), ["it's", "a \"b\" 'c'", "a\\b"], strict=True)
+    ]
+    data = write_rows(tmp_path / "new.csv", rows)
+    for number, text in enumerate([r"'it\'s'", r"""'a "b" \'c\''""", r'"a\\b"'], start=1):
+        condition = rf'col("the \"note\"") == {text}'
+        table, _ = predict(champion, data, tmp_path / f"{number}.parquet", where=(condition,))
+        assert table["id"].to_pylist() == [number]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_numbers_that_float64_does_not_hold_are_told_as_numbers(champion: Bundle, tmp_path: Path, suffix: str) -> None:
+    texts = ["1e400", "-1e999", "9007199254740993", "9007199254740993.0", "forty"]
+    rows = [{"age": 1, "job": "nurse", "hours": text} for text in texts]
+    predict(champion, write_rows(tmp_path / f"new{suffix}", rows), tmp_path / "out.parquet")
+    reasons = rejected(tmp_path / "out.parquet")
+    large, inexact = "is not finite or too large", "cannot represent exactly"
+    wanted = [large, large, inexact, inexact, "is not a number"]
+    assert all(want in reasons[number] for number, want in enumerate(wanted, start=1)), reasons
+
+
+def test_a_row_of_json_without_a_key_is_refused_as_the_service_does(champion: Bundle, tmp_path: Path) -> None:
+    rows = make_rows(4)
+    without = [{name: value for name, value in rows[1].items() if name != key} for key in ("age", "job", "hours")]
+    predict(champion, write_rows(tmp_path / "new.jsonl", [*rows, *without]), tmp_path / "out.parquet")
+    expected = {}
+    for number, row in enumerate(without, start=5):
+        with pytest.raises(InvalidInputError) as caught:
+            champion.encoder.encode_json(row)
+        expected[number] = str(caught.value)
+    assert rejected(tmp_path / "out.parquet") == expected
+
+
+def test_columns_that_are_not_used_are_told(
+    champion: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.DataFrame(make_rows(3)).to_csv(tmp_path / "new.csv")  # with an index, which has no name
+    _, report = predict(champion, tmp_path / "new.csv", tmp_path / "out.parquet")
+    assert report.num_predicted == 3
+    assert "new.csv: not used, column 1 (it has no name)." in capsys.readouterr().err
+    write_rows(tmp_path / "texts.csv", [{"text": "how many", "mood": "good", "grade": "low"}])
+    predict(make_champion("text"), tmp_path / "texts.csv", tmp_path / "texts.parquet")
+    assert "texts.csv: not used, column 'mood'." in capsys.readouterr().err
+    predict(make_champion("text"), tmp_path / "texts.csv", tmp_path / "dropped.parquet", drop=("mood",))
+    assert capsys.readouterr().err == ""
+
+
+def test_the_suffix_of_the_output_may_be_in_capitals(champion: Bundle, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "new.CSV", make_rows(3))
+    predict(champion, data, tmp_path / "out.CSV")
+    assert len(pd.read_csv(tmp_path / "out.CSV")) == 3
+    predict(champion, data, tmp_path / "OUT.PARQUET")
+    assert parquet.read_table(tmp_path / "OUT.PARQUET").num_rows == 3

@@ -256,6 +256,27 @@ def test_a_file_that_is_no_recipe_is_told_where_it_goes_wrong(
     assert problem.fix or "cannot be read" in problem.what
 
 
+@pytest.mark.parametrize(
+    ("metric", "bound", "what"),
+    [
+        ("roc_auc", {"at_least": 7}, "at_least: 7, which no model can keep"),
+        ("accuracy", {"at_least": 95}, "at_least: 95, which no model can keep"),
+        ("accuracy_drop", {"at_most": 5}, "at_most: 5, which every model does keep"),
+        ("recall[a]_drop", {"at_most": -2}, "at_most: -2, which no model can keep"),
+        ("brier", {"at_most": -0.1}, "at_most: -0.1, which no model can keep"),
+        ("size_bytes", {"at_most": -1}, "at_most: -1, which no model can keep"),
+        ("mcc", {"at_least": -1.5}, "at_least: -1.5, which every model does keep"),
+    ],
+)
+def test_a_bound_that_no_model_or_every_model_keeps_is_refused(
+    metric: str, bound: dict[str, float], what: str, problems_with: Callable[..., list[Problem]]
+) -> None:
+    (problem,) = problems_with(selection={"require": {metric: bound}})
+    assert problem.what == what and problem.fix.startswith("It is ")
+    (problem,) = problems_with(selection={"slices": {"by": ["label"], "require": {metric: bound}}})[:1]
+    assert problem.what == what or "is not measured on parts" in problem.what
+
+
 def test_a_file_that_is_not_text_is_told_so(write: Callable[[str], Path]) -> None:
     path = write("")
     path.write_bytes(b"task: \xff\n")

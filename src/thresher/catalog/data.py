@@ -127,7 +127,7 @@ def _find_unknown_columns(values: Mapping[str, Any], entries: Mapping[str, Entry
 
 
 def _find_unknown_classes(values: Mapping[str, Any], train: Entry) -> Iterator[Found]:
-    """Yield each metric of a class that the entry does not have, where it says which it has."""
+    """Yield each metric that has no meaning with the classes of the entry, where it says which it has."""
     classes: tuple[str, ...] = getattr(train.options, "known_classes", ())
     for place, name in read_partial(dict(values)).named_metrics if classes else ():
         try:
@@ -137,6 +137,9 @@ def _find_unknown_classes(values: Mapping[str, Any], train: Entry) -> Iterator[F
         if metric.takes == "class" and metric.argument and metric.argument not in classes:
             what = f"'{name}': {train.name} has no class '{metric.argument}'"
             yield place, what, nearest(metric.argument, classes)
+        elif metric.takes == "count" and int(metric.argument) >= len(classes):
+            what = f"'{name}': {train.name} has {len(classes)} classes, of which so many guesses are always right"
+            yield place, what, f"Less than {len(classes)}."
 
 
 def _find_lone_numbers(values: Mapping[str, Any], train: Entry) -> Iterator[Found]:

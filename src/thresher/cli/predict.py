@@ -9,17 +9,18 @@ from typing import Any
 import click
 
 from thresher.cli.champions import ENVIRONMENT
-from thresher.exported.command import export_champion
 from thresher.prediction.command import score
+from thresher.prediction.remote import is_address
 from thresher.prediction.run import Request
 from thresher.project.folder import find_project
 from thresher.registry.champion_model import load_champion
+from thresher.registry.export import export_champion
 
 
 @click.command()
 @click.argument("recipe")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--in", "data", metavar="DATA", type=click.Path(path_type=Path), help="A file or folder of new data.")
+@click.option("--in", "data", metavar="DATA", help="A file or folder of new data, or an address: http, https or file.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="The answers, .parquet or .csv.")
 @click.option("--explain", is_flag=True, help="Add to each answer what of its sample mattered; far slower.")
 @click.option(
@@ -31,22 +32,21 @@ from thresher.registry.champion_model import load_champion
 @click.option("--id", metavar="COLUMN", help="The column that names each row; without it, rows are counted from 1.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column that the model does not know.")
 @ENVIRONMENT
-def predict(recipe: str, file: Path | None, data: Path | None, out: Path | None, env: str | None, **asked: Any) -> None:
+def predict(recipe: str, file: Path | None, data: str | None, out: Path | None, env: str | None, **asked: Any) -> None:
     """Answer one file with the champion of a recipe, or score all of --in into --out.
 
     FILE is what the service takes: JSON of one or many samples, a PNG or JPEG picture, or a text; the answer is printed
     in JSON.
 
     --in takes data of any size, written as the recipe's test data is, with labels or without: CSV, Parquet, JSON Lines,
-    .ts, a text a line, or a folder of pictures. A command that was killed goes on where it was when it is run again.
-    Samples that cannot be answered are in FILE.rejected.jsonl, counts and drift in FILE.report.json and in MLflow.
+    .ts, a text a line, or a folder of pictures; or the address of such a file. A command that was killed goes on where
+    it was when it is run again. Samples that cannot be answered are in FILE.rejected.jsonl, counts and drift in
+    FILE.report.json and in MLflow.
     """
     if file is None and data is not None and out is not None:
-        score(
-            find_project(),
-            Request(recipe, data, out, asked["explain"], asked["id"], asked["drop"], asked["where"]),
-            env,
-        )
+        address = data if is_address(data) else ""
+        settings = (asked["explain"], asked["id"], asked["drop"], asked["where"])
+        score(find_project(), Request(recipe, Path(data), out, *settings, address), env)
         return
     if file is None or data is not None or out is not None or any(asked.values()):
         raise click.UsageError("Name either a FILE to answer, or data to score by both --in and --out.")

@@ -11,7 +11,15 @@ def encode(encoder: dict[str, Any], images: list[Any]) -> np.ndarray:
     Raises:
         ValueError: one of another size, or with other numbers.
     """
+    for number, image in enumerate(images):
+        if has_truth(image):
+            raise ValueError(f"image {number}: true or false among the pixels")
     return np.stack([one_image(encoder, number, np.asarray(image)) for number, image in enumerate(images)])
+
+
+def has_truth(image: Any) -> bool:
+    """Return whether true or false stands in nested lists, which numpy would take for 1 and 0."""
+    return isinstance(image, bool) or (isinstance(image, list) and any(map(has_truth, image)))
 
 
 def one_image(encoder: dict[str, Any], number: int, pixels: np.ndarray) -> np.ndarray:

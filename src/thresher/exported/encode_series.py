@@ -18,9 +18,23 @@ def encode(encoder: dict[str, Any], many: list[Any]) -> np.ndarray:
     return padded
 
 
+def holds_numbers(series: Any) -> bool:
+    """Return whether nested lists hold numbers and None alone: numpy would take true and texts for numbers, too."""
+    if isinstance(series, list | tuple):
+        return all(map(holds_numbers, series))
+    if isinstance(series, np.ndarray):
+        return series.dtype.kind in "iuf"
+    return series is None or (isinstance(series, int | float | np.number) and not isinstance(series, bool | np.bool))
+
+
 def one_series(encoder: dict[str, Any], number: int, series: Any) -> np.ndarray:
     """Return one series as float64 [T, C], without missing values."""
-    steps = np.array(series, dtype=np.float64)
+    if not holds_numbers(series):
+        raise ValueError(f"series {number}: numbers are expected, or null where one is missing")
+    try:
+        steps = np.array(series, dtype=np.float64)
+    except OverflowError as error:
+        raise ValueError(f"series {number}: a number is infinite or too large") from error
     steps = steps[:, None] if steps.ndim == 1 else steps.copy()
     if steps.ndim != 2 or steps.shape[1] != encoder["channels"] or not 0 < len(steps) <= encoder["max_length"]:
         allowed = f"1 to {encoder['max_length']} steps of {encoder['channels']} numbers"

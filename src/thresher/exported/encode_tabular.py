@@ -52,8 +52,10 @@ def read_code(column: dict[str, Any], value: Any, refuse: bool) -> float:
         value = "true" if value else "false"
     elif isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
         value = str(int(value))
-    elif value is not None and not isinstance(value, str):
+    elif isinstance(value, int | float):
         value = str(value)
+    elif value is not None and not isinstance(value, str):
+        raise ValueError(f"{column['name']}: {value!r} is no text")
     if value in column["categories"]:
         return float(column["categories"].index(value) + 1)
     if refuse:

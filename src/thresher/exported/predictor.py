@@ -15,11 +15,11 @@ from thresher.exported.encode_tabular import encode
 
 
 class Predictor:
-    """The model of a folder."""
+    """The model of a folder; its encoder and settings are those of the files there, where they are not given."""
 
-    def __init__(self, folder: Path = Path(__file__).parent) -> None:
-        self.encoder = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        self.info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    def __init__(self, folder: Path = Path(__file__).parent, encoder: Any = None, info: Any = None) -> None:
+        self.encoder = encoder or json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        self.info = info or json.loads((folder / "model.json").read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.info["threads"], 1
         providers = ["CPUExecutionProvider"]
@@ -28,7 +28,7 @@ class Predictor:
 
     def run(self, samples: list[Any]) -> np.ndarray:
         """Return probabilities [N, K], or values [N, 1]; raises a ValueError for a sample that is none."""
-        if isinstance(samples, str | bytes | dict):
+        if not isinstance(samples, list | np.ndarray):
             raise ValueError("samples are given in a list, one alone too")
         size, outputs = self.info["max_batch_size"], []
         for start in range(0, len(samples), size):
@@ -51,6 +51,26 @@ class Predictor:
         ]
 
 
+def read_samples(path: str) -> Any:
+    """Return what a file says in JSON; raises a ValueError where it is none, or says NaN or a key twice."""
+    content = Path(path).read_text(encoding="utf-8")
+    return json.loads(content, parse_constant=refuse, object_pairs_hook=read_object)
+
+
+def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; raises a ValueError for a key that it has twice."""
+    return dict(pairs) if len(dict(pairs)) == len(pairs) else refuse("a key that is given twice")
+
+
+def refuse(what: str) -> Any:
+    """Raise a ValueError for what other readers of JSON would understand otherwise, or not at all."""
+    raise ValueError(f"{what} is no JSON")
+
+
 if __name__ == "__main__":
-    content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    print(json.dumps(Predictor().predict(content), indent=2))
+    if len(sys.argv) != 2:
+        sys.exit("usage: python predictor.py samples.json")
+    try:
+        print(json.dumps(Predictor().predict(read_samples(sys.argv[1])), indent=2))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}. It must be a list of samples in JSON.")

@@ -24,10 +24,13 @@ class _InterruptedError(Exception):
     """A break that another attempt may mend."""
 
 
-def download(url: str, part: Path, num_bytes: int, console: Console, backoff_s: float) -> None:
+def download(url: str, part: Path, num_bytes: int, console: Console, backoff_s: float, fix: str = FIX) -> None:
     """Download ``url`` to ``part`` until it holds ``num_bytes`` bytes, going on from what it holds already.
 
     Attempts count only while nothing arrives. Whatever interrupts it, ``part`` stays for the next call.
+
+    Args:
+        fix: what a person can do where the server refuses or breaks off.
 
     Raises:
         FetchError: the server refuses, sends too much, or breaks off ``MAX_ATTEMPTS`` times in a row.
@@ -40,17 +43,17 @@ def download(url: str, part: Path, num_bytes: int, console: Console, backoff_s: 
         task = progress.add_task(part.stem, total=num_bytes, completed=_size(part))
         while _size(part) < num_bytes:
             try:
-                _attempt(url, part, num_bytes, progress, task)
+                _attempt(url, part, num_bytes, progress, task, fix)
             except _InterruptedError as error:
                 attempt = 1 if _size(part) > most else attempt + 1
                 most = max(most, _size(part))
                 if attempt >= MAX_ATTEMPTS:
                     got = f"expected {num_bytes:,} bytes, got {_size(part):,}"
-                    raise FetchError(f"{part.stem} from {url}: {got}; {error}. {FIX}") from error
+                    raise FetchError(f"{part.stem} from {url}: {got}; {error}. {fix}") from error
                 time.sleep(backoff_s * 2 ** (attempt - 1))
 
 
-def _attempt(url: str, part: Path, num_bytes: int, progress: Progress, task: Any) -> None:
+def _attempt(url: str, part: Path, num_bytes: int, progress: Progress, task: Any, fix: str) -> None:
     """Append to ``part`` what one connection gives."""
     import requests
     from urllib3.exceptions import HTTPError
@@ -61,17 +64,17 @@ def _attempt(url: str, part: Path, num_bytes: int, progress: Progress, task: Any
     timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
-            start = _start_of(response, part, held, url)
+            start = _start_of(response, part, held, url, fix)
             _write(response, part, start, num_bytes, progress, task)
     except (requests.RequestException, HTTPError) as error:
         if isinstance(error, ValueError):  # requests' way to say that the address itself is wrong
-            raise FetchError(f"{part.stem} from {url}: {error}. {FIX}") from error
+            raise FetchError(f"{part.stem} from {url}: {error}. {fix}") from error
         raise _InterruptedError(_root_cause(error)) from error
     if _size(part) < num_bytes:
         raise _InterruptedError("the server ended the file early")
 
 
-def _start_of(response: Any, part: Path, held: int, url: str) -> int:
+def _start_of(response: Any, part: Path, held: int, url: str, fix: str) -> int:
     """Return the byte at which the body of ``response`` begins."""
     if response.status_code == 206:
         given = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -87,7 +90,7 @@ def _start_of(response: Any, part: Path, held: int, url: str) -> int:
     reason = f"the server answers {response.status_code} {response.reason}"
     if response.status_code in TEMPORARY:
         raise _InterruptedError(reason)
-    raise FetchError(f"{part.stem} from {url}: {reason}. {FIX}")
+    raise FetchError(f"{part.stem} from {url}: {reason}. {fix}")
 
 
 def _write(response: Any, part: Path, start: int, num_bytes: int, progress: Progress, task: Any) -> None:

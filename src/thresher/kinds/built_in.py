@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from thresher.kinds.record import (
@@ -258,6 +259,7 @@ READERS = tuple(
 )
 
 _LESS_OFTEN_RIGHT = "less often right over the classes than"
+_SHARE, _NOT_NEGATIVE = (0, 1), (0, inf)
 
 
 def _metric(module: str, name: str, vectorized: str, requires: str, **traits: Any) -> MetricKind:
@@ -281,19 +283,19 @@ def _class_metric(name: str, vectorized: str, requires: str = "", shares: str = 
         shares=f"thresher.evaluation.class_metrics:{shares}" if shares else "",
         task="classification",
         judges="classes",
-        **{"baseline": "balanced_accuracy", "resamples": 10_000, **traits},
+        **{"baseline": "balanced_accuracy", "resamples": 10_000, "span": _SHARE, **traits},
     )
 
 
 def _probability_metric(name: str, vectorized: str, requires: str = "", **traits: Any) -> MetricKind:
     """Return a metric of the probabilities."""
-    settings = {"baseline": "log_loss", **traits}
+    settings = {"baseline": "log_loss", "span": _SHARE, **traits}
     return _metric("probability_metrics", name, vectorized, requires, task="classification", **settings)
 
 
 def _value_metric(name: str, requires: str = "", **traits: Any) -> MetricKind:
     """Return a metric of a regression."""
-    settings = {"smaller_is_better": True, "worse_word": "less accurate than", **traits}
+    settings = {"smaller_is_better": True, "worse_word": "less accurate than", "span": _NOT_NEGATIVE, **traits}
     return _metric("value_metrics", name, f"{name}s", requires, task="regression", **settings)
 
 
@@ -326,15 +328,18 @@ METRICS = (
     _class_metric("precision_weighted", "precisions_weighted", worse_word=_LESS_OFTEN_RIGHT),
     _class_metric("recall_weighted", "recalls_weighted", worse_word=_LESS_OFTEN_RIGHT),
     _class_metric("f1_weighted", "f1s_weighted", worse_word=_LESS_OFTEN_RIGHT),
-    _class_metric("mcc", "mccs", "two_classes", worse_word="less correlated with the labels than"),
+    _class_metric("mcc", "mccs", "two_classes", worse_word="less correlated with the labels than", span=(-1, 1)),
     _probability_metric(
         "log_loss",
         "log_loss_means",
         is_always_measured=True,
         smaller_is_better=True,
         worse_word="less sure of the right class than",
+        span=_NOT_NEGATIVE,
     ),
-    _probability_metric("brier", "briers", smaller_is_better=True, worse_word="less exact probabilities than"),
+    _probability_metric(
+        "brier", "briers", smaller_is_better=True, worse_word="less exact probabilities than", span=(0, 2)
+    ),
     _probability_metric(
         "expected_calibration_error",
         "calibration_errors",
@@ -372,11 +377,12 @@ METRICS = (
         smaller_is_better=True,
         has_interval=True,
         worse_word="less accurate than",
+        span=(-1, 1),
     ),
-    MetricKind("mcnemar_p", task="classification", worse_word="more surely different from float than"),
+    MetricKind("mcnemar_p", task="classification", span=_SHARE, worse_word="more surely different from float than"),
     _value_metric("rmse", is_always_measured=True),
     _value_metric("mae", is_always_measured=True, baseline="mae"),
-    _value_metric("r2", is_always_measured=True, smaller_is_better=False),
+    _value_metric("r2", is_always_measured=True, smaller_is_better=False, span=(-inf, 1)),
     _value_metric("mape", "no_zero"),
     _value_metric("rmsle", "above_minus_one"),
     _value_metric("median_absolute_error", baseline="mae"),
@@ -384,18 +390,52 @@ METRICS = (
     MetricKind(
         "rmse_increase", task="regression", smaller_is_better=True, has_interval=True, worse_word="less accurate than"
     ),
-    MetricKind("size_bytes", measures="cost", smaller_is_better=True, worse_word="larger than"),
-    MetricKind("compressed_bytes", measures="cost", smaller_is_better=True, worse_word="larger, compressed, than"),
-    MetricKind("num_parameters", measures="cost", smaller_is_better=True, worse_word="more parameters than"),
-    MetricKind("macs", measures="cost", smaller_is_better=True, worse_word="more multiply-accumulates than"),
-    MetricKind("peak_memory_bytes", measures="footprint", smaller_is_better=True, worse_word="more memory than"),
-    MetricKind("load_ms", measures="footprint", smaller_is_better=True, worse_word="slower to load than"),
-    MetricKind("latency_ms_p50", measures="latency", smaller_is_better=True, worse_word="slower than"),
-    MetricKind("latency_ms_p90", measures="latency", smaller_is_better=True, worse_word="slower in the tail than"),
-    MetricKind("latency_ms_p99", measures="latency", smaller_is_better=True, worse_word="slower in the tail than"),
-    MetricKind("speedup", measures="latency", has_interval=True, worse_word="slower than"),
-    MetricKind("throughput", measures="latency", worse_word="fewer samples a second than"),
-    MetricKind("energy_joules", measures="energy", smaller_is_better=True, worse_word="more energy than"),
+    MetricKind("size_bytes", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="larger than"),
+    MetricKind(
+        "compressed_bytes",
+        measures="cost",
+        span=_NOT_NEGATIVE,
+        smaller_is_better=True,
+        worse_word="larger, compressed, than",
+    ),
+    MetricKind(
+        "num_parameters", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more parameters than"
+    ),
+    MetricKind(
+        "macs", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more multiply-accumulates than"
+    ),
+    MetricKind(
+        "peak_memory_bytes",
+        measures="footprint",
+        span=_NOT_NEGATIVE,
+        smaller_is_better=True,
+        worse_word="more memory than",
+    ),
+    MetricKind(
+        "load_ms", measures="footprint", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="slower to load than"
+    ),
+    MetricKind(
+        "latency_ms_p50", measures="latency", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="slower than"
+    ),
+    MetricKind(
+        "latency_ms_p90",
+        measures="latency",
+        span=_NOT_NEGATIVE,
+        smaller_is_better=True,
+        worse_word="slower in the tail than",
+    ),
+    MetricKind(
+        "latency_ms_p99",
+        measures="latency",
+        span=_NOT_NEGATIVE,
+        smaller_is_better=True,
+        worse_word="slower in the tail than",
+    ),
+    MetricKind("speedup", measures="latency", span=_NOT_NEGATIVE, has_interval=True, worse_word="slower than"),
+    MetricKind("throughput", measures="latency", span=_NOT_NEGATIVE, worse_word="fewer samples a second than"),
+    MetricKind(
+        "energy_joules", measures="energy", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more energy than"
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from importlib import import_module
+from math import inf
 from typing import Any, ClassVar, Literal
 
 from thresher.errors import FOREIGN, ThresherError, describe_import_error
@@ -209,6 +210,7 @@ class MetricKind(Kind):
         resamples: how many resamples of the test split the interval of one with an implementation rests on; 0 for a
             metric that takes too long for it, which then has no interval.
         worse_word: completes "candidate a is ... candidate b" where a is worse.
+        span: the least and the largest value that it can have.
         argument: what stands in the brackets, once it does.
     """
 
@@ -230,6 +232,7 @@ class MetricKind(Kind):
     has_interval: bool = False
     resamples: int = 2_000
     worse_word: str = "worse than"
+    span: tuple[float, float] = (-inf, inf)
     argument: str = ""
 
     @property
@@ -272,8 +275,15 @@ class MetricKind(Kind):
         if not (self.is_computed and self.resamples):
             return None
         name = f"{self.name}_{'increase' if self.smaller_is_better else 'drop'}"
+        width = self.span[1] - self.span[0]
         return replace(
-            self, name=name, implementation="", smaller_is_better=True, has_interval=True, is_always_measured=False
+            self,
+            name=name,
+            implementation="",
+            smaller_is_better=True,
+            has_interval=True,
+            is_always_measured=False,
+            span=(-width, width),
         )
 
 

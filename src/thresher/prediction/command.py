@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from thresher.caching.file_hashes import FileHashes
 from thresher.caching.records import STATE_FOLDER
 from thresher.catalog.entries import Catalog
 from thresher.errors import DataError
-from thresher.prediction.parts import Parts
+from thresher.prediction.parts import Parts, check_output
+from thresher.prediction.remote import local_copy
 from thresher.prediction.report import LARGE, Report
 from thresher.prediction.run import Request, describe, write_answers
 from thresher.registry.champion_model import read_champion
@@ -44,9 +47,13 @@ def predict_all(folder: Path, request: Request, environment: str | None = None) 
     Raises:
         ThresherError: what the user can mend: the data, the output, no champion.
     """
-    request.check()
-    with open_recipes(folder, environment) as project:
+    check_output(request.output)
+    if not request.address:
+        request.check()
+    with open_recipes(folder, environment) as project, ExitStack() as stack:
         bundle = read_champion(request.recipe, project)
+        if request.address:
+            request = replace(request, data=stack.enter_context(local_copy(request.address, folder)))
         hashes = FileHashes(folder / STATE_FOLDER / "hashes.db")
         data_hash = hashes.of(request.data)
         hashes.save()

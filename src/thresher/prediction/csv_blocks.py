@@ -29,6 +29,8 @@ from thresher.readers.frame.records import NEWLINE, Records, find_records
 
 MAX_RECORD = 16 * 2**20
 """Bytes after which a quote that was opened is taken for one that nobody has closed."""
+OPEN_QUOTE = ("unexpected end of data", "field larger than field limit")
+"""What the csv module says of a quote that is opened and never closed."""
 Row = tuple[int, list[str], str]
 """The line that a row begins in, its values, and why they cannot be read, or ""."""
 
@@ -43,6 +45,8 @@ class CsvSource:
 
     def __init__(self, path: Path, form: CsvFormat, optional: str = "") -> None:
         self.path, self._form, self._optional = path, form, optional
+        self.hint = ""
+        """What to do where the columns are not those that are wanted: the delimiter may be another one."""
         self._names, self._has_header = self._read_head()
 
     @property
@@ -136,6 +140,8 @@ class CsvSource:
             except StopIteration:
                 return
             except csv.Error as error:
+                if str(error).startswith(OPEN_QUOTE):
+                    raise self._never_closed(at) from error
                 row, why = [], _not_csv(error)
             end = line + reader.line_num
             if why and end > at:
@@ -143,6 +149,12 @@ class CsvSource:
             if row or why:
                 yield at, row, why
             at = end + 1
+
+    def _never_closed(self, line: int) -> DataError:
+        """Return what to say of a quote that all lines behind it would go into: which of them are rows is a guess."""
+        told = f"{self.path}:{line}: a quote that is opened here is never closed, and no row behind it can be told"
+        fix = "close it, write it twice within a quoted value, or 'quote: none' in the catalog if quotes mean nothing"
+        return DataError(f"{told}. Fix: {fix}.")
 
     def _read_head(self) -> tuple[list[str], bool]:
         """Return the names of the columns, and whether they are the file's first row.
@@ -160,16 +172,18 @@ class CsvSource:
         form = self._form
         first = [value.strip() if form.strip else value for value in first]
         if form.names is None:
-            names, has_header = name_columns(self.path, form, first)[0], form.header
+            (names, self.hint), has_header = name_columns(self.path, form, first), form.header
         elif set(first) <= set(form.names):
             names, has_header = first, True
         else:
             without = [name for name in form.names if name != self._optional]
             expected = without if len(first) == len(without) else list(form.names)
-            names, has_header = name_columns(self.path, replace(form, names=expected), first)[0], form.header
+            form = replace(form, names=expected)
+            (names, self.hint), has_header = name_columns(self.path, form, first), form.header
         if len(names) != len(first):
             told = f"{len(first)} values in the first row, but {len(names)} names in 'columns' of the catalog"
-            raise DataError(f"{self.path}: {told}. Fix: write the file as the training data is, or give it a header.")
+            fix = self.hint or "write the file as the training data is, or give it a header."
+            raise DataError(f"{self.path}: {told}. Fix: {fix}")
         check_names(self.path, names, [pa.array([], pa.large_string())] * len(names), "name the columns in the file")
         return names, has_header
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from thresher.modalities.tabular.columns import EXACT, NumericColumn, category_t
 from thresher.prediction.csv_blocks import CsvSource
 from thresher.prediction.items import encode_each, encode_picture, encode_series, encode_texts, encode_value
 from thresher.prediction.piece import Columns, Content, Items, Source
-from thresher.prediction.rows import RowEncoder, Written, read_number
+from thresher.prediction.rows import RowEncoder, Written, read_number, say_number
 from thresher.prediction.sources import FIRST_ROWS, JsonSource, LineSource, ParquetSource, PictureSource
 from thresher.prediction.streams import open_binary
 from thresher.prediction.truth import LabelReader
@@ -97,9 +97,12 @@ class Input:
         self._form = getattr(options, "number_format", PLAIN)
         self._truth = LabelReader(encoder, options, self._missing, self._form)
         self.source = self._open()
+        self._names = self.source.names
         self._check_names()
         self._first = self._read_first()
         self._check_id()
+        for condition, column in zip(wanted.where, self._compared(self._first), strict=True):
+            condition.refuse_texts(column, self._missing, self._form)
 
     @property
     def label(self) -> str | None:
@@ -241,7 +244,7 @@ class Input:
 
     def _check_names(self) -> None:
         """Raise a DataError where the columns are not those of training; names of columns that are not there."""
-        names, wanted = self.source.names, self._wanted
+        names, wanted = self._names, self._wanted
         asked = {
             "--id": [wanted.id] if wanted.id else [],
             "--drop": list(wanted.drop),
@@ -258,11 +261,29 @@ class Input:
             raise DataError(f"--drop: '{used}' is a column that the model was trained with. Fix: name another one.")
         if lost := [name for name in self._needed if name not in names]:
             told = f"{self.path}: no column {', '.join(map(repr, lost[:10]))}, which the model was trained with"
-            raise DataError(f"{told}. {nearest(lost[0], (name for name in names if name.strip()))}")
+            raise DataError(f"{told}. {self._why_lost(lost, names)}")
         if self._modality == "tabular":
             self._refuse_unknown(names)
         if isinstance(self.source, ParquetSource):
             self.source.only({*self._needed, self.label or "", *(name for given in asked.values() for name in given)})
+
+    def _why_lost(self, lost: list[str], names: list[str]) -> str:
+        """Return what to do where columns ``lost`` are not there."""
+        if isinstance(self.source, CsvSource) and self.source.hint:
+            return f"Fix: {self.source.hint}"
+        if isinstance(self.source, CsvSource) and any(map(PLAIN.read, names)):
+            told = f"The first line, '{','.join(names)[:100]}', looks like a row: the file may have no header"
+            return f"{told}. Fix: write the columns' names in its first line."
+        return nearest(lost[0], (name for name in names if name.strip()))
+
+    @cached_property
+    def not_used(self) -> list[str]:
+        """The columns that nothing is made of though nobody has said so: those without a name, and beside samples."""
+        conditions = {condition.column for condition in self._wanted.where}
+        known = {*self._needed, *self._unused, *conditions}
+        names = self._names or []
+        named = [] if self._modality == "tabular" else [f"'{name}'" for name in names if name and name not in known]
+        return named + [f"{place} (it has no name)" for place, name in enumerate(names, start=1) if not name.strip()]
 
     def _check_id(self) -> None:
         import pyarrow as pa
@@ -290,13 +311,16 @@ class Input:
         conditions = self._wanted.where
         if not conditions:
             return found, []
-        if isinstance(found, Columns):
-            columns: Mapping[str, Any] = found.columns
-        else:
-            names = {condition.column for condition in conditions}
-            columns = {name: as_column([_value_of(value, name) for value in found.values]) for name in names}
+        columns = dict(zip((condition.column for condition in conditions), self._compared(found), strict=True))
         kept, unclear = select(conditions, columns, self._missing, self._form)
         return found.take(kept), [(int(found.rows[row]), why) for row, why in unclear]
+
+    def _compared(self, found: Columns | Items) -> list[Any]:
+        """Return the column that each of --where compares, as Arrow arrays."""
+        names = [condition.column for condition in self._wanted.where]
+        if isinstance(found, Columns):
+            return [found.columns[name] for name in names]
+        return [as_column([_value_of(value, name) for value in found.values]) for name in names]
 
     def _encode(self, found: Columns | Items) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str]]]:
         encoder = self._encoder
@@ -320,7 +344,7 @@ class Input:
             if self._modality == "tabular":
                 return [self._plain_row(value) for value in found.values]
             if isinstance(self.source, JsonSource):
-                return [_value_of(value, self._needed[0]) for value in found.values]
+                return [_needed_of(value, self._needed[0]) for value in found.values]
             return found.values
         columns = [found.columns[name] for name in self._needed]
         if self._modality == "text":
@@ -338,7 +362,8 @@ class Input:
         unused = {*self._unused, *(condition.column for condition in self._wanted.where)}
         row = {name: value for name, value in document.items() if name in self._needed or name not in unused}
         for column in self._encoder.columns:  # type: ignore[attr-defined]
-            row[column.name] = self._plain_value(row.get(column.name), column)
+            if column.name in row:
+                row[column.name] = self._plain_value(row[column.name], column)
         return row
 
     def _plain_value(self, value: Any, column: Any) -> Any:
@@ -349,7 +374,7 @@ class Input:
         if not isinstance(value, str) or not isinstance(column, NumericColumn):
             return value
         number, is_wrong = read_number(value, self._form, self._written.dates.get(column.name) if column.unit else None)
-        return value if is_wrong else number
+        return say_number(value, self._form) if is_wrong else number
 
     def _read_truth(self, found: Columns | Items, kept: np.ndarray) -> np.ndarray | None:
         if isinstance(found, Items):
@@ -393,6 +418,12 @@ def _value_of(document: Any, name: str) -> Any:
     if isinstance(document, Exception):
         return document
     return document.get(name) if isinstance(document, dict) else InvalidInputError("Not a JSON object.")
+
+
+def _needed_of(document: Any, name: str) -> Any:
+    if isinstance(document, dict) and name not in document:
+        return InvalidInputError(f"Missing: {name}.")
+    return _value_of(document, name)
 
 
 def _text_of(document: Any, name: str | None) -> str | None:

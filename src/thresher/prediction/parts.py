@@ -16,6 +16,7 @@ from thresher.files import replacing_file
 from thresher.prediction.scoring import ABOUT, TRUTH
 
 FORMATS = (".parquet", ".csv")
+"""Suffixes of an output, in small letters or capitals."""
 NOTE, WHOLE = "note.json", "whole"
 Identity = dict[str, Any]
 """What decides the content of the parts: word for a person -> value."""
@@ -145,7 +146,7 @@ class Parts:
         """Make one file of all ``count`` parts, with those of rejected samples and the report beside it."""
         assert self.done == set(range(count)), (count, len(self.done))
         if not self.is_published:
-            with replacing_file(self._whole) as path, _open_writer(path, self.output.suffix) as write:
+            with replacing_file(self._whole) as path, _open_writer(path, self.output.suffix.lower()) as write:
                 for number in range(count):
                     table = self.read(number)
                     write(table.drop_columns([TRUTH]) if TRUTH in table.column_names else table)
@@ -222,7 +223,7 @@ def _open_writer(path: Path, suffix: str) -> Iterator[Any]:
 
 def check_output(path: Path) -> None:
     """Raise a DataError where ``path`` is no name of a file that can be written."""
-    if path.suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise DataError(f"--out: {path} is neither Parquet nor CSV. Fix: a name that ends in .parquet or .csv.")
     if path.is_dir():
         raise DataError(f"--out: {path} is a folder. Fix: name a file.")

@@ -107,8 +107,10 @@ class RowEncoder:
             if values.texts is not None:
                 texts, places = values.texts
                 said[column.name] = None if places[row] < 0 else texts[places[row]]
-                if isinstance(column, NumericColumn) and np.isfinite(values.numbers[row]) and not values.wrong[row]:
-                    said[column.name] = float(values.numbers[row])
+                if isinstance(column, NumericColumn) and said[column.name] is not None:
+                    is_read = np.isfinite(values.numbers[row]) and not values.wrong[row]
+                    number = float(values.numbers[row])
+                    said[column.name] = number if is_read else say_number(said[column.name], self._forms[column.name])
             elif values.wrong[row]:
                 value = own[row].as_py()
                 said[column.name] = float(value) if isinstance(value, Decimal) else value
@@ -152,6 +154,18 @@ def _without_codes(values: np.ndarray, changed: np.ndarray, missing: Missing) ->
         gone = np.isin(values, missing.numbers)
         values, changed = np.where(gone, np.nan, values), changed & ~gone
     return _Values(values, changed)
+
+
+def say_number(text: str, form: NumberFormat) -> str | float:
+    """Return the number that ``text`` writes and float64 does not hold, whole or infinite; any other text as it is.
+
+    So the service tells what is wrong with a number, and not that it is none.
+    """
+    read = form.read(text)
+    if read is None or np.isinf(float(read)):
+        return text if read is None else float(read)
+    exact = Decimal(read)
+    return int(exact) if exact == exact.to_integral_value() else text
 
 
 def read_number(text: str | None, form: NumberFormat, date: str | None) -> tuple[float, bool]:

@@ -18,6 +18,7 @@ from thresher.prediction.csv_blocks import limited_fields
 from thresher.prediction.inputs import Input, Wanted
 from thresher.prediction.parts import Parts, check_output
 from thresher.prediction.piece import Piece
+from thresher.prediction.remote import shown
 from thresher.prediction.report import Report, make_report
 from thresher.prediction.scoring import Scorer, score_all
 from thresher.prediction.where import read_conditions
@@ -32,12 +33,13 @@ class Request:
     """What the user asks for.
 
     Attributes:
-        data: a file or a folder.
+        data: a file or a folder; of an `address` the copy of it, once that is here.
         output: a Parquet or CSV file.
         explain: whether each answer gets the importance of its sample's parts.
         id: the column that says what each sample is called.
         drop: columns that are not used.
         where: conditions, as text.
+        address: of the data, where it is no path.
     """
 
     recipe: str
@@ -47,6 +49,7 @@ class Request:
     id: str | None = None
     drop: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
+    address: str = ""
 
     def check(self) -> Wanted:
         """Return what is asked of the columns.
@@ -76,6 +79,8 @@ def write_answers(
     parts = Parts(request.output, _identity(request, bundle, options, data_hash))
     with limited_fields():
         given = Input(request.data, bundle.encoder, options, request.check())
+        if given.not_used:
+            click.echo(f"{request.data.name}: not used, column {', '.join(given.not_used[:10])}.", err=True)
         with parts.locked():
             if said := parts.begin():
                 click.echo(said, err=True)
@@ -133,7 +138,7 @@ def describe(request: Request, bundle: Bundle) -> dict[str, Any]:
         "recipe": request.recipe,
         "model_version": info.model_version,
         "candidate": info.candidate,
-        "input": str(request.data.resolve()),
+        "input": shown(request.address) if request.address else str(request.data.resolve()),
         "output": str(request.output.resolve()),
     }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from thresher.contracts.conditions import TEXT_CONDITION
 from thresher.errors import DataError
 from thresher.modalities.tabular.columns import category_text
 from thresher.readers.frame.numbers import PLAIN, NumberFormat
@@ -19,6 +19,15 @@ OPERATORS = {
     "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
 EXAMPLE = """--where 'col("age") >= 30'"""
+QUOTED = r"""(?:"(?P<{0}double>(?:[^"\\]|\\.)*)"|'(?P<{0}single>(?:[^'\\]|\\.)*)')"""
+CONDITION = re.compile(
+    rf"""\s*col\({QUOTED.format("column_")}\)\s*
+    (?:\.notnull\(\)|(?P<operator>==|!=|>=|<=|>|<)\s*
+    (?:(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)|{QUOTED.format("text_")}))\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""As contracts write it (`TEXT_CONDITION`), but that a quote may stand within quotes, behind a backslash."""
+ESCAPED = re.compile(r"\\([\\\"'])")
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,17 @@ class Condition:
             return bool(OPERATORS[self.operator](text, str(self.text)))
         read = form.read(text)
         return None if read is None else bool(OPERATORS[self.operator](float(read), self.number))
+
+    def refuse_texts(self, column: Any, missing: Missing, form: NumberFormat) -> None:
+        """Raise a DataError where it compares texts with a number: an Arrow array in which no value is one."""
+        if self.number is None or is_numeric(column.type):
+            return
+        texts = [text for text in distinct_texts(column, missing)[0] if text is not None]
+        if texts and all(form.read(text) is None for text in texts):
+            told = f"--where: column '{self.column}' holds texts, such as '{texts[0][:60]}', and no number"
+            example = texts[0][:60].replace("\\", "\\\\").replace('"', '\\"')
+            fix = f"""compare it with a text, as in 'col("{self.column}") == "{example}"'"""
+            raise DataError(f"{told}. Fix: {fix}.")
 
 
 def read_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
@@ -91,16 +111,21 @@ def select(
 
 
 def _read(text: str) -> Condition:
-    found = TEXT_CONDITION.fullmatch(text)
-    words = found and (found["double"] if found["double"] is not None else found["single"])
-    number = float(found["number"]) if found and found["number"] else None
-    if found is None or (found["operator"] and words is None and number is None):  # it may compare a date
-        fix = f"one column with a number or a text, as in {EXAMPLE}"
+    found = CONDITION.fullmatch(text)
+    if found is None:  # it may compare a date
+        fix = f'one column with a number or a text, as in {EXAMPLE}; a quote within quotes as \\"'
         raise DataError(f"--where: {text!r} is no comparison. Fix: {fix}.")
+    words, number = _unquote(found, "text"), float(found["number"]) if found["number"] else None
     if words is not None and found["operator"] not in ("==", "!=") and PLAIN.read(words) is not None:
         fix = f"write {words} without quotes, to compare numbers"
         raise DataError(f"--where: {text!r} would compare texts letter by letter, where 9 follows 10. Fix: {fix}.")
-    return Condition(found["column"], found["operator"] or "", words, number)
+    return Condition(_unquote(found, "column") or "", found["operator"] or "", words, number)
+
+
+def _unquote(found: re.Match[str], what: str) -> str | None:
+    """Return what stands in the quotes of a column or a text, None where there are none."""
+    quoted = next((each for kind in ("double", "single") if (each := found[f"{what}_{kind}"]) is not None), None)
+    return None if quoted is None else ESCAPED.sub(r"\1", quoted)
 
 
 def _compare(name: str, values: np.ndarray, number: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 from thresher.compression.validate import find_chain_problems, find_circle
 from thresher.errors import nearest
@@ -90,6 +91,20 @@ def _bound_problems(
             yield (*place, name), f"'{name}' {_not_measured(name, task)}", _nearest_metric(name, metrics, task)
         elif requirement.confidence and not metrics[name].allows_confidence:
             yield (*place, name, "confidence"), f"{name} has no interval", f"Only these have: {with_interval}."
+        elif problem := _beyond(requirement, metrics[name]):
+            yield (*place, name), *problem
+
+
+def _beyond(requirement: Requirement, metric: MetricKind) -> tuple[str, str] | None:
+    """Return what is wrong with a bound that every model keeps, or none can."""
+    key = "at_most" if requirement.at_least is None else "at_least"
+    bound, (least, most) = float(getattr(requirement, key)), metric.span
+    if least <= bound <= most:
+        return None
+    never = bound > most if key == "at_least" else bound < least
+    allowed = f"from {least:g} to {most:g}" if isfinite(least) and isfinite(most) else ""
+    allowed = allowed or (f"at least {least:g}" if isfinite(least) else f"at most {most:g}")
+    return f"{key}: {bound:g}, which {'no model can' if never else 'every model does'} keep", f"It is {allowed}."
 
 
 def _slice_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], task: str) -> Iterable[Found]:

@@ -18,19 +18,24 @@ from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model
 
 from thresher.errors import DataError
+from thresher.exported.code import has_code
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import ATTACHMENTS as ATTACHMENT_FILES
 from thresher.serving.core.bundle import MODEL_FILE, has_content, hash_content, read_attachments, write_attachments
 from thresher.tracking.history import CHAMPION, RUN, Alias, move_alias
+from thresher.tracking.raw_model import RawFlavor
 from thresher.tracking.run_context import run_id
 
 # MLflow copies onto a new model whatever its run has logged at the model's step, other candidates' figures too; at
 # this step nothing is ever logged.
 MODEL_STEP = -1
 RECIPE, CANDIDATE, ENCODER, CONTENT = "recipe", "candidate", "encoder", "content_sha256"
+INPUT, RAW = "input", "raw"
+"""Tag of a logged model: raw, or encoded for a modality of a package. One of before has none, and takes tensors."""
 WINNER_CONTENT = "winner_content_sha256"
 """Tag of a run: the hash of its winner."""
 ATTACHMENTS = "attachments"
@@ -63,7 +68,7 @@ def provide_candidate(
         check_file: read the file of such a model, too; one that was altered since is logged again.
     """
     run, content = run or run_id(), hash_content(onnx_file, encoder)
-    found = _find_candidate(run, candidate, content)
+    found = _find_candidate(run, candidate, content, encoder)
     if found is None or (check_file and not _has_file(found, onnx_file)):
         return _log_candidate(run, recipe, candidate, onnx_file, encoder, content)
     _link(run, found.model_id)
@@ -72,6 +77,38 @@ def provide_candidate(
 
 def _log_candidate(run: str, recipe: str, candidate: str, onnx_file: bytes, encoder: Encoder, content: str) -> str:
     """Log a candidate's ONNX file with signature and input example as a model of the run; return the model's id."""
+    # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
+    client = MlflowClient()
+    tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content, INPUT: _input_of(encoder)}
+    # A server that was away may have made it of a call that nobody waited for any more.
+    begun = (one for one in _find_models(run, candidate, content, encoder) if one.source_run_id == run)
+    model = next((one for one in begun if one.status == LoggedModelStatus.PENDING), None)
+    if model is None:
+        experiment = client.get_run(run).info.experiment_id
+        model = client.create_logged_model(experiment, name=candidate, source_run_id=run, tags=tags)
+    metadata = {**tags, ENCODER: json.loads(encoder.model_dump_json())}
+    log = _log_raw if tags[INPUT] == RAW else _log_tensors
+    log(str(model.model_id), onnx_file, encoder, metadata)
+    _link(run, model.model_id)
+    return str(model.model_id)
+
+
+def _log_raw(model_id: str, onnx_file: bytes, encoder: Encoder, metadata: dict[str, Any]) -> None:
+    """Log a model that takes raw input."""
+    Model.log(
+        None,
+        RawFlavor(),
+        model_id=model_id,
+        step=MODEL_STEP,
+        metadata=metadata,
+        onnx_file=onnx_file,
+        encoder=encoder,
+        validate_serving_input=False,  # it would import the model's code into this process
+    )
+
+
+def _log_tensors(model_id: str, onnx_file: bytes, encoder: Encoder, metadata: dict[str, Any]) -> None:
+    """Log a model that takes encoded input: of a modality of a package, whose encoder needs that package."""
     import onnx
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -82,47 +119,41 @@ def _log_candidate(run: str, recipe: str, candidate: str, onnx_file: bytes, enco
         inputs=Schema([TensorSpec(taken.dtype, (-1, *shape), taken.name)]),
         outputs=Schema([TensorSpec(given.dtype, (-1, len(encoder.class_names) or 1), given.name)]),
     )
-    # Made by the client with the run's id: a thread or a worker process has no active run of MLflow's own.
-    client = MlflowClient()
-    tags = {RECIPE: recipe, CANDIDATE: candidate, CONTENT: content}
-    # A server that was away may have made it of a call that nobody waited for any more.
-    begun = (one for one in _find_models(run, candidate, content) if one.source_run_id == run)
-    model = next((one for one in begun if one.status == LoggedModelStatus.PENDING), None)
-    if model is None:
-        experiment = client.get_run(run).info.experiment_id
-        model = client.create_logged_model(experiment, name=candidate, source_run_id=run, tags=tags)
     parsed = onnx.load_from_string(onnx_file)
     mlflow.onnx.log_model(
         parsed,
-        model_id=model.model_id,
+        model_id=model_id,
         step=MODEL_STEP,
         signature=signature,
         input_example={taken.name: taken.example(1)},
         pip_requirements=[f"{name}=={version(name)}" for name in ("onnx", "onnxruntime", "numpy")],
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
-        metadata={**tags, ENCODER: json.loads(encoder.model_dump_json())},
+        metadata=metadata,
     )
     if parsed.SerializeToString() != onnx_file:  # MLflow writes it anew; another exporter's bytes may differ
         with tempfile.TemporaryDirectory(prefix="thresher-") as folder:
             (Path(folder) / MODEL_FILE).write_bytes(onnx_file)
-            client.log_model_artifact(model.model_id, str(Path(folder) / MODEL_FILE), "")
-    _link(run, model.model_id)
-    return str(model.model_id)
+            MlflowClient().log_model_artifact(model_id, str(Path(folder) / MODEL_FILE), "")
 
 
-def _find_candidate(run: str, candidate: str, content: str) -> Any | None:
+def _input_of(encoder: Encoder) -> str:
+    return RAW if has_code(str(encoder.kind)) else "encoded"
+
+
+def _find_candidate(run: str, candidate: str, content: str, encoder: Encoder) -> Any | None:
     """Return the newest model of the experiment that was logged whole for ``candidate`` and ``content``."""
     # One whose upload was cut off stays pending; MLflow's filter does not know that attribute.
-    models = _find_models(run, candidate, content)
+    models = _find_models(run, candidate, content, encoder)
     return next((model for model in models if model.status == LoggedModelStatus.READY), None)
 
 
-def _find_models(run: str, candidate: str, content: str) -> list[Any]:
+def _find_models(run: str, candidate: str, content: str, encoder: Encoder) -> list[Any]:
     experiment = MlflowClient().get_run(run).info.experiment_id
+    same = f"tags.{CONTENT} = '{content}' AND tags.{INPUT} = '{_input_of(encoder)}'"
     models: list[Any] = mlflow.search_logged_models(
         experiment_ids=[experiment],
-        filter_string=f"name = '{candidate}' AND tags.{CONTENT} = '{content}'",
+        filter_string=f"name = '{candidate}' AND {same}",
         order_by=[{"field_name": "creation_timestamp", "ascending": False}],
         output_format="list",
     )

@@ -1,4 +1,4 @@
-"""`thresher export RECIPE FOLDER`: the champion as files that need nothing of Thresher."""
+"""A bundle as a folder of files that need nothing of Thresher."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
-
 from thresher.errors import ThresherError
-from thresher.files import replacing_folder
-from thresher.registry.champion_model import read_champion
-from thresher.registry.project import open_recipes
+from thresher.exported.code import has_code, write_code
 from thresher.serving.core.bundle import (
     ENCODER_FILE,
     INFO_FILE,
@@ -26,8 +22,6 @@ from thresher.serving.core.bundle import (
 from thresher.serving.core.session import open_session
 
 SAMPLES_FILE, ANSWERS_FILE = "samples.json", "answers.json"
-OUR_IMPORT = "\n\nfrom thresher.exported.encode_tabular import encode"
-"""The line of predictor.py that names an encoder of ours; in the folder stands the one that goes with the model."""
 ABOUT = {
     MODEL_FILE: "the model, for any runtime of ONNX",
     ENCODER_FILE: "how a sample becomes the model's input, and the classes",
@@ -50,38 +44,15 @@ class ExportError(ThresherError):
     """A champion that cannot be taken out."""
 
 
-def export_champion(folder: Path, recipe: str, target: Path, environment: str | None) -> Bundle:
-    """Write the champion of ``recipe`` into the folder ``target``, which is not there yet.
-
-    Raises:
-        ExportError: something is there, or the modality has no encoder of its own to go with it.
-        RegistryError: there is no champion.
-    """
-    if target.exists():
-        raise ExportError(f"{target} is there already. Fix: name a new folder, or remove it.")
-    if not target.parent.is_dir():
-        raise ExportError(f"{target.parent}: no such folder. Fix: make it, or correct the path.")
-    with open_recipes(folder, environment) as project:
-        bundle = read_champion(recipe, project)
-    with replacing_folder(target) as beside:
-        write_export(bundle, beside)
-    click.echo(f"{target} has version {bundle.info.model_version} of {recipe}. Its README.md says how to use it.")
-    return bundle
-
-
 def write_export(bundle: Bundle, folder: Path) -> None:
     """Write all files of ``bundle``, with a predictor that imports nothing of Thresher, into ``folder``."""
-    here, modality = Path(__file__).parent, str(bundle.encoder.kind)
-    encode = here / f"encode_{modality}.py"
-    if not encode.is_file():
+    modality = str(bundle.encoder.kind)
+    if not has_code(modality):
         raise ExportError(
             f"There is no exported encoder of the modality '{modality}'. Fix: serve it by thresher serve."
         )
     write_bundle(folder, bundle.onnx_bytes, bundle.encoder, bundle.info, bundle.attachments)
-    predictor = (here / "predictor.py").read_text()
-    assert OUR_IMPORT in predictor
-    (folder / "predictor.py").write_text(predictor.replace(OUR_IMPORT, "\nfrom encode import encode"))
-    (folder / "encode.py").write_text(encode.read_text())
+    write_code(folder, modality)
     names = ["numpy", "onnxruntime", *bundle.encoder.REQUIREMENTS]
     (folder / "requirements.txt").write_text("".join(f"{name}=={version(name)}\n" for name in names))
     example = bundle.encoder.example()
