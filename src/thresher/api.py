@@ -179,7 +179,9 @@ class Results:
             raise DataError(f"Recipe {self.recipe}: no candidate has won. {nearest('', known)}")
         if name not in known:
             raise DataError(f"Recipe {self.recipe}: there is no candidate '{name}'. {nearest(name, known)}")
-        found = self.project.load(f"{self.recipe}.{name}.onnx")
+        from thresher.pipelines.stage import find_served_file  # imports Kedro, as in `Project.champion`
+
+        found = self.project.load(find_served_file(self.project.load, self.recipe, name))
         if not isinstance(found, bytes):
             raise DataError(f"Recipe {self.recipe}: candidate {name} failed: {found.reason}")
         return found

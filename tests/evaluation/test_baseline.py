@@ -121,7 +121,7 @@ def share_better(metric: str, draw: Callable[[np.random.Generator], tuple[Encode
     for _ in range(trials):
         test, outputs = draw(random)
         training = classes([0, 0, 1]) if test.class_names else values(np.random.default_rng(1).normal(size=10_000))
-        better += comparisons(training, test, 0.95)[1][metric](outputs).is_better
+        better += comparisons(training, test, 0.95)[1][metric](outputs, None).is_better
     return better / trials
 
 

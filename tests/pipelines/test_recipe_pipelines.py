@@ -16,8 +16,9 @@ FINETUNE = {"kind": "finetune"}
 STATIC = {"kind": "quantize_static"}
 
 
-def build(**candidates: Any) -> Pipeline:
+def build(more: dict[str, Any] | None = None, **candidates: Any) -> Pipeline:
     recipe = {
+        **(more or {}),
         "task": "classification",
         "data": {"modality": "image", "train": "raw.train", "test": "raw.test"},
         "model": {"kind": "lenet"},
@@ -74,6 +75,21 @@ def test_from_takes_the_other_candidate_s_model() -> None:
     pipeline = build(half=half, again={"from": "half", "steps": [FINETUNE]}, int8={"from": "half", "steps": [STATIC]})
     assert branch(pipeline, "again")["compress_network"][0][0] == "r.half.network"
     assert branch(pipeline, "int8")["quantize_onnx"][0][0] == "r.half.onnx"
+
+
+def test_a_calibrated_file_is_judged_and_packed_and_others_begin_before_it() -> None:
+    candidates = {"int8": [STATIC], "again": {"from": "int8", "steps": [{"kind": "optimize_graph"}]}}
+    pipeline, plain = build({"calibrate": "temperature"}, **candidates), build(**candidates)
+    inputs, outputs = branch(pipeline, "int8")["calibrate_onnx"]
+    assert (inputs[0], outputs) == ("r.int8.onnx", ["r.int8.calibrated_onnx", "r.int8.calibration"])
+    assert branch(pipeline, "again")["quantize_onnx"][0][0] == "r.int8.onnx"
+    readers = {node.name for node in pipeline.nodes if "r.int8.calibrated_onnx" in node.inputs}
+    packing = {"challenge_champion", "crown_champion", "enter_challenger"}
+    assert readers - packing == {"int8.predict_test", "int8.evaluate_candidate", "write_reports"}
+    # Whatever trains, compresses and exports is the same node with the same inputs and outputs.
+    made = {"train", "compress"}
+    before, after = ({node for node in each.nodes if node.tags & made} for each in (plain, pipeline))
+    assert before < after
 
 
 def test_verdict_reads_all_evaluations_in_the_recipe_s_order() -> None:

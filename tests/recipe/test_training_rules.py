@@ -34,6 +34,11 @@ def test_what_needs_classes_is_refused_in_a_regression(problems_with: Problems, 
     assert problem.what == "a regression has no classes"
 
 
+def test_a_regression_has_no_probabilities_to_calibrate(problems_with: Problems) -> None:
+    (problem,) = problems_with(task="regression", calibrate="temperature", selection={"minimize": "size_bytes"})
+    assert problem.where.endswith("calibrate") and problem.what == "a regression answers no probabilities"
+
+
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [

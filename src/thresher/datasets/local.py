@@ -145,6 +145,8 @@ class DocumentDataset(LocalDataset[Config]):
         "candidate": ("thresher.compression.candidate", "NamedCandidate"),
         "budget_search": ("thresher.search.result", "BudgetSearch"),
         "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
+        "calibration": ("thresher.evaluation.temperature", "Calibration"),
+        "decision": ("thresher.evaluation.decision", "ChosenDecision"),
         "slices": ("thresher.evaluation.slices", "SliceComparison"),
         "exported_quality": ("thresher.evaluation.exported", "ExportedQuality"),
         "baseline": ("thresher.evaluation.baseline", "Baseline"),

@@ -25,6 +25,8 @@ from thresher.tracking.server import is_away, refusal
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
 LATER_TAGS = ("timeout_ms", "workers")
 """Tags of the model's info that have a value only in versions of later releases."""
+DECISION = "decision"
+"""The tag with the rule of a model's classes, as JSON, where it has one."""
 METRIC = "metric."
 NOBODY = "nobody"
 
@@ -65,6 +67,7 @@ def _register(recipe: str, bundle: Bundle, alias: Alias) -> None:
     model_id = models.provide_candidate(recipe, info.candidate, bundle.onnx_bytes, bundle.encoder, check_file=True)
     tags = {name: str(getattr(info, name)) for name in INFO_TAGS}
     tags |= {name: str(value) for name in LATER_TAGS if (value := getattr(info, name)) is not None}
+    tags |= {DECISION: info.decision.model_dump_json()} if info.decision else {}
     tags |= {f"{METRIC}{to_mlflow(name)}": repr(value) for name, value in info.metrics.items()}
     tags[models.CONTENT] = content
     models.register(recipe, model_id, tags | models.attach(model_id, bundle.attachments), alias, bundle.reason)
@@ -141,6 +144,7 @@ def _info(version: Any) -> ModelInfo:
         {
             **{name: tags[name] for name in INFO_TAGS},
             **{name: tags[name] for name in LATER_TAGS if name in tags},
+            DECISION: json.loads(tags.get(DECISION, "null")),
             "recipe": version.name,
             "model_version": str(version.version),
             "mlflow_run_id": version.run_id or "",

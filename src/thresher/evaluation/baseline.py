@@ -19,6 +19,7 @@ from thresher.evaluation.statistics import (
     resample_mean,
     resample_rmse_increase,
 )
+from thresher.modalities.decision import DecisionRule, choose_classes
 from thresher.modalities.samples import EncodedSamples
 
 JUDGED_BY = {"classification": "accuracy", "regression": "rmse"}
@@ -41,8 +42,8 @@ class Beside(Config):
         return self.gain.lower > 0 and not self.gain.too_few
 
 
-Compare = Callable[[np.ndarray], Beside]
-"""Maps a model's outputs for the test samples to its comparison with the baseline."""
+Compare = Callable[[np.ndarray, DecisionRule | None], Beside]
+"""Maps a model's outputs for the test samples, and its rule, to its comparison with the baseline."""
 
 
 class Baseline(Config):
@@ -79,7 +80,11 @@ class Baseline(Config):
 
 
 def compare_with_baseline(
-    training: EncodedSamples, test: EncodedSamples, outputs: Mapping[str, np.ndarray], selection: Selection
+    training: EncodedSamples,
+    test: EncodedSamples,
+    outputs: Mapping[str, np.ndarray],
+    selection: Selection,
+    rules: Mapping[str, DecisionRule] | None = None,
 ) -> Baseline:
     """Return the baseline of the ``training`` labels, and each candidate beside it.
 
@@ -89,12 +94,19 @@ def compare_with_baseline(
 
     Args:
         outputs: candidate -> what it answers to the test samples, [N, K] or [N, 1].
+        rules: candidate -> by which it has its classes. A threshold gives up accuracy for what it is for: with any, the
+            balanced accuracy counts where the recipe requires none of accuracy.
     """
+    known = rules or {}
     answers, compared = comparisons(training, test, selection.confidence)
-    beside = {name: {metric: beside(given) for metric, beside in compared.items()} for name, given in outputs.items()}
+    beside = {
+        name: {metric: beside(given, known.get(name)) for metric, beside in compared.items()}
+        for name, given in outputs.items()
+    }
     judged_by = JUDGED_BY[test.task]
     asked = [find_metric(name).baseline for name in (*selection.require, selection.objective)]
     required = [metric for metric in compared if metric in asked and metric != judged_by]
+    required += ["balanced_accuracy"] * bool(known)
     if required and not selection.require.keys() & _OF[judged_by]:
         judged_by = required[0]
     some = next(iter(beside.values()))
@@ -123,18 +135,18 @@ def _classes(training: EncodedSamples, test: EncodedSamples, confidence: float) 
         most, where = usual, "test"
     constant_right, prior_losses = labels == most, log_losses(shares[None], labels)
 
-    def by_accuracy(outputs: np.ndarray) -> Beside:
-        right = outputs.argmax(1) == labels
+    def by_accuracy(outputs: np.ndarray, rule: DecisionRule | None) -> Beside:
+        right = choose_classes(outputs, rule) == labels
         gain = accuracy_drop(count_pairs(constant_right, right), confidence).negated
         return Beside(value=float(right.mean()), baseline=float(constant_right.mean()), gain=gain)
 
-    def by_balance(outputs: np.ndarray) -> Beside:
-        right = np.bincount(labels[outputs.argmax(1) == labels], minlength=num_classes)
+    def by_balance(outputs: np.ndarray, rule: DecisionRule | None) -> Beside:
+        right = np.bincount(labels[choose_classes(outputs, rule) == labels], minlength=num_classes)
         ours = balanced_accuracy(right, counts, confidence)
         theirs = 1 / int((counts > 0).sum())
         return Beside(value=ours.value, baseline=theirs, gain=_above(ours, theirs))
 
-    def by_loss(outputs: np.ndarray) -> Beside:
+    def by_loss(outputs: np.ndarray, rule: DecisionRule | None) -> Beside:
         losses = log_losses(outputs, labels)
         gain = resample_mean(prior_losses - losses).interval(confidence)
         return Beside(value=float(losses.mean()), baseline=float(prior_losses.mean()), gain=gain)
@@ -147,12 +159,12 @@ def _values(training: EncodedSamples, test: EncodedSamples, confidence: float) -
     mean, labels = float(training.labels.mean()), test.labels
     from_mean, from_median = mean - labels, np.abs(np.median(training.labels) - labels)
 
-    def by_rmse(outputs: np.ndarray) -> Beside:
+    def by_rmse(outputs: np.ndarray, rule: DecisionRule | None) -> Beside:
         errors = outputs[:, 0].astype(np.float64) - labels
         gain = resample_rmse_increase(from_mean, errors).interval(confidence).negated
         return Beside(value=root_mean_square(errors), baseline=root_mean_square(from_mean), gain=gain)
 
-    def by_mae(outputs: np.ndarray) -> Beside:
+    def by_mae(outputs: np.ndarray, rule: DecisionRule | None) -> Beside:
         errors = np.abs(outputs[:, 0].astype(np.float64) - labels)
         gain = resample_mean(from_median - errors).interval(confidence)
         return Beside(value=float(errors.mean()), baseline=float(from_median.mean()), gain=gain)

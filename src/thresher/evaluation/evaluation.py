@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import onnxruntime
@@ -12,10 +13,12 @@ from pydantic import Field
 from thresher.config import Config
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import Cost, measure_cost
+from thresher.evaluation.decision import read_rule
 from thresher.evaluation.footprint import Footprint, measure_footprint
 from thresher.evaluation.latency import Latency, Timed, measure_latency
 from thresher.evaluation.own_metrics import OwnMetric, measure_own_metrics
 from thresher.evaluation.quality import Quality, measure_quality
+from thresher.modalities.decision import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Contender(Timed):
 
     name: str
     outputs: np.ndarray
+
+    @cached_property
+    def rule(self) -> DecisionRule | None:
+        """By which its file says that it has its classes; None where the likeliest class is the answer."""
+        return read_rule(self.onnx_file)
 
 
 class Evaluation(Config):
@@ -84,11 +92,12 @@ def evaluate(
     Raises:
         CompressionError: an output that is not a finite number; a session whose memory cannot be measured.
     """
+    rules = (candidate.rule, reference.rule)
     return Evaluation(
         candidate=candidate.name,
         reference=reference.name,
-        quality=measure_quality(candidate.outputs, reference.outputs, labels),
-        own=measure_own_metrics(config.metrics, candidate.outputs, reference.outputs, labels, class_names),
+        quality=measure_quality(candidate.outputs, reference.outputs, labels, rules),
+        own=measure_own_metrics(config.metrics, candidate.outputs, reference.outputs, labels, class_names, rules),
         cost=measure_cost(candidate.onnx_file, candidate.model_input),
         footprint=measure_footprint(candidate, reference, config),
         latencies=measure_latency(candidate, reference, config),

@@ -13,6 +13,7 @@ import numpy as np
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.evaluation.metrics import find_metric
+from thresher.evaluation.quality import LIKELIEST, Rules
 from thresher.evaluation.statistics import (
     DRAWS_AT_ONCE,
     Interval,
@@ -26,6 +27,7 @@ from thresher.evaluation.statistics import (
 )
 from thresher.kinds.metric_names import arguments_of, require_defined
 from thresher.kinds.record import MetricKind
+from thresher.modalities.decision import DecisionRule, choose_classes
 
 MAX_UNDEFINED = 0.05
 """Share of resamples without a value, such as those without a rare class, above which there is no interval."""
@@ -79,6 +81,7 @@ def measure_own_metrics(
     reference_outputs: np.ndarray,
     labels: np.ndarray,
     class_names: tuple[str, ...] = (),
+    rules: Rules = LIKELIEST,
 ) -> dict[str, OwnMetric]:
     """Return the metrics ``names``, each by its implementation.
 
@@ -89,6 +92,7 @@ def measure_own_metrics(
         reference_outputs: of the reference, for the same samples in the same order.
         labels: of shape [N], int64 classes for probabilities, float64 for values.
         class_names: of the classes, by which names in brackets are found.
+        rules: by which both models have their classes.
 
     Raises:
         CompressionError: one is not a finite number.
@@ -98,16 +102,23 @@ def measure_own_metrics(
     """
     require_defined(map(find_metric, names), labels, class_names)
     return {
-        name: measure_own_metric(find_metric(name), outputs, reference_outputs, labels, class_names) for name in names
+        name: measure_own_metric(find_metric(name), outputs, reference_outputs, labels, class_names, rules)
+        for name in names
     }
 
 
-def compute_metric(name: str, outputs: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...] = ()) -> float:
+def compute_metric(
+    name: str,
+    outputs: np.ndarray,
+    labels: np.ndarray,
+    class_names: tuple[str, ...] = (),
+    rule: DecisionRule | None = None,
+) -> float:
     """Return the metric ``name`` of one model's ``outputs``; raises as `measure_own_metrics` does."""
     kind = find_metric(name)
     require_defined((kind,), labels, class_names, "new data")
     function: Function = kind.load()
-    return _value(name, function(_answers(kind, outputs), labels, *arguments_of(kind, class_names)))
+    return _value(name, function(_answers(kind, outputs, rule), labels, *arguments_of(kind, class_names)))
 
 
 def measure_own_metric(
@@ -116,11 +127,12 @@ def measure_own_metric(
     reference_outputs: np.ndarray,
     labels: np.ndarray,
     class_names: tuple[str, ...] = (),
+    rules: Rules = LIKELIEST,
 ) -> OwnMetric:
     """Return one metric, of ``kind``; see `measure_own_metrics`."""
     function: Function = kind.load()
     more = arguments_of(kind, class_names)
-    ours, theirs = (_answers(kind, each) for each in (outputs, reference_outputs))
+    ours, theirs = _answers(kind, outputs, rules[0]), _answers(kind, reference_outputs, rules[1])
     value, reference = (_value(kind.name, function(each, labels, *more)) for each in (ours, theirs))
     if not kind.resamples:
         return OwnMetric(value=value, reference=reference)
@@ -145,9 +157,9 @@ def measure_own_metric(
     )
 
 
-def _answers(kind: MetricKind, outputs: np.ndarray) -> np.ndarray:
+def _answers(kind: MetricKind, outputs: np.ndarray, rule: DecisionRule | None) -> np.ndarray:
     """Return what ``kind`` judges: the outputs, or the classes that they make."""
-    return outputs.argmax(axis=1) if kind.judges == "classes" else outputs
+    return choose_classes(outputs, rule) if kind.judges == "classes" else outputs
 
 
 def _value(name: str, value: object) -> float:

@@ -18,6 +18,7 @@ from thresher.evaluation.statistics import (
     mcnemar_p,
     resample_rmse_increase,
 )
+from thresher.modalities.decision import DecisionRule, choose_classes
 
 
 class ClassificationQuality(Config):
@@ -101,31 +102,43 @@ class RegressionQuality(Config):
         return self.increase.interval(confidence)
 
 
+Rules = tuple[DecisionRule | None, DecisionRule | None]
+"""By which a candidate and its reference have their classes."""
+LIKELIEST: Rules = (None, None)
 Quality = Annotated[ClassificationQuality | RegressionQuality, Field(discriminator="kind")]
 
 
-def measure_quality(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray) -> Quality:
+def measure_quality(
+    outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray, rules: Rules = LIKELIEST
+) -> Quality:
     """Return the quality of ``outputs``, beside that of ``reference_outputs``.
 
     Args:
         outputs: probabilities [N, K], or values [N, 1].
         labels: of shape [N], int64 classes for probabilities, float64 for values.
+        rules: by which both have their classes.
 
     Raises:
         CompressionError: an output that is not a finite number.
     """
+    require_finite(outputs, "test")
+    if labels.dtype.kind == "f":
+        return _measure_values(outputs, reference_outputs, labels)
+    return _measure_classes(outputs, reference_outputs, labels, rules)
+
+
+def require_finite(outputs: np.ndarray, split: str) -> None:
+    """Check that ``outputs`` [N, K] for the samples of ``split`` are numbers; raises a CompressionError."""
     if not np.isfinite(outputs).all():
         wrong = int((~np.isfinite(outputs)).any(axis=1).sum())
         raise CompressionError(
-            f"The model answers {wrong:,} of {len(outputs):,} test samples with no finite number. "
+            f"The model answers {wrong:,} of {len(outputs):,} {split} samples with no finite number. "
             "Fix: leave out the candidate's last technique, or scale inputs and labels."
         )
-    measure = _measure_values if labels.dtype.kind == "f" else _measure_classes
-    return measure(outputs, reference_outputs, labels)
 
 
-def _measure_classes(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray) -> Quality:
-    classes, reference_classes = outputs.argmax(1), reference_outputs.argmax(1)
+def _measure_classes(outputs: np.ndarray, reference_outputs: np.ndarray, labels: np.ndarray, rules: Rules) -> Quality:
+    classes, reference_classes = choose_classes(outputs, rules[0]), choose_classes(reference_outputs, rules[1])
     correct, reference_correct = classes == labels, reference_classes == labels
     return ClassificationQuality(
         accuracy=float(correct.mean()),

@@ -13,10 +13,11 @@ from thresher.errors import DataError, nearest
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, computed_metric, find_metric
 from thresher.evaluation.multiple_testing import describe_broken, keeps
 from thresher.evaluation.own_metrics import measure_own_metric
-from thresher.evaluation.quality import measure_quality
+from thresher.evaluation.quality import Rules, measure_quality
 from thresher.evaluation.selection import Requirement, Slices
 from thresher.evaluation.statistics import Interval, exactly
 from thresher.kinds.metric_names import why_undefined
+from thresher.modalities.decision import DecisionRule
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -103,6 +104,7 @@ def compare_slices(
     outputs: Mapping[str, np.ndarray],
     reference: str,
     class_names: tuple[str, ...] = (),
+    rules: Mapping[str, DecisionRule] | None = None,
 ) -> SliceComparison:
     """Return how each candidate does on each part beside ``reference``.
 
@@ -112,7 +114,9 @@ def compare_slices(
         parts: those of `cut_slices`.
         labels: of the test samples, [N].
         outputs: candidate -> its answers, [N, K] or [N, 1].
+        rules: candidate -> by which it has its classes; the likeliest is the answer of those that are missing.
     """
+    known = rules or {}
     assert len(parts) == len(labels)
     masks = {
         (str(column), str(value)): (parts[column] == value).to_numpy()
@@ -123,8 +127,8 @@ def compare_slices(
     found: dict[str, tuple[Slice, ...]] = {}
     for name, answers in outputs.items():
         if name != reference or slices.require:
-            pair = answers, outputs[reference]
-            each = [_slice(part, mask, labels, pair, slices, class_names) for part, mask in large.items()]
+            pair, pair_rules = (answers, outputs[reference]), (known.get(name), known.get(reference))
+            each = [_slice(part, mask, labels, pair, pair_rules, slices, class_names) for part, mask in large.items()]
             found[name] = tuple(sorted(each, key=lambda one: (one.loss.upper, one.loss.value), reverse=True))
     small = {
         f"{column}={value}": int(mask.sum()) for (column, value), mask in masks.items() if (column, value) not in large
@@ -160,17 +164,18 @@ def _slice(
     mask: np.ndarray,
     labels: np.ndarray,
     pair: tuple[np.ndarray, np.ndarray],
+    rules: Rules,
     slices: Slices,
     class_names: tuple[str, ...],
 ) -> Slice:
     answers, reference = (each[mask] for each in pair)
-    quality = measure_quality(answers, reference, labels[mask])
+    quality = measure_quality(answers, reference, labels[mask], rules)
     bound = slices.bounds.get(LOSS[quality.kind])
     confidence = (bound.confidence if bound else None) or CONFIDENCE
     figures = {
         metric: figure
         for metric, bound in slices.require.items()
-        if (figure := _figure(metric, bound, (answers, reference), labels[mask], class_names)) is not None
+        if (figure := _figure(metric, bound, (answers, reference), rules, labels[mask], class_names)) is not None
     }
     return Slice(
         column=part[0],
@@ -187,6 +192,7 @@ def _figure(
     metric: str,
     bound: Requirement,
     pair: tuple[np.ndarray, np.ndarray],
+    rules: Rules,
     labels: np.ndarray,
     class_names: tuple[str, ...],
 ) -> Interval | None:
@@ -195,5 +201,5 @@ def _figure(
     kind = find_metric(name)
     if why_undefined(kind, labels, class_names):
         return None
-    own = measure_own_metric(kind, *pair, labels, class_names)
+    own = measure_own_metric(kind, *pair, labels, class_names, rules)
     return own.interval(confidence) if name == metric else own.loss_interval(confidence)

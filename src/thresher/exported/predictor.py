@@ -47,8 +47,18 @@ class Predictor:
             return [{"value": value} for value in outputs[:, 0].tolist()]
         return [
             {"label": names[index], "class_index": index, "probabilities": dict(zip(names, row, strict=True))}
-            for index, row in zip(outputs.argmax(axis=1).tolist(), outputs.tolist(), strict=True)
+            for index, row in zip(self.choose_classes(outputs).tolist(), outputs.tolist(), strict=True)
         ]
+
+    def choose_classes(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the likeliest class of each sample [N], or the one that the threshold of model.json decides for."""
+        rule = self.info.get("decision")
+        if rule is None:
+            return np.asarray(outputs.argmax(axis=1))
+        index, rest = rule["class_index"], outputs.copy()
+        rest[:, index] = -1
+        said = outputs[:, index] >= np.float32(rule["threshold"])
+        return np.asarray(np.where(said, index, rest.argmax(axis=1)))
 
 
 def read_samples(path: str) -> Any:

@@ -41,6 +41,21 @@ def tokenizer_folder(recipe: str) -> str:
     return f"{recipe}.tokenizer.{MODEL_FILE}"
 
 
+def served_file(recipe_name: str, candidate: str, calibrates: object, decides: object = None) -> str:
+    """Return the dataset with the ONNX file of ``candidate`` that is judged and served.
+
+    Args:
+        calibrates, decides: what the recipe says of calibration and of a decision, if anything.
+    """
+    return f"{recipe_name}.{candidate}.{'decided_' if decides else 'calibrated_' if calibrates else ''}onnx"
+
+
+def find_served_file(load: Callable[[str], Any], recipe_name: str, candidate: str) -> str:
+    """Return what `served_file` does where ``load`` gives the recipe's parameters by their datasets' names."""
+    calibrates, decides = (load(f"params:{recipe_name}.{setting}") for setting in ("calibrate", "decision"))
+    return served_file(recipe_name, candidate, calibrates, decides)
+
+
 def stage_node(
     function: Callable[..., Any],
     inputs: list[str] | dict[str, str],

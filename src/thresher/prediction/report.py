@@ -13,6 +13,7 @@ from thresher.config import Config
 from thresher.errors import CompressionError, DataError
 from thresher.evaluation.own_metrics import compute_metric
 from thresher.evaluation.quality import measure_quality
+from thresher.modalities.decision import DecisionRule
 from thresher.modalities.encoder import Encoder
 from thresher.prediction.parts import Parts
 from thresher.prediction.scoring import PROBABILITY, TRUTH
@@ -66,16 +67,18 @@ def make_report(
     profile: Profile | None,
     metrics: Iterable[str],
     allowed: int = MAX_NUMBERS,
+    rule: DecisionRule | None = None,
 ) -> Report:
     """Return what the ``count`` parts of an output come to.
 
     Args:
         metrics: that the recipe names.
         allowed: numbers that metrics may be computed of at once.
+        rule: by which the model has its classes.
     """
     width = len(encoder.class_names) or 1
     abouts = [parts.read_about(number) for number in range(count)]
-    labelled = _Labelled(encoder, max(1, -(-sum(about["count"] for about in abouts) * width // allowed)))
+    labelled = _Labelled(encoder, max(1, -(-sum(about["count"] for about in abouts) * width // allowed)), rule)
     predicted: Counter[str] = Counter()
     num_predicted = 0
     for number in range(count):
@@ -121,8 +124,8 @@ def _drift(abouts: list[dict[str, Any]], profile: Profile | None) -> dict[str, A
 class _Labelled:
     """Outputs and labels of the labelled samples: every so many of them."""
 
-    def __init__(self, encoder: Encoder, every: int) -> None:
-        self._encoder, self._every = encoder, every
+    def __init__(self, encoder: Encoder, every: int, rule: DecisionRule | None) -> None:
+        self._encoder, self._every, self._rule = encoder, every, rule
         self._outputs: list[np.ndarray] = []
         self._labels: list[np.ndarray] = []
         self._num_labelled = self._num_unknown = 0
@@ -144,13 +147,13 @@ class _Labelled:
         outputs, labels = np.concatenate(self._outputs), np.concatenate(self._labels)
         figures = {
             name: value
-            for name, value in measure_quality(outputs, outputs, labels).figures.items()
+            for name, value in measure_quality(outputs, outputs, labels, (self._rule, self._rule)).figures.items()
             if name not in NOT_OF_ONE and np.isfinite(value)
         }
         undefined: dict[str, str] = {}
         for name in metrics:
             try:
-                figures[name] = compute_metric(name, outputs, labels, self._encoder.class_names)
+                figures[name] = compute_metric(name, outputs, labels, self._encoder.class_names, self._rule)
             except (CompressionError, DataError, ValueError) as error:  # such as of samples of one class alone
                 undefined[name] = str(error)
         return {**counts, "num_measured": len(labels), "metrics": figures, "undefined_metrics": undefined}

@@ -87,7 +87,7 @@ def write_answers(
             parts.drop_damaged()
             scorer = Scorer(bundle, given, request.explain)
             count = _score(request, given, scorer, parts)
-            report = make_report(parts, count, bundle.encoder, scorer.profile, metrics)
+            report = make_report(parts, count, bundle.encoder, scorer.profile, metrics, rule=bundle.info.decision)
             parts.publish(count, {**describe(request, bundle), **report.model_dump(mode="json")})
     return report
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from thresher.modalities.decision import choose_classes
 from thresher.modalities.service import service_of
 from thresher.prediction.inputs import Input, Made
 from thresher.prediction.piece import MAX_ROWS, Piece, Rejected
 from thresher.serving.core.bundle import PROFILE_FILE, Bundle
 from thresher.serving.core.cpu import available_cores, session_threads
-from thresher.serving.core.predictions import choose_classes, not_finite
+from thresher.serving.core.predictions import not_finite
 from thresher.serving.core.session import open_session
 from thresher.serving.explain.explanation import cut_copies
 from thresher.serving.monitoring.profile import Profile
@@ -38,7 +39,7 @@ class Scorer:
 
     def __init__(self, bundle: Bundle, given: Input, explain: bool) -> None:
         self._bundle, self._input, self._explain = bundle, given, explain
-        self._encoder, self._service = bundle.encoder, service_of(bundle.encoder)
+        self._encoder, self._service, self._rule = bundle.encoder, service_of(bundle.encoder), bundle.info.decision
         self.threads = session_threads(bundle.info.threads, 1)
         # ONNX Runtime lets several threads run one session, each in memory of its own.
         self._session = open_session(bundle, self.threads)
@@ -88,7 +89,7 @@ class Scorer:
         columns: dict[str, Any] = {"id": numbers if made.ids is None else made.ids}
         names = self._encoder.class_names
         if names:
-            columns["label"] = pa.array(names, pa.string()).take(pa.array(choose_classes(outputs)))
+            columns["label"] = pa.array(names, pa.string()).take(pa.array(choose_classes(outputs, self._rule)))
             columns |= {f"{PROBABILITY}{name}": pa.array(outputs[:, place]) for place, name in enumerate(names)}
         else:
             columns["value"] = pa.array(outputs[:, 0])
@@ -102,7 +103,8 @@ class Scorer:
 
     def _explain_one(self, made: Made, outputs: np.ndarray, place: int) -> str:
         """Return the importance of the parts of one sample for its answer, in JSON, as `/explain` tells it."""
-        target = int(choose_classes(outputs[place : place + 1])[0]) if self._encoder.class_names else 0
+        one = outputs[place : place + 1]
+        target = int(choose_classes(one, self._rule)[0]) if self._encoder.class_names else 0
         occlusion = self._service.occlude(made.samples[place : place + 1], made.raw(place))
         pieces = cut_copies(occlusion, self._encoder, self._bundle.info.max_batch_size)
         answers = np.concatenate([self._session.run(copies)[:, target] for copies in pieces])
@@ -114,7 +116,7 @@ class Scorer:
             return {}
         chosen = np.unique(np.linspace(0, len(samples) - 1, WATCHED).astype(np.int64))
         found = self._service.features(samples[chosen]).values()
-        answers = choose_classes(outputs) if self._encoder.class_names else outputs[:, 0]
+        answers = choose_classes(outputs, self._rule) if self._encoder.class_names else outputs[:, 0]
         histograms = zip(self.profile.features, found, strict=True)
         return {
             "features": [histogram.count(values).tolist() for histogram, values in histograms],

@@ -14,6 +14,7 @@ from thresher.compression.candidate import Candidate
 from thresher.config import Config
 from thresher.contracts.expectation import Contract
 from thresher.evaluation import Measurement
+from thresher.evaluation.decision import Decision
 from thresher.evaluation.selection import Selection
 from thresher.kinds.field import NameOf
 from thresher.kinds.record import ModalityKind
@@ -87,14 +88,24 @@ class Recipe(Config):
     training: Training = Field(default_factory=Training)
     candidates: dict[Name, Candidate] = Field(default_factory=dict)
     """Name -> chain. The unpruned float model is always a candidate, named "float"."""
+    calibrate: Literal["temperature"] | None = None
+    """temperature: divide each candidate's logits by the number with the least log loss on the validation split, inside
+    of its ONNX file (Guo et al. 2017). It is the last thing that is done to a candidate; what comes of it is judged and
+    served."""
+    decision: Decision | None = None
+    """By which threshold one class is the answer, after calibration; without one the likeliest class is."""
     evaluation: Measurement = Field(default_factory=Measurement)
     selection: Selection = Field(default_factory=Selection)
     serving: Serving = Field(default_factory=Serving)
 
     @property
     def measured_metrics(self) -> tuple[str, ...]:
-        """The metrics of quality that are computed of every candidate: those that any section names."""
-        return tuple(dict.fromkeys((*self.evaluation.metrics, *self.selection.computed_metrics)))
+        """The metrics of quality that are computed of every candidate: those that any section names.
+
+        Of the class that a threshold decides, precision and recall.
+        """
+        decided = [f"{name}[{self.decision.class_}]" for name in ("precision", "recall")] if self.decision else []
+        return tuple(dict.fromkeys((*self.evaluation.metrics, *self.selection.computed_metrics, *decided)))
 
     @model_validator(mode="before")
     @classmethod

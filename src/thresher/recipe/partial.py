@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from thresher.compression.candidate import Candidate
 from thresher.evaluation import Measurement
+from thresher.evaluation.decision import Decision
 from thresher.evaluation.selection import OBJECTIVE, Requirement, Slices
 from thresher.models import ModelChoice
 from thresher.recipe.source import Place
@@ -34,6 +35,8 @@ class PartialRecipe:
     computed: tuple[str, ...] = ()
     """Metrics that `evaluation.metrics` names."""
     task: str | None = None
+    calibrate: str | None = None
+    decision: Decision | None = None
     modality: str | None = None
     tokenizer: str | None = None
     """What `data.encoding.tokenizer` says, where it says anything."""
@@ -50,6 +53,7 @@ class PartialRecipe:
             *((("selection", "require", name), name) for name in self.require),
             *((("selection", "slices", "require", name), name) for name in slices),
             (("selection", key), objective),
+            *([(("decision", "class"), f"recall[{self.decision.class_}]")] if self.decision else []),
             *([(("training", "best_by"), self.training.best_by)] if self.training else []),
         ]
 
@@ -68,6 +72,8 @@ def read_partial(values: dict[str, Any]) -> PartialRecipe:
         batch_sizes=measurement.batch_sizes if measurement else None,
         computed=measurement.metrics if measurement else (),
         task=_text(values.get("task")),
+        calibrate=_text(values.get("calibrate")),
+        decision=_try(Decision, values.get("decision")),
         modality=_text(_mapping(values.get("data")).get("modality")),
         tokenizer=_text(_mapping(_mapping(values.get("data")).get("encoding")).get("tokenizer")),
         model=getattr(_try(ModelChoice, values.get("model")), "root", None),

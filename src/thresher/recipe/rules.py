@@ -23,6 +23,10 @@ def find_problems(parts: PartialRecipe) -> Iterable[Found]:
     """Yield every broken rule."""
     yield from _candidate_problems(parts)
     yield from find_training_problems(parts)
+    if parts.calibrate is not None and parts.task == "regression":
+        yield ("calibrate",), "a regression answers no probabilities", "Leave it out, or task: classification."
+    if parts.decision is not None and parts.task == "regression":
+        yield ("decision",), "a regression has no classes to decide between", "Leave it out, or task: classification."
     if parts.batch_sizes is not None:
         yield from _selection_problems(parts, parts.batch_sizes)
 

@@ -88,7 +88,7 @@ class ChampionModel:
         outputs = np.concatenate([self._session.run(batch) for batch in batches])
         if not all_finite(outputs):
             raise not_finite(outputs, self._bundle.encoder)
-        return list_predictions(outputs, self._bundle.encoder)
+        return list_predictions(outputs, self._bundle.encoder, self.info.decision)
 
 
 def load_champion(folder: Path, recipe: str, environment: str | None = None) -> ChampionModel:

@@ -12,6 +12,7 @@ from kedro.io import DatasetError
 from thresher.caching.file_hashes import FileHashes
 from thresher.caching.fingerprints import CatalogContents
 from thresher.caching.records import STATE_FOLDER, Record, Records
+from thresher.pipelines.stage import served_file
 from thresher.retention.artifacts import SHORT_ID, CleaningError, Item, Kind, delete, size_of
 from thresher.retention.data_folder import DataFolder
 from thresher.retention.lineage import Crowning, find_lineage
@@ -53,9 +54,11 @@ def _lineage(folder: DataFolder, tracked: Tracked, records: dict[str, Record]) -
             crowned_in=tracked.registered_in(champion) | {champion.run_id or ""},
             runs=tracked.champion_runs,
         )
-        file = f"{tracked.recipe}.{champion.tags.get('candidate', '')}.onnx"
+        candidate = champion.tags.get("candidate", "")
+        files = [served_file(tracked.recipe, candidate, calibrate) for calibrate in (False, True)]
+        files.append(served_file(tracked.recipe, candidate, True, True))
         return find_lineage(
-            records, crowning, contents.of, lambda name: name == file and _is_champions_file(folder, dataset, file)
+            records, crowning, contents.of, lambda name: name in files and _is_champions_file(folder, dataset, name)
         )
 
 

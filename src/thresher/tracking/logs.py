@@ -11,9 +11,11 @@ from typing import Any
 
 from thresher.candidate_failure import CandidateFailure
 from thresher.contracts.report import ContractReport
+from thresher.evaluation.decision import ChosenDecision
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.table import verdict_markdown
+from thresher.evaluation.temperature import Calibration
 from thresher.evaluation.verdict import Verdict
 from thresher.events import TRIAL, Event, TrainingEpoch, TrainingStep
 from thresher.modalities.fingerprint import DataFingerprint
@@ -112,6 +114,18 @@ def _(value: dict[str, Any], name: str) -> None:
     if name.endswith(".data_docs"):
         for path, content in value.items():
             send(Artifact(path=f"contract/{path}", content=content))
+
+
+@log.register
+def _(value: Calibration, name: str) -> None:
+    _text(value.model_dump_json(indent=2), f"compression/{value.candidate}_calibration.json")
+    _metrics({f"{value.candidate}.temperature": value.temperature})
+
+
+@log.register
+def _(value: ChosenDecision, name: str) -> None:
+    _text(value.model_dump_json(indent=2), f"compression/{value.candidate}_decision.json")
+    _metrics({f"{value.candidate}.threshold": value.rule.threshold})
 
 
 @log.register

@@ -9,6 +9,7 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.metrics import CONFIDENCE, LOSS, measure_metrics
 from thresher.models import FLOAT
+from thresher.pipelines.stage import find_served_file
 from thresher.tracking import logs
 from thresher.tracking.entries import Data, Metrics, Model
 from thresher.tracking.metric_names import to_mlflow
@@ -58,7 +59,7 @@ def _model(
     return Model(
         recipe=recipe,
         candidate=candidate,
-        onnx_file=catalog.load(f"{recipe}.{candidate}.onnx"),
+        onnx_file=catalog.load(find_served_file(catalog.load, recipe, candidate)),
         encoder=catalog.load(f"{recipe}.encoder").model_dump_json(),
         figures=figures or {},
         data=data,

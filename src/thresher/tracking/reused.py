@@ -16,6 +16,7 @@ LOGGED = (
     "contract_report", "data_docs", "fingerprint", "evaluation", "slice_comparison", "verdict", "verdict_plot",
     ".report", "model_card", "challenge", "bento", "execution", "imported", "range_test", "range_test_plot",
     "search_result", "search_plot", "sensitivity", "budget_search", "budget_plot",
+    ".calibration", ".decision",
 )  # fmt: skip
 SECTION_CHARACTERS = 3000
 """The most characters of this section in a run's description, which has 8,000 in all."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.evaluation.report.context import Predictions
+from thresher.modalities.decision import DecisionRule, choose_classes
 
 MAX_CLASSES = 30
 """The most classes that a matrix shows; of more, it names the pairs that are confused most."""
@@ -44,25 +45,30 @@ class Matrix:
         return " ".join(words)
 
 
-def confusion_matrix(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def confusion_matrix(labels: np.ndarray, outputs: np.ndarray, rule: DecisionRule | None = None) -> np.ndarray:
     """Return how many samples of each class were given each class, int64 [K, K]: rows are true, columns predicted.
 
     Args:
         labels: classes [N].
         outputs: probabilities [N, K].
+        rule: by which they make classes.
     """
     num_classes = outputs.shape[1]
-    pairs = labels * num_classes + outputs.argmax(1)
+    pairs = labels * num_classes + choose_classes(outputs, rule)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def matrices(predictions: Predictions, candidates: tuple[str, ...]) -> list[Matrix]:
     """Return the matrix of each candidate; of two, their difference as well."""
-    made = [Matrix(name, confusion_matrix(predictions.labels, predictions.outputs[name])) for name in candidates]
+    made = [Matrix(name, _counts(predictions, name)) for name in candidates]
     if len(made) == 2:
         before, after = made
         made.append(Matrix(f"{after.title} less {before.title}", after.counts - before.counts, is_difference=True))
     return made
+
+
+def _counts(predictions: Predictions, name: str) -> np.ndarray:
+    return confusion_matrix(predictions.labels, predictions.outputs[name], predictions.rules.get(name))
 
 
 def confused_pairs(predictions: Predictions, candidates: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -70,7 +76,7 @@ def confused_pairs(predictions: Predictions, candidates: tuple[str, ...]) -> lis
 
     At most 25, the most frequent first.
     """
-    counts = np.stack([confusion_matrix(predictions.labels, predictions.outputs[name]) for name in candidates])
+    counts = np.stack([_counts(predictions, name) for name in candidates])
     most = counts.max(axis=0)
     np.fill_diagonal(most, 0)
     order = np.argsort(-most, axis=None, kind="stable")[:MAX_PAIRS]

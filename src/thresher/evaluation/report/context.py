@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.evaluation import Measurement
+from thresher.evaluation.decision import ChosenDecision
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.slices import SliceComparison
+from thresher.evaluation.temperature import Calibration
 from thresher.evaluation.verdict import Verdict
+from thresher.modalities.decision import DecisionRule
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.models import FLOAT, ModelChoice
 from thresher.training import Training
@@ -59,11 +62,13 @@ class Predictions:
         labels: int64 classes or float64 values [N].
         class_names: empty for a regression.
         outputs: candidate -> probabilities [N, K] or values [N, 1]; candidates without a model are missing.
+        rules: candidate -> by which it has its classes; the likeliest is the answer of those that are missing.
     """
 
     labels: np.ndarray
     class_names: tuple[str, ...]
     outputs: Mapping[str, np.ndarray]
+    rules: Mapping[str, DecisionRule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Account:
         evaluations: candidate -> its figures; candidates without a model are missing.
         calibration: candidate -> `sha256` and number of `samples` that it was calibrated on, where it was.
         vocabularies: candidate -> what `prune_vocabulary` left and what that costs, where it was used.
+        decisions: candidate -> by which threshold it has its classes, where the recipe has a decision.
+        temperatures: candidate -> what its logits are divided by, where the recipe calibrates.
         slices: how the candidates do on parts of the test split, where the recipe asks for that.
     """
 
@@ -94,6 +101,8 @@ class Account:
     evaluations: Mapping[str, Evaluation]
     calibration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     vocabularies: Mapping[str, str] = field(default_factory=dict)
+    decisions: Mapping[str, ChosenDecision] = field(default_factory=dict)
+    temperatures: Mapping[str, Calibration] = field(default_factory=dict)
     slices: SliceComparison | None = None
 
     @property

@@ -141,6 +141,10 @@ def chain_lines(account: Account) -> dict[str, list[str]]:
         if chosen := calibration.get("chosen"):
             said += f"; {chosen}"
         lines.setdefault(name, []).append(said)
+    for name, temperature in account.temperatures.items():
+        lines.setdefault(name, []).append(f"probabilities: {temperature.sentence}")
+    for name, decision in account.decisions.items():
+        lines.setdefault(name, []).append(f"answers: {decision.sentence}")
     return lines
 
 
@@ -214,7 +218,7 @@ def limits(account: Account) -> list[str]:
     said += [sentence for name, sentence in MEASURED.items() if not any(key.startswith(name) for key in metrics)]
     if account.slices is None:
         said.append("Parts of the test split, such as single classes or groups, were not judged apart.")
-    said.append("Calibrated probabilities, fairness, robustness to noise and to attacks were not measured.")
+    said.append("Fairness, robustness to noise and to attacks were not measured.")
     return said
 
 

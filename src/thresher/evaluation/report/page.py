@@ -12,6 +12,13 @@ from thresher.evaluation.report.confusion import MAX_CLASSES, confused_pairs, ma
 from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.figures import figure_rows, key_figures
 from thresher.evaluation.report.pareto import cost_metrics, plot_pareto
+from thresher.evaluation.report.reliability import (
+    CAPTION,
+    plot_reliability,
+    reliability_columns,
+    reliability_curves,
+    reliability_rows,
+)
 from thresher.evaluation.report.sensitivity import METRICS, by_sensitivity, plot_sensitivity
 from thresher.evaluation.report.speed import plot_speed
 from thresher.evaluation.report.svg import inline_svg
@@ -73,7 +80,8 @@ def report_page(
         searches=[_search(number, each) for number, each in enumerate(searches)],
         figure_columns=("", *(judged.candidate for judged in verdict.candidates)),
         figure_rows=figure_rows(verdict),
-        sections=_sections(tables, bool(sensitivities), bool(searches)),
+        sections=_sections(tables, bool(predictions.class_names), bool(sensitivities), bool(searches)),
+        reliability=_reliability(account, predictions) if predictions.class_names else None,
         **_answers(account, predictions),
     )
     return page.strip() + "\n"
@@ -119,6 +127,20 @@ def _answers(account: Account, predictions: Predictions) -> dict[str, Any]:
     }
 
 
+def _reliability(account: Account, predictions: Predictions) -> dict[str, Any]:
+    curves = reliability_curves(account, predictions)
+    title = "{}: share of right answers over the probability of the likeliest class"
+    return {
+        "plots": [
+            Plot(inline_svg(plot_reliability(each), f"reliability{number}", title.format(each[0].name)))
+            for number, each in enumerate(curves)
+        ],
+        "caption": CAPTION,
+        "columns": reliability_columns(account),
+        "rows": reliability_rows(curves),
+    }
+
+
 def _sensitivity(number: int, of: Sensitivities) -> dict[str, Any]:
     if not of.curves:
         return {"of": of}
@@ -150,13 +172,16 @@ def _tables(account: Account) -> Iterator[Table]:
         yield Table("slices", metadata.SLICES_TITLE, metadata.SLICES_CAPTION, metadata.slice_columns(account), rows)
 
 
-def _sections(tables: Sequence[Table], has_sensitivity: bool, has_search: bool) -> list[tuple[str, str]]:
+def _sections(
+    tables: Sequence[Table], has_classes: bool, has_sensitivity: bool, has_search: bool
+) -> list[tuple[str, str]]:
     """Return (id, title) of all that the page has."""
     return [
         ("candidates", "Candidates"),
         ("trade", "Quality against cost"),
         ("speed", "Speed"),
         ("before-and-after", "Before and after"),
+        *([("reliability", "Reliability")] if has_classes else []),
         *((table.id, table.title) for table in tables),
         *([("sensitivity", "Sensitivity per layer")] if has_sensitivity else []),
         *([("search", "Searches")] if has_search else []),

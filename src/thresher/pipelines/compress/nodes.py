@@ -9,10 +9,14 @@ from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
+from thresher.evaluation.decision import ChosenDecision, Decision, decide
+from thresher.evaluation.runtime import open_session, predict
+from thresher.evaluation.temperature import Calibration, calibrate
 from thresher.events import Step, emit
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.modalities.text.encoder import TextEncoder
+from thresher.models import FLOAT
 from thresher.models.pretrained.config import Pretrained
 from thresher.models.pretrained.folder import PretrainedFolder
 from thresher.models.pretrained.student import check_student
@@ -102,6 +106,54 @@ def quantize_onnx(
         return apply_steps(candidate.onnx_steps, onnx_file, data)
 
     return attempt(candidate.name, quantize_onnx.__name__, make, onnx_file)
+
+
+def calibrate_onnx(
+    onnx_file: bytes,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    threads: int,
+    candidate: str | None = None,
+) -> tuple[bytes | CandidateFailure, Calibration | CandidateFailure]:
+    """Return the file with probabilities that are as high as they are often right, and what that took.
+
+    Args:
+        candidate: whose it is; None of the float model.
+    """
+
+    def make() -> tuple[bytes, Calibration]:
+        name = candidate or FLOAT
+        found = calibrate(onnx_file, validation_samples, encoder.model_input, threads, name)
+        emit(Step(f"{name}: {found[1].sentence}"))
+        return found
+
+    made = attempt(candidate, calibrate_onnx.__name__, make, onnx_file)
+    return (made, made) if isinstance(made, CandidateFailure) else made
+
+
+def decide_onnx(
+    onnx_file: bytes,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    threads: int,
+    decision: Decision,
+    candidate: str | None = None,
+) -> tuple[bytes | CandidateFailure, ChosenDecision | CandidateFailure]:
+    """Return the file with the threshold by which one class is its answer, and what that comes to.
+
+    Args:
+        candidate: whose it is; None of the float model.
+    """
+
+    def make() -> tuple[bytes, ChosenDecision]:
+        name, labels = candidate or FLOAT, validation_samples.labels
+        probabilities = predict(open_session(onnx_file, threads), validation_samples.inputs, encoder.model_input)
+        found = decide(onnx_file, probabilities, labels, validation_samples.class_names, decision, name)
+        emit(Step(f"{name}: {found[1].sentence}"))
+        return found
+
+    made = attempt(candidate, decide_onnx.__name__, make, onnx_file)
+    return (made, made) if isinstance(made, CandidateFailure) else made
 
 
 def _check_students(

@@ -1,4 +1,8 @@
-"""float network -> (search_chain) -> (compress_network) -> export_network -> (quantize_onnx) -> a candidate's file."""
+"""float network -> (search_chain) -> (compress_network) -> export_network -> (quantize_onnx) -> a candidate's file.
+
+With `calibrate` in the recipe, calibrate_onnx makes of it a file with other probabilities, and with `decision`,
+decide_onnx one with the rule of its classes. The last of them is judged and served.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,15 @@ from kedro.pipeline import Node, Pipeline
 from thresher.compression.candidate import Candidate
 from thresher.models import FLOAT, is_network
 from thresher.models.imported.config import GraphModel
-from thresher.pipelines.compress.nodes import compress_network, export_network, quantize_onnx
+from thresher.pipelines.compress.nodes import (
+    calibrate_onnx,
+    compress_network,
+    decide_onnx,
+    export_network,
+    quantize_onnx,
+)
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
-from thresher.pipelines.stage import TIMED, TRAINS, stage_node, student_folders
+from thresher.pipelines.stage import TIMED, TRAINS, served_file, stage_node, student_folders
 from thresher.pipelines.train.pipeline import training_settings
 from thresher.recipe import Recipe
 
@@ -21,12 +31,28 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     training = training_settings(name, recipe)
     measured = [_sensitivity(name, base, training) for base in sensitivity_bases(recipe)]
     branches = [_branch(name, key, candidate, training) for key, candidate in recipe.candidates.items()]
-    return Pipeline([*float_branch, *measured, *(node for branch in branches for node in branch)])
+    answers = [node for key in (FLOAT, *recipe.candidates) for node in _answers(name, key, recipe)]
+    return Pipeline([*float_branch, *measured, *(node for branch in branches for node in branch), *answers])
 
 
 def _float_branch(name: str) -> Node:
     exported = [f"{name}.{FLOAT}.network", f"{name}.validation_samples"]
     return stage_node(export_network, exported, f"{name}.{FLOAT}.onnx", ["compress", FLOAT], FLOAT)
+
+
+def _answers(name: str, key: str, recipe: Recipe) -> list[Node]:
+    """Return what makes the file that is served of what a candidate's chain came to; others begin before it."""
+    own, tags = f"{name}.{key}", ["compress", key]
+    samples = [f"{name}.validation_samples", f"{name}.encoder", f"params:{name}.evaluation.threads"]
+    named = [] if key == FLOAT else [f"params:{name}.candidates.{key}.name"]
+    calibrated, nodes = served_file(name, key, recipe.calibrate), []
+    if recipe.calibrate:
+        outputs = [calibrated, f"{own}.calibration"]
+        nodes.append(stage_node(calibrate_onnx, [f"{own}.onnx", *samples, *named], outputs, tags, key))
+    if recipe.decision:
+        inputs = [calibrated, *samples, f"params:{name}.decision", *named]
+        nodes.append(stage_node(decide_onnx, inputs, [f"{own}.decided_onnx", f"{own}.decision"], tags, key))
+    return nodes
 
 
 def sensitivity_bases(recipe: Recipe) -> list[str]:

@@ -15,13 +15,13 @@ from thresher.pipelines.evaluate.nodes import (
     evaluate_float,
     predict_test,
 )
-from thresher.pipelines.stage import TIMED, stage_node
+from thresher.pipelines.stage import TIMED, served_file, stage_node
 from thresher.recipe import Recipe
 
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return prediction and evaluation for the float model and every candidate of the recipe ``name``."""
-    branches = [node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key)]
+    branches = [node for key in (FLOAT, *recipe.candidates) for node in _branch(name, key, recipe)]
     told = f"{name}.{'imported' if is_taken_as_it_is(recipe.model) else 'training_history'}"
     file, samples = f"{name}.{FLOAT}.onnx", [f"{name}.validation_samples", f"{name}.encoder"]
     inputs = [file, *samples, f"params:{name}.evaluation.threads", told]
@@ -29,9 +29,10 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     return Pipeline([checked, *branches])
 
 
-def _branch(name: str, key: str) -> list[Node]:
+def _branch(name: str, key: str, recipe: Recipe) -> list[Node]:
     tags = ["evaluate", key]
-    onnx_file, predictions = f"{name}.{key}.onnx", f"{name}.{key}.predictions"
+    onnx_file, float_file = (served_file(name, each, recipe.calibrate, recipe.decision) for each in (key, FLOAT))
+    predictions = f"{name}.{key}.predictions"
     samples = [f"{name}.test_samples", f"{name}.encoder"]
     test = [*samples, f"params:{name}.evaluation"]
     predicted = [onnx_file, *samples, f"params:{name}.evaluation.threads"]
@@ -39,7 +40,7 @@ def _branch(name: str, key: str) -> list[Node]:
     inputs = [onnx_file, predictions, *test]
     if key != FLOAT:
         predicted.append(f"params:{name}.candidates.{key}.name")
-        pairs = [onnx_file, f"{name}.{FLOAT}.onnx", predictions, f"{name}.{FLOAT}.predictions"]
+        pairs = [onnx_file, float_file, predictions, f"{name}.{FLOAT}.predictions"]
         function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}.name"]
     return [
         stage_node(predict_test, predicted, predictions, tags, key),

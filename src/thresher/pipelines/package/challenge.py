@@ -11,14 +11,17 @@ from thresher import modalities
 from thresher.errors import InvalidInputError
 from thresher.evaluation import Measurement
 from thresher.evaluation.cost import measure_cost
+from thresher.evaluation.decision import read_rule
 from thresher.evaluation.evaluation import Contender, evaluate
 from thresher.evaluation.promotion_gate import Challenge, decide
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.temperature import TEMPERATURE
 from thresher.events import Step, emit
 from thresher.machine import describe_machine
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
+from thresher.onnx_graph import read_note
 from thresher.process_state import exclusive_access
 from thresher.serving.core.bundle import Bundle, has_content, hash_content
 
@@ -45,11 +48,27 @@ def decide_unmeasured(winner: Entrant, reigning: Bundle | None, set_aside: dict[
     if reigning is None:
         return Challenge(replaces=True, reason="there was no champion")
     reason = set_aside.get(winner.content)
+    if reason is None and (others := _answer_otherwise(winner.onnx_file, reigning.onnx_bytes)):
+        return Challenge(replaces=True, reason=others, champion_version=reigning.info.model_version)
     if has_content(winner.content, reigning.onnx_bytes, reigning.encoder):
         reason = reason or ITSELF
     if reason is None:
         return None
     return Challenge(replaces=False, reason=reason, champion_version=reigning.info.model_version)
+
+
+def _answer_otherwise(ours: bytes, theirs: bytes) -> str:
+    """Return in what the recipe now asks for other answers than the champion's file gives, or nothing.
+
+    Measured against each other, an answer that is no longer asked for could win: a threshold costs accuracy.
+    """
+    if (read_note(ours, TEMPERATURE) is None) != (read_note(theirs, TEMPERATURE) is None):
+        return f"the champion is {'' if read_note(theirs, TEMPERATURE) else 'not '}calibrated, other than this recipe's"
+    rule, before = read_rule(ours), read_rule(theirs)
+    if (rule is None and before is None) or (rule is not None and rule.is_like(before)):
+        return ""
+    now, then = (each or "the likeliest class" for each in (rule, before))
+    return f"the champion answers {then}, and the recipe asks for {now}"
 
 
 def measure_both(

@@ -10,6 +10,7 @@ import numpy as np
 from thresher import modalities
 from thresher.errors import InvalidInputError
 from thresher.evaluation.runtime import open_session, predict
+from thresher.modalities.decision import DecisionRule, choose_classes
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.samples import Samples
 from thresher.serving.core.example import Example
@@ -20,7 +21,9 @@ MAX_VALUES = 4 * 32 * 32
 """Numbers of a sample, or four times its letters, at most: an example is there to be read and pasted."""
 
 
-def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples[Any], threads: int) -> Example | None:
+def choose_example(
+    encoder: Encoder, onnx_file: bytes, test: Samples[Any], threads: int, rule: DecisionRule | None = None
+) -> Example | None:
     """Return the test sample that the model is surest of and right about, or whose value it comes closest to.
 
     Returns: None where no sample of MAX_VALUES or fewer is answered rightly, or none reads the same out of JSON.
@@ -28,7 +31,7 @@ def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples[Any], threa
     some = test.take(np.arange(min(len(test), MAX_CANDIDATES)))
     encoded = modalities.encode(encoder, some).inputs
     outputs = predict(open_session(onnx_file, threads), encoded, encoder.model_input)
-    for index in _best_first(outputs, some.labels, bool(encoder.class_names)):
+    for index in _best_first(outputs, some.labels, bool(encoder.class_names), rule):
         written = encoder.write_json(some.inputs, int(index))
         if _size(written) <= MAX_VALUES and _reads_back(encoder, written, encoded[index]):
             label = some.labels[index]
@@ -36,12 +39,12 @@ def choose_example(encoder: Encoder, onnx_file: bytes, test: Samples[Any], threa
     return None
 
 
-def _best_first(outputs: np.ndarray, labels: np.ndarray, are_classes: bool) -> np.ndarray:
+def _best_first(outputs: np.ndarray, labels: np.ndarray, are_classes: bool, rule: DecisionRule | None) -> np.ndarray:
     """Return the indices of the samples that are answered rightly, or of all values, the best first."""
     if not are_classes:
         errors = np.abs(outputs[:, 0] - labels)
         return np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
-    right = np.flatnonzero(outputs.argmax(axis=1) == labels)
+    right = np.flatnonzero(choose_classes(outputs, rule) == labels)
     return right[np.argsort(-outputs[right].max(axis=1), kind="stable")]
 
 

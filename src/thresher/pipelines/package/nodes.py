@@ -9,6 +9,7 @@ from typing import Any
 
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
+from thresher.evaluation.decision import read_rule
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.selection import ALLOW, Selection
 from thresher.evaluation.verdict import Verdict
@@ -155,6 +156,7 @@ def _bundle(verdict: Verdict, challenge: Challenge, about: AboutWinner) -> Bundl
         max_latency_ms=serving.max_latency_ms,
         timeout_ms=serving.timeout_ms,
         workers=serving.workers,
+        decision=read_rule(winning_file(verdict, about.onnx_files)),
         metrics={name: interval.value for name, interval in verdict.of(verdict.winner).metrics.items()},
     )
     profile = make_profile(encoder, about.training_samples.inputs, about.training_samples.labels)
@@ -164,7 +166,9 @@ def _bundle(verdict: Verdict, challenge: Challenge, about: AboutWinner) -> Bundl
         PROFILE_FILE: profile.model_dump_json().encode(),
     }
     onnx_file = winning_file(verdict, about.onnx_files)
-    example = choose_example(encoder, onnx_file, about.test, threads) if serving.example == "real" else None
+    example = (
+        choose_example(encoder, onnx_file, about.test, threads, info.decision) if serving.example == "real" else None
+    )
     if example is not None:
         attachments[EXAMPLE_FILE] = example.model_dump_json().encode()
     return Bundle(onnx_file, encoder, info, attachments, challenge.reason)

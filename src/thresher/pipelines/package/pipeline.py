@@ -11,7 +11,7 @@ from thresher.pipelines.package.nodes import (
     crown_champion,
     enter_challenger,
 )
-from thresher.pipelines.stage import TIMED, stage_node
+from thresher.pipelines.stage import TIMED, served_file, stage_node
 from thresher.recipe import Recipe
 
 TAGS = ["package"]
@@ -19,7 +19,7 @@ TAGS = ["package"]
 
 def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return the packaging stage of the recipe ``name``."""
-    onnx_files = [f"{name}.{key}.onnx" for key in (FLOAT, *recipe.candidates)]
+    onnx_files = [served_file(name, key, recipe.calibrate, recipe.decision) for key in (FLOAT, *recipe.candidates)]
     verdict, reigning, encoder = f"{name}.verdict", f"{name}.reigning_champion", f"{name}.encoder"
     evaluation = f"params:{name}.evaluation"
     challenge = [verdict, reigning, f"{name}.set_aside", encoder, recipe.data.test, evaluation]

@@ -23,6 +23,7 @@ from thresher.evaluation.selection import Selection
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.slices import compare_slices as compare_parts
 from thresher.evaluation.verdict import Verdict
+from thresher.modalities.decision import DecisionRule
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
 from thresher.models import FLOAT, ModelChoice
@@ -40,12 +41,12 @@ def compare_slices(
 
     Args:
         slices: the part of each test sample, a column for each of ``selection.slices.by``.
-        results: `CANDIDATE.predictions` of all candidates.
+        results: `CANDIDATE.predictions` of all candidates, and their `.decision` where the recipe has one.
     """
     assert selection.slices is not None
     outputs = _each("predictions", results)
     labels, names = test_samples.labels, test_samples.class_names
-    return compare_parts(slices, selection.slices, labels, outputs, FLOAT, names)
+    return compare_parts(slices, selection.slices, labels, outputs, FLOAT, names, _rules(results))
 
 
 def compare_baseline(
@@ -55,11 +56,11 @@ def compare_baseline(
 
     Args:
         require: what the recipe requires, which says by which metric that counts, and how surely.
-        results: `CANDIDATE.predictions` of all candidates.
+        results: `CANDIDATE.predictions` of all candidates, and their `.decision` where the recipe has one.
     """
     outputs: dict[str, np.ndarray] = _each("predictions", results)
     selection = Selection.model_validate({"require": require})
-    return compare_with_baseline(training_samples, test_samples, outputs, selection)
+    return compare_with_baseline(training_samples, test_samples, outputs, selection, _rules(results))
 
 
 def judge_candidates(
@@ -106,7 +107,7 @@ def write_reports(
         asked: what the recipe says, which may leave some of it to a search or a range test.
         results: `CANDIDATE.chain`, `.evaluation`, `.onnx` and `.predictions` of all candidates, of float without a
             chain; `.sensitivity` where one was measured, `.search` of those whose chain was searched for, and `slices`
-            where the recipe asks for them.
+            where the recipe asks for them, and so for `.calibration` and `.decision`.
     """
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
@@ -126,12 +127,21 @@ def write_reports(
         evaluations=evaluations,
         calibration={name: trace for name, trace in traces.items() if trace},
         vocabularies={name: note for name, each in files.items() if (note := read_note(each, VOCABULARY))},
+        temperatures=_each("calibration", results),
+        decisions=_each("decision", results),
         slices=results.get("slices"),
     )
-    predictions = Predictions(test_samples.labels, test_samples.class_names, _each("predictions", results))
+    predictions = Predictions(
+        test_samples.labels, test_samples.class_names, _each("predictions", results), _rules(results)
+    )
     curves = [_curves(*named) for named in _named("sensitivity", results).items()]
     searches = [_searched(search) for search in _each("search", results).values()]
     return model_card(account), report_page(account, predictions, curves, searches)
+
+
+def _rules(results: dict[str, Any]) -> dict[str, DecisionRule]:
+    """Return candidate -> the rule of its classes; nothing where the likeliest class is the answer."""
+    return {name: decision.rule for name, decision in _each("decision", results).items()}
 
 
 def _each(kind: str, results: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from thresher.pipelines.select.nodes import (
     judge_candidates,
     write_reports,
 )
-from thresher.pipelines.stage import stage_node
+from thresher.pipelines.stage import served_file, stage_node
 from thresher.pipelines.train.pipeline import model_settings, training_settings
 from thresher.recipe import Recipe
 
@@ -32,7 +32,13 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         *(f"{name}.{key}.evaluation" for key in keys),
     ]
     predictions = _each(name, keys, "predictions")
-    told = _told(name, recipe) | _each(name, keys, "evaluation", "onnx", "predictions") | _chains(name, recipe)
+    told = _told(name, recipe) | _each(name, keys, "evaluation", "predictions") | _chains(name, recipe)
+    told |= {f"{key}.onnx": served_file(name, key, recipe.calibrate, recipe.decision) for key in keys}
+    if recipe.calibrate:
+        told |= _each(name, keys, "calibration")
+    rules = _each(name, keys, "decision") if recipe.decision else {}
+    predictions |= rules
+    told |= rules
     splits = {kind: f"{name}.{kind}" for kind in ("training_samples", "test_samples")}
     inputs = {"require": f"{selection}.require", **splits, **predictions}
     compare = [stage_node(compare_baseline, inputs, f"{name}.baseline", TAGS)]

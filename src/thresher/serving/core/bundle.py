@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from thresher.config import Config
 from thresher.errors import ThresherError
 from thresher.modalities import AnyEncoder
+from thresher.modalities.decision import DecisionRule
 from thresher.modalities.encoder import Encoder
 
 MODEL_FILE, ENCODER_FILE, INFO_FILE = "model.onnx", "encoder.json", "model.json"
@@ -58,6 +59,8 @@ class ModelInfo(Config):
     """How long a request may wait for its turn."""
     workers: int | None = Field(default=None, ge=1)
     """Processes that answer; None for as many as the cores of the machine that serves are enough for."""
+    decision: DecisionRule | None = None
+    """By which the model has its classes, as its file says, too; None where the likeliest class is the answer."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What the evaluation measured."""
 

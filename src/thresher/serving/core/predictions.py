@@ -7,30 +7,26 @@ from typing import Any
 import numpy as np
 
 from thresher.errors import InvalidInputError
+from thresher.modalities.decision import DecisionRule, choose_classes
 from thresher.modalities.encoder import Encoder
 
 
-def list_predictions(outputs: np.ndarray, encoder: Encoder) -> list[dict[str, Any]]:
+def list_predictions(outputs: np.ndarray, encoder: Encoder, rule: DecisionRule | None) -> list[dict[str, Any]]:
     """Return one document a sample: label, class_index and the probabilities by class; of a regression its value.
 
     Numbers are exact: a float32 or float64 becomes the same Python float.
 
     Args:
         outputs: probabilities [N, K] or values [N, 1].
+        rule: by which the model has its classes.
     """
     names = encoder.class_names
     if not names:
         return [{"value": value} for value in outputs[:, 0].tolist()]
     return [
         {"label": names[index], "class_index": index, "probabilities": dict(zip(names, row, strict=True))}
-        for index, row in zip(choose_classes(outputs).tolist(), outputs.tolist(), strict=True)
+        for index, row in zip(choose_classes(outputs, rule).tolist(), outputs.tolist(), strict=True)
     ]
-
-
-def choose_classes(outputs: np.ndarray) -> np.ndarray:
-    """Return the class of each sample, int64 [N], by its probabilities [N, K]."""
-    chosen: np.ndarray = outputs.argmax(axis=1)
-    return chosen
 
 
 def all_finite(outputs: np.ndarray) -> bool:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thresher.modalities.decision import DECISION, DecisionRule
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
-from thresher.serving.core.bundle import ENCODER_FILE, MODEL_FILE, Bundle, BundleError
+from thresher.serving.core.bundle import ENCODER_FILE, INFO_FILE, MODEL_FILE, Bundle, BundleError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -65,11 +66,15 @@ def open_session(bundle: Bundle, threads: int | None = None) -> Session:
     example = _encode_example(encoder)
     try:
         model = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=providers)
+        noted = model.get_modelmeta().custom_metadata_map.get(DECISION)
         session = Session(model, encoder.model_input, OUTPUT[encoder.task])
         session.run(example)
         shape = session.run(encoder.model_input.example(2)).shape
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise BundleError(f"ONNX Runtime cannot run {MODEL_FILE}: {error}") from error
+    if (DecisionRule.model_validate_json(noted) if noted else None) != bundle.info.decision:
+        what = f"{INFO_FILE} has the decision {bundle.info.decision}, and {MODEL_FILE} {noted}"
+        raise BundleError(f"{what}. Package the model again.")
     if shape != (2, len(encoder.class_names) or 1):
         needed = f"{len(encoder.class_names)} classes" if encoder.class_names else "one value"
         raise BundleError(f"{MODEL_FILE} answers {list(shape[1:])} numbers for {needed}.")

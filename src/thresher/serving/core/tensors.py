@@ -10,6 +10,7 @@ import numpy as np
 
 from thresher import __version__
 from thresher.errors import InvalidInputError, nearest
+from thresher.modalities.decision import choose_classes
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import Bundle
@@ -42,7 +43,7 @@ class ModelTensors:
     def __init__(self, bundle: Bundle) -> None:
         self.name, self.version = bundle.info.recipe, bundle.info.model_version
         encoder = bundle.encoder
-        self._encoder, self._input = encoder, encoder.model_input
+        self._encoder, self._input, self._rule = encoder, encoder.model_input, bundle.info.decision
         self._datatype, self._bytes_name = NAMES[self._input.dtype], encoder.NAMES[0]
         self._datatypes = {self._datatype, "FP32"} if self._datatype == "FP64" else {self._datatype}
         """FP32 is taken for FP64, too: no value changes by that."""
@@ -119,9 +120,9 @@ class ModelTensors:
         """Return the datatype and the array of output ``name``, of the model's ``outputs`` [N, K] or [N, 1]."""
         if name == LABEL:
             labels = np.array(self._encoder.class_names, object)
-            return BYTES, labels[outputs.argmax(axis=1)]
+            return BYTES, labels[choose_classes(outputs, self._rule)]
         if name == CLASS_INDEX:
-            return "INT64", outputs.argmax(axis=1)
+            return "INT64", choose_classes(outputs, self._rule)
         return self.outputs[0].datatype, outputs
 
     def _check_shape(self, name: str, shape: Sequence[int]) -> None:

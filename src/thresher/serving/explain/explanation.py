@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from thresher.modalities.decision import choose_classes
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.occlusion import Occlusion
 from thresher.modalities.service import service_of
@@ -31,8 +32,9 @@ async def explain_sample(
         OverloadedError, DeadlineError, InvalidInputError: see `Predictor.infer`.
     """
     encoder, info = predictor.bundle.encoder, predictor.bundle.info
-    base = (await predictor.infer(sample, EXPLAIN, trace=trace))[0]
-    target = int(base.argmax()) if asked is None else asked
+    outputs = await predictor.infer(sample, EXPLAIN, trace=trace)
+    base, answer = outputs[0], int(choose_classes(outputs, info.decision)[0])
+    target = answer if asked is None else asked
     occlusion = service_of(encoder).occlude(sample, raw)
     pieces = cut_copies(occlusion, encoder, min(MAX_PIECE, info.max_batch_size))
     answers = [(await predictor.infer(piece, EXPLAIN, trace=trace))[:, target] for piece in pieces]
@@ -41,7 +43,7 @@ async def explain_sample(
     return {
         "model": info.recipe,
         "model_version": info.model_version,
-        **_describe_answer(base, target, encoder.class_names),
+        **_describe_answer(base, answer, target, encoder.class_names),
         "method": "occlusion",
         "input": encoder.model_input.name,
         "num_copies": occlusion.num_copies,
@@ -49,11 +51,11 @@ async def explain_sample(
     }
 
 
-def _describe_answer(base: np.ndarray, target: int, names: tuple[str, ...]) -> dict[str, Any]:
+def _describe_answer(base: np.ndarray, answer: int, target: int, names: tuple[str, ...]) -> dict[str, Any]:
     numbers = base.tolist()
     if not names:
         return {"value": numbers[0]}
-    return {"label": names[int(base.argmax())], "target": names[target], "probability": numbers[target]}
+    return {"label": names[answer], "target": names[target], "probability": numbers[target]}
 
 
 def cut_copies(occlusion: Occlusion, encoder: Encoder, size: int) -> Iterator[np.ndarray]:

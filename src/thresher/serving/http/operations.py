@@ -109,7 +109,7 @@ class Predict:
     def _document(self, outputs: np.ndarray, name: bytes) -> bytes:
         return to_json(
             {
-                "predictions": list_predictions(outputs, self._encoder),
+                "predictions": list_predictions(outputs, self._encoder, self._info.decision),
                 "model": self._info.recipe,
                 "model_version": self._info.model_version,
                 "request_id": name.decode(),

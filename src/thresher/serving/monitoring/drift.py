@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
+from thresher.modalities.decision import DecisionRule, choose_classes
 from thresher.modalities.encoder import Encoder
 from thresher.modalities.service import service_of
 from thresher.serving.monitoring.profile import Histogram, Profile, population_stability_index
@@ -59,13 +60,20 @@ class Watched:
 class Drift:
     """The drift of one worker's inputs and predictions; /metrics has the largest of all workers."""
 
-    def __init__(self, encoder: Encoder, profile: Profile, labels: dict[str, str], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        profile: Profile,
+        labels: dict[str, str],
+        registry: CollectorRegistry,
+        rule: DecisionRule | None = None,
+    ) -> None:
         from prometheus_client import Gauge
 
         def gauge(name: str, text: str, mode: Any, *more: str) -> Any:
             return Gauge(name, text, [*labels, *more], registry=registry, multiprocess_mode=mode)
 
-        self._encoder, self._service, self._labels = encoder, service_of(encoder), labels
+        self._encoder, self._service, self._labels, self._rule = encoder, service_of(encoder), labels, rule
         self._features = [Watched(histogram) for histogram in profile.features]
         self._prediction = Watched(profile.prediction)
         text = "Population stability index of recent inputs against the training split; above 0.25 is a large change."
@@ -91,7 +99,7 @@ class Drift:
         features = self._service.features(samples[:num]).values()
         for watched, values in zip(self._features, features, strict=True):
             watched.observe(values)
-        answers = outputs[:num].argmax(axis=1) if self._encoder.class_names else outputs[:num, 0]
+        answers = choose_classes(outputs[:num], self._rule) if self._encoder.class_names else outputs[:num, 0]
         self._prediction.observe(answers.astype(np.float64))
 
     def flush(self) -> None:

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from thresher.modalities.decision import choose_classes
 from thresher.modalities.outputs import ValueOutput
 from thresher.serving.core.bundle import PROFILE_FILE, Bundle
 from thresher.serving.monitoring.drift import Drift
@@ -87,7 +88,7 @@ class Metrics:
         predictions = counter("thresher_predictions", "Samples predicted, by class.", "label")
         names = bundle.encoder.class_names or (ValueOutput.name,)
         self._predictions = [predictions.labels(*who, name) for name in names]
-        self._num_predicted = np.zeros(len(names), np.int64)
+        self._num_predicted, self._rule = np.zeros(len(names), np.int64), bundle.info.decision
         requests = counter("thresher_requests", "Requests, by how they came and ended.", "protocol", "outcome")
         self._requests = {(p, o): requests.labels(*who, p, o) for p in PROTOCOLS for o in OUTCOMES}
         self._num_requests = dict.fromkeys(self._requests, 0)
@@ -105,7 +106,7 @@ class Metrics:
         self._drift = None
         if profile:
             read = Profile.model_validate_json(profile)
-            self._drift = Drift(bundle.encoder, read, dict(zip(LABELS, who, strict=True)), registry)
+            self._drift = Drift(bundle.encoder, read, dict(zip(LABELS, who, strict=True)), registry, self._rule)
 
     def count_request(self, protocol: str, outcome: str, seconds: float) -> None:
         """Count a request that ended with ``outcome``, ``seconds`` after it was decoded."""
@@ -115,10 +116,11 @@ class Metrics:
 
     def count_answers(self, outputs: np.ndarray) -> None:
         """Count the predictions of a batch, probabilities [N, K] or values [N, 1]."""
-        if len(outputs) == 1:
+        if len(outputs) == 1 and self._rule is None:  # most often, and a third of what the rest takes
             self._num_predicted[outputs[0].argmax()] += 1
         else:
-            self._num_predicted += np.bincount(outputs.argmax(axis=1), minlength=len(self._num_predicted))
+            classes = choose_classes(outputs, self._rule)
+            self._num_predicted += np.bincount(classes, minlength=len(self._num_predicted))
 
     def count_batch(self, num_samples: int, queue_seconds: float, run_seconds: float) -> None:
         """Count one call of the model."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import thresher
+from thresher.modalities.decision import choose_classes
 from thresher.modalities.outputs import ValueOutput
 from thresher.serving.core.bundle import Bundle
 from thresher.serving.monitoring.challenger import FOLDER, Challenger, read_challenger
@@ -169,6 +170,7 @@ class ShadowMetrics:
             return kind(name, text, [*names, *more], registry=registry, **options)
 
         self._is_classifier = bool(champion.encoder.class_names)
+        self._rules = champion.info.decision, challenger.info.decision
         labels = champion.encoder.class_names or (ValueOutput.name,)
         compared = metric(
             Counter, "thresher_shadow_compared", "Samples that both answered, by the champion's label.", "label"
@@ -195,7 +197,8 @@ class ShadowMetrics:
 
     def count(self, expected: np.ndarray, outputs: np.ndarray, seconds: float) -> None:
         """Count one call: the champion's outputs [N, K], finite, and the challenger's."""
-        rows, ours, theirs = np.arange(len(expected)), expected.argmax(axis=1), outputs.argmax(axis=1)
+        rows = np.arange(len(expected))
+        ours, theirs = map(choose_classes, (expected, outputs), self._rules)
         for index, label in enumerate(ours.tolist()):
             self._compared[label].inc()
             if self._is_classifier and label == theirs[index]:
