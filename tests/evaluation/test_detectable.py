@@ -84,8 +84,12 @@ def test_the_least_measured_share_is_just_enough(counts: tuple[int, ...]) -> Non
 def test_each_bound_has_its_sentence() -> None:
     drop = {"accuracy_drop": {"at_most": 0.005, "confidence": 0.95}}
     (said,) = shows(500, require=drop)
-    assert "where no answer differs from float's the bound is 0.0054" in said
-    assert "(too few: with 12,413 samples, four of five such candidates pass)" in said
+    head, none, _, most = said.splitlines()
+    assert head.startswith(
+        "accuracy_drop at_most: 0.005 on 500 test samples, at 0.95: the bound, where nothing is lost"
+    )
+    assert none == "  none: 0.0054"
+    assert most == "  5%: 0.0169; too few: with 12,413 samples, four of five such candidates pass"
     (said,) = shows(40_000, require=drop)
     assert "four of five candidates that truly lose 0.0022 pass" in said
     assert "2 candidates together, each at 0.975" in shows(500, num_candidates=2, require=drop)[0]
@@ -102,7 +106,7 @@ def test_a_metric_of_a_class_rests_on_its_samples() -> None:
     (few,) = shows(1_000, require=recall, class_counts={"ham": 980, "spam": 20})
     assert few.endswith("too few to show it, even if every answer is right; it takes 29")
     (paired,) = shows(1_000, require={"recall[spam]_drop": {"at_most": 0.05, "confidence": 0.95}}, class_counts=counts)
-    assert "on 100 test samples of class 'spam'" in paired and "the bound is 0.0263" in paired
+    assert "on 100 test samples of class 'spam'" in paired and "none: 0.0263" in paired
     for unknown in ("precision[spam]", "f1[spam]"):
         assert (
             "unknown before training"

@@ -47,7 +47,7 @@ def plan_groups(plan: Plan) -> list[tuple[str, str, list[str]]]:
 def plan_text(plan: Plan) -> str:
     """Return the whole plan as plain text."""
     lines = [f"  {word:6} {why}: {', '.join(nodes)}" for word, why, nodes in plan_groups(plan)]
-    lines += [f"  shows  {shown}" for shown in plan.shows]
+    lines += [f"  shows  {_below_each_other(shown)}" for shown in plan.shows]
     lines += [f"  note   {note}" for note in plan.notes]
     return "\n".join([plan_title(plan), *lines, ""])
 
@@ -66,3 +66,8 @@ def _moment(record: Record) -> str:
 
 def _machine(record: Record) -> str:
     return f"{record.machine['processor']}, {record.machine['cores']} cores"
+
+
+def _below_each_other(text: str) -> str:
+    """Return ``text`` with its further lines below its first, which stands behind a word of the plan."""
+    return text.replace("\n", "\n" + " " * len("  shows  "))

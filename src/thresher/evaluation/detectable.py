@@ -25,7 +25,7 @@ MOST_SAMPLES = 10**9
 def find_detectable(
     selection: Selection, task: str, num_test: int, num_candidates: int, class_counts: Mapping[str, int] | None = None
 ) -> list[str]:
-    """Return what ``num_test`` samples can show of each bound of quality with a confidence, a sentence each.
+    """Return what ``num_test`` samples can show of each bound of quality with a confidence, some lines of text each.
 
     Args:
         num_candidates: besides float; Holm's correction shares the error out among them.
@@ -137,17 +137,17 @@ def _describe(
 
 
 def _of_pairs(num: int, at_most: float, level: float) -> str:
-    none = bound_of_no_loss(num, 0.0, level)
-    parts = [f"where no answer differs from float's the bound is {none:.4f}"]
+    lines = ["the bound, where nothing is lost on balance, by how many answers differ from float's"]
+    lines.append(f"none: {bound_of_no_loss(num, 0.0, level):.4f}")
     for share in DIFFER:
         bound, most = bound_of_no_loss(num, share, level), largest_loss_shown(num, share, at_most, level)
-        told = f"where {share:.0%} do and nothing is lost on balance, {bound:.4f}"
+        told = f"{share:.0%}: {bound:.4f}"
         if most is not None:
-            told += f" (four of five candidates that truly lose {most:.4f} pass)"
+            told += f"; four of five candidates that truly lose {most:.4f} pass"
         elif needed := samples_for(share, at_most, level):
-            told += f" (too few: with {needed:,} samples, four of five such candidates pass)"
-        parts.append(told)
-    return "; ".join(parts)
+            told += f"; too few: with {needed:,} samples, four of five such candidates pass"
+        lines.append(told)
+    return "\n  ".join(lines)
 
 
 def _of_shares(shares: Shares, at_least: float, level: float) -> str:

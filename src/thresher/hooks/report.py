@@ -123,7 +123,10 @@ def print_plan(plan: Plan) -> None:
         line = f"[{PLAN_STYLES[word]}]{word:6}[/] {escape(why)}: [dim]{', '.join(nodes)}[/]"
         _print_indented(line)
     for shown in plan.shows:
-        _print_indented(f"[bold]shows[/]  {escape(shown)}")
+        first, *further = shown.splitlines()
+        _print_indented(f"[bold]shows[/]  {escape(first)}")
+        for line in further:
+            _print_indented(escape(" " * len("shows  ") + line))
     for note in plan.notes:
         _print_indented(f"[bold yellow]note[/]   {escape(note)}")
 
