@@ -19,11 +19,13 @@ from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.judge import judge
 from thresher.evaluation.model_card import model_card
 from thresher.evaluation.report.context import Account
+from thresher.evaluation.report.metadata import training_words
 from thresher.evaluation.report.pareto import pareto_front, plot_pareto, plot_verdict, quality_bounds
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.table import markdown_table, verdict_columns, verdict_markdown, verdict_rows
 from thresher.evaluation.verdict import Verdict
 from thresher.modalities.fingerprint import fingerprint
+from thresher.training import Training
 
 DROPPED = str.maketrans("", "", "[],")
 
@@ -282,3 +284,14 @@ def test_a_name_is_shown_as_it_is_in_markdown(name: str) -> None:
     Reader().feed(MarkdownIt("commonmark").enable("table").render(markdown_table(["name"], [(f"label={name}",)])))
     assert f"label={name}" in shown
     assert set(tags) == {"table", "thead", "tbody", "tr", "th", "td"}
+
+
+def test_how_classes_count_in_the_training_is_said(evaluation: Callable[..., Evaluation]) -> None:
+    counts = {"ham": 900, "spam": 100}
+    weighted = Training.model_validate({"class_weights": "balanced", "focal_gamma": 2})
+    said = training_words(make_account(evaluation, "classification", training=weighted, class_counts=counts))
+    assert "'spam' (10.0% of the samples) 5, 'ham' (90.0% of the samples) 0.556." in said
+    assert said.endswith("Focal loss, gamma 2: probabilities are less sure than cross-entropy's.")
+    drawn = Training.model_validate({"sampling": "balanced"})
+    said = training_words(make_account(evaluation, "classification", training=drawn, class_counts=counts))
+    assert "How often an epoch draws a sample, in the mean, by its class: 'spam' (10.0% of the samples) 5" in said

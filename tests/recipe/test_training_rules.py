@@ -27,7 +27,9 @@ def test_augmentation_is_for_images(problems_with: Problems) -> None:
     assert problem.where.endswith("training.augmentation") and "series" in problem.what
 
 
-@pytest.mark.parametrize("setting", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+@pytest.mark.parametrize(
+    "setting", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}, {"sampling": "balanced"}, {"focal_gamma": 2}]
+)
 def test_what_needs_classes_is_refused_in_a_regression(problems_with: Problems, setting: dict[str, Any]) -> None:
     (problem,) = problems_with(task="regression", training=setting, selection={"minimize": "size_bytes"})
     assert problem.where.endswith(f"training.{next(iter(setting))}")
@@ -57,6 +59,20 @@ def test_a_regression_has_no_probabilities_to_calibrate(problems_with: Problems)
 def test_lengths_are_grouped_where_they_differ(problems_with: Problems, recipe: dict[str, Any], says: str) -> None:
     (problem,) = problems_with(**recipe)
     assert problem.where.endswith("training.group_by_length") and problem.what == says
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"sampling": "balanced", "class_weights": "balanced"}, "both make classes count alike"),
+        ({"focal_gamma": 2, "label_smoothing": 0.1}, "needs one right class"),
+        ({"sampling": "balanced", "batch_size": "full"}, "one batch of all samples"),
+    ],
+    ids=["twice", "smoothed", "full"],
+)
+def test_classes_are_balanced_in_one_way(problems_with: Problems, setting: dict[str, Any], says: str) -> None:
+    (problem,) = problems_with(training=setting)
+    assert says in problem.what
 
 
 def test_lbfgs_takes_full_batches_alone(problems_with: Problems) -> None:

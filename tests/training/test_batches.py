@@ -22,7 +22,15 @@ from thresher.models.network import Network, NetworkSpec
 from thresher.models.textcnn.config import TextCnn
 from thresher.training import Training
 from thresher.training.augmentation import Flip, Shift
-from thresher.training.batches import InMemory, Order, Streamed, as_positions, in_own_order, load_batches
+from thresher.training.batches import (
+    InMemory,
+    Order,
+    Streamed,
+    as_positions,
+    balanced_chances,
+    in_own_order,
+    load_batches,
+)
 from thresher.training.loop import train
 
 CPU = torch.device("cpu")
@@ -89,6 +97,18 @@ def test_samples_of_one_length_stay_in_their_order(halves: Callable[[int], Sampl
     given = list(InMemory(samples, spec_of(image), CPU).by_length(5))
     whole = in_own_order([batch.inputs for batch in given], [batch.positions for batch in given])
     np.testing.assert_array_equal(whole.numpy(), samples.inputs)
+
+
+def test_balanced_sampling_draws_each_class_equally_often_and_is_a_function_of_seed_and_epoch() -> None:
+    labels = torch.tensor([0] * 900 + [2] * 100)
+    chances = balanced_chances(labels)
+    order = Order(1000, 1000, 3, seed=1, chances=chances)
+    first, second = (torch.cat([*order.of_epoch(epoch)]) for epoch in (1, 2))  # type: ignore[misc]
+    assert len(first) == 1000 and not torch.equal(first, second)
+    for drawn in (first, second):
+        assert 430 < int((labels[drawn] == 2).sum()) < 570
+    again = Order(1000, 64, 3, seed=1, chances=chances).of_epoch(1)
+    assert torch.equal(torch.cat([*again]), first) and len(again) == 16  # type: ignore[misc]
 
 
 def test_every_epoch_takes_every_sample_once_in_an_order_of_its_own() -> None:

@@ -45,6 +45,27 @@ def test_classes_cost_torchs_cross_entropy_whole_and_in_parts(smoothing: float, 
     torch.testing.assert_close(parts / loss.weight(labels), expected)
 
 
+@pytest.mark.parametrize("weights", [None, "balanced"])
+def test_focal_loss_is_that_of_its_source_whole_and_in_parts(weights: str | None) -> None:
+    output, labels = ClassOutput(num_classes=3), torch.from_numpy(LABELS)
+    config = Training.model_validate({"focal_gamma": 2, "class_weights": weights})
+    loss = build_loss(output, config, LABELS, CPU)
+    own = torch.ones(3) if weights is None else balanced_weights(LABELS, output)
+    right = LOGITS.softmax(1)[torch.arange(len(labels)), labels]
+    expected = (own[labels] * (1 - right) ** 2 * -right.log()).sum() / own[labels].sum()
+    torch.testing.assert_close(loss.mean(LOGITS, labels), expected)
+    parts = sum(loss.sum(LOGITS[cut], labels[cut]) for cut in (slice(0, 7), slice(7, 20)))
+    torch.testing.assert_close(parts / loss.weight(labels), expected)
+
+
+def test_focal_loss_of_a_sure_sample_has_a_finite_gradient() -> None:
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    build_loss(ClassOutput(num_classes=2), Training(focal_gamma=0.5), LABELS, CPU).mean(
+        logits, torch.tensor([0])
+    ).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
 def test_values_cost_the_mean_squared_error() -> None:
     loss = build_loss(ValueOutput(mean=5.0, std=2.0), Training(), LABELS, CPU)
     values, labels = torch.tensor([[1.0], [2.0]]), torch.tensor([3.0, 5.0])
@@ -71,9 +92,15 @@ def test_class_weights_and_smoothing_change_what_is_learned_and_not_how_it_is_ju
     few = halves(60).take(np.r_[0:60:2, 1:9:2])
     config = Training.model_validate({"epochs": 2, "batch_size": 8})
     losses = []
-    for setting in ({}, {"class_weights": "balanced"}, {"label_smoothing": 0.3}):
+    for setting in (
+        {},
+        {"class_weights": "balanced"},
+        {"label_smoothing": 0.3},
+        {"sampling": "balanced"},
+        {"focal_gamma": 2.0},
+    ):
         trained, history = train(network, few, halves(20), config.model_copy(update=setting), "float")
         losses.append(history.epochs[0].training_loss)
         best = history.epochs[history.best_epoch - 1]
         assert best.validation_loss == pytest.approx(evaluate_network(trained, halves(20), CPU)[0])
-    assert len({round(loss, 4) for loss in losses}) == 3
+    assert len({round(loss, 4) for loss in losses}) == 5

@@ -75,10 +75,7 @@ def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     takes = [kind_of(AugmentationKind, each).takes for each in training.augmentation]
     if parts.modality is not None and not all(parts.modality in each for each in takes):
         yield ("training", "augmentation"), f"there is none for {parts.modality}", "Leave it out: it is for images."
-    if parts.task == "regression":
-        for name in ("label_smoothing", "class_weights"):
-            if getattr(training, name):
-                yield ("training", name), "a regression has no classes", "Leave it out."
+    yield from _class_problems(parts, training)
     if training.group_by_length and parts.modality in SAME_LENGTH:
         yield ("training", "group_by_length"), f"every sample of {parts.modality} is of one size", "Leave it out."
     if training.group_by_length and training.batch_size == "full":
@@ -92,6 +89,15 @@ def _data_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     if measures_steps(training.optimizer) and training.batch_size != "full":
         what = f"{training.optimizer.kind} measures its steps on one loss, and mini-batches have one each"
         yield ("training", "batch_size"), what, "Use batch_size: full."
+
+
+def _class_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
+    if parts.task == "regression":
+        for name in ("label_smoothing", "class_weights", "sampling", "focal_gamma"):
+            if getattr(training, name):
+                yield ("training", name), "a regression has no classes", "Leave it out."
+    if training.sampling and training.batch_size == "full":
+        yield ("training", "sampling"), "there is one batch of all samples", "Leave out one of the two."
 
 
 def _best_by_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:

@@ -17,6 +17,11 @@ from thresher.training.schedules import Constant, Schedule
 BatchSize = Annotated[int, Field(ge=1)] | Literal["full"]
 
 
+def balances(training: Training) -> bool:
+    """Return whether samples count otherwise in ``training`` than by their number."""
+    return bool(training.class_weights or training.sampling or training.focal_gamma)
+
+
 class Training(Config):
     """How the float model is trained, and what finetuning starts from."""
 
@@ -42,6 +47,12 @@ class Training(Config):
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
     class_weights: Literal["balanced"] | None = None
     """balanced: a class counts by the inverse of its share of the training split."""
+    sampling: Literal["balanced"] | None = None
+    """balanced: samples are drawn anew for every epoch, with replacement, each class equally often; an epoch takes as
+    many as there are."""
+    focal_gamma: float | None = Field(default=None, gt=0, le=10)
+    """Focal loss in place of cross-entropy: a sample counts by this power of what its class's probability lacks to 1,
+    so that those that are right already count little (Lin et al. 2017)."""
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """The longest that the gradient of all weights together may be."""
     ema: float | None = Field(default=None, gt=0, lt=1)
@@ -74,6 +85,16 @@ class Training(Config):
     def _best_of_something(self) -> Training:
         if self.best_by != "loss" and self.keep == "last" and self.early_stopping is None:
             raise ValueError("best_by says nothing where the last epoch is kept and nothing stops early; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> Training:
+        if self.sampling is not None and self.class_weights is not None:
+            raise ValueError("sampling and class_weights both make classes count alike; leave out one of them")
+        if self.focal_gamma is not None and self.label_smoothing:
+            raise ValueError("focal_gamma needs one right class, which label_smoothing spreads; leave out one of them")
+        if self.sampling is not None and self.group_by_length:
+            raise ValueError("sampling draws samples without regard to their length; leave out group_by_length")
         return self
 
     @model_validator(mode="after")

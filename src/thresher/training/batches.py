@@ -53,7 +53,8 @@ class Batches:
     def order(self, config: Training, epochs: int) -> Order:
         """Return which samples each step of ``epochs`` takes, as ``config`` puts them into batches."""
         lengths = self._lengths if config.group_by_length else None
-        return Order(len(self), config.batch_size, epochs, config.seed, lengths)
+        chances = balanced_chances(self._labels.cpu()) if config.sampling else None
+        return Order(len(self), config.batch_size, epochs, config.seed, lengths, chances)
 
     def iterate(self, order: Sequence[Positions]) -> Iterator[Batch]:
         """Yield the batch at each of ``order``."""
@@ -143,22 +144,34 @@ class Order:
         lengths: of each sample [count]: batches are made of samples of like length. Samples are drawn as without it,
             sorted by length within pools of ``POOL`` batches, and the batches then drawn in turn, so that short and
             long ones alternate; as transformers' ``LengthGroupedSampler`` does but for the last draw.
+        chances: of each sample [count], float64, to be drawn next; each once an epoch where there are none.
     """
 
     def __init__(
-        self, count: int, batch_size: int | str, epochs: int, seed: int, lengths: torch.Tensor | None = None
+        self,
+        count: int,
+        batch_size: int | str,
+        epochs: int,
+        seed: int,
+        lengths: torch.Tensor | None = None,
+        chances: torch.Tensor | None = None,
     ) -> None:
         self.size = count if isinstance(batch_size, str) else min(batch_size, count)
         self.steps_an_epoch = len(sizes_of_parts(count, self.size))
         self.total_steps = epochs * self.steps_an_epoch
         self._count, self._seed, self._lengths = count, seed, lengths
+        self._ends = None if chances is None else chances.cumsum(0) / chances.sum()
 
     def of_epoch(self, epoch: int) -> Sequence[Positions]:
         """Return the batches of ``epoch``, which counts from 1."""
-        if self.size == self._count:
+        if self.size == self._count and self._ends is None:
             return [slice(0, self._count)]
         generator = torch.Generator().manual_seed((self._seed + epoch) % 2**63)
-        drawn = torch.randperm(self._count, generator=generator)
+        if self._ends is not None:  # torch.multinomial knows 2^24 samples at most
+            points = torch.rand(self._count, generator=generator, dtype=torch.float64)
+            drawn = torch.searchsorted(self._ends, points, right=True).clamp(max=self._count - 1)
+        else:
+            drawn = torch.randperm(self._count, generator=generator)
         if self._lengths is not None:
             pools = drawn.split(POOL * self.size)
             drawn = torch.cat([pool[self._lengths[pool].argsort(stable=True)] for pool in pools])
@@ -166,6 +179,13 @@ class Order:
         if self._lengths is None:
             return batches
         return [batches[number] for number in torch.randperm(len(batches), generator=generator)]
+
+
+def balanced_chances(labels: torch.Tensor) -> torch.Tensor:
+    """Return how likely each sample is to be drawn next, float64 [N], where each class is drawn equally often."""
+    counts = torch.bincount(labels)
+    chances: torch.Tensor = 1 / (counts[labels].double() * (counts > 0).sum())
+    return chances
 
 
 def sizes_of_parts(count: int, size: int) -> list[int]:

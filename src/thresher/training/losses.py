@@ -32,7 +32,7 @@ class Loss:
 
 
 def build_loss(output: AnyOutput, config: Training, labels: np.ndarray, device: torch.device) -> Loss:
-    """Return cross-entropy for classes; for values the squared error, in variances of the labels.
+    """Return cross-entropy or focal loss for classes; for values the squared error, in variances of the labels.
 
     Args:
         labels: of the training split, [N]; "balanced" class weights come from them.
@@ -40,8 +40,29 @@ def build_loss(output: AnyOutput, config: Training, labels: np.ndarray, device: 
     if isinstance(output, ValueOutput):
         return Loss(squared_error, len)
     weights = None if config.class_weights is None else balanced_weights(labels, output).to(device)
+    of_weights: Callable[[torch.Tensor], torch.Tensor | int] = len if weights is None else _weights_of(weights)
+    if config.focal_gamma is not None:
+        return Loss(partial(focal_loss, gamma=config.focal_gamma, weight=weights), of_weights)
     cross_entropy = partial(F.cross_entropy, weight=weights, reduction="sum", label_smoothing=config.label_smoothing)
-    return Loss(cross_entropy, len if weights is None else lambda labels: weights[labels].sum())
+    return Loss(cross_entropy, of_weights)
+
+
+def focal_loss(
+    logits: torch.Tensor, labels: torch.Tensor, gamma: float, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the sum of (1 - p)^gamma * -log(p) of the right classes' probabilities p, by ``logits`` [B, K].
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; for classes of which one is right.
+    """
+    cross_entropy = F.cross_entropy(logits, labels, reduction="none")
+    lacking = -torch.expm1(-cross_entropy)  # 1 - p, exact where p is nearly 1
+    # Of a p of exactly 1 the power would have no derivative below gamma 1.
+    each = lacking.clamp(min=torch.finfo(lacking.dtype).tiny) ** gamma * cross_entropy
+    return each.sum() if weight is None else (weight[labels] * each).sum()
+
+
+def _weights_of(weights: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda labels: weights[labels].sum()
 
 
 def squared_error(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

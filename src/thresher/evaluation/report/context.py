@@ -84,6 +84,7 @@ class Account:
         evaluations: candidate -> its figures; candidates without a model are missing.
         calibration: candidate -> `sha256` and number of `samples` that it was calibrated on, where it was.
         vocabularies: candidate -> what `prune_vocabulary` left and what that costs, where it was used.
+        class_counts: class -> training samples, where the recipe has them count otherwise than by their number.
         decisions: candidate -> by which threshold it has its classes, where the recipe has a decision.
         temperatures: candidate -> what its logits are divided by, where the recipe calibrates.
         slices: how the candidates do on parts of the test split, where the recipe asks for that.
@@ -101,6 +102,7 @@ class Account:
     evaluations: Mapping[str, Evaluation]
     calibration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     vocabularies: Mapping[str, str] = field(default_factory=dict)
+    class_counts: Mapping[str, int] = field(default_factory=dict)
     decisions: Mapping[str, ChosenDecision] = field(default_factory=dict)
     temperatures: Mapping[str, Calibration] = field(default_factory=dict)
     slices: SliceComparison | None = None

@@ -27,6 +27,8 @@ INTERVALS = {
 }
 FIGURE = {"accuracy_drop": "accuracy", "rmse_increase": "rmse"}
 """What is lost -> of what."""
+MAX_CLASSES = 8
+"""The most classes that are named one by one."""
 MEASURED = {
     "peak_memory": "Peak memory was not measured.",
     "load_ms": "Load time was not measured.",
@@ -123,8 +125,28 @@ def training_words(account: Account) -> str:
         source = f", from {model.path}, its weights " + ("drawn anew" if drawn else "trained further")
     return (
         f"Model {name}{source}, by {training.optimizer.kind}, learning rate {training.optimizer.lr:.3g}, "
-        f"batches of {batch}, {epochs}, seed {training.seed}.{found}{exported}"
+        f"batches of {batch}, {epochs}, seed {training.seed}.{found}{exported}{_balance_words(account)}"
     )
+
+
+def _balance_words(account: Account) -> str:
+    """Return how classes count in the training, by their shares, and what that does to probabilities."""
+    training, counts = account.training, {name: count for name, count in account.class_counts.items() if count}
+    said = []
+    if counts and (training.class_weights or training.sampling):
+        total, ordered = sum(counts.values()), sorted(counts, key=lambda name: counts[name])
+        shown = ordered if len(ordered) <= MAX_CLASSES else [ordered[0], ordered[-1]]
+        each = (
+            f"'{name}' ({counts[name] / total:.1%} of the samples) {total / len(counts) / counts[name]:.3g}"
+            for name in shown
+        )
+        how = "What a sample counts" if training.class_weights else "How often an epoch draws a sample, in the mean"
+        more = "" if shown is ordered else f", the rarest and the most frequent of {len(counts)}"
+        alike = "Probabilities are those of classes that are equally frequent."
+        said.append(f"{how}, by its class: {', '.join(each)}{more}. {alike}")
+    if training.focal_gamma:
+        said.append(f"Focal loss, gamma {training.focal_gamma:g}: probabilities are less sure than cross-entropy's.")
+    return "".join(f" {sentence}" for sentence in said)
 
 
 def _capitalized(text: str) -> str:

@@ -107,7 +107,8 @@ def write_reports(
         asked: what the recipe says, which may leave some of it to a search or a range test.
         results: `CANDIDATE.chain`, `.evaluation`, `.onnx` and `.predictions` of all candidates, of float without a
             chain; `.sensitivity` where one was measured, `.search` of those whose chain was searched for, and `slices`
-            where the recipe asks for them, and so for `.calibration` and `.decision`.
+            where the recipe asks for them, and so for `.calibration` and `.decision`, and `training_samples` where
+            classes do not count by their share.
     """
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
@@ -127,6 +128,7 @@ def write_reports(
         evaluations=evaluations,
         calibration={name: trace for name, trace in traces.items() if trace},
         vocabularies={name: note for name, each in files.items() if (note := read_note(each, VOCABULARY))},
+        class_counts=_class_counts(results.get("training_samples")),
         temperatures=_each("calibration", results),
         decisions=_each("decision", results),
         slices=results.get("slices"),
@@ -137,6 +139,15 @@ def write_reports(
     curves = [_curves(*named) for named in _named("sensitivity", results).items()]
     searches = [_searched(search) for search in _each("search", results).values()]
     return model_card(account), report_page(account, predictions, curves, searches)
+
+
+def _class_counts(training_samples: EncodedSamples | None) -> dict[str, int]:
+    """Return class -> training samples; nothing where the report does not tell them."""
+    if training_samples is None:
+        return {}
+    names = training_samples.class_names
+    counts = np.bincount(training_samples.labels, minlength=len(names)).tolist()
+    return dict(zip(names, counts, strict=True))
 
 
 def _rules(results: dict[str, Any]) -> dict[str, DecisionRule]:

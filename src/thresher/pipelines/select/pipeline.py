@@ -16,6 +16,7 @@ from thresher.pipelines.select.nodes import (
 from thresher.pipelines.stage import served_file, stage_node
 from thresher.pipelines.train.pipeline import model_settings, training_settings
 from thresher.recipe import Recipe
+from thresher.training import balances
 
 TAGS = ["select"]
 
@@ -48,6 +49,8 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         compare.append(stage_node(compare_slices, inputs, f"{name}.slice_comparison", TAGS))
         judged.append(f"{name}.slice_comparison")
         told["slices"] = f"{name}.slice_comparison"
+    if balances(recipe.training):
+        told["training_samples"] = f"{name}.training_samples"
     told |= {"test_samples": f"{name}.test_samples"} | _searched(name, recipe)
     return Pipeline(
         [
