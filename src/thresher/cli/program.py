@@ -29,6 +29,10 @@ SECTIONS = {
         "sync": ("champions", "Deliver what MLflow's server missed."),
         "clean": ("clean", "Show what runs have left; free what is old."),
     },
+    "The machine that will serve": {
+        "measure": ("target", "Write a folder that times all candidates there."),
+        "judge": ("target", "Judge by what was measured there."),
+    },
     "Serve": {
         "predict": ("predict", "Answer a file, or score new data."),
         "export": ("predict", "Write the champion as files without Thresher."),

@@ -61,6 +61,26 @@ def time_calls(call: Callable[[], object], count: int) -> CallTimes:
     return CallTimes(wall, computed, interrupted)
 
 
+def turns(number: int) -> tuple[int, int]:
+    """Return the order of two models in the round ``number``: whatever the first turn costs falls on both alike."""
+    return (0, 1) if number % 2 == 0 else (1, 0)
+
+
+def places_of(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:
+    """Return which samples the round ``number`` takes, int64 [size].
+
+    The rounds begin all over the test split, since samples that stand together may be alike in length.
+    """
+    places: np.ndarray = (number * num_samples // rounds + np.arange(size)) % num_samples
+    return places
+
+
+def median_seconds(turn: CallTimes, threads: int) -> float:
+    """Return what a call of a session with so many ``threads`` takes, without the wait for a processor if it is one."""
+    takes_off = threads == 1 and has_fine_clock()
+    return float(np.median(np.minimum(turn.computed, turn.wall) if takes_off else turn.wall))
+
+
 def waited_share(turns: Iterable[CallTimes]) -> float:
     """Return how much of their time the calls of ``turns`` waited for a processor, from 0 to 1."""
     wall = computed = 0.0

@@ -17,8 +17,8 @@ import numpy as np
 from thresher.config import Config
 from thresher.errors import CompressionError
 from thresher.evaluation import Measurement
-from thresher.evaluation.calls import CallTimes, has_fine_clock, time_calls, waited_share
-from thresher.evaluation.latency import QUIET, Timed, turns
+from thresher.evaluation.calls import CallTimes, has_fine_clock, time_calls, turns, waited_share
+from thresher.evaluation.latency import QUIET, Timed
 from thresher.evaluation.runtime import INPUTS_FILE, MODEL_FILE, open_session, run_for_memory
 
 LOAD_ROUNDS = (5, 21)

@@ -11,7 +11,7 @@ or slower for as long as it is open; within one pair of sessions that would look
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,10 @@ from thresher.evaluation.calls import (
     StolenTime,
     has_fine_clock,
     interrupted_share,
+    median_seconds,
+    places_of,
     time_calls,
+    turns,
     waited_share,
 )
 from thresher.evaluation.energy import EnergyMeter, EnergyUse, find_meter
@@ -195,11 +198,40 @@ def _open_pair(models: tuple[Timed, Timed], number: int, config: Measurement) ->
     return opened[0], opened[1]
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What a thread's own clock says on the machine that measures.
+
+    Attributes:
+        is_of_the_work: whether one thread of the processor computes all, so that its clock counts the work.
+        is_fine: whether it is fine enough for a single call.
+    """
+
+    is_of_the_work: bool
+    is_fine: bool
+
+
+def latency_of_rounds(
+    size: int, rounds: Sequence[tuple[CallTimes, CallTimes]], config: Measurement, stolen: float, clock: Clock
+) -> Latency:
+    """Return the figures of rounds that another machine has timed as `measure_latency` does.
+
+    Args:
+        rounds: what the model and the reference took, of as many calls each.
+        stolen: the share of the processors' work that its host took meanwhile.
+    """
+    timing = _Timing(size, len(rounds[0][0].wall), config, clock)
+    for model, reference in rounds:
+        timing.keep(model, reference)
+    return timing.result(stolen)
+
+
 class _Timing:
     """The rounds of two models at one batch size."""
 
-    def __init__(self, size: int, calls: int, config: Measurement) -> None:
+    def __init__(self, size: int, calls: int, config: Measurement, clock: Clock | None = None) -> None:
         self.size, self._calls, self._config = size, calls, config
+        self._clock = clock or Clock(config.threads == 1, has_fine_clock())
         self._turns: tuple[list[CallTimes], list[CallTimes]] = ([], [])
         self._kept: list[int] = []
         self._joules = [0.0, 0.0]
@@ -216,11 +248,18 @@ class _Timing:
 
     def add_round(self, pair: _Pair, number: int, places: np.ndarray, meter: EnergyMeter) -> None:
         """Let each of ``pair`` have its turn on the samples at ``places``."""
+        made: dict[int, CallTimes] = {}
         for turn in turns(number):
             pair[turn](places, SETTLING_CALLS)
             before = meter.read()
-            self._turns[turn].append(pair[turn](places, self._calls))
+            made[turn] = pair[turn](places, self._calls)
             self._joules[turn] += meter.joules_since(before)
+        self.keep(made[0], made[1])
+
+    def keep(self, model: CallTimes, reference: CallTimes) -> None:
+        """Take what was timed in a round."""
+        for turn, times in enumerate((model, reference)):
+            self._turns[turn].append(times)
         if self._takes_off_waits or all(len(made[-1].alone) >= MIN_CALLS_ALONE for made in self._turns):
             self._kept.append(len(self._turns[0]) - 1)
 
@@ -251,7 +290,7 @@ class _Timing:
     @property
     def _takes_off_waits(self) -> bool:
         """Whether one thread computes, whose own clock tells: of several, one spins while it waits for another."""
-        return self._config.threads == 1
+        return self._clock.is_of_the_work
 
     def _waited(self, made: list[CallTimes]) -> float:
         return waited_share(made) if self._takes_off_waits else interrupted_share(made)
@@ -259,7 +298,7 @@ class _Timing:
     def _seconds(self, turn: CallTimes, waited: float) -> np.ndarray:
         if not self._takes_off_waits:
             return turn.alone if len(turn.alone) >= MIN_CALLS_ALONE else turn.wall
-        return np.minimum(turn.computed, turn.wall) if waited > QUIET and has_fine_clock() else turn.wall
+        return np.minimum(turn.computed, turn.wall) if waited > QUIET and self._clock.is_fine else turn.wall
 
     def _why_unmeasured(self, waited: float, stolen: float) -> str:
         busy = "could not be measured: the machine is too busy"
@@ -271,7 +310,7 @@ class _Timing:
                 f"{busy}, other work interrupts {waited:.0%} of the calls. {again}, or with evaluation.threads below "
                 f"{self._config.threads}."
             )
-        if self._takes_off_waits and not has_fine_clock() and waited > TOO_LONG_WAITS:
+        if self._takes_off_waits and not self._clock.is_fine and waited > TOO_LONG_WAITS:
             return f"{busy}, calls wait {waited:.0%} of their time for a processor. {again}."
         return ""
 
@@ -283,29 +322,9 @@ def _energy(joules: list[float], num_samples: int) -> EnergyUse | None:
     return EnergyUse(joules=joules[0] / num_samples, reference_joules=joules[1] / num_samples)
 
 
-def turns(number: int) -> tuple[int, int]:
-    """Return the order of two models in the round ``number``: whatever the first turn costs falls on both alike."""
-    return (0, 1) if number % 2 == 0 else (1, 0)
-
-
-def places_of(number: int, num_samples: int, size: int, rounds: int) -> np.ndarray:
-    """Return which samples the round ``number`` takes, int64 [size].
-
-    The rounds begin all over the test split, since samples that stand together may be alike in length.
-    """
-    places: np.ndarray = (number * num_samples // rounds + np.arange(size)) % num_samples
-    return places
-
-
 def _calls_a_round(pair: _Pair, num_samples: int, size: int, config: Measurement) -> int:
     """Warm up, and return how many calls a turn fill the time that was given."""
     middle = places_of(config.rounds // 2, num_samples, size, config.rounds)
     seconds_a_pair = sum(median_seconds(time_on(middle, WARMUP_CALLS), config.threads) for time_on in pair)
     least = MIN_CALLS_A_ROUND if config.threads == 1 else MIN_CALLS_ALONE + SPARE_CALLS
     return max(least, int(config.seconds / config.rounds / seconds_a_pair))
-
-
-def median_seconds(turn: CallTimes, threads: int) -> float:
-    """Return what a call of a session with so many ``threads`` takes, without the wait for a processor if it is one."""
-    takes_off = threads == 1 and has_fine_clock()
-    return float(np.median(np.minimum(turn.computed, turn.wall) if takes_off else turn.wall))

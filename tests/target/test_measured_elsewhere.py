@@ -1,0 +1,233 @@
+"""Candidates are timed where Python, numpy and ONNX Runtime alone are, and judged by what came back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from helpers.any_modality import CLASS_NAMES, make_encoder, make_samples
+from helpers.registry_project import RegistryProject
+from helpers.tiny_onnx import make_sum_onnx
+
+from thresher.caching.context import open_context
+from thresher.evaluation import Measurement
+from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.exported import check_exported
+from thresher.evaluation.runtime import open_session, predict
+from thresher.machine import describe_machine
+from thresher.modalities.fingerprint import DataFingerprint
+from thresher.modalities.samples import EncodedSamples
+from thresher.target import script
+from thresher.target.folder import TargetError, padding_of, read_setting
+
+ALONE = """
+import runpy, sys
+
+class Bar:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in ("numpy", "onnxruntime", "calls", "runtime"):
+            raise ImportError(f"{name} is not on this machine")
+
+sys.meta_path.insert(0, Bar())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SPINNING = "CPUExecutionProvider,session.intra_op.allow_spinning=0"
+MEASUREMENT = Measurement(rounds=10, seconds=0.02, batch_sizes=(1, 4))
+
+
+def run_alone(folder: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-c", ALONE, str(folder / "measure.py"), str(out)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env={"PATH": ""})
+
+
+def save_run(project: RegistryProject, models: dict[str, bytes], modality: str = "tabular") -> EncodedSamples:
+    """Save what a run of the recipe would leave, with real figures; return the test samples."""
+    encoder = make_encoder(modality)
+    inputs = encoder.encode(make_samples(modality).inputs)
+    labels = predict(open_session(models["float"], 1), inputs, encoder.model_input).argmax(1).astype(np.int64)
+    samples = EncodedSamples(inputs, labels, CLASS_NAMES)
+    answers = {name: predict(open_session(file, 1), inputs, encoder.model_input) for name, file in models.items()}
+    contenders = {name: Contender(models[name], inputs, encoder.model_input, name, answers[name]) for name in models}
+    shas = {"train_sha256": "a" * 64, "test_sha256": "b" * 64}
+    sizes = {"num_train_samples": len(inputs), "num_test_samples": len(inputs)}
+    made: dict[str, Any] = {
+        "encoder": encoder,
+        "test_samples": samples,
+        "training_samples": samples,
+        "fingerprint": DataFingerprint(**shas, **sizes, class_names=CLASS_NAMES, inputs="rows"),
+        "exported_quality": check_exported(answers["float"], samples, 1.0),
+    }
+    for name, one in contenders.items():
+        figures = evaluate(one, contenders["float"], labels, MEASUREMENT, describe_machine(), CLASS_NAMES)
+        made |= {f"{name}.onnx": models[name], f"{name}.predictions": answers[name], f"{name}.evaluation": figures}
+    with open_context(project.folder, None) as context:
+        for name, value in made.items():
+            context.catalog.save(f"small.{name}", value)
+    return samples
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, own_mlflow: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> RegistryProject:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    project = RegistryProject(folder, f"sqlite:///{folder}/mlflow.db", capsys, monkeypatch)
+    entry = {"type": "thresher.readers.TableFile", "path": "data", "file": "x.csv", "label": "grade"}
+    catalog = folder / "conf" / "base" / "catalog.yml"
+    catalog.write_text(yaml.safe_dump(yaml.safe_load(catalog.read_text()) | {"new.train": entry, "new.test": entry}))
+    project.write_recipe(
+        data={"modality": "tabular", "train": "new.train", "test": "new.test"},
+        model={"kind": "mlp"},
+        candidates={"twin": [{"kind": "quantize_dynamic"}]},
+        evaluation=MEASUREMENT.model_dump(mode="json", exclude={"metrics"}),
+        selection={"minimize": "log_loss", "allow_no_better_than_baseline": True},
+    )
+    return project
+
+
+def make_models(twin: float = 4e-3) -> dict[str, bytes]:
+    model_input = make_encoder("tabular").model_input
+    return {name: make_sum_onnx(model_input, 3, scale) for name, scale in (("float", 1e-3), ("twin", twin))}
+
+
+def test_candidates_are_timed_and_judged_elsewhere(project: RegistryProject, tmp_path: Path) -> None:
+    samples = save_run(project, make_models())
+    archive, out = tmp_path / "there.tar.gz", tmp_path / "measured.json"
+    tries = ("--try", SPINNING, "--try", "NoSuchExecutionProvider")
+    said = project.done("measure", "small", str(archive), *tries)
+    assert "2 models, 60 samples. Copy it to the machine that will serve" in said
+    assert "is there already" in project.refused("measure", "small", str(archive))
+    with tarfile.open(archive) as content:
+        content.extractall(tmp_path, filter="data")
+    done = run_alone(tmp_path / "there", out)
+    assert done.returncode == 0, done.stderr
+    assert "0 of 60 answers differ, at most by 0" in done.stdout and "thresher judge small" in done.stdout
+    said = project.done("judge", "small", "--measured", str(out))
+    assert "Winner there: twin" in said
+    (folder,) = (project.folder / "data/08_reporting/small/measured").iterdir()
+    verdict = json.loads((folder / "verdict.json").read_text())
+    names = ["float", "twin", f"float@{SPINNING}", f"twin@{SPINNING}"]
+    missing = [f"{name}@NoSuchExecutionProvider" for name in names[:2]]
+    assert [one["candidate"] for one in verdict["candidates"]] == names + missing
+    reasons = {one["candidate"]: one["reason"] for one in verdict["candidates"]}
+    assert "NoSuchExecutionProvider is not in this build of ONNX Runtime" in reasons[missing[0]]
+    figures = {one["candidate"]: one["metrics"] for one in verdict["candidates"]}
+    for name in names:
+        assert figures[name]["latency_ms_p50_batch4"]["value"] > 0 and figures[name]["peak_memory_bytes"]["value"] > 0
+    assert figures["twin"]["accuracy"]["value"] == 1.0 and verdict["num_test_samples"] == len(samples)
+    assert "measured on" in (folder / "report.html").read_text()
+    assert (folder / "model_card.md").exists()
+
+
+def test_answers_that_differ_there_are_counted_and_judged(project: RegistryProject, tmp_path: Path) -> None:
+    save_run(project, make_models())
+    project.done("measure", "small", str(tmp_path / "there"))
+    plan = json.loads((tmp_path / "there" / "plan.json").read_text())
+    expected = tmp_path / "there" / "answers" / "twin.npy"
+    np.save(expected, np.roll(np.load(expected), 1, axis=1))  # as if the answers here had been others
+    plan["files"]["answers/twin.npy"] = script.hash_of(expected)
+    (tmp_path / "there" / "plan.json").write_text(json.dumps(plan))
+    record = next((project.folder / ".thresher" / "measure").iterdir())
+    record.write_text(json.dumps(plan))
+    assert run_alone(tmp_path / "there", tmp_path / "measured.json").returncode == 0
+    said = project.done("judge", "small", "--measured", str(tmp_path / "measured.json"))
+    assert "twin, CPUExecutionProvider: 60 answers differ from those here" in said
+
+
+def altered(document: dict[str, Any]) -> None:
+    document["results"][0]["stolen"] = 0.5
+
+
+def renamed(document: dict[str, Any]) -> None:
+    document["machine"]["processor"] = "a faster one"
+
+
+def foreign(document: dict[str, Any]) -> None:
+    document["id"] = "0" * 16
+
+
+def unsigned(document: dict[str, Any]) -> None:
+    del document["signature"]
+
+
+def signed_of_other_files(document: dict[str, Any]) -> None:
+    document["files"]["models/twin.onnx"] = "0" * 64
+
+
+CASES: list[tuple[Callable[[dict[str, Any]], None], str, bool]] = [
+    (altered, "it was altered since it was measured", False),
+    (renamed, "it was altered since it was measured", False),
+    (foreign, "a folder that this project has not made", False),
+    (unsigned, "not what measure.py of `thresher measure` writes", False),
+    (signed_of_other_files, "measured with other files than those of the folder", True),
+]
+
+
+def test_what_is_altered_foreign_or_of_other_candidates_is_refused(project: RegistryProject, tmp_path: Path) -> None:
+    save_run(project, make_models())
+    project.done("measure", "small", str(tmp_path / "there"))
+    folder, out = tmp_path / "there", tmp_path / "measured.json"
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / "models" / "twin.onnx").write_bytes(make_models(1.0)["twin"])
+    done = run_alone(broken, tmp_path / "other.json")
+    assert done.returncode == 1 and "models/twin.onnx is missing, or is not what it was" in done.stderr
+    assert run_alone(folder, out).returncode == 0
+    assert "is there already" in run_alone(folder, out).stderr
+    document = json.loads(out.read_text())
+    token = json.loads((folder / "plan.json").read_text())["token"]
+    for change, says, is_signed in CASES:
+        other = json.loads(out.read_text())
+        change(other)
+        if is_signed:  # by whoever has the folder
+            other["signature"] = script.sign(other, token)
+        (tmp_path / "changed.json").write_text(json.dumps(other))
+        assert says in project.refused("judge", "small", "--measured", str(tmp_path / "changed.json")), change
+    for content in (b"", b"\xff", b"[]", b"{"):
+        (tmp_path / "changed.json").write_bytes(content)
+        assert "Fix: " in project.refused("judge", "small", "--measured", str(tmp_path / "changed.json"))
+    assert "no such file" in project.refused("judge", "small", "--measured", str(tmp_path / "no.json"))
+    document["results"][1]["answers"] = "no numpy file"
+    document["signature"] = script.sign(document, token)
+    (tmp_path / "changed.json").write_text(json.dumps(document))
+    assert "not whole" in project.refused("judge", "small", "--measured", str(tmp_path / "changed.json"))
+    with open_context(project.folder, None) as context:
+        context.catalog.save("small.twin.onnx", make_models(2.0)["twin"])
+    said = project.refused("judge", "small", "--measured", str(out))
+    assert "Candidate twin is another one since the folder was made. Fix: thresher measure small" in said
+
+
+@pytest.mark.parametrize("modality", ["text", "series", "image"])
+def test_samples_of_any_length_are_answered_as_here(modality: str, tmp_path: Path) -> None:
+    from thresher.target.folder import write_target
+
+    encoder = make_encoder(modality)
+    inputs = encoder.encode(make_samples(modality).inputs)
+    file = make_sum_onnx(encoder.model_input, 3)
+    answers = predict(open_session(file, 1), inputs, encoder.model_input)
+    folder = tmp_path / "there"
+    write_target(folder, "small", {"float": file}, {"float": answers}, inputs, encoder.model_input, MEASUREMENT, [])
+    done = run_alone(folder, tmp_path / "measured.json")
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads((tmp_path / "measured.json").read_text())["results"]
+    assert "failed" not in one and (one["num_differing"], one["largest"]) == (0, 0.0)
+
+
+def test_what_is_no_setting_is_refused() -> None:
+    assert read_setting(SPINNING).entries == {"session.intra_op.allow_spinning": "0"}
+    for text in ("cpu", "CPUExecutionProvider,spin", "CPUExecutionProvider,=1", ""):
+        with pytest.raises(TargetError, match="is no setting"):
+            read_setting(text)
+    assert padding_of(make_encoder("image").model_input) is None
