@@ -56,6 +56,20 @@ def test_a_search_for_a_chain_is_refused(problems_with: Problems) -> None:
     assert problem.where.endswith("candidates.found.search") and "is no network" in problem.what
 
 
+def test_a_student_takes_what_networks_take(problems_with: Problems) -> None:
+    student = {"kind": "distill", "student": {"kind": "mlp"}}
+    sound = {"taught": [student, {"kind": "prune_channels", "ratio": 0.5}, {"kind": "finetune", "distill": {}}]}
+    sound["int8"] = {"from": "taught", "steps": [{"kind": "quantize_dynamic"}]}
+    search = {"from": "taught", "search": {"budget": {"accuracy_drop": 0.01}}}
+    training = {"epochs": 3, "optimizer": {"kind": "sgd"}, "learning_rate": "auto"}
+    (problem,) = problems_with(**TREES, training=training, candidates={**sound, "found": search})
+    assert problem.where.endswith("training.learning_rate")
+    between = [{"kind": "finetune"}, student, {"kind": "finetune", "distill": {"hidden": 1.0}}]
+    first, hidden = problems_with(**TREES, candidates={"taught": between})
+    assert "put distill with a student before it" in first.fix
+    assert hidden.where.endswith("steps.2.distill.hidden")
+
+
 def test_trees_take_tables_and_are_no_student(problems_with: Problems) -> None:
     (problem,) = problems_with(model={"kind": "boosted_trees"})
     assert problem.what == "model boosted_trees takes tabular, and data.modality is image"

@@ -178,3 +178,25 @@ def test_a_killed_distillation_goes_on_to_the_same_weights(halves: Halves, tmp_p
         distill("killed", stop_after=2)
     for one, other in zip(distill("killed").parameters(), undisturbed.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_answers_teach_as_the_network_does_that_gave_them(halves: Halves) -> None:
+    samples, teacher = halves(48), build(TEACHER, 1)
+    with torch.inference_mode():
+        answers = teacher(torch.from_numpy(samples.inputs)).numpy()
+    students = [
+        train(build(STUDENT, 0), samples, samples, CONFIG, "student", teaching=Teaching(by, 3.0, 0.7, 0.0))[0]
+        for by in (teacher, answers, answers[::-1].copy())
+    ]
+    weights = [torch.cat([weight.detach().flatten() for weight in each.parameters()]) for each in students]
+    alike, other = (float((weights[0] - each).abs().max()) for each in weights[1:])
+    assert alike < 1e-4 < other
+    keys = [
+        key_of(
+            build(STUDENT, 0), samples, samples, CONFIG, default_execution(CONFIG.execution, teacher), "student", each
+        )
+        for each in (Teaching(answers, 3.0, 0.7, 0.0), Teaching(answers[::-1].copy(), 3.0, 0.7, 0.0))
+    ]
+    assert keys[0] != keys[1]
+    with pytest.raises(TrainingError, match="share"):
+        Teacher(Teaching(answers, 3.0, 0.7, 1.0), build(STUDENT, 0), CPU)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.samples import EncodedSamples
 from thresher.training import Training
@@ -59,7 +61,8 @@ class CompressionData:
     """How this machine trains fastest; without a trial where it is None."""
     checkpoints: Checkpoints | None = None
     """The folder from which a finetuning that was killed resumes."""
-    teachers: Mapping[str, Network] = field(default_factory=dict)
-    """Candidate -> its network, for those that a step distills from; the float model is always there."""
+    teachers: Mapping[str, Network | np.ndarray] = field(default_factory=dict)
+    """Candidate -> its network, for those that a step distills from; the float model is always there. In place of a
+    float model that is no network, what it answers to the training samples: `Teaching` says how."""
     folders: Mapping[str, PretrainedFolder] = field(default_factory=dict)
     """Path -> the pretrained folder that a student begins with, which fits what the encoder makes."""

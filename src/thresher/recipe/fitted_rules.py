@@ -14,6 +14,7 @@ from thresher.training import Training
 
 APPLY = ("seed", "class_weights", "execution", "search")
 """The settings of a training that a fit has, too."""
+TEACH = "Leave it out, or put distill with a student before it: that is a network."
 
 
 def find_fitted_problems(parts: PartialRecipe) -> Iterable[Found]:
@@ -25,7 +26,10 @@ def find_fitted_problems(parts: PartialRecipe) -> Iterable[Found]:
 
 def _training_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     plain, kind = Training(), parts.model.kind
-    for name in Training.model_fields:
+    # Students learn by all of it but the rate that a test on the float network would find.
+    has_students = any(candidate.changes_network for candidate in parts.candidates.values())
+    checked = ("learning_rate",) if has_students else Training.model_fields
+    for name in checked:
         if name not in APPLY and getattr(training, name) != getattr(plain, name):
             what = f"a {kind} is fitted as a whole, and this is of networks"
             yield ("training", name), what, f"Leave it out: of training it has {', '.join(APPLY)}."
@@ -46,13 +50,13 @@ def _candidate_problems(parts: PartialRecipe) -> Iterable[Found]:
     for name, candidate in parts.candidates.items():
         if candidate.search is not None and steps_upon(name, 0, parts.candidates, parts.model)[0] is parts.model:
             what = f"a {kind} is no network, whose layers a search could make smaller"
-            yield ("candidates", name, "search"), what, "Leave it out."
+            yield ("candidates", name, "search"), what, "Leave it out, or search from a candidate with a student."
         for index, step in enumerate(candidate.steps):
             if steps_upon(name, index, parts.candidates, parts.model)[0] is not parts.model:
                 continue
-            if works_on(step) == "network":
+            if works_on(step) == "network" and not hasattr(step, "student"):
                 what = f"{step.kind}: a {kind} is no network, which could be trained on or pruned"
-                yield ("candidates", name, "steps", index), what, "Leave it out."
+                yield ("candidates", name, "steps", index), what, TEACH
             elif kind_of(TechniqueKind, step).quantizes:
                 what = f"{step.kind}: a {kind} has no weights that could be stored in fewer bits"
-                yield ("candidates", name, "steps", index), what, "Leave it out."
+                yield ("candidates", name, "steps", index), what, TEACH

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from thresher.errors import DataError
@@ -95,8 +96,14 @@ def key_of(
         shares = [teaching.temperature, teaching.weight, teaching.features, teaching.hidden, list(teaching.pairs)]
         if teaching.relation_pair is not None:
             shares += [teaching.relations, asdict(teaching.relation_pair)]
-        parts.append([teaching.network.spec.model_dump(mode="json"), hash_weights(teaching.network), shares])
+        parts.append([*_content_of(teaching.network), shares])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _content_of(teacher: Network | np.ndarray) -> list[Any]:
+    if isinstance(teacher, np.ndarray):
+        return [list(teacher.shape), hashlib.sha256(np.ascontiguousarray(teacher).data).hexdigest()]
+    return [teacher.spec.model_dump(mode="json"), hash_weights(teacher)]
 
 
 def _as_file_name(name: str) -> str:

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -29,7 +30,8 @@ class Teaching:
     """Whom to learn from, and how much.
 
     Attributes:
-        network: the teacher.
+        network: the teacher; of one that is no network, what it answers to the training samples in their order,
+            float32 [N, K]: logits, or standardized values.
         temperature: of the softmax of both; 1 is the probabilities as they are.
         weight: of what the teacher says, from 0 to 1; the labels have the rest.
         features: of where convolutions look, besides; 0 leaves it out.
@@ -37,7 +39,7 @@ class Teaching:
         relations: of what ``relation_pair`` attends to, besides; 0 leaves it out.
     """
 
-    network: Network
+    network: Network | np.ndarray
     temperature: float
     weight: float
     features: float
@@ -57,22 +59,28 @@ class Teacher:
 
     def __init__(self, teaching: Teaching, student: Network, device: torch.device) -> None:
         self._teaching = teaching
-        self._teacher = copy.deepcopy(teaching.network).to(device).eval()
+        self._answers: torch.Tensor | None = None
+        self._teacher: Network | None = None
+        if isinstance(teaching.network, Network):
+            self._teacher = copy.deepcopy(teaching.network).to(device).eval()
+        else:
+            self._answers = torch.from_numpy(teaching.network).to(device)
+        self._has_values = isinstance(student.spec.output, ValueOutput)
         self._attention: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {})
         self._hooks: list[RemovableHandle] = []
-        self._answers: torch.Tensor | None = None
         if teaching.features:
-            layers = [_convolutions(network, _folded(student, self._teacher)) for network in (student, self._teacher)]
+            both = (student, self._teacher or student)
+            layers = [_convolutions(network, _folded(*both)) for network in both]
             shared = sorted(layers[0].keys() & layers[1].keys())
-            if not shared:
+            if self._teacher is None or not shared:
                 raise TrainingError("distill.features needs convolutions that student and teacher share. Leave it out.")
             for found, kept in zip(layers, self._attention, strict=True):
                 self._hooks += [_watch(name, found[name], kept) for name in shared]
 
         self._besides: list[tuple[float, HiddenStates | AttentionRelations]] = []
-        if teaching.hidden:
+        if teaching.hidden and self._teacher is not None:
             self._besides.append((teaching.hidden, HiddenStates(teaching.pairs, student, self._teacher)))
-        if teaching.relation_pair is not None:
+        if teaching.relation_pair is not None and self._teacher is not None:
             relations = AttentionRelations(teaching.relation_pair, student, self._teacher)
             self._besides.append((teaching.relations, relations))
 
@@ -82,7 +90,7 @@ class Teacher:
         For samples that are the same at each epoch. Where features, hidden states or relations count, the teacher sees
         every batch anyway.
         """
-        if not (self._teaching.features or self._besides):
+        if self._teacher is not None and not (self._teaching.features or self._besides):
             answer, size = partial(_answer_all, self._teacher, batches), min(len(batches), ANSWERS_AT_ONCE)
             self._answers, _ = in_parts_that_fit(answer, size, "distillation")
 
@@ -109,10 +117,11 @@ class Teacher:
             taught: what the teacher gives for them; it is asked where that is None.
         """
         if taught is None:
+            assert self._teacher is not None
             with torch.no_grad():
                 taught = self._teacher(inputs).float()
         teaching = self._teaching
-        if isinstance(self._teacher.spec.output, ValueOutput):
+        if self._has_values:
             apart = F.mse_loss(learned, taught, reduction="sum")
         else:
             heat = teaching.temperature

@@ -56,12 +56,16 @@ class ChosenExecution(Config):
     """What was measured, in order; empty where the recipe fixes everything."""
 
 
-def default_execution(config: Execution, network: Network) -> ChosenExecution:
-    """Return ``config`` with what is left open decided without a trial: channels last for images, no compiling."""
+def default_execution(config: Execution, network: Network | None) -> ChosenExecution:
+    """Return ``config`` with what is left open decided without a trial: channels last for images, no compiling.
+
+    Args:
+        network: None for students of what is no network, which takes no images.
+    """
     import torch
 
     return ChosenExecution(
-        channels_last=has_channels(network) and config.channels_last in (True, "auto"),
+        channels_last=network is not None and has_channels(network) and config.channels_last in (True, "auto"),
         compile=config.compile is True,
         threads=torch.get_num_threads() if config.threads == "auto" else config.threads,
     )

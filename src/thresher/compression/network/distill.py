@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field
 
 from thresher.compression.data import CompressionData
@@ -12,6 +13,7 @@ from thresher.compression.network.finetune import Distill, Finetune, Relations, 
 from thresher.config import KindConfig
 from thresher.errors import CompressionError, ThresherError
 from thresher.events import Step, emit
+from thresher.modalities.outputs import output_of
 from thresher.models import FLOAT, Model
 from thresher.models.pretrained.config import Pretrained
 from thresher.training.schedules import Schedule
@@ -47,18 +49,23 @@ class DistillStudent(KindConfig):
     """Learn what queries, keys and values of the last attention say of each other, besides."""
 
 
-def distill(network: Network, config: DistillStudent, data: CompressionData) -> Network:
+def distill(network: Network | np.ndarray, config: DistillStudent, data: CompressionData) -> Network:
     """Return a trained network of ``config.student`` that takes the same inputs; ``network`` is its teacher.
 
     Its first weights are drawn by the training's seed, or a pretrained folder's.
+
+    Args:
+        network: of a teacher that is none, what it answers to the training samples, as `Teaching` has it.
 
     Raises:
         CompressionError: a pretrained student that cannot take what the encoder makes.
         TrainingError: a loss that is not finite.
     """
-    student = _build_student(network, config.student, data)
-    sizes = [f"{sum(weight.numel() for weight in each.parameters()):,}" for each in (student, network)]
-    emit(Step(f"distill: a {config.student.kind} of {sizes[0]} weights learns from one of {sizes[1]}"))
+    student = _build_student(config.student, data)
+    teacher = (
+        f"the answers to {len(network):,} samples" if isinstance(network, np.ndarray) else f"one of {_size(network)}"
+    )
+    emit(Step(f"distill: a {config.student.kind} of {_size(student)} weights learns from {teacher}"))
     teaching = Distill(
         temperature=config.temperature, weight=config.weight, hidden=config.hidden, relations=config.relations
     )
@@ -66,14 +73,18 @@ def distill(network: Network, config: DistillStudent, data: CompressionData) -> 
     return finetune(student, course, replace(data, teachers={FLOAT: network}))
 
 
-def _build_student(network: Network, model: Model, data: CompressionData) -> Network:
+def _size(network: Network) -> str:
+    return f"{sum(weight.numel() for weight in network.parameters()):,}"
+
+
+def _build_student(model: Model, data: CompressionData) -> Network:
     """Return the untrained student, tried on a sample where a folder says what it is made of."""
     import torch
 
     from thresher.models.pretrained.student import student_architecture
     from thresher.models.start import build_start
 
-    output, seed = network.spec.output, data.training.seed
+    output, seed = output_of(data.training_samples), data.training.seed
     if not isinstance(model, Pretrained):
         return build_start(model, data.input, output, seed)
     folder = data.folders[model.path]

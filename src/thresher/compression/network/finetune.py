@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field
 
 from thresher.compression.data import CompressionData
@@ -78,12 +79,12 @@ def finetune(network: Network, config: Finetune, data: CompressionData) -> Netwo
     if (distill := config.distill) is not None:
         teacher = data.teachers[distill.from_]
         pairs: Pairs = ()
-        if distill.hidden:
+        if distill.hidden and not isinstance(teacher, np.ndarray):
             from thresher.compression.network.hidden_pairs import pair_hidden_states
 
             network, pairs = pair_hidden_states(network, teacher, data)
         attention, relations = None, distill.relations
-        if relations is not None:
+        if relations is not None and not isinstance(teacher, np.ndarray):
             from thresher.compression.network.relation_pair import pair_attention
 
             attention = pair_attention(network, teacher, relations.heads, data)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from thresher.candidate_failure import CandidateFailure, attempt
+from thresher.compression import Technique
 from thresher.compression.apply import apply_steps
 from thresher.compression.candidate import NamedCandidate
 from thresher.compression.data import CalibrationData, CompressionData
@@ -13,6 +16,8 @@ from thresher.evaluation.decision import ChosenDecision, Decision, decide
 from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.temperature import Calibration, calibrate
 from thresher.events import Step, emit
+from thresher.kinds.record import TechniqueKind
+from thresher.kinds.registry import kind_of
 from thresher.modalities import AnyEncoder
 from thresher.modalities.samples import EncodedSamples
 from thresher.modalities.text.encoder import TextEncoder
@@ -29,7 +34,7 @@ PARITY_SAMPLES = 256
 
 
 def compress_network(
-    base: Network,
+    base: Network | np.ndarray,
     encoder: AnyEncoder,
     training_samples: EncodedSamples,
     validation_samples: EncodedSamples,
@@ -42,6 +47,7 @@ def compress_network(
     """Return the network that the candidate's steps on it make of ``base``, or why they cannot.
 
     Args:
+        base: of a float model that is no network, what it answers to the training samples.
         candidate: a `CandidateFailure` in its place where a search has found no steps. Kedro reads this annotation,
             and makes what it names of a parameter: a union would be none.
         more: the networks of ``candidate.teachers``, then the folders of its pretrained students, in their order.
@@ -60,7 +66,7 @@ def compress_network(
         samples, run = (training_samples, validation_samples), (execution, checkpoints)
         data = CompressionData(candidate.name, encoder.model_input, *samples, training, *run, known, folders)
         with shared_access(), torch_threads(execution.threads):
-            network = apply_steps(candidate.network_steps, base, data)
+            network = apply_steps(*_begin(candidate.network_steps, base, data), data)
             check_storable(network, candidate.name)
         checkpoints.clear()
         return network
@@ -154,6 +160,15 @@ def decide_onnx(
 
     made = attempt(candidate, decide_onnx.__name__, make, onnx_file)
     return (made, made) if isinstance(made, CandidateFailure) else made
+
+
+def _begin(
+    steps: Sequence[Technique], base: Network | np.ndarray, data: CompressionData
+) -> tuple[Sequence[Technique], Network]:
+    """Return the steps upon a network, and that network: where ``base`` is none, the student that the first makes."""
+    if not isinstance(base, np.ndarray):
+        return steps, base
+    return steps[1:], kind_of(TechniqueKind, steps[0]).load()(base, steps[0], data)
 
 
 def _check_students(

@@ -20,7 +20,7 @@ from thresher.pipelines.compress.nodes import (
 )
 from thresher.pipelines.compress.search_nodes import measure_sensitivity, search_chain
 from thresher.pipelines.stage import TIMED, TRAINS, served_file, stage_node, student_folders
-from thresher.pipelines.train.pipeline import training_settings
+from thresher.pipelines.train.pipeline import soft_labels, training_settings
 from thresher.recipe import Recipe
 
 
@@ -28,11 +28,17 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     """Return a branch for the float model and one for every candidate of the recipe ``name``."""
     makes_file = isinstance(recipe.model, GraphModel) or not is_network(recipe.model)
     float_branch = [] if makes_file else [_float_branch(name)]
-    training = training_settings(name, recipe)
+    training, networks = training_settings(name, recipe), _networks(name, recipe)
     measured = [_sensitivity(name, base, training) for base in sensitivity_bases(recipe)]
-    branches = [_branch(name, key, candidate, training) for key, candidate in recipe.candidates.items()]
+    branches = [_branch(name, key, candidate, training, networks) for key, candidate in recipe.candidates.items()]
     answers = [node for key in (FLOAT, *recipe.candidates) for node in _answers(name, key, recipe)]
     return Pipeline([*float_branch, *measured, *(node for branch in branches for node in branch), *answers])
+
+
+def _networks(name: str, recipe: Recipe) -> dict[str, str]:
+    """Return candidate -> the dataset with its network; in place of what is none, of what it answers to the samples."""
+    networks = {key: f"{name}.{key}.network" for key in (FLOAT, *recipe.candidates)}
+    return networks if is_network(recipe.model) else {**networks, FLOAT: soft_labels(name)}
 
 
 def _float_branch(name: str) -> Node:
@@ -78,17 +84,17 @@ def _sensitivity(name: str, base: str, training: str) -> Node:
     return stage_node(measure_sensitivity, inputs, f"{name}.{base}.sensitivity", ["compress", base], base)
 
 
-def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[Node]:
+def _branch(name: str, key: str, candidate: Candidate, training: str, networks: dict[str, str]) -> list[Node]:
     own, tags, data = f"{name}.{key}", ["compress", key], [f"{name}.encoder", f"{name}.training_samples"]
     steps = f"{own}.found_candidate" if candidate.search else f"params:{name}.candidates.{key}"
-    nodes = [_search(name, key, candidate, training)] if candidate.search else []
+    nodes = [_search(name, key, candidate, training, networks)] if candidate.search else []
     # Whose network it is, its ONNX file is too: nothing of torch may follow what is done to a file.
     source = f"{name}.{candidate.from_}.onnx"
     changes_file = bool(candidate.onnx_steps or candidate.search)
     if candidate.changes_network:
         folders = student_folders(name, key, candidate)
-        settings = [*_settings(name, key, steps, training), *_teachers(name, candidate), *folders]
-        inputs = [f"{name}.{candidate.from_}.network", *data, *settings]
+        settings = [*_settings(name, key, steps, training), *_teachers(candidate, networks), *folders]
+        inputs = [networks[candidate.from_], *data, *settings]
         nodes.append(stage_node(compress_network, inputs, f"{own}.network", [*tags, TRAINS], key))
         source = f"{own}.{'unquantized_' if changes_file else ''}onnx"
         exported = [f"{own}.network", f"{name}.validation_samples", f"params:{name}.candidates.{key}.name"]
@@ -102,13 +108,13 @@ def _branch(name: str, key: str, candidate: Candidate, training: str) -> list[No
     return nodes
 
 
-def _search(name: str, key: str, candidate: Candidate, training: str) -> Node:
+def _search(name: str, key: str, candidate: Candidate, training: str, networks: dict[str, str]) -> Node:
     assert candidate.search is not None
     own, base = f"{name}.{key}", f"{name}.{candidate.from_}"
     models = [f"{base}.network", f"{name}.{FLOAT}.onnx", f"{name}.encoder", f"{name}.training_samples"]
     settings = _settings(name, key, f"params:{name}.candidates.{key}", training)
     curves = [f"{base}.sensitivity"] if candidate.search.prunes else []
-    inputs = [*models, *settings, f"params:{name}.evaluation", *curves, *_teachers(name, candidate)]
+    inputs = [*models, *settings, f"params:{name}.evaluation", *curves, *_teachers(candidate, networks)]
     outputs = [f"{own}.found_candidate", f"{own}.budget_search", f"{own}.budget_plot"]
     return stage_node(search_chain, inputs, outputs, ["compress", key, TIMED], key)
 
@@ -118,5 +124,5 @@ def _settings(name: str, key: str, steps: str, training: str) -> list[str]:
     return [f"{name}.validation_samples", steps, training, f"{name}.execution", f"{name}.{key}.checkpoints"]
 
 
-def _teachers(name: str, candidate: Candidate) -> list[str]:
-    return [f"{name}.{teacher}.network" for teacher in candidate.teachers]
+def _teachers(candidate: Candidate, networks: dict[str, str]) -> list[str]:
+    return [networks[teacher] for teacher in candidate.teachers]

@@ -22,7 +22,7 @@ from thresher.models.imported.findings import Imported
 from thresher.models.pretrained.folder import PretrainedFolder
 from thresher.pipelines.types import Checkpoints, Figure, Network
 from thresher.training import Training
-from thresher.training.execution import ChosenExecution
+from thresher.training.execution import ChosenExecution, default_execution
 from thresher.training.history import RangeTest, TrainingHistory
 from thresher.training.hpo import SearchResult
 from thresher.training.plots import plot_range_test, plot_search
@@ -186,6 +186,24 @@ def fit_model(
     from thresher.training.fitting import fit
 
     return fit(model, encoder.model_input, (training_samples, validation_samples), training, FLOAT)
+
+
+def answer_out_of_fold(
+    training_samples: EncodedSamples,
+    validation_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    model: ModelChoice,
+    training: Training,
+) -> np.ndarray:
+    """Return what a float model that is no network teaches of each training sample: it did not learn from that one."""
+    from thresher.training import fitting
+
+    return fitting.answer_out_of_fold(model, encoder.model_input, (training_samples, validation_samples), training)
+
+
+def plan_execution(training: Training) -> ChosenExecution:
+    """Return how students of a float model that is no network are trained: there is none yet that could be timed."""
+    return default_execution(training.execution, None)
 
 
 def import_model(

@@ -9,6 +9,7 @@ from thresher.models.imported.config import Checkpoint, GraphModel, is_taken_as_
 from thresher.models.pretrained.config import Pretrained
 from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node, tokenizer_folder
 from thresher.pipelines.train.nodes import (
+    answer_out_of_fold,
     choose_execution,
     encode_samples,
     find_learning_rate,
@@ -17,6 +18,7 @@ from thresher.pipelines.train.nodes import (
     hold_out,
     import_model,
     import_network,
+    plan_execution,
     search_fit,
     search_training,
     train_float,
@@ -56,16 +58,21 @@ def _float_model(name: str, recipe: Recipe) -> list[Node]:
 def _fits(name: str, recipe: Recipe) -> list[Node]:
     """Return what fits a model that is no network, and before it the search for its settings."""
     data = [f"{name}.training_samples", f"{name}.validation_samples", f"{name}.encoder"]
-    fitted = stage_node(
-        fit_model,
-        [*data, model_settings(name, recipe), training_settings(name, recipe)],
-        [f"{name}.{FLOAT}.onnx", f"{name}.training_history"],
-        [*TAGS, TRAINS],
-    )
-    if recipe.training.search is None:
-        return [fitted]
-    inputs = [*data, f"params:{name}.model", f"params:{name}.training", f"{name}.search_checkpoints"]
-    return [stage_node(search_fit, inputs, _search_results(name), TAGS), fitted]
+    inputs = [*data, model_settings(name, recipe), training_settings(name, recipe)]
+    nodes = [stage_node(fit_model, inputs, [f"{name}.{FLOAT}.onnx", f"{name}.training_history"], [*TAGS, TRAINS])]
+    if any(candidate.changes_network for candidate in recipe.candidates.values()):
+        nodes.append(stage_node(answer_out_of_fold, inputs, soft_labels(name), TAGS))
+        execution = [training_settings(name, recipe)]
+        nodes.append(stage_node(plan_execution, execution, f"{name}.execution", [*TAGS, TIMED]))
+    if recipe.training.search is not None:
+        inputs = [*data, f"params:{name}.model", f"params:{name}.training", f"{name}.search_checkpoints"]
+        nodes.append(stage_node(search_fit, inputs, _search_results(name), TAGS))
+    return nodes
+
+
+def soft_labels(name: str) -> str:
+    """Return the dataset with what a float model that is no network teaches of each training sample."""
+    return f"{name}.soft_labels"
 
 
 def _search_results(name: str) -> list[str]:
