@@ -311,4 +311,12 @@ def _as_parameters(name: str, recipe: Recipe) -> dict[str, Any]:
     # Apart from what the champion is registered with: another challenger is no other champion.
     shadow = values["serving"].pop("shadow")
     values["evaluation"]["metrics"] = list(recipe.measured_metrics)
+    for section, key in (("data", "tests"), ("data", "corruptions"), ("selection", "require_on")):
+        if not values[section][key]:  # what a recipe does not use is no reason to run anything again
+            del values[section][key]
+    sets = {
+        key: {"name": key, "entry": entry, "metrics": list(recipe.selection.metrics_on(key))}
+        for key, entry in recipe.data.tests.items()
+    }
+    values |= {"test_sets": sets} if sets else {}
     return {**values, "name": name, "candidates": candidates, "shadow": shadow}

@@ -14,7 +14,8 @@ def test_every_file_of_the_catalog_is_on_the_page() -> None:
     entries = yaml.safe_load((REPOSITORY / "src" / "thresher" / "pipelines" / "catalog.yml").read_text())
     page = (REPOSITORY / "docs" / "files.md").read_text()
     paths = [entry["filepath"] for entry in entries.values() if "filepath" in entry]
-    written = {path.format(recipe="RECIPE", candidate="CANDIDATE") for path in paths if path.startswith("data/")}
+    names = {name: name.upper() for name in ("recipe", "candidate", "test_set")}
+    written = {path.format(**names) for path in paths if path.startswith("data/")}
     named: set[str] = set()
     for line in page.splitlines():
         codes = re.findall(r"`([^`]+)`", line.partition(" | ")[0])

@@ -68,6 +68,7 @@ def find_dependencies(
     slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
+    named |= set(parameters[recipe]["data"].get("tests", {}).values())
     named |= {name for name in pipeline.inputs() if name.endswith(f".{MODEL_FILE}")}
     raw = {name: contents.of(name) or ABSENT for name in sorted(named & set(pipeline.inputs()))}
     bracketed = {kind.name for kind in registry().usable(MetricKind) if kind.takes and not kind.may_be_bare}

@@ -46,19 +46,18 @@ def check_data(source: RecipeSource, values: Mapping[str, Any], catalog: Catalog
         values: the recipe, sound or broken; what cannot be read of it is passed over.
         catalog: whose entries it names.
     """
-    data = values.get("data")
-    names = {split: data.get(split) for split in SPLITS} if isinstance(data, Mapping) else {}
     entries = {}
-    for split, name in names.items():
-        if isinstance(name, str):
-            (problem,) = locate_all(source, [(("data", split), "", "")])
-            entries[split] = catalog.entry(name, problem.where)
+    for place, name in _named_entries(values.get("data")):
+        (problem,) = locate_all(source, [(("data", *place), "", "")])
+        entries[".".join(place)] = catalog.entry(name, problem.where)
     check = DataCheck()
     check.problems = _each_once(problem for entry in entries.values() for problem in entry.problems)
     check.to_fetch = sorted({entry.to_fetch for entry in entries.values() if entry.to_fetch})
     check.missing = _each_once(problem for entry in entries.values() for problem in entry.missing)
     check.problems += locate_all(source, list(_find_mismatches(values, entries)))
-    check.problems += _find_split_problems(entries, catalog)
+    for split, entry in entries.items():
+        if split != "train" and "train" in entries:
+            check.problems += _find_split_problems(entries["train"], entry, catalog)
     check.problems += locate_all(source, list(_find_unknown_columns(values, entries)))
     if entries.get("train"):
         check.problems += locate_all(source, list(_find_unknown_classes(values, entries["train"])))
@@ -66,6 +65,16 @@ def check_data(source: RecipeSource, values: Mapping[str, Any], catalog: Catalog
     missing = (problem for entry in entries.values() for problem in _find_missing_arguments(entry, catalog))
     check.problems += _each_once(missing)
     return check
+
+
+def _named_entries(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the place under `data` of each entry that a recipe names, and its name."""
+    if not isinstance(data, Mapping):
+        return
+    tests = data.get("tests")
+    given: list[tuple[tuple[str, ...], Any]] = [((split,), data.get(split)) for split in SPLITS]
+    given += [(("tests", str(key)), name) for key, name in tests.items()] if isinstance(tests, Mapping) else []
+    yield from ((place, name) for place, name in given if isinstance(name, str))
 
 
 def _each_once(problems: Iterable[Problem]) -> list[Problem]:
@@ -90,29 +99,32 @@ def _find_mismatches(values: Mapping[str, Any], entries: Mapping[str, Entry]) ->
             fix = f"Write 'task: {'regression' if regression else 'classification'}'"
             fix += "." if regression else ", or 'regression: true' in the entry, where the reader takes it."
             yield ("task",), f"'{task}' given, but {entry.name} gives {gives}", fix
-    if len(entries) == len(SPLITS) and entries["train"].name == entries["test"].name:
-        what = f"'{entries['test'].name}' is named under data.train as well: a model would be judged on what it learned"
-        yield ("data", "test"), what, "Name another entry, with samples of their own."
+    seen: dict[str, str] = {}
+    for split, entry in entries.items():
+        first = seen.setdefault(entry.name, split)
+        if first != split:
+            what = f"'{entry.name}' is named under data.{first} as well"
+            what += ": a model would be judged on what it learned" if first == "train" else ": it would count twice"
+            yield ("data", *split.split(".")), what, "Name another entry, with samples of their own."
 
 
-def _find_split_problems(entries: Mapping[str, Entry], catalog: Catalog) -> list[Problem]:
+def _find_split_problems(of_train: Entry, of_test: Entry, catalog: Catalog) -> list[Problem]:
     """Return where two entries of one file are no two parts of one split."""
-    options = [entry.options for entry in entries.values() if isinstance(entry.options, SplitOptions)]
-    if len(options) < len(SPLITS) or entries["train"].name == entries["test"].name:
+    train, test = of_train.options, of_test.options
+    if not (isinstance(train, SplitOptions) and isinstance(test, SplitOptions)) or of_train.name == of_test.name:
         return []
-    train, test = options
-    if train.find_files() != test.find_files() or entries["train"].reader is not entries["test"].reader:
+    if train.find_files() != test.find_files() or of_train.reader is not of_test.reader:
         return []
     for name in SplitOptions.model_fields:
         ours, theirs = getattr(train, name), getattr(test, name)
         if name == "split" and ours == theirs:
             part = "no split" if ours is None else f"'{ours}'"
-            what = f"{part} in {entries['train'].name} and {entries['test'].name}: both give the same samples"
+            what = f"{part} in {of_train.name} and {of_test.name}: both give the same samples"
             fix = "Write 'split: train' in the one and 'split: test' in the other, with one test_share and seed."
-            return [Problem(catalog.where(entries["test"], "split"), what, fix)]
+            return [Problem(catalog.where(of_test, "split"), what, fix)]
         if name not in ("split", "path", "fetch", "metadata") and ours != theirs:
-            what = f"{theirs!r} here, {ours!r} in {entries['train'].name}: parts of two splits have samples in common"
-            return [Problem(catalog.where(entries["test"], name), what, "Write the same in both.")]
+            what = f"{theirs!r} here, {ours!r} in {of_train.name}: parts of two splits have samples in common"
+            return [Problem(catalog.where(of_test, name), what, "Write the same in both.")]
     return []
 
 

@@ -79,6 +79,8 @@ class ContractReport(Config):
     gx_version: str
     docs_path: str | None = None
     """The Data Docs page, where one was written."""
+    test_set: str = ""
+    """The further test set that stands in the place of test; empty where none does."""
 
     @property
     def failed(self) -> list[ExpectationResult]:
@@ -90,7 +92,8 @@ def failure_message(report: ContractReport) -> str:
     """Return what the terminal shows of a contract: each failed expectation, its count, examples and the fix."""
     splits = ", ".join(f"{split} {count:,}" for split, count in report.num_samples_by_split.items())
     counted = f"{len(report.failed)} of {len(report.results)} expectations failed"
-    verdict = "The data keeps its contract" if report.success else "The data breaks its contract"
+    data = f"With data.tests.{report.test_set} as test, the data" if report.test_set else "The data"
+    verdict = f"{data} keeps its contract" if report.success else f"{data} breaks its contract"
     lines = [f"{verdict}: {counted} on {report.num_samples:,} samples ({splits})."]
     for result in report.failed:
         warning = "" if result.severity == "critical" else f"[{result.severity}] "

@@ -147,6 +147,8 @@ class DocumentDataset(LocalDataset[Config]):
         "evaluation": ("thresher.evaluation.evaluation", "Evaluation"),
         "calibration": ("thresher.evaluation.temperature", "Calibration"),
         "decision": ("thresher.evaluation.decision", "ChosenDecision"),
+        "set_comparison": ("thresher.evaluation.set_comparison", "SetComparison"),
+        "examples": ("thresher.evaluation.corruptions.examples", "CorruptionExamples"),
         "slices": ("thresher.evaluation.slices", "SliceComparison"),
         "exported_quality": ("thresher.evaluation.exported", "ExportedQuality"),
         "baseline": ("thresher.evaluation.baseline", "Baseline"),

@@ -8,16 +8,15 @@ from functools import cached_property
 
 import numpy as np
 import onnxruntime
-from pydantic import Field
 
-from thresher.config import Config
 from thresher.evaluation import Measurement
+from thresher.evaluation.answers import JudgedAnswers
 from thresher.evaluation.cost import Cost, measure_cost
 from thresher.evaluation.decision import read_rule
 from thresher.evaluation.footprint import Footprint, measure_footprint
 from thresher.evaluation.latency import Latency, Timed, measure_latency
-from thresher.evaluation.own_metrics import OwnMetric, measure_own_metrics
-from thresher.evaluation.quality import Quality, measure_quality
+from thresher.evaluation.own_metrics import measure_own_metrics
+from thresher.evaluation.quality import measure_quality
 from thresher.modalities.decision import DecisionRule
 
 
@@ -38,14 +37,9 @@ class Contender(Timed):
         return read_rule(self.onnx_file)
 
 
-class Evaluation(Config):
+class Evaluation(JudgedAnswers):
     """The figures of one candidate, each beside the reference's on the same samples and in the same rounds."""
 
-    candidate: str
-    reference: str
-    quality: Quality
-    own: dict[str, OwnMetric] = Field(default_factory=dict)
-    """The metrics that `evaluation.metrics` and `selection` name, by their names."""
     cost: Cost
     footprint: Footprint
     latencies: tuple[Latency, ...]

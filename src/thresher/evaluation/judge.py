@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from thresher.candidate_failure import CandidateFailure
 from thresher.evaluation.baseline import Baseline
+from thresher.evaluation.bounds import Held, check_bounds, describe_check
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.metrics import (
     LOSS,
     find_metric,
     format_value,
-    measure_interval,
     measure_metrics,
     speed_words,
     speedup_beside,
 )
-from thresher.evaluation.multiple_testing import BoundCheck, check_by_holm, check_each, check_one, describe_broken
-from thresher.evaluation.selection import Requirement, Selection
+from thresher.evaluation.selection import Selection
+from thresher.evaluation.set_comparison import SetComparison
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
@@ -30,6 +28,7 @@ def judge(
     selection: Selection,
     slices: SliceComparison | None = None,
     baseline: Baseline | None = None,
+    sets: SetComparison | None = None,
 ) -> Verdict:
     """Return the verdict over ``results``, which name the float model and every candidate.
 
@@ -43,17 +42,20 @@ def judge(
     Args:
         slices: where ``selection`` asks for them.
         baseline: how all compare with constant answers.
+        sets: how all do on further test sets, where the recipe has some.
     """
     evaluations = {name: result for name, result in results.items() if isinstance(result, Evaluation)}
     reference = evaluations[FLOAT]
     metrics = {
         name: measure_metrics(evaluation, reference, selection.confidence) for name, evaluation in evaluations.items()
     }
-    held = _hold(evaluations, metrics, selection)
+    held = check_bounds(evaluations, metrics, selection.require, selection.correction)
+    elsewhere = sets.broken(selection) if sets is not None else {}
     nothing_learned = {name: baseline.fails(name) if baseline else "" for name in metrics}
     failures = {
         name: _unlearned(name, nothing_learned, selection)
         + _failures(name, evaluations, metrics, held, selection, slices)
+        + elsewhere.get(name, [])
         for name in metrics
     }
     qualified = [name for name in metrics if not failures[name]]
@@ -85,23 +87,6 @@ def judge(
     )
 
 
-def _hold(
-    evaluations: dict[str, Evaluation], metrics: dict[str, dict[str, Interval]], selection: Selection
-) -> dict[str, dict[str, BoundCheck]]:
-    """Return metric -> candidate -> whether it keeps the recipe's bound."""
-    held: dict[str, dict[str, BoundCheck]] = {}
-    for metric, bound in selection.require.items():
-        measured = [name for name in evaluations if metric in metrics[name]]
-        if not bound.confidence:
-            held[metric] = {name: check_one(metrics[name][metric], bound) for name in measured}
-            continue
-        at = {name: partial(measure_interval, evaluations[name], metric) for name in measured}
-        tried = {name: each for name, each in at.items() if name != FLOAT}
-        hold = check_by_holm if selection.correction == "holm" else check_each
-        held[metric] = check_each({FLOAT: at[FLOAT]}, bound) | hold(tried, bound)
-    return held
-
-
 def _why_unmeasured(metric: str, *evaluations: Evaluation) -> str:
     """Return why there is no ``metric`` of the first of ``evaluations``, which the second is the measure of."""
     timed = metric.startswith(("latency_ms", "speedup", "throughput"))
@@ -121,7 +106,7 @@ def _failures(
     name: str,
     evaluations: dict[str, Evaluation],
     metrics: dict[str, dict[str, Interval]],
-    held: dict[str, dict[str, BoundCheck]],
+    held: Held,
     selection: Selection,
     slices: SliceComparison | None,
 ) -> list[str]:
@@ -130,22 +115,14 @@ def _failures(
         pair = evaluations[name], evaluations[FLOAT]
         return [f"{metric} {_why_unmeasured(metric, *pair)}" for metric in dict.fromkeys(missing)]
     num_tried = len(metrics) - 1
-    broken = [_broken(metric, held[metric][name], bound, num_tried) for metric, bound in selection.require.items()]
+    broken = [
+        describe_check(metric, held[metric][name], bound, num_tried) for metric, bound in selection.require.items()
+    ]
     if slices is not None and selection.slices is not None:
         broken.append(slices.broken(name, selection.slices.bounds))
     if name != FLOAT and minimize.startswith("latency_ms"):
         broken.append(_not_faster(metrics[name], metrics[FLOAT], minimize))
     return [reason for reason in broken if reason]
-
-
-def _broken(metric: str, held: BoundCheck, requirement: Requirement, num_tried: int) -> str:
-    """Return why ``requirement`` does not hold, or nothing; with a confidence it is the interval's bound that must."""
-    if held.holds:
-        return ""
-    if held.corrected is None:
-        return describe_broken(metric, held.got, requirement)
-    at = f" at {held.corrected.confidence:.4g} (Holm, {num_tried} candidates)"
-    return describe_broken(metric, held.corrected, requirement, at)
 
 
 def _not_faster(got: dict[str, Interval], reference: dict[str, Interval], metric: str) -> str:

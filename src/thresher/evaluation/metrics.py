@@ -10,6 +10,7 @@ from thresher.kinds.record import KindError, MetricKind
 from thresher.kinds.registry import registry
 
 if TYPE_CHECKING:
+    from thresher.evaluation.answers import JudgedAnswers
     from thresher.evaluation.evaluation import Evaluation
     from thresher.evaluation.latency import Latency
 
@@ -116,12 +117,8 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     Latencies are brought to the clock of ``baseline``, the float model's own evaluation: each candidate was timed in
     turns with the float model, and what the machine did to those rounds it did to both.
     """
-    quality = evaluation.quality
-    exact = {**quality.figures, **evaluation.cost.model_dump()}
-    metrics = {name: exactly(value, confidence) for name, value in exact.items()}
-    losses = [LOSS[quality.kind], *(loss.name for name in evaluation.own if (loss := find_metric(name).loss()))]
-    metrics |= {loss: measure_loss(evaluation, loss, confidence) for loss in losses}
-    metrics |= {name: own.interval(confidence) for name, own in evaluation.own.items()}
+    metrics = measure_quality_metrics(evaluation, confidence)
+    metrics |= {name: exactly(value, confidence) for name, value in evaluation.cost.model_dump().items()}
     metrics |= _footprint_metrics(evaluation, baseline, confidence)
     for index, latency in enumerate(evaluation.latencies):
         of_batch = _latency_metrics(latency, baseline.latencies[index], confidence)
@@ -131,7 +128,15 @@ def measure_metrics(evaluation: Evaluation, baseline: Evaluation, confidence: fl
     return metrics
 
 
-def measure_loss(evaluation: Evaluation, metric: str, confidence: float) -> Interval:
+def measure_quality_metrics(answers: JudgedAnswers, confidence: float) -> dict[str, Interval]:
+    """Return every metric of quality of ``answers``, losses too; without an interval its bounds are the value."""
+    metrics = {name: exactly(value, confidence) for name, value in answers.quality.figures.items()}
+    losses = [LOSS[answers.quality.kind], *(loss.name for name in answers.own if (loss := find_metric(name).loss()))]
+    metrics |= {loss: measure_loss(answers, loss, confidence) for loss in losses}
+    return metrics | {name: own.interval(confidence) for name, own in answers.own.items()}
+
+
+def measure_loss(evaluation: JudgedAnswers, metric: str, confidence: float) -> Interval:
     """Return what is lost in quality, by the ``metric`` of a loss; nothing, surely, by a model beside itself."""
     if evaluation.candidate == evaluation.reference:
         return exactly(0.0, confidence)
@@ -142,12 +147,13 @@ def measure_loss(evaluation: Evaluation, metric: str, confidence: float) -> Inte
     return lost
 
 
-def measure_interval(evaluation: Evaluation, metric: str, confidence: float) -> Interval:
+def measure_interval(evaluation: JudgedAnswers, metric: str, confidence: float) -> Interval:
     """Return one metric that has an interval at any confidence: a loss of quality, a speedup, or the user's own."""
     if metric in evaluation.own:
         return evaluation.own[metric].interval(confidence)
     if metric.startswith("speedup"):
-        return evaluation.latency_of(metric).speedup(confidence)
+        timed: Evaluation = evaluation  # type: ignore[assignment]  # nothing else has a speed
+        return timed.latency_of(metric).speedup(confidence)
     return measure_loss(evaluation, metric, confidence)
 
 

@@ -88,6 +88,9 @@ def _judged(account: Account) -> str:
     if rows := metadata.slice_rows(account):
         slices = markdown_table(metadata.slice_columns(account), rows)
         parts += [f"## {metadata.SLICES_TITLE}", f"{metadata.SLICES_CAPTION}.", slices]
+    if rows := metadata.set_rows(account):
+        sets = markdown_table(metadata.set_columns(account), rows)
+        parts += [f"## {metadata.SETS_TITLE}", markdown_text(f"{metadata.set_sources(account)}."), sets]
     return "".join(f"{part}\n\n" for part in parts)
 
 

@@ -74,6 +74,8 @@ class Selection(Config):
     """A metric of which more is better."""
     require: dict[str, Requirement] = Field(default_factory=dict)
     """Metric -> bound. A candidate that breaks one does not qualify."""
+    require_on: dict[str, dict[str, Requirement]] = Field(default_factory=dict)
+    """Test set of `data.tests` or `data.corruptions`, or `pooled` -> metric of quality -> bound on it there."""
     correction: Literal["holm", "none"] = "holm"
     """holm: that all candidates which keep a requirement with a confidence truly do is as sure as it says; none: each
     of them alone."""
@@ -98,18 +100,27 @@ class Selection(Config):
     def computed_metrics(self) -> tuple[str, ...]:
         """The metrics of quality that must be computed for it, besides what is measured of every candidate."""
         bounds = [*self.require.items(), *(self.slices.require.items() if self.slices else ())]
-        sure = {name for name, bound in bounds if bound.confidence} | {self.objective}
-        found = {name: computed_metric(name) for name in (*(name for name, _ in bounds), self.objective)}
-        return tuple(
-            dict.fromkeys(
-                computed
-                for name, computed in found.items()
-                if computed and (name in sure or name != computed or not find_metric(computed).is_always_measured)
-            )
-        )
+        return _computed([*bounds, (self.objective, None)])
+
+    def metrics_on(self, name: str) -> tuple[str, ...]:
+        """Return the metrics of quality that must be computed for the bounds on the test set ``name``."""
+        return _computed(list(self.require_on.get(name, {}).items()))
 
     @property
     def confidence(self) -> float:
         """The confidence of the interval of the loss in quality; 0.95 unless the recipe requires another."""
         required = (self.require[loss].confidence for loss in LOSS.values() if loss in self.require)
         return next((confidence for confidence in required if confidence), CONFIDENCE)
+
+
+def _computed(bounds: list[tuple[str, Requirement | None]]) -> tuple[str, ...]:
+    """Return the metrics with an implementation that ``bounds`` need; None is the bound of what decides."""
+    sure = {name for name, bound in bounds if bound is None or bound.confidence}
+    found = {name: computed_metric(name) for name, _ in bounds}
+    return tuple(
+        dict.fromkeys(
+            computed
+            for name, computed in found.items()
+            if computed and (name in sure or name != computed or not find_metric(computed).is_always_measured)
+        )
+    )

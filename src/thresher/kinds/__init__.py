@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thresher.kinds.record import (
     AugmentationKind,
+    CorruptionKind,
     Kind,
     MetricKind,
     ModalityKind,
@@ -20,6 +21,7 @@ from thresher.kinds.record import (
 
 __all__ = [
     "AugmentationKind",
+    "CorruptionKind",
     "Kind",
     "MetricKind",
     "ModalityKind",

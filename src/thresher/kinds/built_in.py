@@ -7,6 +7,7 @@ from typing import Any
 
 from thresher.kinds.record import (
     AugmentationKind,
+    CorruptionKind,
     Kind,
     MetricKind,
     ModalityKind,
@@ -24,6 +25,7 @@ _NETWORK = "thresher.compression.network"
 _FILE = "thresher.compression.file"
 _OPTIMIZERS = "thresher.training.optimizers"
 _SCHEDULES = "thresher.training.schedules"
+_CORRUPTIONS = "thresher.evaluation.corruptions"
 _AUGMENTATION = "thresher.training.augmentation"
 _FUSED = (("fused", True),)
 
@@ -218,6 +220,21 @@ SCHEDULES = tuple(
 AUGMENTATIONS = tuple(
     AugmentationKind(name, f"{_AUGMENTATION}:{config}", f"{_AUGMENTATION}:{name}")
     for name, config in (("flip", "Flip"), ("shift", "Shift"), ("crop", "Crop"), ("cutout", "Cutout"))
+)
+
+CORRUPTIONS = tuple(
+    CorruptionKind(name, f"{_CORRUPTIONS}.{module}:{config}", f"{_CORRUPTIONS}.{module}:{name}", takes=(modality,))
+    for modality, module, name, config in (
+        ("image", "images", "gaussian_noise", "GaussianNoise"),
+        ("image", "images", "gaussian_blur", "GaussianBlur"),
+        ("image", "images", "contrast", "Contrast"),
+        ("image", "images", "jpeg", "JpegCompression"),
+        ("text", "texts", "typos", "Typos"),
+        ("text", "texts", "case", "Case"),
+        ("tabular", "rows", "missing_values", "MissingValues"),
+        ("tabular", "rows", "shifted_columns", "ShiftedColumns"),
+        ("series", "series", "dropped_samples", "DroppedSamples"),
+    )
 )
 
 MODALITIES = tuple(
@@ -446,6 +463,7 @@ KINDS: tuple[Kind, ...] = (
     *OPTIMIZERS,
     *SCHEDULES,
     *AUGMENTATIONS,
+    *CORRUPTIONS,
     *READERS,
     *METRICS,
 )

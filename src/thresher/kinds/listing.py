@@ -67,6 +67,8 @@ def _words(trait: str, value: Any) -> str:
     words = trait.removeprefix("is_").removeprefix("has_").replace("_", " ")
     if isinstance(value, bool):
         return words if value else f"{'not' if trait.startswith('is_') else 'no'} {words}"
+    if trait == "span":
+        return f"{words} {value[0]:g} to {value[1]:g}"
     if isinstance(value, tuple):
         return f"{words} {' or '.join(each if isinstance(each, str) else each[0] for each in value)}"
     return f"{words} {value}"

@@ -183,6 +183,20 @@ class AugmentationKind(Kind):
 
 
 @dataclass(frozen=True)
+class CorruptionKind(Kind):
+    """A corruption of raw test samples. Its implementation is called as (inputs, config, numpy Generator).
+
+    It returns as many inputs of the same form, and leaves those that it is given as they are.
+
+    Attributes:
+        takes: the modalities whose raw samples it takes, as `thresher.modalities.samples.Inputs` has them.
+    """
+
+    group: ClassVar[str] = "corruption"
+    takes: tuple[str, ...] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class MetricKind(Kind):
     """A metric. Its implementation is called as (answers, labels), numpy arrays, and returns a float.
 
@@ -353,6 +367,7 @@ GROUPS: dict[str, type[Kind]] = {
         OptimizerKind,
         ScheduleKind,
         AugmentationKind,
+        CorruptionKind,
         MetricKind,
         ReaderKind,
         ModalityKind,

@@ -62,9 +62,15 @@ def stage_node(
     outputs: str | list[str],
     tags: list[str],
     candidate: str | None = None,
+    name: str | None = None,
 ) -> Node:
-    """Return the node `FUNCTION`, or `CANDIDATE.FUNCTION`, over full dataset names."""
-    return node(function, inputs, outputs, name=function.__name__, namespace=candidate, tags=tags)
+    """Return the node `FUNCTION`, or `CANDIDATE.FUNCTION`, over full dataset names.
+
+    Args:
+        candidate: whose it is.
+        name: in place of the function's, where there are several nodes of it.
+    """
+    return node(function, inputs, outputs, name=name or function.__name__, namespace=candidate, tags=tags)
 
 
 def recipe_of(pipeline: Pipeline) -> str:

@@ -14,6 +14,7 @@ from thresher.compression.candidate import Candidate
 from thresher.config import Config
 from thresher.contracts.expectation import Contract
 from thresher.evaluation import Measurement
+from thresher.evaluation.corruptions import Corruption
 from thresher.evaluation.decision import Decision
 from thresher.evaluation.selection import Selection
 from thresher.kinds.field import NameOf
@@ -44,10 +45,19 @@ class Data(Config):
     """Catalog entry with the training samples."""
     test: str
     """Catalog entry with the test samples; the verdict alone reads them."""
+    tests: dict[Name, str] = Field(default_factory=dict)
+    """Further test sets: name -> catalog entry. Each is judged apart, and together with `test` as `pooled`."""
+    corruptions: dict[Name, Corruption] = Field(default_factory=dict)
+    """Test sets that are made of `test`: name -> what is done to its raw samples. Each is judged apart."""
     validation: float = Field(default=0.1, gt=0, lt=1)
     """Share of the training samples, of each class alike, that judges epochs and is not learned from."""
     contract: Contract = Field(default_factory=list)
     """Great Expectations by their own names, besides those that are built in."""
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """The names of the test sets besides `test`."""
+        return (*self.tests, *self.corruptions)
 
     @model_validator(mode="before")
     @classmethod

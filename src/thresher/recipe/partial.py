@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from thresher.compression.candidate import Candidate
 from thresher.evaluation import Measurement
+from thresher.evaluation.corruptions import CorruptionChoice
 from thresher.evaluation.decision import Decision
 from thresher.evaluation.selection import OBJECTIVE, Requirement, Slices
 from thresher.models import ModelChoice
@@ -30,6 +31,11 @@ class PartialRecipe:
     minimize: str = OBJECTIVE
     maximize: str | None = None
     require: dict[str, Requirement] = field(default_factory=dict)
+    require_on: dict[str, dict[str, Requirement]] = field(default_factory=dict)
+    tests: frozenset[str] = frozenset()
+    """The names under `data.tests`."""
+    corruptions: dict[str, Any] = field(default_factory=dict)
+    """Name -> settings, those that can be read; of others None."""
     slices: Slices | None = None
     batch_sizes: tuple[int, ...] | None = None
     computed: tuple[str, ...] = ()
@@ -38,10 +44,15 @@ class PartialRecipe:
     calibrate: str | None = None
     decision: Decision | None = None
     modality: str | None = None
-    tokenizer: str | None = None
-    """What `data.encoding.tokenizer` says, where it says anything."""
+    encoding: dict[Any, Any] = field(default_factory=dict)
+    """What `data.encoding` says, as it is written."""
     model: Any = None
     training: Training | None = None
+
+    @property
+    def tokenizer(self) -> str | None:
+        """What `data.encoding.tokenizer` says, where it says anything."""
+        return _text(self.encoding.get("tokenizer"))
 
     @property
     def named_metrics(self) -> list[tuple[Place, str]]:
@@ -52,6 +63,7 @@ class PartialRecipe:
             *((("evaluation", "metrics", index), name) for index, name in enumerate(self.computed)),
             *((("selection", "require", name), name) for name in self.require),
             *((("selection", "slices", "require", name), name) for name in slices),
+            *((("selection", "require_on", on, name), name) for on, each in self.require_on.items() for name in each),
             (("selection", key), objective),
             *([(("decision", "class"), f"recall[{self.decision.class_}]")] if self.decision else []),
             *([(("training", "best_by"), self.training.best_by)] if self.training else []),
@@ -62,20 +74,27 @@ def read_partial(values: dict[str, Any]) -> PartialRecipe:
     """Return all that can be read of ``values``, the raw recipe."""
     raw = {name: _mapping(values.get(name)) for name in ("candidates", "evaluation", "selection")}
     measurement = _try(Measurement, raw["evaluation"])
+    data, require_on = _mapping(values.get("data")), _mapping(raw["selection"].get("require_on"))
     return PartialRecipe(
         names=frozenset(map(str, raw["candidates"])),
         candidates=_readable(Candidate, raw["candidates"]),
         minimize=_text(raw["selection"].get("minimize")) or OBJECTIVE,
         maximize=_text(raw["selection"].get("maximize")),
         require=_readable(Requirement, _mapping(raw["selection"].get("require"))),
+        require_on={str(on): _readable(Requirement, _mapping(bounds)) for on, bounds in require_on.items()},
+        tests=frozenset(map(str, _mapping(data.get("tests")))),
+        corruptions={
+            str(name): getattr(_try(CorruptionChoice, given), "root", None)
+            for name, given in _mapping(data.get("corruptions")).items()
+        },
         slices=_try(Slices, raw["selection"].get("slices")),
         batch_sizes=measurement.batch_sizes if measurement else None,
         computed=measurement.metrics if measurement else (),
         task=_text(values.get("task")),
         calibrate=_text(values.get("calibrate")),
         decision=_try(Decision, values.get("decision")),
-        modality=_text(_mapping(values.get("data")).get("modality")),
-        tokenizer=_text(_mapping(_mapping(values.get("data")).get("encoding")).get("tokenizer")),
+        modality=_text(data.get("modality")),
+        encoding=_mapping(data.get("encoding")),
         model=getattr(_try(ModelChoice, values.get("model")), "root", None),
         training=_try(Training, _mapping(values.get("training"))),
     )

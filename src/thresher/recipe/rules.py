@@ -16,6 +16,7 @@ from thresher.kinds.registry import registry
 from thresher.models import FLOAT
 from thresher.recipe.partial import Found, PartialRecipe
 from thresher.recipe.source import Place
+from thresher.recipe.test_set_rules import find_test_set_problems
 from thresher.recipe.training_rules import find_training_problems
 
 
@@ -27,6 +28,7 @@ def find_problems(parts: PartialRecipe) -> Iterable[Found]:
         yield ("calibrate",), "a regression answers no probabilities", "Leave it out, or task: classification."
     if parts.decision is not None and parts.task == "regression":
         yield ("decision",), "a regression has no classes to decide between", "Leave it out, or task: classification."
+    yield from find_test_set_problems(parts)
     if parts.batch_sizes is not None:
         yield from _selection_problems(parts, parts.batch_sizes)
 
@@ -59,7 +61,8 @@ def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> I
     task = parts.task if parts.task in LOSS else "classification"
     slices = parts.slices.require if parts.slices else {}
     objective = parts.maximize or parts.minimize
-    asked = (computed_metric(name) for name in (*parts.require, *slices, objective))
+    elsewhere = (name for bounds in parts.require_on.values() for name in bounds)
+    asked = (computed_metric(name) for name in (*parts.require, *slices, *elsewhere, objective))
     metrics = available_metrics(batch_sizes, task, (*parts.computed, *(name for name in asked if name)))
     for name in parts.computed:
         if name not in metrics:
@@ -69,6 +72,9 @@ def _selection_problems(parts: PartialRecipe, batch_sizes: tuple[int, ...]) -> I
     yield from _objective_problems(parts, metrics, task)
     yield from _bound_problems(("selection", "require"), parts.require, metrics, task)
     yield from _slice_problems(parts, metrics, task)
+    of_quality = {name: metric for name, metric in metrics.items() if metric.measures == "quality"}
+    for on, bounds in parts.require_on.items():
+        yield from _bound_problems(("selection", "require_on", on), bounds, of_quality, task)
 
 
 def _objective_problems(parts: PartialRecipe, metrics: dict[str, MetricKind], task: str) -> Iterable[Found]:

@@ -18,6 +18,7 @@ from thresher.errors import NoCandidateQualifiesError, find_mendable, nearest
 from thresher.evaluation import Measurement
 from thresher.evaluation.baseline import compare_with_baseline
 from thresher.evaluation.judge import judge
+from thresher.evaluation.set_comparison import SetComparison
 from thresher.evaluation.slices import compare_slices
 from thresher.evaluation.table import verdict_columns, verdict_rows
 from thresher.evaluation.verdict import Verdict
@@ -133,11 +134,18 @@ def _judge(run: _Run, measured: Measured) -> tuple[Verdict, dict[str, str]]:
     if recipe.selection.slices is not None:
         parts = run.load("slices"), recipe.selection.slices
         slices = compare_slices(*parts, samples.labels, answers, FLOAT, samples.class_names)
-    verdict = judge(run.name, results, recipe.selection, slices, baseline)
+    # Further test sets were not taken along: what the same files answer to them here.
+    sets: SetComparison | None = run.load("set_comparison") if recipe.data.test_sets else None
+    if sets is not None:
+        sets = sets.called({name: name.partition("@")[0] for name in results})
+    verdict = judge(run.name, results, recipe.selection, slices, baseline, sets)
     verdict = verdict.model_copy(update={"exported": run.load("exported_quality")})
     told = _of_variants(run, measured, {"evaluation": results, "predictions": answers, "onnx": files})
     if slices is not None:
         told["slices"] = slices
+    if sets is not None:
+        told["sets"] = sets
+        told |= {f"{on}.examples": run.load(f"{on}.examples") for on in recipe.data.corruptions}
     found = {"model": model_settings(run.name, recipe), "training": training_settings(run.name, recipe)}
     own = {"model": ModelChoice.model_validate(recipe.model.model_dump(by_alias=True)), "training": recipe.training}
     settings: dict[str, Any] = {

@@ -13,6 +13,7 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.decision import ChosenDecision
 from thresher.evaluation.promotion_gate import Challenge
+from thresher.evaluation.set_comparison import SetComparison
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.table import verdict_markdown
 from thresher.evaluation.temperature import Calibration
@@ -61,8 +62,10 @@ def log(value: Any, name: str) -> None:
 
 @log.register
 def _(value: ContractReport, name: str) -> None:
-    _text(value.model_dump_json(indent=2), "contract/report.json")
-    _tag("contract", "holds" if value.success else "broken")
+    place = f"contract/{value.test_set}" if value.test_set else "contract"
+    _text(value.model_dump_json(indent=2), f"{place}/report.json")
+    if not (value.test_set and value.success):
+        _tag("contract", "holds" if value.success else "broken")
 
 
 @log.register
@@ -92,6 +95,20 @@ def _(value: SliceComparison, name: str) -> None:
 
 
 @log.register
+def _(value: SetComparison, name: str) -> None:
+    _text(value.model_dump_json(indent=2), "verdict/test_sets.json")
+    found = ((on, value.metrics(on, {})) for on in value.sets)
+    _metrics(
+        {
+            f"{candidate}.{on}.{to_mlflow(metric)}": interval.value
+            for on, metrics in found
+            for candidate, each in metrics.items()
+            for metric, interval in each.items()
+        }
+    )
+
+
+@log.register
 def _(value: Challenge, name: str) -> None:
     _tag("challenge", ("won: " if value.replaces else "lost: ") + value.reason)
     if value.winner_content:
@@ -111,9 +128,10 @@ def _(value: str, name: str) -> None:
 
 @log.register(dict)
 def _(value: dict[str, Any], name: str) -> None:
-    if name.endswith(".data_docs"):
+    if name.endswith((".data_docs", ".set_docs")):
+        place = f"contract/{name.split('.')[1]}" if name.endswith(".set_docs") else "contract"
         for path, content in value.items():
-            send(Artifact(path=f"contract/{path}", content=content))
+            send(Artifact(path=f"{place}/{path}", content=content))
 
 
 @log.register

@@ -13,7 +13,8 @@ from thresher.tracking.spool import send
 
 # Nothing is loaded that MLflow has no place for: networks and samples are large, and torch takes seconds to import.
 LOGGED = (
-    "contract_report", "data_docs", "fingerprint", "evaluation", "slice_comparison", "verdict", "verdict_plot",
+    "contract_report", "data_docs", "set_report", "set_docs", "fingerprint", "evaluation", "slice_comparison",
+    "set_comparison", "verdict", "verdict_plot",
     ".report", "model_card", "challenge", "bento", "execution", "imported", "range_test", "range_test_plot",
     "search_result", "search_plot", "sensitivity", "budget_search", "budget_plot",
     ".calibration", ".decision",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.evaluation import Measurement
+from thresher.evaluation.corruptions.examples import CorruptionExamples
 from thresher.evaluation.decision import ChosenDecision
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.set_comparison import SetComparison
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.temperature import Calibration
 from thresher.evaluation.verdict import Verdict
@@ -88,6 +90,8 @@ class Account:
         decisions: candidate -> by which threshold it has its classes, where the recipe has a decision.
         temperatures: candidate -> what its logits are divided by, where the recipe calibrates.
         slices: how the candidates do on parts of the test split, where the recipe asks for that.
+        sets: how they do on further test sets, where the recipe has some.
+        corruptions: test set -> samples of it before and after, where it is a corrupted one.
     """
 
     verdict: Verdict
@@ -106,6 +110,8 @@ class Account:
     decisions: Mapping[str, ChosenDecision] = field(default_factory=dict)
     temperatures: Mapping[str, Calibration] = field(default_factory=dict)
     slices: SliceComparison | None = None
+    sets: SetComparison | None = None
+    corruptions: Mapping[str, CorruptionExamples] = field(default_factory=dict)
 
     @property
     def winner(self) -> str | None:

@@ -19,6 +19,7 @@ PAIRED_CAPTION = (
     "exact test: how likely a difference so large is by chance where both are right equally often."
 )
 PAIRED_COLUMNS = ("candidate", "lost", "gained", "McNemar's p", "same class as float")
+SETS_TITLE = "Further test sets"
 SLICES_TITLE = "Parts of the test split"
 SLICES_CAPTION = "Each candidate beside float on each part, its worst part first"
 INTERVALS = {
@@ -76,6 +77,8 @@ def requirements(account: Account) -> list[str]:
     bounds = dict(account.selection.require)
     if (slices := account.selection.slices) is not None:
         bounds |= {f"{name} of each part by {', '.join(slices.by)}": bound for name, bound in slices.bounds.items()}
+    for name, on in account.selection.require_on.items():
+        bounds |= {f"{metric} on {name}": bound for metric, bound in on.items()}
     return [f"{what}: {_bound_words(bound)}" for what, bound in bounds.items()]
 
 
@@ -212,6 +215,36 @@ def slice_rows(account: Account) -> list[tuple[str, ...]]:
     return rows
 
 
+def set_columns(account: Account) -> tuple[str, ...]:
+    """Return the names of the columns of `set_rows`."""
+    figure = "accuracy" if account.verdict.task == "classification" else "RMSE"
+    return ("candidate", "test set", "samples", f"float's {figure}", figure, "lost [interval]", "also required")
+
+
+def set_rows(account: Account) -> list[tuple[str, ...]]:
+    """Return how each candidate does on each further test set."""
+    rows: list[tuple[str, ...]] = []
+    for on, results in account.sets.sets.items() if account.sets else ():
+        bounds = account.selection.require_on.get(on, {})
+        metrics, count = account.sets.metrics(on, bounds) if account.sets else {}, f"{results.num_samples:,}"
+        for name, each in results.answers.items():
+            loss, got = LOSS[each.quality.kind], metrics[name]
+            figures = (
+                format_value(FIGURE[loss], value) for value in (each.quality.reference_figure, each.quality.figure)
+            )
+            others = [metric for metric in bounds if metric != loss]
+            said = "; ".join(f"{metric} {format_interval(metric, got[metric])}" for metric in others)
+            rows.append((name, on, count, *figures, format_interval(loss, got[loss]), said))
+        rows += [(name, on, count, "", "", "", reason) for name, reason in results.failed.items()]
+    return rows
+
+
+def set_sources(account: Account) -> str:
+    """Return what each further test set is."""
+    sets = account.sets.sets if account.sets else {}
+    return "; ".join(f"{name}: {results.source}" for name, results in sets.items())
+
+
 def _said_of(part: Slice, metric: str, bound: Requirement) -> str:
     """Return what is to be said of a bound on a part of the test split: nothing of a loss that keeps it."""
     got, is_loss = part.of(metric), metric in LOSS.values()
@@ -240,7 +273,10 @@ def limits(account: Account) -> list[str]:
     said += [sentence for name, sentence in MEASURED.items() if not any(key.startswith(name) for key in metrics)]
     if account.slices is None:
         said.append("Parts of the test split, such as single classes or groups, were not judged apart.")
-    said.append("Fairness, robustness to noise and to attacks were not measured.")
+    if account.corruptions:
+        said.append("Robustness was measured against the corruptions in the report alone, and not to attacks.")
+    unmeasured = "fairness" if account.corruptions else "fairness, robustness to noise and to attacks"
+    said.append(f"{_capitalized(unmeasured)} {'was' if account.corruptions else 'were'} not measured.")
     return said
 
 

@@ -80,7 +80,8 @@ def report_page(
         searches=[_search(number, each) for number, each in enumerate(searches)],
         figure_columns=("", *(judged.candidate for judged in verdict.candidates)),
         figure_rows=figure_rows(verdict),
-        sections=_sections(tables, bool(predictions.class_names), bool(sensitivities), bool(searches)),
+        corruptions=account.corruptions,
+        sections=_sections(tables, account, bool(predictions.class_names), bool(sensitivities), bool(searches)),
         reliability=_reliability(account, predictions) if predictions.class_names else None,
         **_answers(account, predictions),
     )
@@ -170,10 +171,13 @@ def _tables(account: Account) -> Iterator[Table]:
         yield Table("changed", "Answers that changed", metadata.PAIRED_CAPTION, metadata.PAIRED_COLUMNS, rows)
     if rows := metadata.slice_rows(account):
         yield Table("slices", metadata.SLICES_TITLE, metadata.SLICES_CAPTION, metadata.slice_columns(account), rows)
+    if rows := metadata.set_rows(account):
+        caption = f"Each judged apart, beside float on the same samples. {metadata.set_sources(account)}"
+        yield Table("test-sets", metadata.SETS_TITLE, caption, metadata.set_columns(account), rows)
 
 
 def _sections(
-    tables: Sequence[Table], has_classes: bool, has_sensitivity: bool, has_search: bool
+    tables: Sequence[Table], account: Account, has_classes: bool, has_sensitivity: bool, has_search: bool
 ) -> list[tuple[str, str]]:
     """Return (id, title) of all that the page has."""
     return [
@@ -183,6 +187,7 @@ def _sections(
         ("before-and-after", "Before and after"),
         *([("reliability", "Reliability")] if has_classes else []),
         *((table.id, table.title) for table in tables),
+        *([("corruptions", "Corrupted test samples")] if account.corruptions else []),
         *([("sensitivity", "Sensitivity per layer")] if has_sensitivity else []),
         *([("search", "Searches")] if has_search else []),
         ("made", "What was made of what"),

@@ -11,9 +11,11 @@ import numpy as np
 from thresher.contracts.expectation import ContractLines
 from thresher.contracts.report import ContractReport, summarize
 from thresher.contracts.validation import check
+from thresher.errors import DataError
 from thresher.evaluation import slices
 from thresher.evaluation.metrics import find_metric
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.set_comparison import FurtherSet
 from thresher.events import Notice, Step, emit
 from thresher.kinds.metric_names import require_defined
 from thresher.modalities import EncodingChoice
@@ -68,6 +70,51 @@ def count_classes(train: Samples[Any], test: Samples[Any], metrics: list[str]) -
     known = with_types_of(train, test).labels if not train.class_names else test.labels[test.labels >= 0]
     require_defined(map(find_metric, metrics), known, train.class_names)
     return np.bincount(known, minlength=len(train.class_names)) if train.class_names else np.zeros(0, dtype=np.int64)
+
+
+def describe_test_set(
+    train: Samples[Any],
+    test_set: Samples[Any],
+    sample_table: DataFrame,
+    encoding: EncodingChoice,
+    about: FurtherSet,
+) -> DataFrame:
+    """Return the sample table with a further test set in the place of test.
+
+    Raises:
+        DataError: it has other classes, columns or shapes than train, samples of test, or gives a metric no value.
+    """
+    import pandas as pd
+
+    try:
+        require_agreement(train, test_set)
+        alike = with_types_of(train, test_set)
+        require_defined(map(find_metric, about.metrics), alike.labels, train.class_names)
+    except DataError as error:
+        raise DataError(f"data.tests.{about.name}, {about.entry}: {error}") from error
+    rows = describe(alike, "test", encoding.root)
+    known = set(sample_table.loc[sample_table["split"] == "test", "content_hash"])
+    both = np.flatnonzero(rows["content_hash"].isin(known))
+    if len(both):
+        raise DataError(
+            f"data.tests.{about.name}, {about.entry}: {len(both):,} of {len(rows):,} samples are in data.test as well, "
+            f"such as {alike.place(int(both[0]))}: together they would count twice. Fix: samples of its own; parts of "
+            "the test split are judged apart by selection.slices."
+        )
+    return pd.concat([sample_table[sample_table["split"] == "train"], rows], ignore_index=True)
+
+
+def check_test_set(
+    set_table: DataFrame,
+    fingerprint: DataFingerprint,
+    contract: ContractLines,
+    encoding: EncodingChoice,
+    about: FurtherSet,
+) -> tuple[ContractReport, dict[str, bytes]]:
+    """Return the report and the Data Docs of the contract, and of leaks, with a further test set in place of test."""
+    report, docs = check_contract(set_table, fingerprint, contract, encoding)
+    place = DOCS_PLACE.replace("contract/", f"contract/{about.name}/", 1)
+    return report.model_copy(update={"docs_path": place, "test_set": about.name}), docs
 
 
 def check_contract(

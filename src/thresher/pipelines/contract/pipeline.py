@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from thresher.pipelines.contract.nodes import (
     check_contract,
+    check_test_set,
     count_classes,
     cut_slices,
     describe_samples,
+    describe_test_set,
     fingerprint_data,
 )
 from thresher.pipelines.stage import stage_node
@@ -32,8 +34,21 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     return Pipeline(
         [
             *cut,
+            *(node for key in recipe.data.tests for node in _test_set(name, recipe, key)),
             stage_node(fingerprint_data, raw, f"{name}.fingerprint", TAGS),
             stage_node(describe_samples, [*raw, encoding], f"{name}.sample_table", TAGS),
             stage_node(check_contract, table, [f"{name}.contract_report", f"{name}.data_docs"], TAGS),
         ]
     )
+
+
+def _test_set(name: str, recipe: Recipe, key: str) -> list[Node]:
+    """Return what describes the further test set ``key``, and holds it to the contract."""
+    encoding, about = f"params:{name}.data.encoding", f"params:{name}.test_sets.{key}"
+    table, checked = f"{name}.{key}.set_table", [f"{name}.{key}.set_report", f"{name}.{key}.set_docs"]
+    raw = [recipe.data.train, recipe.data.tests[key], f"{name}.sample_table"]
+    contract = [table, f"{name}.fingerprint", f"params:{name}.data.contract", encoding, about]
+    return [
+        stage_node(describe_test_set, [*raw, encoding, about], table, TAGS, name=f"describe_set_{key}"),
+        stage_node(check_test_set, contract, checked, TAGS, name=f"check_set_{key}"),
+    ]

@@ -35,14 +35,26 @@ def _branch(name: str, key: str, recipe: Recipe) -> list[Node]:
     predictions = f"{name}.{key}.predictions"
     samples = [f"{name}.test_samples", f"{name}.encoder"]
     test = [*samples, f"params:{name}.evaluation"]
-    predicted = [onnx_file, *samples, f"params:{name}.evaluation.threads"]
+    own_name = [] if key == FLOAT else [f"params:{name}.candidates.{key}.name"]
+    how = [f"{name}.encoder", f"params:{name}.evaluation.threads", *own_name]
     function: Callable[..., Any] = evaluate_float
     inputs = [onnx_file, predictions, *test]
     if key != FLOAT:
-        predicted.append(f"params:{name}.candidates.{key}.name")
         pairs = [onnx_file, float_file, predictions, f"{name}.{FLOAT}.predictions"]
-        function, inputs = evaluate_candidate, [*pairs, *test, f"params:{name}.candidates.{key}.name"]
+        function, inputs = evaluate_candidate, [*pairs, *test, *own_name]
+    on_sets = [
+        stage_node(
+            predict_test,
+            [onnx_file, f"{name}.{on}.set_samples", *how],
+            f"{name}.{key}.{on}.set_predictions",
+            tags,
+            key,
+            name=f"predict_{on}",
+        )
+        for on in recipe.data.test_sets
+    ]
     return [
-        stage_node(predict_test, predicted, predictions, tags, key),
+        stage_node(predict_test, [onnx_file, f"{name}.test_samples", *how], predictions, tags, key),
+        *on_sets,
         stage_node(function, inputs, f"{name}.{key}.evaluation", [*tags, TIMED], key),
     ]

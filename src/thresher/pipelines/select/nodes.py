@@ -12,6 +12,7 @@ from thresher.compression.candidate import NamedCandidate
 from thresher.compression.describe import chain_words
 from thresher.evaluation import Measurement
 from thresher.evaluation.baseline import Baseline, compare_with_baseline
+from thresher.evaluation.corruptions import CorruptionChoice, describe_settings
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.exported import ExportedQuality
 from thresher.evaluation.judge import judge
@@ -20,6 +21,7 @@ from thresher.evaluation.report.context import Account, Predictions, Searched, S
 from thresher.evaluation.report.page import report_page
 from thresher.evaluation.report.pareto import plot_verdict
 from thresher.evaluation.selection import Selection
+from thresher.evaluation.set_comparison import POOLED, SetComparison, SetOutputs, compare_sets, pool
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.slices import compare_slices as compare_parts
 from thresher.evaluation.verdict import Verdict
@@ -49,6 +51,41 @@ def compare_slices(
     return compare_parts(slices, selection.slices, labels, outputs, FLOAT, names, _rules(results))
 
 
+def compare_test_sets(
+    selection: Selection, sources: dict[str, Any], test_samples: EncodedSamples, **results: Any
+) -> SetComparison:
+    """Return how every candidate does on each further test set, beside float, and on all of other samples together.
+
+    Args:
+        sources: `data` of the recipe, whose `tests` and `corruptions` say what the sets are.
+        results: `SET.set_samples` of all sets, and `CANDIDATE.SET.set_predictions` of all candidates; their
+            `.predictions` where there are sets of other samples, and `.decision` where the recipe has one.
+    """
+    answered = _named("set_predictions", results)
+    samples: dict[str, EncodedSamples] = _named("set_samples", results)
+    sets: dict[str, SetOutputs] = {}
+    for key, each in samples.items():
+        given = {name.removesuffix(f".{key}"): found for name, found in answered.items() if name.endswith(f".{key}")}
+        sets[key] = _outputs(_describe_set(key, sources), each, given)
+    others = {key: each for key, each in sets.items() if key in sources.get("tests", {})}
+    if others:
+        test = _outputs("the test split", test_samples, _named("predictions", results))
+        sets[POOLED] = pool({"test": test, **others})
+    return compare_sets(sets, selection, test_samples.class_names, _rules(results))
+
+
+def _outputs(source: str, samples: EncodedSamples, given: dict[str, np.ndarray | CandidateFailure]) -> SetOutputs:
+    failed = {name: each.reason for name, each in given.items() if isinstance(each, CandidateFailure)}
+    outputs = {name: each for name, each in given.items() if not isinstance(each, CandidateFailure)}
+    return SetOutputs(source, samples.labels, outputs, failed)
+
+
+def _describe_set(key: str, sources: dict[str, Any]) -> str:
+    if entry := sources.get("tests", {}).get(key):
+        return str(entry)
+    return f"test: {describe_settings(CorruptionChoice.model_validate(sources['corruptions'][key]).root)}"
+
+
 def compare_baseline(
     require: dict[str, Any], training_samples: EncodedSamples, test_samples: EncodedSamples, **results: Any
 ) -> Baseline:
@@ -68,18 +105,20 @@ def judge_candidates(
     selection: Selection,
     baseline: Baseline,
     exported_quality: ExportedQuality,
-    *results: Evaluation | CandidateFailure | SliceComparison,
+    *results: Evaluation | CandidateFailure | SliceComparison | SetComparison,
 ) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
     Args:
         baseline: how all compare with constant answers.
         exported_quality: of the float model, on the validation split; without that check there is no verdict.
-        results: each candidate's evaluation; at the end how they do on slices, where the recipe asks for that.
+        results: each candidate's evaluation; at the end how they do on slices and on further test sets, where the
+            recipe asks for that.
     """
-    evaluations = {each.candidate: each for each in results if not isinstance(each, SliceComparison)}
+    evaluations = {each.candidate: each for each in results if isinstance(each, Evaluation | CandidateFailure)}
     slices = next((each for each in results if isinstance(each, SliceComparison)), None)
-    verdict = judge(name, evaluations, selection, slices, baseline)
+    sets = next((each for each in results if isinstance(each, SetComparison)), None)
+    verdict = judge(name, evaluations, selection, slices, baseline, sets)
     return verdict.model_copy(update={"exported": exported_quality})
 
 
@@ -107,8 +146,8 @@ def write_reports(
         asked: what the recipe says, which may leave some of it to a search or a range test.
         results: `CANDIDATE.chain`, `.evaluation`, `.onnx` and `.predictions` of all candidates, of float without a
             chain; `.sensitivity` where one was measured, `.search` of those whose chain was searched for, and `slices`
-            where the recipe asks for them, and so for `.calibration` and `.decision`, and `training_samples` where
-            classes do not count by their share.
+            and `sets`, with `SET.examples` of those that are corrupted, where the recipe asks for them, and so for
+            `.calibration` and `.decision`, and `training_samples` where classes do not count by their share.
     """
     candidates = {name: NamedCandidate.model_validate(chain) for name, chain in _each("chain", results).items()}
     evaluations: dict[str, Evaluation] = _each("evaluation", results)
@@ -132,6 +171,8 @@ def write_reports(
         temperatures=_each("calibration", results),
         decisions=_each("decision", results),
         slices=results.get("slices"),
+        sets=results.get("sets"),
+        corruptions=_named("examples", results),
     )
     predictions = Predictions(
         test_samples.labels, test_samples.class_names, _each("predictions", results), _rules(results)

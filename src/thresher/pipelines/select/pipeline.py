@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from thresher.models import FLOAT
 from thresher.pipelines.compress.pipeline import sensitivity_bases
 from thresher.pipelines.select.nodes import (
     compare_baseline,
     compare_slices,
+    compare_test_sets,
     draw_verdict,
     judge_candidates,
     write_reports,
@@ -49,6 +50,11 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         compare.append(stage_node(compare_slices, inputs, f"{name}.slice_comparison", TAGS))
         judged.append(f"{name}.slice_comparison")
         told["slices"] = f"{name}.slice_comparison"
+    if recipe.data.test_sets:
+        compare.append(_compare_test_sets(name, recipe, predictions if recipe.data.tests else rules))
+        judged.append(f"{name}.set_comparison")
+        told["sets"] = f"{name}.set_comparison"
+        told |= {f"{key}.examples": f"{name}.{key}.examples" for key in recipe.data.corruptions}
     if balances(recipe.training):
         told["training_samples"] = f"{name}.training_samples"
     told |= {"test_samples": f"{name}.test_samples"} | _searched(name, recipe)
@@ -60,6 +66,21 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
             stage_node(write_reports, told, [f"{name}.model_card", f"{name}.report"], TAGS),
         ]
     )
+
+
+def _compare_test_sets(name: str, recipe: Recipe, answers: dict[str, str]) -> Node:
+    keys = (FLOAT, *recipe.candidates)
+    samples = {f"{on}.set_samples": f"{name}.{on}.set_samples" for on in recipe.data.test_sets}
+    answered = [f"{key}.{on}.set_predictions" for key in keys for on in recipe.data.test_sets]
+    inputs = {
+        "selection": f"params:{name}.selection",
+        "sources": f"params:{name}.data",
+        "test_samples": f"{name}.test_samples",
+        **samples,
+        **answers,
+        **{each: f"{name}.{each}" for each in answered},
+    }
+    return stage_node(compare_test_sets, inputs, f"{name}.set_comparison", TAGS)
 
 
 def _told(name: str, recipe: Recipe) -> dict[str, str]:

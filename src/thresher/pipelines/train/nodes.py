@@ -9,7 +9,9 @@ import numpy as np
 from thresher import modalities
 from thresher.contracts.report import ContractReport, require
 from thresher.errors import DataError
-from thresher.events import Step, emit
+from thresher.evaluation.corruptions import CorruptionChoice, corrupt, describe_settings
+from thresher.evaluation.corruptions.examples import CorruptionExamples, choose_examples
+from thresher.events import Notice, Step, emit
 from thresher.machine import require_memory
 from thresher.modalities import AnyEncoder, EncodingChoice
 from thresher.modalities.encoder import Encoder
@@ -29,19 +31,26 @@ from thresher.training.plots import plot_range_test, plot_search
 
 
 def hold_out(
-    train: Samples[Any], contract_report: ContractReport, task: str, validation: float, seed: int
+    train: Samples[Any],
+    contract_report: ContractReport,
+    task: str,
+    validation: float,
+    seed: int,
+    *set_reports: ContractReport,
 ) -> np.ndarray:
     """Return a bool array [N], true for the samples of ``train`` that validate and are not learned from.
 
     Args:
         task: what the recipe says; the data must agree.
         validation: their share, of each class alike, or the last by `order` of the catalog entry.
+        set_reports: of the contract with each further test set.
 
     Raises:
         ContractError: the data breaks its contract; nothing after this runs.
         DataError: too few samples to split, data for another task, or labels that are all alike.
     """
-    require(contract_report)
+    for report in (contract_report, *set_reports):
+        require(report)
     if train.task != task:
         has = "classes" if train.class_names else "numbers"
         raise DataError(f"The recipe's task is {task}, but the labels are {has}. Fix: task: {train.task}.")
@@ -74,6 +83,33 @@ def encode_samples(
     splits = (train.take(~held_out), train.take(held_out), test)
     training, validation, tested = (modalities.encode(encoder, split) for split in splits)
     return training, validation, tested
+
+
+def encode_test_set(test_set: Samples[Any], encoder: AnyEncoder, set_report: ContractReport) -> EncodedSamples:
+    """Return a further test set as the model takes it.
+
+    Raises:
+        ContractError: it breaks the contract.
+        DataError: a sample that cannot be encoded, with its place.
+    """
+    require(set_report)
+    return modalities.encode(encoder, test_set)
+
+
+def corrupt_test(
+    test: Samples[Any], encoder: AnyEncoder, contract_report: ContractReport, corruption: CorruptionChoice
+) -> tuple[EncodedSamples, CorruptionExamples]:
+    """Return the test samples, corrupted as they are raw and then encoded, and some of them before and after.
+
+    Raises:
+        DataError: the corruption cannot be made of these samples, or what it makes cannot be encoded.
+    """
+    require(contract_report)
+    corrupted, words = corrupt(test, corruption.root), describe_settings(corruption.root)
+    examples = choose_examples(test, corrupted, words)
+    if not examples.num_changed:
+        emit(Notice(f"data.corruptions, {words}: it changes none of the {len(test):,} test samples"))
+    return modalities.encode(encoder, corrupted), examples
 
 
 def _require_memory(train: Samples[Any], test: Samples[Any], encoder: AnyEncoder) -> None:

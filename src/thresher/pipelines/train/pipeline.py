@@ -11,7 +11,9 @@ from thresher.pipelines.stage import TIMED, TRAINS, model_file, stage_node, toke
 from thresher.pipelines.train.nodes import (
     answer_out_of_fold,
     choose_execution,
+    corrupt_test,
     encode_samples,
+    encode_test_set,
     find_learning_rate,
     fit_encoder,
     fit_model,
@@ -33,9 +35,10 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
     raw, held_out, encoder = [recipe.data.train, recipe.data.test], f"{name}.held_out", f"{name}.encoder"
     split = [f"params:{name}.task", f"params:{name}.data.validation", f"params:{name}.training.seed"]
     splits = [f"{name}.training_samples", f"{name}.validation_samples"]
+    reports = [f"{name}.{key}.set_report" for key in recipe.data.tests]
     return Pipeline(
         [
-            stage_node(hold_out, [raw[0], f"{name}.contract_report", *split], held_out, TAGS),
+            stage_node(hold_out, [raw[0], f"{name}.contract_report", *split, *reports], held_out, TAGS),
             stage_node(
                 fit_encoder,
                 [raw[0], held_out, f"params:{name}.data.encoding", *_encoder_files(name, recipe)],
@@ -43,6 +46,7 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
                 TAGS,
             ),
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
+            *_test_sets(name, recipe),
             *_float_model(name, recipe),
         ]
     )
@@ -77,6 +81,19 @@ def soft_labels(name: str) -> str:
 
 def _search_results(name: str) -> list[str]:
     return [f"{name}.found_model", f"{name}.found_training", f"{name}.search_result", f"{name}.search_plot"]
+
+
+def _test_sets(name: str, recipe: Recipe) -> list[Node]:
+    """Return what makes the encoded samples of each further test set."""
+    encoder, report, nodes = f"{name}.encoder", f"{name}.contract_report", []
+    for key, entry in recipe.data.tests.items():
+        inputs = [entry, encoder, f"{name}.{key}.set_report"]
+        nodes.append(stage_node(encode_test_set, inputs, f"{name}.{key}.set_samples", TAGS, name=f"encode_set_{key}"))
+    for key in recipe.data.corruptions:
+        inputs = [recipe.data.test, encoder, report, f"params:{name}.data.corruptions.{key}"]
+        outputs = [f"{name}.{key}.set_samples", f"{name}.{key}.examples"]
+        nodes.append(stage_node(corrupt_test, inputs, outputs, TAGS, name=f"corrupt_test_{key}"))
+    return nodes
 
 
 def _trainings(name: str, recipe: Recipe) -> list[Node]:
