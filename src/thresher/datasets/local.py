@@ -152,6 +152,7 @@ class DocumentDataset(LocalDataset[Config]):
         "slices": ("thresher.evaluation.slices", "SliceComparison"),
         "exported_quality": ("thresher.evaluation.exported", "ExportedQuality"),
         "baseline": ("thresher.evaluation.baseline", "Baseline"),
+        "reference": ("thresher.evaluation.reference", "Reference"),
         "verdict": ("thresher.evaluation.verdict", "Verdict"),
         "challenge": ("thresher.evaluation.promotion_gate", "Challenge"),
     }

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from thresher.evaluation.baseline import JUDGED_BY, ROW, Baseline, signed
 from thresher.evaluation.metrics import LOSS, format_value
+from thresher.evaluation.reference import ROW as REFERENCE_ROW
+from thresher.evaluation.reference import Reference
 from thresher.evaluation.statistics import Interval
 from thresher.evaluation.verdict import Judged, Verdict
 from thresher.models import FLOAT
@@ -29,8 +31,10 @@ def verdict_columns(verdict: Verdict) -> tuple[str, ...]:
 
 
 def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
-    """Return one row a candidate, by `verdict_columns`, and at the end that of the baseline."""
+    """Return one row a candidate, by `verdict_columns`, then that of the reference, and at the end the baseline's."""
     rows = [_row(judged, verdict) for judged in verdict.candidates]
+    if verdict.reference is not None:
+        rows.append(_reference_row(verdict.reference, verdict))
     return rows if verdict.baseline is None else [*rows, _baseline_row(verdict.baseline, verdict)]
 
 
@@ -69,6 +73,24 @@ def _baseline_row(baseline: Baseline, verdict: Verdict) -> tuple[str, ...]:
         cells.append(format_value("r2", figures["r2"]))
     costs = ("-" for _ in _cost_columns(verdict))
     return (ROW, *cells, *costs, "-", f"{baseline.answers}; what is no better has learned nothing")
+
+
+def _reference_row(reference: Reference, verdict: Verdict) -> tuple[str, ...]:
+    columns = _cost_columns(verdict)
+    if reference.lost is None:
+        num_figures = len(QUALITY_COLUMNS[verdict.task]) + len(columns)
+        return (REFERENCE_ROW, *("-" for _ in range(num_figures)), "-", reference.sentence)
+    first, *more = (format_value(name, value) for name, value in reference.figures.items())
+    costs = (_cost(name, reference.size_bytes) if name == "size_bytes" else "-" for name in columns.values())
+    return (
+        REFERENCE_ROW,
+        first,
+        _with_interval(LOSS[verdict.task], reference.lost),
+        *more,
+        *costs,
+        "-",
+        reference.sentence,
+    )
 
 
 def _row(judged: Judged, verdict: Verdict) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from thresher.config import Config
 from thresher.evaluation.baseline import Baseline
 from thresher.evaluation.exported import ExportedQuality
 from thresher.evaluation.metrics import LOSS
+from thresher.evaluation.reference import Reference
 from thresher.evaluation.statistics import Interval
 from thresher.models import FLOAT
 
@@ -40,6 +41,8 @@ class Verdict(Config):
     num_test_samples: int
     baseline: Baseline | None = None
     """What answers without looking, and how all compare with it; earlier verdicts have none."""
+    reference: Reference | None = None
+    """Another model beside float, which takes no part; most recipes have none."""
     exported: ExportedQuality | None = None
     """What the float model is worth on the validation split, in training and as a file; earlier verdicts have none."""
 

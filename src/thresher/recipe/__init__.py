@@ -21,7 +21,7 @@ from thresher.kinds.field import NameOf
 from thresher.kinds.record import ModalityKind
 from thresher.kinds.registry import registry
 from thresher.modalities import AnyEncoding
-from thresher.models import AnyModel
+from thresher.models import AnyModel, is_network
 from thresher.serving.options import Serving
 from thresher.training import Training
 
@@ -104,9 +104,22 @@ class Recipe(Config):
     served."""
     decision: Decision | None = None
     """By which threshold one class is the answer, after calibration; without one the likeliest class is."""
+    reference: Literal["auto", "none"] = "auto"
+    """auto: boosted trees of the same split stand beside the float network of a table in the report, and take no part
+    in the verdict. none: leave them out."""
     evaluation: Measurement = Field(default_factory=Measurement)
     selection: Selection = Field(default_factory=Selection)
     serving: Serving = Field(default_factory=Serving)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether trees stand beside the float model: by their likeliest class, so that a threshold leaves them out."""
+        return (
+            self.reference == "auto"
+            and self.data.modality == "tabular"
+            and is_network(self.model)
+            and self.decision is None
+        )
 
     @property
     def measured_metrics(self) -> tuple[str, ...]:

@@ -17,14 +17,17 @@ from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.exported import ExportedQuality
 from thresher.evaluation.judge import judge
 from thresher.evaluation.model_card import model_card
+from thresher.evaluation.reference import Reference, compare_with_reference
 from thresher.evaluation.report.context import Account, Predictions, Searched, Sensitivities
 from thresher.evaluation.report.page import report_page
 from thresher.evaluation.report.pareto import plot_verdict
+from thresher.evaluation.runtime import open_session, predict
 from thresher.evaluation.selection import Selection
 from thresher.evaluation.set_comparison import POOLED, SetComparison, SetOutputs, compare_sets, pool
 from thresher.evaluation.slices import SliceComparison
 from thresher.evaluation.slices import compare_slices as compare_parts
 from thresher.evaluation.verdict import Verdict
+from thresher.modalities import AnyEncoder
 from thresher.modalities.decision import DecisionRule
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
@@ -100,12 +103,32 @@ def compare_baseline(
     return compare_with_baseline(training_samples, test_samples, outputs, selection, _rules(results))
 
 
+def compare_reference(
+    reference_onnx: bytes | CandidateFailure,
+    float_predictions: np.ndarray,
+    test_samples: EncodedSamples,
+    encoder: AnyEncoder,
+    threads: int,
+    require: dict[str, Any],
+) -> Reference:
+    """Return how the trees do on the test split, beside float.
+
+    Args:
+        require: what the recipe requires, which says how surely.
+    """
+    if isinstance(reference_onnx, CandidateFailure):
+        return Reference(figures={}, failure=reference_onnx.reason)
+    outputs = predict(open_session(reference_onnx, threads), test_samples.inputs, encoder.model_input)
+    confidence = Selection.model_validate({"require": require}).confidence
+    return compare_with_reference(outputs, float_predictions, test_samples, len(reference_onnx), confidence)
+
+
 def judge_candidates(
     name: str,
     selection: Selection,
     baseline: Baseline,
     exported_quality: ExportedQuality,
-    *results: Evaluation | CandidateFailure | SliceComparison | SetComparison,
+    *results: Evaluation | CandidateFailure | SliceComparison | SetComparison | Reference,
 ) -> Verdict:
     """Return the verdict over all candidates, in the order of the recipe; nobody qualifying is one, too.
 
@@ -113,13 +136,14 @@ def judge_candidates(
         baseline: how all compare with constant answers.
         exported_quality: of the float model, on the validation split; without that check there is no verdict.
         results: each candidate's evaluation; at the end how they do on slices and on further test sets, where the
-            recipe asks for that.
+            recipe asks for that, and the reference that is shown beside them.
     """
     evaluations = {each.candidate: each for each in results if isinstance(each, Evaluation | CandidateFailure)}
     slices = next((each for each in results if isinstance(each, SliceComparison)), None)
     sets = next((each for each in results if isinstance(each, SetComparison)), None)
     verdict = judge(name, evaluations, selection, slices, baseline, sets)
-    return verdict.model_copy(update={"exported": exported_quality})
+    reference = next((each for each in results if isinstance(each, Reference)), None)
+    return verdict.model_copy(update={"exported": exported_quality, "reference": reference})
 
 
 def draw_verdict(verdict: Verdict, selection: Selection) -> Figure:

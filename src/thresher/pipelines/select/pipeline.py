@@ -8,6 +8,7 @@ from thresher.models import FLOAT
 from thresher.pipelines.compress.pipeline import sensitivity_bases
 from thresher.pipelines.select.nodes import (
     compare_baseline,
+    compare_reference,
     compare_slices,
     compare_test_sets,
     draw_verdict,
@@ -55,6 +56,11 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
         judged.append(f"{name}.set_comparison")
         told["sets"] = f"{name}.set_comparison"
         told |= {f"{key}.examples": f"{name}.{key}.examples" for key in recipe.data.corruptions}
+    if recipe.has_reference:
+        models = [f"{name}.reference_onnx", f"{name}.{FLOAT}.predictions", f"{name}.test_samples", f"{name}.encoder"]
+        settings = [f"params:{name}.evaluation.threads", f"{selection}.require"]
+        compare.append(stage_node(compare_reference, [*models, *settings], f"{name}.reference", TAGS))
+        judged.append(f"{name}.reference")
     if balances(recipe.training):
         told["training_samples"] = f"{name}.training_samples"
     told |= {"test_samples": f"{name}.test_samples"} | _searched(name, recipe)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from thresher import modalities
+from thresher.candidate_failure import CandidateFailure, attempt
 from thresher.contracts.report import ContractReport, require
 from thresher.errors import DataError
 from thresher.evaluation.corruptions import CorruptionChoice, corrupt, describe_settings
@@ -235,6 +236,25 @@ def answer_out_of_fold(
     from thresher.training import fitting
 
     return fitting.answer_out_of_fold(model, encoder.model_input, (training_samples, validation_samples), training)
+
+
+def fit_reference(
+    training_samples: EncodedSamples, validation_samples: EncodedSamples, encoder: AnyEncoder, seed: int
+) -> bytes | CandidateFailure:
+    """Return the ONNX file of trees that stand beside the float model, or why there are none."""
+    from thresher.evaluation.reference import ROW
+    from thresher.models.boosted_trees.config import BoostedTrees
+    from thresher.models.boosted_trees.fit import fit_boosted_trees
+    from thresher.models.fitted import FitData
+
+    def make() -> bytes:
+        output = output_of(training_samples)
+        data = FitData(encoder.model_input, output, training_samples, validation_samples, seed)
+        fitted = fit_boosted_trees(BoostedTrees(), data)
+        emit(Step(f"boosted trees to stand beside float: {fitted.summary}"))
+        return fitted.onnx_file
+
+    return attempt(ROW, fit_reference.__name__, make)
 
 
 def plan_execution(training: Training) -> ChosenExecution:

@@ -17,6 +17,7 @@ from thresher.pipelines.train.nodes import (
     find_learning_rate,
     fit_encoder,
     fit_model,
+    fit_reference,
     hold_out,
     import_model,
     import_network,
@@ -48,8 +49,14 @@ def create_pipeline(name: str, recipe: Recipe) -> Pipeline:
             stage_node(encode_samples, [*raw, held_out, encoder], [*splits, f"{name}.test_samples"], TAGS),
             *_test_sets(name, recipe),
             *_float_model(name, recipe),
+            *([_reference(name)] if recipe.has_reference else []),
         ]
     )
+
+
+def _reference(name: str) -> Node:
+    data = [f"{name}.training_samples", f"{name}.validation_samples", f"{name}.encoder"]
+    return stage_node(fit_reference, [*data, f"params:{name}.training.seed"], f"{name}.reference_onnx", TAGS)
 
 
 def _float_model(name: str, recipe: Recipe) -> list[Node]:
