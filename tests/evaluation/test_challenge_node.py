@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,10 @@ def test_a_recipe_may_keep_its_samples_to_itself() -> None:
     assert read_example(crown(crowned, None, example="typical")) is None
     itself = Challenge(replaces=False, reason=ITSELF, champion_version="7")
     assert crown(itself, real) is real
+    elsewhere = replace(real, info=real.info.model_copy(update={"execution": "CPUExecutionProvider,a=0"}))
+    assert crown(itself, elsewhere) is elsewhere  # a run does not undo what another machine has shown
+    assert crown(itself, elsewhere, max_batch_size=3).info.execution == "CPUExecutionProvider,a=0"
+    assert crown(crowned, elsewhere).info.execution is None
     hidden = crown(itself, real, example="typical")
     assert read_example(hidden) is None
     assert "example real -> typical" in hidden.reason

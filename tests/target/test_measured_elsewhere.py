@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ from helpers.registry_project import RegistryProject
 from helpers.tiny_onnx import make_sum_onnx
 
 from thresher.caching.context import open_context
+from thresher.datasets.champion import ChampionDataset
 from thresher.evaluation import Measurement
 from thresher.evaluation.evaluation import Contender, evaluate
 from thresher.evaluation.exported import check_exported
-from thresher.evaluation.runtime import open_session, predict
+from thresher.evaluation.runtime import CPU, open_session, predict
 from thresher.machine import describe_machine
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
+from thresher.registry.champion_model import ChampionModel
+from thresher.serving.core.bundle import BundleError
+from thresher.serving.core.session import open_session as open_bundle
 from thresher.target import script
 from thresher.target.folder import TargetError, padding_of, read_setting
 
@@ -92,6 +97,7 @@ def project(
         model={"kind": "mlp"},
         candidates={"twin": [{"kind": "quantize_dynamic"}]},
         evaluation=MEASUREMENT.model_dump(mode="json", exclude={"metrics"}),
+        serving={"example": "typical"},
         selection={"minimize": "log_loss", "allow_no_better_than_baseline": True},
     )
     return project
@@ -144,6 +150,35 @@ def test_answers_that_differ_there_are_counted_and_judged(project: RegistryProje
     assert run_alone(tmp_path / "there", tmp_path / "measured.json").returncode == 0
     said = project.done("judge", "small", "--measured", str(tmp_path / "measured.json"))
     assert "twin, CPUExecutionProvider: 60 answers differ from those here" in said
+
+
+def test_the_setting_that_wins_there_travels_to_the_service(project: RegistryProject, tmp_path: Path) -> None:
+    save_run(project, make_models())
+    project.done("measure", "small", str(tmp_path / "there"), "--try", SPINNING)
+    assert run_alone(tmp_path / "there", tmp_path / "measured.json").returncode == 0
+    plan = json.loads((tmp_path / "there" / "plan.json").read_text())
+    document = json.loads((tmp_path / "measured.json").read_text())
+    document["results"] = [one for one in document["results"] if (one["candidate"], one["setting"]) != ("twin", CPU)]
+    document["signature"] = script.sign(document, plan["token"])  # so that no noise decides between the settings
+    (tmp_path / "measured.json").write_text(json.dumps(document))
+    asked = ("judge", "small", "--measured", str(tmp_path / "measured.json"), "--no-bento", "--crown")
+    assert "--reason is empty" in project.refused(*asked, " ")
+    said = project.done(*asked, "it serves there")
+    assert f"Winner there: twin@{SPINNING}" in said and project.aliases == {"champion": "1"}
+    assert f"Version 1 is champion of small, computed by {SPINNING}." in said
+    champion = ChampionDataset("small").load()
+    assert champion is not None
+    assert (champion.info.candidate, champion.info.execution, champion.reason) == ("twin", SPINNING, "")
+    assert champion.onnx_bytes == make_models()["twin"]
+    open_bundle(champion)
+    elsewhere = champion.info.model_copy(update={"execution": "NoSuchExecutionProvider"})
+    with pytest.raises(BundleError, match="it is to be computed by NoSuchExecutionProvider, and there is"):
+        open_bundle(replace(champion, info=elsewhere))
+    project.done("export", "small", str(tmp_path / "export"))
+    (sample,) = json.loads((tmp_path / "export" / "samples.json").read_text())
+    command = [sys.executable, str(tmp_path / "export" / "predictor.py"), str(tmp_path / "export" / "samples.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""})
+    assert json.loads(done.stdout) == ChampionModel(champion).predict([sample])
 
 
 def altered(document: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from thresher.cli.champions import NO_BENTO
 from thresher.project.folder import find_project
 from thresher.target.command import judge_measured
 from thresher.target.command import measure as measure_elsewhere
@@ -36,11 +37,13 @@ def measure(recipe: str, target: Path, tries: tuple[str, ...], env: str | None) 
 @click.command()
 @click.argument("recipe")
 @click.option("--measured", "file", required=True, type=click.Path(path_type=Path), help="What measure.py has written.")
+@click.option("--crown", metavar="REASON", help="Make the winner there the champion, with its setting.")
+@NO_BENTO
 @ENVIRONMENT
-def judge(recipe: str, file: Path, env: str | None) -> None:
+def judge(recipe: str, file: Path, crown: str | None, no_bento: bool, env: str | None) -> None:
     """Judge the candidates of the last run by what another machine has measured.
 
     The verdict, the model card and the report are written into data/08_reporting. The exit code is 1 where no candidate
-    meets there what the recipe requires. The registry stays as it is.
+    meets there what the recipe requires. Without --crown the registry stays as it is.
     """
-    judge_measured(find_project(), recipe, file, env)
+    judge_measured(find_project(), recipe, file, env, crown, not no_bento)

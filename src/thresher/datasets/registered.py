@@ -23,7 +23,7 @@ from thresher.tracking.run_context import TrackingError, current, written_whole
 from thresher.tracking.server import is_away, refusal
 
 INFO_TAGS = ("candidate", "data_hash", "git_commit", "threads", "max_batch_size", "max_latency_ms")
-LATER_TAGS = ("timeout_ms", "workers")
+LATER_TAGS = ("timeout_ms", "workers", "execution")
 """Tags of the model's info that have a value only in versions of later releases."""
 DECISION = "decision"
 """The tag with the rule of a model's classes, as JSON, where it has one."""

@@ -22,8 +22,12 @@ class Predictor:
         self.info = info or json.loads((folder / "model.json").read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.info["threads"], 1
-        providers = ["CPUExecutionProvider"]
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=providers)
+        provider, *entries = (self.info.get("execution") or "CPUExecutionProvider").split(",")
+        for entry in entries:
+            options.add_session_config_entry(*entry.split("=", 1))
+        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=[provider])
+        if provider not in self.session.get_providers():
+            raise RuntimeError(f"this build of ONNX Runtime has no {provider}")
         (self.input,) = self.session.get_inputs()
 
     def run(self, samples: list[Any]) -> np.ndarray:

@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 import numpy as np
-from kedro.io import CatalogProtocol, DatasetError
 
 from thresher.caching.context import open_context
-from thresher.candidate_failure import CandidateFailure
 from thresher.compression.candidate import Candidate
 from thresher.config_loader import RecipeConfigLoader
-from thresher.errors import NoCandidateQualifiesError, find_mendable, nearest
+from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.baseline import compare_with_baseline
 from thresher.evaluation.judge import judge
@@ -26,7 +24,8 @@ from thresher.files import replacing_file
 from thresher.models import FLOAT, ModelChoice
 from thresher.pipelines.select.nodes import write_reports
 from thresher.pipelines.train.pipeline import model_settings, training_settings
-from thresher.recipe import Recipe
+from thresher.registry.command import check_reason
+from thresher.target.crown import crown
 from thresher.target.folder import (
     ARCHIVES,
     Plan,
@@ -39,38 +38,9 @@ from thresher.target.folder import (
     write_target,
 )
 from thresher.target.measured import Home, Measured, evaluate_measured, read_measured, variant_name
+from thresher.target.run import LastRun, open_run
 
 FOLDER = "data/08_reporting/{recipe}/measured/{id}"
-
-
-class _Run:
-    """What the last run of a recipe has left."""
-
-    def __init__(self, name: str, recipe: Recipe, catalog: CatalogProtocol[Any, Any]) -> None:
-        self.name, self.recipe, self._catalog = name, recipe, catalog
-
-    def load(self, what: str) -> Any:
-        """Return a dataset of the recipe; raises a TargetError where it was not made yet."""
-        try:
-            return self._catalog.load(what if what.startswith("params:") else f"{self.name}.{what}")
-        except DatasetError as error:
-            told = find_mendable(error) or f"{self.name}.{what} is not there"
-            raise TargetError(f"{told} Fix: thresher run {self.name}.") from error
-
-    def each(self, kind: str) -> dict[str, Any]:
-        """Return candidate -> result of that kind, but for those that failed."""
-        found = {key: self.load(f"{key}.{kind}") for key in (FLOAT, *self.recipe.candidates)}
-        return {key: result for key, result in found.items() if not isinstance(result, CandidateFailure)}
-
-
-def _open_run(context: Any, name: str) -> _Run:
-    loader = context.config_loader
-    assert isinstance(loader, RecipeConfigLoader)
-    if name in loader.broken:
-        raise loader.broken[name]
-    if name not in loader.recipes:
-        raise TargetError(f"There is no recipe '{name}'. {nearest(name, loader.recipes)}")
-    return _Run(name, loader.recipes[name], context.catalog)
 
 
 def measure(project: Path, name: str, target: Path, tries: Sequence[str], environment: str | None) -> Plan:
@@ -85,7 +55,7 @@ def measure(project: Path, name: str, target: Path, tries: Sequence[str], enviro
     if not target.parent.is_dir():
         raise TargetError(f"{target.parent}: no such folder. Fix: make it, or correct the path.")
     with open_context(project, environment) as context:
-        run = _open_run(context, name)
+        run = open_run(context, name)
         model_input = run.load("encoder").model_input
         padding_of(model_input)
         models, answers = run.each("onnx"), run.each("predictions")
@@ -100,28 +70,38 @@ def measure(project: Path, name: str, target: Path, tries: Sequence[str], enviro
     return plan
 
 
-def judge_measured(project: Path, name: str, file: Path, environment: str | None) -> Verdict:
+def judge_measured(
+    project: Path, name: str, file: Path, environment: str | None, reason: str | None = None, with_bento: bool = True
+) -> Verdict:
     """Judge the recipe's candidates by what another machine has measured, and write the verdict and the report.
+
+    Args:
+        reason: why the winner there is to be the champion; None leaves the registry as it is.
 
     Raises:
         TargetError: the file is foreign or altered, or the recipe's candidates are others by now.
         NoCandidateQualifiesError: none meets what the recipe requires there.
     """
+    reason = reason if reason is None else check_reason(reason)
     with open_context(project, environment) as context:
-        run = _open_run(context, name)
+        run = open_run(context, name)
         measured = read_measured(file, project, name)
         verdict, texts = _judge(run, measured)
-    folder = project / FOLDER.format(recipe=name, id=measured.plan.id)
-    for path, content in {"verdict.json": verdict.model_dump_json(indent=2), **texts}.items():
-        with replacing_file(folder / path) as beside:
-            beside.write_text(content, encoding="utf-8")
-    _print(verdict, measured, folder)
-    if verdict.winner is None:
-        raise NoCandidateQualifiesError(f"Recipe {name}: no candidate meets selection.require on that machine.")
+        folder = project / FOLDER.format(recipe=name, id=measured.plan.id)
+        for path, content in {"verdict.json": verdict.model_dump_json(indent=2), **texts}.items():
+            with replacing_file(folder / path) as beside:
+                beside.write_text(content, encoding="utf-8")
+        _print(verdict, measured, folder)
+        if verdict.winner is None:
+            raise NoCandidateQualifiesError(f"Recipe {name}: no candidate meets selection.require on that machine.")
+        if reason is not None:
+            loader, card = context.config_loader, texts["model_card.md"]
+            assert isinstance(loader, RecipeConfigLoader)
+            crown(project, loader, run, verdict, measured, card, reason, with_bento)
     return verdict
 
 
-def _judge(run: _Run, measured: Measured) -> tuple[Verdict, dict[str, str]]:
+def _judge(run: LastRun, measured: Measured) -> tuple[Verdict, dict[str, str]]:
     """Return the verdict, and model card and report by their file names."""
     recipe, plan, samples = run.recipe, measured.plan, run.load("test_samples")
     files = run.each("onnx")
@@ -184,7 +164,7 @@ def _require_same(files: dict[str, bytes], inputs: np.ndarray, plan: Plan) -> No
         raise TargetError(f"The test samples are others since the folder was made. {again}")
 
 
-def _of_variants(run: _Run, measured: Measured, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _of_variants(run: LastRun, measured: Measured, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what reports are made of, by CANDIDATE.KIND; a candidate with a setting has the chain of the candidate."""
     told = {f"{name}.{kind}": one for kind in ("evaluation", "predictions") for name, one in results[kind].items()}
     for setting in measured.plan.settings:

@@ -22,6 +22,7 @@ from thresher.evaluation.footprint import LOAD_ROUNDS
 from thresher.files import replacing_folder
 from thresher.modalities.model_input import ModelInput
 from thresher.models import FLOAT
+from thresher.serving.core.execution import read_execution
 from thresher.target import script
 
 FORMAT = 1
@@ -81,12 +82,10 @@ def read_setting(text: str) -> Setting:
     Raises:
         TargetError: it is none.
     """
-    provider, *pairs = text.split(",")
-    entries = dict(pair.partition("=")[::2] for pair in pairs)
-    if not provider.endswith("ExecutionProvider") or any("=" not in pair or pair.startswith("=") for pair in pairs):
-        fix = "a provider of ONNX Runtime, and keys of its session's configuration, as in"
-        example = "CPUExecutionProvider,session.intra_op.allow_spinning=0"
-        raise TargetError(f"--try: '{text}' is no setting. Fix: {fix} {example}.")
+    try:
+        provider, entries = read_execution(text)
+    except ValueError as error:
+        raise TargetError(f"--try: {error}") from error
     return Setting(name=text, provider=provider, entries=entries)
 
 

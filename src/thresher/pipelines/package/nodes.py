@@ -93,6 +93,8 @@ def crown_champion(
     if challenge.replaces:
         return winner
     assert reigning is not None
+    # A run tries no other setting than its own: one that another machine has shown to pay stays with the model.
+    winner = replace(winner, info=winner.info.model_copy(update={"execution": reigning.info.execution}))
     changed = changed_service(reigning.info, winner.info)
     if serving.example == "typical" and EXAMPLE_FILE in reigning.attachments:
         changed = ", ".join(filter(None, (changed, "example real -> typical")))

@@ -61,6 +61,9 @@ class ModelInfo(Config):
     """Processes that answer; None for as many as the cores of the machine that serves are enough for."""
     decision: DecisionRule | None = None
     """By which the model has its classes, as its file says, too; None where the likeliest class is the answer."""
+    execution: str | None = Field(default=None, min_length=1)
+    """The execution provider and the entries of ONNX Runtime's sessions, as `read_execution` reads them, where another
+    machine has measured that they pay; None for CUDA where it is there, else the processor."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What the evaluation measured."""
 
@@ -70,7 +73,7 @@ def model_name(recipe: str) -> str:
     return f"{MODEL_PREFIX}{recipe.lower()}"
 
 
-SERVED_BY = ("threads", "max_batch_size", "max_latency_ms", "timeout_ms", "workers")
+SERVED_BY = ("threads", "max_batch_size", "max_latency_ms", "timeout_ms", "workers", "execution")
 """What of `ModelInfo` decides how the same model is served."""
 
 

@@ -11,6 +11,7 @@ from thresher.modalities.encoder import Encoder
 from thresher.modalities.model_input import ModelInput
 from thresher.modalities.outputs import ClassOutput, ValueOutput
 from thresher.serving.core.bundle import ENCODER_FILE, INFO_FILE, MODEL_FILE, Bundle, BundleError
+from thresher.serving.core.execution import read_execution
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -63,9 +64,17 @@ def open_session(bundle: Bundle, threads: int | None = None) -> Session:
     options.log_severity_level = 3
     encoder, there = bundle.encoder, onnxruntime.get_available_providers()
     providers = [name for name in PROVIDERS if name in there]
+    entries: dict[str, str] = {}
+    if bundle.info.execution is not None:
+        provider, entries = read_execution(bundle.info.execution)
+        providers = [provider]
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
     example = _encode_example(encoder)
     try:
+        _require(providers, there)
         model = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=providers)
+        _require(providers[:1], model.get_providers())
         noted = model.get_modelmeta().custom_metadata_map.get(DECISION)
         session = Session(model, encoder.model_input, OUTPUT[encoder.task])
         session.run(example)
@@ -79,6 +88,12 @@ def open_session(bundle: Bundle, threads: int | None = None) -> Session:
         needed = f"{len(encoder.class_names)} classes" if encoder.class_names else "one value"
         raise BundleError(f"{MODEL_FILE} answers {list(shape[1:])} numbers for {needed}.")
     return session
+
+
+def _require(providers: list[str], there: list[str]) -> None:
+    """Raise a RuntimeError for a provider that is not there: ONNX Runtime would take the processor without a word."""
+    if missing := [name for name in providers if name not in there]:
+        raise RuntimeError(f"it is to be computed by {missing[0]}, and there is {', '.join(there)}")
 
 
 def _encode_example(encoder: Encoder) -> np.ndarray:
