@@ -22,17 +22,21 @@ from helpers.tiny_onnx import make_sum_onnx
 from thresher.caching.context import open_context
 from thresher.datasets.champion import ChampionDataset
 from thresher.evaluation import Measurement
-from thresher.evaluation.evaluation import Contender, evaluate
+from thresher.evaluation.decision import read_rule
+from thresher.evaluation.evaluation import Contender, Evaluation, evaluate
 from thresher.evaluation.exported import check_exported
 from thresher.evaluation.runtime import CPU, open_session, predict
 from thresher.machine import describe_machine
+from thresher.modalities.decision import DECISION, DecisionRule, choose_classes
 from thresher.modalities.fingerprint import DataFingerprint
 from thresher.modalities.samples import EncodedSamples
+from thresher.onnx_graph import with_note
 from thresher.registry.champion_model import ChampionModel
 from thresher.serving.core.bundle import BundleError
 from thresher.serving.core.session import open_session as open_bundle
 from thresher.target import script
-from thresher.target.folder import TargetError, padding_of, read_setting
+from thresher.target.folder import TargetError, padding_of, read_setting, write_target
+from thresher.target.measured import Home, Measured, evaluate_measured
 
 ALONE = """
 import runpy, sys
@@ -245,19 +249,36 @@ def test_what_is_altered_foreign_or_of_other_candidates_is_refused(project: Regi
 
 
 @pytest.mark.parametrize("modality", ["text", "series", "image"])
-def test_samples_of_any_length_are_answered_as_here(modality: str, tmp_path: Path) -> None:
-    from thresher.target.folder import write_target
-
+def test_samples_of_any_length_are_answered_and_decided_as_here(modality: str, tmp_path: Path) -> None:
     encoder = make_encoder(modality)
-    inputs = encoder.encode(make_samples(modality).inputs)
-    file = make_sum_onnx(encoder.model_input, 3)
-    answers = predict(open_session(file, 1), inputs, encoder.model_input)
-    folder = tmp_path / "there"
-    write_target(folder, "small", {"float": file}, {"float": answers}, inputs, encoder.model_input, MEASUREMENT, [])
-    done = run_alone(folder, tmp_path / "measured.json")
+    inputs, plain = encoder.encode(make_samples(modality).inputs), make_sum_onnx(encoder.model_input, 3, 1e-5)
+    answers = predict(open_session(plain, 1), inputs, encoder.model_input)
+    likeliest = answers.argmax(axis=1)
+    index = (int(likeliest[0]) + 1) % 3
+    middle = float(np.sort(answers[:, index])[len(answers) // 2])
+    rule = DecisionRule(class_name=CLASS_NAMES[index], class_index=index, threshold=middle)
+    file = with_note(plain, DECISION, rule.model_dump_json())
+    samples = EncodedSamples(inputs, choose_classes(answers, rule), CLASS_NAMES)
+    assert (samples.labels != likeliest).any()
+    one = Contender(file, inputs, encoder.model_input, "float", answers)
+    home = Home(
+        {"float": evaluate(one, one, samples.labels, MEASUREMENT, {})}, samples, MEASUREMENT, ("f1_weighted",),
+        {"float": read_rule(file)},
+    )  # fmt: skip
+    folder, out = tmp_path / "there", tmp_path / "measured.json"
+    plan = write_target(
+        folder, "small", {"float": file}, {"float": answers}, inputs, encoder.model_input, MEASUREMENT, []
+    )
+    done = run_alone(folder, out)
     assert done.returncode == 0, done.stderr
-    (one,) = json.loads((tmp_path / "measured.json").read_text())["results"]
-    assert "failed" not in one and (one["num_differing"], one["largest"]) == (0, 0.0)
+    document = json.loads(out.read_text())
+    (found,) = document["results"]
+    assert "failed" not in found and (found["num_differing"], found["largest"]) == (0, 0.0)
+    results, given = evaluate_measured(Measured(out, plan, document), home)
+    np.testing.assert_array_equal(given["float"], answers)
+    measured = results["float"]
+    assert isinstance(measured, Evaluation) and measured.quality.figures["accuracy"] == 1.0
+    assert [latency.batch_size for latency in measured.latencies] == [1, 4]
 
 
 def test_what_is_no_setting_is_refused() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from helpers.any_champion import make_champion
 from helpers.any_modality import MODALITIES, TASKS, as_json, make_samples
 from helpers.tracking_server import answers, free_port
 
+from thresher.modalities.decision import DECISION, DecisionRule, choose_classes
+from thresher.onnx_graph import with_note
 from thresher.registry.champion_model import ChampionModel
 from thresher.serving.core.bundle import Bundle
 from thresher.tracking.models import provide_candidate
@@ -117,6 +120,20 @@ def test_values_of_pandas_are_read_as_those_of_json(small_store: Path) -> None:
         loaded.predict(data.assign(job="pilot"))
     with pytest.raises(mlflow.MlflowException, match="missing inputs"):
         loaded.predict(data.drop(columns="age"))
+
+
+def test_a_threshold_in_the_file_decides(small_store: Path) -> None:
+    plain = make_champion("image", "classification")
+    images = make_samples("image", seed=3).inputs[:, 0]
+    outputs = np.array([[*one["probabilities"].values()] for one in ChampionModel(plain).predict(list(images))])
+    index = (int(outputs[0].argmax()) + 1) % 3
+    name = plain.encoder.class_names[index]
+    rule = DecisionRule(class_name=name, class_index=index, threshold=float(np.median(outputs[:, index])))
+    noted = with_note(plain.onnx_bytes, DECISION, rule.model_dump_json())
+    bundle = replace(plain, onnx_bytes=noted, info=plain.info.model_copy(update={"decision": rule}))
+    given = mlflow.pyfunc.load_model(str(log_model(bundle, small_store))).predict({"image": images})
+    assert given["class_index"].tolist() == choose_classes(outputs.astype(np.float32), rule).tolist()
+    assert given["class_index"].tolist() != outputs.argmax(axis=1).tolist()
 
 
 def test_the_same_content_is_logged_once_and_one_that_took_tensors_again(small_store: Path) -> None:

@@ -1,5 +1,6 @@
 """The model as MLflow loads it: rows, images, texts or series in a DataFrame, and the answers in another."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,4 +53,7 @@ def flatten(answer: dict[str, Any]) -> dict[str, Any]:
 def _load_pyfunc(folder: str, settings: dict[str, Any]) -> RawModel:
     """Return the model of a folder that MLflow has; ``settings`` are its threads and batch size."""
     metadata = Model.load(folder).metadata or {}
-    return RawModel(Predictor(Path(folder), metadata["encoder"], settings))
+    predictor = Predictor(Path(folder), metadata["encoder"], dict(settings))
+    rule = predictor.session.get_modelmeta().custom_metadata_map.get("thresher.decision")
+    predictor.info["decision"] = rule and json.loads(rule)
+    return RawModel(predictor)

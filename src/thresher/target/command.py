@@ -15,6 +15,7 @@ from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import NoCandidateQualifiesError
 from thresher.evaluation import Measurement
 from thresher.evaluation.baseline import compare_with_baseline
+from thresher.evaluation.decision import read_rule
 from thresher.evaluation.judge import judge
 from thresher.evaluation.set_comparison import SetComparison
 from thresher.evaluation.slices import compare_slices
@@ -39,6 +40,7 @@ from thresher.target.folder import (
 )
 from thresher.target.measured import Home, Measured, evaluate_measured, read_measured, variant_name
 from thresher.target.run import LastRun, open_run
+from thresher.training import balances
 
 FOLDER = "data/08_reporting/{recipe}/measured/{id}"
 
@@ -107,13 +109,20 @@ def _judge(run: LastRun, measured: Measured) -> tuple[Verdict, dict[str, str]]:
     files = run.each("onnx")
     _require_same(files, samples.inputs, plan)
     measurement = recipe.evaluation.model_copy(update={"threads": plan.threads})
-    home = Home(run.each("evaluation"), samples, measurement, recipe.measured_metrics)
+    rules = {name: read_rule(content) for name, content in files.items()}
+    home = Home(run.each("evaluation"), samples, measurement, recipe.measured_metrics, rules)
     results, answers = evaluate_measured(measured, home)
-    baseline = compare_with_baseline(run.load("training_samples"), samples, answers, recipe.selection)
+    given = {
+        name: rule
+        for setting in plan.settings
+        for candidate in plan.candidates
+        if (rule := rules[candidate]) and (name := variant_name(candidate, setting)) in answers
+    }
+    baseline = compare_with_baseline(run.load("training_samples"), samples, answers, recipe.selection, given)
     slices = None
     if recipe.selection.slices is not None:
         parts = run.load("slices"), recipe.selection.slices
-        slices = compare_slices(*parts, samples.labels, answers, FLOAT, samples.class_names)
+        slices = compare_slices(*parts, samples.labels, answers, FLOAT, samples.class_names, given)
     # Further test sets were not taken along: what the same files answer to them here.
     sets: SetComparison | None = run.load("set_comparison") if recipe.data.test_sets else None
     if sets is not None:
@@ -121,6 +130,8 @@ def _judge(run: LastRun, measured: Measured) -> tuple[Verdict, dict[str, str]]:
     verdict = judge(run.name, results, recipe.selection, slices, baseline, sets)
     verdict = verdict.model_copy(update={"exported": run.load("exported_quality")})
     told = _of_variants(run, measured, {"evaluation": results, "predictions": answers, "onnx": files})
+    if balances(recipe.training):
+        told["training_samples"] = run.load("training_samples")
     if slices is not None:
         told["slices"] = slices
     if sets is not None:
@@ -171,6 +182,8 @@ def _of_variants(run: LastRun, measured: Measured, results: dict[str, dict[str, 
         for candidate in measured.plan.candidates:
             name = variant_name(candidate, setting)
             told[f"{name}.onnx"] = results["onnx"][candidate]
+            for kind in ("calibration",) * bool(run.recipe.calibrate) + ("decision",) * bool(run.recipe.decision):
+                told[f"{name}.{kind}"] = run.load(f"{candidate}.{kind}")
             if candidate != FLOAT:
                 chain: Candidate = run.recipe.candidates[candidate]
                 chain = run.load(f"{candidate}.found_candidate") if chain.search else chain

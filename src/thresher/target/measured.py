@@ -25,6 +25,7 @@ from thresher.evaluation.own_metrics import measure_own_metrics
 from thresher.evaluation.quality import measure_quality
 from thresher.evaluation.runtime import CPU
 from thresher.files import read_bytes
+from thresher.modalities.decision import DecisionRule
 from thresher.modalities.samples import EncodedSamples
 from thresher.target.folder import FORMAT, Plan, Setting, TargetError, find_plan
 from thresher.target.script import sign
@@ -99,12 +100,14 @@ class Home:
     Attributes:
         costs: candidate -> its evaluation here, of which what is counted and not timed holds anywhere.
         metrics: of quality, that the recipe names.
+        rules: candidate -> by which its file has its classes.
     """
 
     costs: Mapping[str, Evaluation]
     samples: EncodedSamples
     measurement: Measurement
     metrics: tuple[str, ...]
+    rules: Mapping[str, DecisionRule | None]
 
 
 Results = dict[str, Evaluation | CandidateFailure]
@@ -148,6 +151,7 @@ def _evaluation(
     home: Home,
 ) -> Evaluation:
     labels, class_names = home.samples.labels, home.samples.class_names
+    rules = (home.rules[one["candidate"]], home.rules[measured.plan.reference])
     memory = {each["candidate"]: each.get("peak_memory_bytes") for each in measured.document["results"][::-1]}
     clock = Clock(measured.plan.threads == 1 and setting.provider == CPU, bool(measured.document["fine_clock"]))
     seconds = load_seconds((_calls(one["loading"]["model"]), _calls(one["loading"]["reference"])))
@@ -155,8 +159,8 @@ def _evaluation(
     return Evaluation(
         candidate=name,
         reference=measured.plan.reference,
-        quality=measure_quality(answers, float_answers, labels),
-        own=measure_own_metrics(home.metrics, answers, float_answers, labels, class_names),
+        quality=measure_quality(answers, float_answers, labels, rules),
+        own=measure_own_metrics(home.metrics, answers, float_answers, labels, class_names, rules),
         cost=home.costs[one["candidate"]].cost,
         footprint=Footprint(
             peak_memory_bytes=one["peak_memory_bytes"],

@@ -10,6 +10,7 @@ from thresher.candidate_failure import CandidateFailure
 from thresher.config_loader import RecipeConfigLoader
 from thresher.errors import find_mendable, nearest
 from thresher.models import FLOAT
+from thresher.pipelines.stage import served_file
 from thresher.recipe import Recipe
 from thresher.target.folder import TargetError
 
@@ -34,7 +35,11 @@ class LastRun:
 
     def each(self, kind: str) -> dict[str, Any]:
         """Return candidate -> result of that kind, but for those that failed."""
-        found = {key: self.load(f"{key}.{kind}") for key in (FLOAT, *self.recipe.candidates)}
+        recipe, keys = self.recipe, (FLOAT, *self.recipe.candidates)
+        names = {key: f"{key}.{kind}" for key in keys}
+        if kind == "onnx":  # the file that is judged and served
+            names = {key: served_file("", key, recipe.calibrate, recipe.decision).removeprefix(".") for key in keys}
+        found = {key: self.load(name) for key, name in names.items()}
         return {key: result for key, result in found.items() if not isinstance(result, CandidateFailure)}
 
 
