@@ -119,6 +119,8 @@ def test_candidates_are_timed_and_judged_elsewhere(project: RegistryProject, tmp
     said = project.done("measure", "small", str(archive), *tries)
     assert "2 models, 60 samples. Copy it to the machine that will serve" in said
     assert "is there already" in project.refused("measure", "small", str(archive))
+    again = ("measure", "small", str(tmp_path / "again"), "--try", CPU)
+    assert "two settings would be called 'CPU'" in project.refused(*again)
     with tarfile.open(archive) as content:
         content.extractall(tmp_path, filter="data")
     done = run_alone(tmp_path / "there", out)
@@ -128,8 +130,8 @@ def test_candidates_are_timed_and_judged_elsewhere(project: RegistryProject, tmp
     assert "Winner there: twin" in said
     (folder,) = (project.folder / "data/08_reporting/small/measured").iterdir()
     verdict = json.loads((folder / "verdict.json").read_text())
-    names = ["float", "twin", f"float@{SPINNING}", f"twin@{SPINNING}"]
-    missing = [f"{name}@NoSuchExecutionProvider" for name in names[:2]]
+    names = ["float", "twin", "float@CPU,allow_spinning=0", "twin@CPU,allow_spinning=0"]
+    missing = [f"{name}@NoSuch" for name in names[:2]]
     assert [one["candidate"] for one in verdict["candidates"]] == names + missing
     reasons = {one["candidate"]: one["reason"] for one in verdict["candidates"]}
     assert "NoSuchExecutionProvider is not in this build of ONNX Runtime" in reasons[missing[0]]
@@ -168,7 +170,7 @@ def test_the_setting_that_wins_there_travels_to_the_service(project: RegistryPro
     asked = ("judge", "small", "--measured", str(tmp_path / "measured.json"), "--no-bento", "--crown")
     assert "--reason is empty" in project.refused(*asked, " ")
     said = project.done(*asked, "it serves there")
-    assert f"Winner there: twin@{SPINNING}" in said and project.aliases == {"champion": "1"}
+    assert "Winner there: twin@CPU,allow_spinning=0" in said and project.aliases == {"champion": "1"}
     assert f"Version 1 is champion of small, computed by {SPINNING}." in said
     champion = ChampionDataset("small").load()
     assert champion is not None

@@ -52,6 +52,9 @@ def measure(project: Path, name: str, target: Path, tries: Sequence[str], enviro
         TargetError: something is there already, a setting that is none, or the recipe was not run.
     """
     settings = [read_setting(text) for text in tries]
+    labels = ["CPU", *(setting.label for setting in settings)]
+    if twice := next((label for label in labels if labels.count(label) > 1), ""):
+        raise TargetError(f"--try: two settings would be called '{twice}', one of them perhaps the default. Fix: one.")
     if target.exists():
         raise TargetError(f"{target} is there already. Fix: name a new folder or archive, or remove it.")
     if not target.parent.is_dir():

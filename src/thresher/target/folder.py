@@ -47,6 +47,12 @@ class Setting(Config):
     provider: str = runtime.CPU
     entries: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """A short name, such as `CPU,allow_spinning=0`."""
+        keys = (f",{key.rpartition('.')[2]}={value}" for key, value in self.entries.items())
+        return self.provider.removesuffix("ExecutionProvider") + "".join(keys)
+
 
 class Plan(Config):
     """What the script does, and what tells its answer from any other."""

@@ -77,7 +77,7 @@ def read_measured(path: Path, project: Path, recipe: str) -> Measured:
 
 def variant_name(candidate: str, setting: Setting) -> str:
     """Return how a candidate with a setting is called: by its own name with the first of them."""
-    return candidate if setting.name == CPU else f"{candidate}@{setting.name}"
+    return candidate if setting.name == CPU else f"{candidate}@{setting.label}"
 
 
 def unpack(text: Any) -> np.ndarray:
