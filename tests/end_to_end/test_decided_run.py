@@ -80,6 +80,9 @@ def test_what_is_judged_are_calibrated_probabilities_and_decided_classes(decided
         recalls = [recall_score(test.labels == EIGHT, each == EIGHT) for each in (classes, likeliest)]
         assert figure(after, candidate, f"recall[{EIGHT}]") == pytest.approx(recalls[0])
         assert recalls[0] > recalls[1]  # missing one costs ten false alarms
+        missed, alarms = (test.labels == EIGHT) & (classes != EIGHT), (test.labels != EIGHT) & (classes == EIGHT)
+        cost = (10 * missed + alarms).mean()
+        assert figure(after, candidate, f"cost[{EIGHT}:10:1]") == pytest.approx(cost)
     page = (decided.project.folder / "data/08_reporting/small/report.html").read_text()
     assert "half before calibration" in page and "chosen for the least cost, 10 for a missed one" in page
 

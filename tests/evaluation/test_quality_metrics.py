@@ -13,8 +13,8 @@ from thresher.errors import CompressionError, DataError
 from thresher.evaluation.metrics import find_metric
 from thresher.evaluation.own_metrics import measure_own_metric, measure_own_metrics
 from thresher.kinds.built_in import METRICS
-from thresher.kinds.metric_names import require_defined
-from thresher.kinds.record import KindError, MetricKind
+from thresher.kinds.metric_names import arguments_of, require_defined
+from thresher.kinds.record import KindError
 
 NUM, NAMES = 240, ("ham", "spam", "eggs")
 Sk = Callable[..., float]
@@ -44,6 +44,9 @@ CLASSES: dict[str, Sk] = {
     "precision_weighted": _mean(sk.precision_score, "weighted"),
     "recall_weighted": _mean(sk.recall_score, "weighted"),
     "f1_weighted": _mean(sk.f1_score, "weighted"),
+    "cost[spam:5:2]": lambda y, p, w: np.average(
+        5 * ((y == 1) & (p.argmax(1) != 1)) + 2 * ((y != 1) & (p.argmax(1) == 1)), weights=w
+    ),
     "mcc": lambda y, p, w: sk.matthews_corrcoef(y, p.argmax(1), sample_weight=w),
     "log_loss": lambda y, p, w: sk.log_loss(y, p, sample_weight=w, labels=[0, 1, 2]),
     "brier": lambda y, p, w: sk.brier_score_loss(y, p, sample_weight=w, labels=[0, 1, 2]),
@@ -86,21 +89,17 @@ CASES = [*((name, score, classes) for name, score in CLASSES.items()),
          *((name, score, values) for name, score in VALUES.items())]  # fmt: skip
 
 
-def arguments(kind: MetricKind) -> tuple[Any, ...]:
-    if not kind.argument:
-        return ()
-    return (NAMES.index(kind.argument),) if kind.takes == "class" else (float(kind.argument),)
-
-
 @pytest.mark.parametrize(("name", "score", "make"), CASES, ids=[name for name, _, _ in CASES])
 def test_each_is_scikit_learns_on_the_split_and_on_resamples(name: str, score: Sk, make: Any) -> None:
     kind, (labels, outputs, other) = find_metric(name), make()
     answers = outputs.argmax(1) if kind.judges == "classes" else outputs
     squeezed = outputs[:, 0] if make is values else outputs
-    assert kind.load()(answers, labels, *arguments(kind)) == pytest.approx(score(labels, squeezed, np.ones(NUM, int)))
+    assert kind.load()(answers, labels, *arguments_of(kind, NAMES)) == pytest.approx(
+        score(labels, squeezed, np.ones(NUM, int))
+    )
     random = np.random.default_rng(7)
     counts = random.multinomial(NUM, np.full(NUM, 1 / NUM), 20)
-    many = kind.load("vectorized")(answers, labels, *arguments(kind))(counts.astype(np.float64))
+    many = kind.load("vectorized")(answers, labels, *arguments_of(kind, NAMES))(counts.astype(np.float64))
     assert many == pytest.approx([score(labels, squeezed, count) for count in counts], rel=1e-5)
     own = measure_own_metrics([name], outputs, other, labels, NAMES)[name]
     assert own.loss is not None and own.reference != own.value

@@ -146,9 +146,9 @@ def _find_unknown_classes(values: Mapping[str, Any], train: Entry) -> Iterator[F
             metric = find_metric(name)
         except KindError:  # the recipe's own check reports it
             continue
-        if metric.takes == "class" and metric.argument and metric.argument not in classes:
-            what = f"'{name}': {train.name} has no class '{metric.argument}'"
-            yield place, what, nearest(metric.argument, classes)
+        if metric.of_class and metric.of_class not in classes:
+            what = f"'{name}': {train.name} has no class '{metric.of_class}'"
+            yield place, what, nearest(metric.of_class, classes)
         elif metric.takes == "count" and int(metric.argument) >= len(classes):
             what = f"'{name}': {train.name} has {len(classes)} classes, of which so many guesses are always right"
             yield place, what, f"Less than {len(classes)}."

@@ -186,6 +186,21 @@ def _weighted(each: Each, classes: np.ndarray, labels: np.ndarray, counts: np.nd
     return np.asarray((np.nan_to_num(each(right, said, true)) * true).sum(axis=1) / true.sum(axis=1))
 
 
+def cost(classes: np.ndarray, labels: np.ndarray, label: int, missed: float, false_alarm: float) -> float:
+    """Return the mean cost of a sample: of one of class ``label`` that is missed, and of another that is given it."""
+    return float(_cost_each(classes, labels, label, missed, false_alarm).mean())
+
+
+def costs(classes: np.ndarray, labels: np.ndarray, label: int, missed: float, false_alarm: float) -> OfCounts:
+    each = _cost_each(classes, labels, label, missed, false_alarm)
+    return lambda counts: np.asarray(counts @ each / counts.sum(axis=1))
+
+
+def _cost_each(classes: np.ndarray, labels: np.ndarray, label: int, missed: float, false_alarm: float) -> np.ndarray:
+    said, is_so = classes == label, labels == label
+    return np.asarray(missed * (is_so & ~said) + false_alarm * (said & ~is_so))
+
+
 def mcc(classes: np.ndarray, labels: np.ndarray) -> float:
     """Return Matthews' correlation coefficient, of any number of classes; 0 where all answers are one class."""
     from sklearn.metrics import matthews_corrcoef

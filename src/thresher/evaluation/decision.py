@@ -66,6 +66,14 @@ class Decision(Config):
             raise ValueError("a decision has either a threshold or an aim that it is chosen for: threshold or choose")
         return self
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that say what the threshold is worth."""
+        shares = (f"precision[{self.class_}]", f"recall[{self.class_}]")
+        if not isinstance(self.choose, ByCost):
+            return shares
+        return (*shares, f"cost[{self.class_}:{self.choose.missed:g}:{self.choose.false_alarm:g}]")
+
 
 class ChosenDecision(Config):
     """A candidate's rule, and what it comes to on the validation split."""

@@ -345,6 +345,9 @@ METRICS = (
     _class_metric("precision_weighted", "precisions_weighted", worse_word=_LESS_OFTEN_RIGHT),
     _class_metric("recall_weighted", "recalls_weighted", worse_word=_LESS_OFTEN_RIGHT),
     _class_metric("f1_weighted", "f1s_weighted", worse_word=_LESS_OFTEN_RIGHT),
+    _class_metric(
+        "cost", "costs", takes="costs", smaller_is_better=True, worse_word="costlier than", span=_NOT_NEGATIVE
+    ),
     _class_metric("mcc", "mccs", "two_classes", worse_word="less correlated with the labels than", span=(-1, 1)),
     _probability_metric(
         "log_loss",

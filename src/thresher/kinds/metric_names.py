@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from thresher.errors import DataError, nearest
-from thresher.kinds.record import KindError, MetricKind
+from thresher.kinds.record import KindError, MetricKind, read_costs
 from thresher.kinds.registry import registry
 
 
@@ -48,19 +48,20 @@ def why_undefined(kind: MetricKind, labels: Any, class_names: tuple[str, ...]) -
 
 
 def arguments_of(kind: MetricKind, class_names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Return what stands in the brackets as a third argument: a class's index, or a number.
+    """Return what stands in the brackets as further arguments: a class's index, a number, or an index and two costs.
 
     Raises:
         DataError: there is no such class.
     """
     if not kind.argument:
         return ()
-    if kind.takes != "class":
+    if not kind.of_class:
         return (float(kind.argument),)
-    if kind.argument not in class_names:
-        near = nearest(kind.argument, class_names)
-        raise DataError(f"The metric {kind.name}: there is no class '{kind.argument}'. {near}")
-    return (class_names.index(kind.argument),)
+    if kind.of_class not in class_names:
+        near = nearest(kind.of_class, class_names)
+        raise DataError(f"The metric {kind.name}: there is no class '{kind.of_class}'. {near}")
+    costs = read_costs(kind.argument) if kind.takes == "costs" else None
+    return (class_names.index(kind.of_class), *(costs[1:] if costs else ()))
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ class MetricKind(Kind):
     task: Literal["classification", "regression"] | None = None
     measures: Literal["quality", "cost", "footprint", "latency", "energy"] = "quality"
     judges: Literal["outputs", "classes"] = "outputs"
-    takes: Literal["", "class", "quantile", "count"] = ""
+    takes: Literal["", "class", "quantile", "count", "costs"] = ""
     may_be_bare: bool = False
     is_always_measured: bool = False
     baseline: str = ""
@@ -262,7 +262,14 @@ class MetricKind(Kind):
     @property
     def pattern(self) -> str:
         """How its name is written, such as `recall[CLASS]`."""
-        return f"{self.name}[{self.takes.upper()}]" if self.takes and not self.argument else self.name
+        return f"{self.name}[{_PATTERNS[self.takes]}]" if self.takes and not self.argument else self.name
+
+    @property
+    def of_class(self) -> str:
+        """The class that its brackets name, nothing where they name none."""
+        if self.takes == "costs":
+            return self.argument.rsplit(":", 2)[0]
+        return self.argument if self.takes == "class" else ""
 
     def of(self, argument: str | None) -> MetricKind:
         """Return the metric with ``argument`` in its brackets, None where there are none.
@@ -277,7 +284,11 @@ class MetricKind(Kind):
         if not self.takes:
             raise KindError(f"'{self.name}' takes nothing in brackets. Fix: {self.name}.")
         whole = replace(self, name=f"{self.name}[{argument}]", argument=argument)
-        if self.takes != "class" and not _is_number(self.takes, argument):
+        if self.takes == "costs":
+            is_right = bool(read_costs(argument))
+        else:
+            is_right = self.takes == "class" or _is_number(self.takes, argument)
+        if not is_right:
             raise KindError(f"'{whole.name}' does not name {_TAKES[self.takes]}. Fix: {self.pattern}.")
         return whole
 
@@ -301,7 +312,23 @@ class MetricKind(Kind):
         )
 
 
-_TAKES = {"class": "a class", "quantile": "a number between 0 and 1", "count": "a whole number from 1 on"}
+_PATTERNS = {"class": "CLASS", "quantile": "QUANTILE", "count": "COUNT", "costs": "CLASS:MISSED:FALSE_ALARM"}
+_TAKES = {
+    "class": "a class",
+    "quantile": "a number between 0 and 1",
+    "count": "a whole number from 1 on",
+    "costs": "a class and two costs above 0, such as [spam:5:1]",
+}
+
+
+def read_costs(argument: str) -> tuple[str, float, float] | None:
+    """Return class, cost of a missed one and of a false alarm out of `CLASS:MISSED:FALSE_ALARM`; None of others."""
+    name, *costs = argument.rsplit(":", 2)
+    try:
+        missed, false_alarm = map(float, costs)
+    except ValueError:
+        return None
+    return (name, missed, false_alarm) if name and 0 < missed < inf and 0 < false_alarm < inf else None
 
 
 def _is_number(takes: str, text: str) -> bool:

@@ -125,9 +125,9 @@ class Recipe(Config):
     def measured_metrics(self) -> tuple[str, ...]:
         """The metrics of quality that are computed of every candidate: those that any section names.
 
-        Of the class that a threshold decides, precision and recall.
+        Of the class that a threshold decides, precision and recall, and what errors cost where the recipe says it.
         """
-        decided = [f"{name}[{self.decision.class_}]" for name in ("precision", "recall")] if self.decision else []
+        decided = self.decision.metrics if self.decision else ()
         return tuple(dict.fromkeys((*self.evaluation.metrics, *self.selection.computed_metrics, *decided)))
 
     @model_validator(mode="before")

@@ -85,7 +85,7 @@ def plot_reliability(curves: list[Curve]) -> Figure:
         axis.set_xlim(0, 1)
         axis.set_ylim(0, 1.02)
         axis.grid()
-        axis.legend(loc="upper left")
+        axis.legend(loc="lower right")
         for direction in (axis.xaxis, axis.yaxis, below.yaxis):
             plain_ticks(direction, logarithmic=False)
     return figure
