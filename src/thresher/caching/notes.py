@@ -38,13 +38,15 @@ def add_notes(recipe: Recipe, plan: Plan, catalog: Catalog) -> Plan:
     if not test.num:  # which the run refuses
         return plan
     about = recipe.selection, recipe.task, test.num, len(recipe.candidates)
-    shows = find_detectable(*about, test.class_counts) if recipe.candidates else []
+    shows = find_detectable(*about, test.class_counts, recipe.data.corruptions) if recipe.candidates else []
     return replace(plan, notes=tuple(find_unprovable(*about)), shows=tuple(shows))
 
 
 def _has_confidence(recipe: Recipe) -> bool:
     slices = recipe.selection.slices
     bounds = [*recipe.selection.require.values(), *(slices.bounds.values() if slices else ())]
+    for on in recipe.selection.require_on.values():
+        bounds += on.values()
     return any(bound.confidence for bound in bounds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from statistics import NormalDist
 
 import numpy as np
@@ -23,18 +23,27 @@ MOST_SAMPLES = 10**9
 
 
 def find_detectable(
-    selection: Selection, task: str, num_test: int, num_candidates: int, class_counts: Mapping[str, int] | None = None
+    selection: Selection,
+    task: str,
+    num_test: int,
+    num_candidates: int,
+    class_counts: Mapping[str, int] | None = None,
+    corrupted: Collection[str] = (),
 ) -> list[str]:
     """Return what ``num_test`` samples can show of each bound of quality with a confidence, some lines of text each.
 
     Args:
         num_candidates: besides float; Holm's correction shares the error out among them.
         class_counts: name of a class -> its test samples; None where these are not counted yet.
+        corrupted: test sets of the same samples, whose bounds are told, too.
     """
     tried = num_candidates if selection.correction == "holm" else 1
     found = [
         _describe(metric, bound, max(tried, 1), num_test, class_counts) for metric, bound in selection.require.items()
     ]
+    for on in filter(corrupted.__contains__, selection.require_on):
+        texts = (_describe(*each, max(tried, 1), num_test, class_counts) for each in selection.require_on[on].items())
+        found += [text and f"on {on}, {text}" for text in texts]
     if selection.slices is not None:
         loss, least = LOSS[task], selection.slices.min_samples
         bound = selection.slices.bounds.get(loss)
