@@ -82,7 +82,8 @@ EXPECTED = {
     ":2 data.test": ("'test' is missing", "It has no default; every recipe must give it."),
     ":5 data.validaton": (
         "unknown key 'validaton'",
-        "Did you mean 'validation'? Allowed: contract, encoding, modality, test, train, validation.",
+        "Did you mean 'validation'? "
+        "Allowed: contract, corruptions, encoding, modality, test, tests, train, validation.",
     ),
     ":8 model.kind": ("unknown kind 'lenett'", f"Did you mean 'lenet'? Allowed: {MODEL_KINDS}."),
     ":12 training.optimizer.lr": ("0 given", "Allowed: a number greater than 0 and of at most 10."),
