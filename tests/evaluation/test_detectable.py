@@ -94,11 +94,12 @@ def test_each_bound_has_its_sentence() -> None:
     assert "four of five candidates that truly lose 0.0022 pass" in said
     assert "2 candidates together, each at 0.975" in shows(500, num_candidates=2, require=drop)[0]
     assert not shows(500, require={"accuracy_drop": {"at_most": 0.005}, "size_bytes": {"at_most": 5}})
-    elsewhere = {"noise": {"accuracy_drop": {"at_most": 0.03, "confidence": 0.95}, "accuracy": {"at_least": 0.5}}}
+    noise = {"accuracy_drop": {"at_most": 0.03, "confidence": 0.95}, "accuracy": {"at_least": 0.5}}
+    elsewhere = {"noise": noise, "blurred": noise}
     (on_noise,) = find_detectable(
-        Selection.model_validate({"require_on": elsewhere}), "classification", 500, 1, None, ("noise",)
+        Selection.model_validate({"require_on": elsewhere}), "classification", 500, 1, None, ("noise", "blurred")
     )
-    assert on_noise.startswith("on noise, accuracy_drop at_most: 0.03 on 500 test samples")
+    assert on_noise.startswith("on noise, blurred, accuracy_drop at_most: 0.03 on 500 test samples")
     assert not shows(500, require_on=elsewhere)
     (part,) = shows(5_000, slices={"by": ["label"], "accuracy_drop": {"at_most": 0.03, "confidence": 0.95}})
     assert part.startswith("the smallest part that is judged, accuracy_drop at_most: 0.03 on 30 test samples")

@@ -41,9 +41,11 @@ def find_detectable(
     found = [
         _describe(metric, bound, max(tried, 1), num_test, class_counts) for metric, bound in selection.require.items()
     ]
+    alike: dict[str, list[str]] = {}
     for on in filter(corrupted.__contains__, selection.require_on):
-        texts = (_describe(*each, max(tried, 1), num_test, class_counts) for each in selection.require_on[on].items())
-        found += [text and f"on {on}, {text}" for text in texts]
+        for asked in selection.require_on[on].items():
+            alike.setdefault(_describe(*asked, max(tried, 1), num_test, class_counts), []).append(on)
+    found += [text and f"on {', '.join(names)}, {text}" for text, names in alike.items()]
     if selection.slices is not None:
         loss, least = LOSS[task], selection.slices.min_samples
         bound = selection.slices.bounds.get(loss)
