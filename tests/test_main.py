@@ -44,8 +44,10 @@ finally:
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    # A command that ran in this process may have left there how it logs.
+    environment = {name: value for name, value in os.environ.items() if name != "KEDRO_LOGGING_CONFIG"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env={**environment, "NO_COLOR": "1"}
     )
 
 

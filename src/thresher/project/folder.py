@@ -55,7 +55,7 @@ def configure_logging() -> None:
     """
     folder = Path(find_kedro_project(Path.cwd()) or find_templates())
     _use_logging(folder)
-    file = Path(os.environ.get(LOGGING) or _logging_file(folder))
+    file = Path(os.environ[LOGGING] if _is_chosen() else _logging_file(folder))
     settings = _read_logging(file)
     with _logging_errors(file):
         if OF_OTHERS.search(repr(settings)):
@@ -66,18 +66,27 @@ def configure_logging() -> None:
 
 def _use_logging(folder: Path) -> None:
     """Let Kedro log as conf/logging.yml of ``folder`` says: Kedro itself finds that file in the working directory."""
-    if LOGGING in os.environ:
+    if _is_chosen():
         return
     file = _logging_file(folder)
     settings = _read_logging(file)
     if file.parents[1] == Path.cwd():
         return
-    os.environ[LOGGING] = str(file)  # for Kedro in this process, if it is imported later, and in others
+    os.environ[LOGGING] = _set[LOGGING] = str(file)  # for Kedro in this process, if it is imported later, and in others
     if "kedro.framework.project" in sys.modules:
         from thresher.adapters.kedro import use_logging
 
         with _logging_errors(file):
             use_logging(settings)
+
+
+_set: dict[str, str] = {}
+"""What was put into the environment here, for the project before."""
+
+
+def _is_chosen() -> bool:
+    """Return whether the user's environment says how Kedro logs, whatever the project."""
+    return os.environ.get(LOGGING) not in (None, "", _set.get(LOGGING))
 
 
 def _logging_file(folder: Path) -> Path:
