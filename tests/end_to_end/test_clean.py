@@ -37,8 +37,9 @@ def clean(project: Project, *arguments: str) -> Done:
 
 
 def state(project: Project) -> dict[str, tuple[int, int]]:
-    """Return size and time of every file of the project."""
+    """Return size and time of every file of the project, but for what was remembered of MLflow's store."""
     files = (path for path in project.folder.rglob("*") if path.is_file() and ".home/.c" not in str(path))
+    files = (path for path in files if path.name != "store.json")
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 

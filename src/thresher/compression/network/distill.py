@@ -13,7 +13,7 @@ from thresher.compression.network.finetune import Distill, Finetune, Relations, 
 from thresher.config import KindConfig
 from thresher.errors import CompressionError, ThresherError
 from thresher.events import Step, emit
-from thresher.modalities.outputs import output_of
+from thresher.modalities.outputs import AnyOutput, output_of
 from thresher.models import FLOAT, Model
 from thresher.models.pretrained.config import Pretrained
 from thresher.training.schedules import Schedule
@@ -61,7 +61,9 @@ def distill(network: Network | np.ndarray, config: DistillStudent, data: Compres
         CompressionError: a pretrained student that cannot take what the encoder makes.
         TrainingError: a loss that is not finite.
     """
-    student = _build_student(config.student, data)
+    # What the teacher answers is learned as it stands: both count in the same unit.
+    output = output_of(data.training_samples) if isinstance(network, np.ndarray) else network.spec.output
+    student = _build_student(output, config.student, data)
     teacher = (
         f"the answers to {len(network):,} samples" if isinstance(network, np.ndarray) else f"one of {_size(network)}"
     )
@@ -77,14 +79,14 @@ def _size(network: Network) -> str:
     return f"{sum(weight.numel() for weight in network.parameters()):,}"
 
 
-def _build_student(model: Model, data: CompressionData) -> Network:
+def _build_student(output: AnyOutput, model: Model, data: CompressionData) -> Network:
     """Return the untrained student, tried on a sample where a folder says what it is made of."""
     import torch
 
     from thresher.models.pretrained.student import student_architecture
     from thresher.models.start import build_start
 
-    output, seed = output_of(data.training_samples), data.training.seed
+    seed = data.training.seed
     if not isinstance(model, Pretrained):
         return build_start(model, data.input, output, seed)
     folder = data.folders[model.path]
