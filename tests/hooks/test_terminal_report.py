@@ -18,15 +18,18 @@ from thresher.caching.plan import Action, Plan, Planned
 from thresher.caching.records import Dependencies, Record
 from thresher.contracts.report import ContractReport
 from thresher.evaluation.cost import Cost
+from thresher.evaluation.decision import ChosenDecision
 from thresher.evaluation.evaluation import Evaluation
 from thresher.evaluation.footprint import Footprint
 from thresher.evaluation.latency import Latency
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.quality import Quality, measure_quality
 from thresher.evaluation.statistics import Interval
+from thresher.evaluation.temperature import Calibration
 from thresher.evaluation.verdict import Judged, Verdict
 from thresher.hooks import report
 from thresher.hooks.console import console
+from thresher.modalities.decision import DecisionRule
 from thresher.pipelines.stage import TIMED
 from thresher.training.history import Epoch, TrainingHistory
 
@@ -165,10 +168,10 @@ def test_server_is_opened_and_a_champion_that_stays_is_said(printed: Printed, mo
     monkeypatch.setattr(console, "_width", 200)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
-    challenge = Challenge(replaces=False, reason="slower than the champion: 9 us against 8 us", champion_version="3")
+    challenge = Challenge(replaces=False, reason="worse by recall[spam]: 0.9 against 0.95", champion_version="3")
     report.print_result(PIPELINE, make_catalog(challenge))
     assert "open http://tracker:5000/#/experiments/7/models" in printed()
-    assert "The champion, version 3, stays: slower than the champion: 9 us against 8 us." in printed()
+    assert "The champion, version 3, stays: worse by recall[spam]: 0.9 against 0.95." in printed()
 
 
 def test_run_without_verdict_prints_nothing(printed: Printed) -> None:
@@ -216,6 +219,18 @@ def make_evaluation(quality: Quality, ratios: tuple[float, ...] = (0.64,) * 10, 
     )
 
 
+CALIBRATED = Calibration(
+    candidate="half", temperature=1.5, num_samples=60, log_loss=(0.3, 0.2), expected_calibration_error=(0.1, 0.05)
+)
+DECIDED = ChosenDecision(
+    candidate="half",
+    rule=DecisionRule(class_name="very [good]", class_index=1, threshold=0.25, chosen_for="the highest F1"),
+    num_samples=60,
+    num_of_class=10,
+    precision=0.5,
+    recall=1,
+    f1=2 / 3,
+)
 ACCURATE = "accuracy 0.5000, 12.3 kB, 41 us"
 CLASSES = measure_quality(np.eye(2), np.eye(2), np.array([0, 0]))
 VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
@@ -235,6 +250,15 @@ VALUES = measure_quality(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.
         (
             Challenge(replaces=False, reason="slower than the champion", champion_version="3"),
             "the champion, version 3, stays: slower than the champion",
+        ),
+        (
+            CALIBRATED,
+            "temperature 1.500 by 60 validation samples: log loss 0.3000 to 0.2000, calibration error 0.1000 to 0.0500",
+        ),
+        (
+            DECIDED,
+            r"'very \[good]' where its probability is at least 0.25, chosen for the highest F1: precision 0.5000, "
+            "recall 1.0000, F1 0.6667 on 60 validation samples, 10 of the class",
         ),
         (b"a file", ""),
         ("text", ""),

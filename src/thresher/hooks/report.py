@@ -58,6 +58,8 @@ _SUMMARIES: dict[str, Callable[[Any], str]] = {
         f"{_describe_quality(value.quality)}, {value.cost.size_bytes / 1000:,.1f} kB, "
         f"{value.latencies[0].p50 * 1000:.0f} us{_describe_speed(value)}"
     ),
+    "Calibration": lambda value: escape(value.sentence),
+    "ChosenDecision": lambda value: escape(value.sentence),
     "ChosenExecution": lambda value: (
         f"{value.threads} thread{'s' * (value.threads > 1)}"
         + (", channels last" if value.channels_last else "")
@@ -89,7 +91,7 @@ def _describe_champion_stays(challenge: Any) -> str:
 
 
 def _describe_search(result: Any) -> str:
-    return f"best of {len(result.trials)} trials: {winner_words(result)}"
+    return f"best of {len(result.trials)} trials: {escape(winner_words(result))}"
 
 
 def _describe_budget(search: Any) -> str:
@@ -204,7 +206,8 @@ def _conditions(verdict: Any) -> str:
 
 def _print_next(recipe: str, bento: str, challenge: Any, env: str | None) -> None:
     if not challenge.replaces:
-        console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {challenge.reason}.")
+        why = escape(challenge.reason)
+        console.print(f"[yellow]The champion, version {challenge.champion_version}, stays:[/] {why}.")
     uri = current().tracking_uri
     local = uri.startswith("sqlite")
     page = models_page("http://127.0.0.1:5000" if local else uri)

@@ -128,10 +128,7 @@ def calibrate_onnx(
     """
 
     def make() -> tuple[bytes, Calibration]:
-        name = candidate or FLOAT
-        found = calibrate(onnx_file, validation_samples, encoder.model_input, threads, name)
-        emit(Step(f"{name}: {found[1].sentence}"))
-        return found
+        return calibrate(onnx_file, validation_samples, encoder.model_input, threads, candidate or FLOAT)
 
     made = attempt(candidate, calibrate_onnx.__name__, make, onnx_file)
     return (made, made) if isinstance(made, CandidateFailure) else made
@@ -154,9 +151,7 @@ def decide_onnx(
     def make() -> tuple[bytes, ChosenDecision]:
         name, labels = candidate or FLOAT, validation_samples.labels
         probabilities = predict(open_session(onnx_file, threads), validation_samples.inputs, encoder.model_input)
-        found = decide(onnx_file, probabilities, labels, validation_samples.class_names, decision, name)
-        emit(Step(f"{name}: {found[1].sentence}"))
-        return found
+        return decide(onnx_file, probabilities, labels, validation_samples.class_names, decision, name)
 
     made = attempt(candidate, decide_onnx.__name__, make, onnx_file)
     return (made, made) if isinstance(made, CandidateFailure) else made
