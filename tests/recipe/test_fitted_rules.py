@@ -23,6 +23,16 @@ def test_settings_of_a_networks_training_are_refused(problems_with: Problems, se
     assert problem.fix == "Leave it out: of training it has seed, class_weights, execution, search."
 
 
+def test_of_execution_trees_have_the_threads(problems_with: Problems) -> None:
+    (problem,) = problems_with(**TREES, training={"execution": {"compile": True, "threads": 1}})
+    assert problem.where.endswith("training.execution.compile") and problem.fix.endswith("of execution it has threads.")
+
+
+def test_a_technique_for_networks_is_no_student_that_the_training_could_be_of(problems_with: Problems) -> None:
+    problems = problems_with(**TREES, training={"epochs": 3}, candidates={"smaller": [{"kind": "finetune"}]})
+    assert {each.where.split(" ", 1)[1] for each in problems} == {"training.epochs", "candidates.smaller.steps.0"}
+
+
 def test_a_search_is_over_settings_of_the_trees(problems_with: Problems) -> None:
     space = {"model.max_iter": [10, 20], "training.class_weights": [None, "balanced"], "training.epochs": [1, 2]}
     epochs, place = problems_with(**TREES, training={"search": {"space": space, "epochs": 2}})

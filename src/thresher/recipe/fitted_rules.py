@@ -27,12 +27,16 @@ def find_fitted_problems(parts: PartialRecipe) -> Iterable[Found]:
 def _training_problems(parts: PartialRecipe, training: Training) -> Iterable[Found]:
     plain, kind = Training(), parts.model.kind
     # Students learn by all of it but the rate that a test on the float network would find.
-    has_students = any(candidate.changes_network for candidate in parts.candidates.values())
+    has_students = any(hasattr(step, "student") for each in parts.candidates.values() for step in each.steps)
     checked = ("learning_rate",) if has_students else Training.model_fields
     for name in checked:
         if name not in APPLY and getattr(training, name) != getattr(plain, name):
             what = f"a {kind} is fitted as a whole, and this is of networks"
             yield ("training", name), what, f"Leave it out: of training it has {', '.join(APPLY)}."
+    for name in ("channels_last", "compile"):
+        if not has_students and getattr(training.execution, name) != getattr(plain.execution, name):
+            what = f"a {kind} is fitted as a whole, and this is of networks"
+            yield ("training", "execution", name), what, "Leave it out: of execution it has threads."
     if training.search is None:
         return
     if training.search.epochs is not None:
