@@ -232,6 +232,28 @@ def test_a_chain_is_judged_through_several_candidates(problems_with: Callable[..
 
 
 @pytest.mark.parametrize(
+    ("sections", "place", "fix"),
+    [
+        ({"decision": {"class": 8, "threshold": 0.3}}, "decision.class",
+         "Allowed: text. YAML reads this as no text: write it in quotes."),
+        ({"decision": {"class": "8", "threshold": 1.0}}, "decision.threshold",
+         "Allowed: a number greater than 0 and less than 1, or null."),
+        ({"decision": {"class": "8", "choose": {"kind": "cost", "missed": 0, "false_alarm": 1}}},
+         "decision.choose.missed", "Allowed: a number greater than 0."),
+        ({"training": {"search": {"space": {"training.batch_size": [32]}}}},
+         "training.search.space.training.batch_size.choices", "Allowed: 2 of them or more."),
+        ({"training": {"search": {"space": {"training.batch_size": {"low": "x", "high": 64}}}}},
+         "training.search.space.training.batch_size.low", "Allowed: a whole number. Or: Allowed: a number."),
+    ],
+)  # fmt: skip
+def test_what_is_allowed_is_that_of_the_innermost_setting(
+    sections: dict[str, Any], place: str, fix: str, problems_with: Callable[..., list[Problem]]
+) -> None:
+    (problem,) = problems_with(**sections)
+    assert problem.where.split(" ", 1)[1] == place and problem.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
     ("text", "where", "what"),
     [
         ("task: classification\ntask: regression\n", ":2", "the key 'task' appears twice (first in line 1)"),

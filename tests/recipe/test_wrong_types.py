@@ -69,7 +69,12 @@ def test_no_setting_is_answered_in_pydantics_words_alone() -> None:
             "NAME",
             "Allowed: a number greater than 0 and less than 1. What it means: Share of",
         ),
-        (Data, "train", 3, "Allowed: text. What it means: Catalog entry with the training samples."),
+        (
+            Data,
+            "train",
+            3,
+            "Allowed: text. YAML reads this as no text: write it in quotes. What it means: Catalog entry with",
+        ),
         (Data, "contract", "x", "Allowed: a list. What it means: Great Expectations by"),
         (Training, "batch_size", "half", "Allowed: a whole number of at least 1. Or: Allowed: full."),
         (Training, "clip_norm", -1, "Allowed: a number greater than 0, or null. What it means: The longest"),

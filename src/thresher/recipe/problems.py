@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import types
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -46,7 +47,11 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str, st
     if kind == "string_pattern_mismatch":
         what = f"{_show(given)} is not a name"
         return place, what, "Names are lower-case letters, digits and _, start with a letter, at most 63 long."
+    if kind == "too_short":
+        return place, f"{_show(given)} given", f"Allowed: {context['min_length']:,} of them or more."
     fix = _allowed(kind, field) or f"{error['msg']}."
+    if kind == "string_type" and isinstance(given, int | float | datetime.date):
+        fix = f"{fix} YAML reads this as no text: write it in quotes."
     meaning = field.description if field and place[-1:] == error["loc"][-1:] and isinstance(place[-1], str) else None
     return place, f"{_show(given)} given", f"{fix} What it means: {_first_sentence(meaning)}" if meaning else fix
 
@@ -129,10 +134,16 @@ def _step(current: Any, part: str | int) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    while get_origin(annotation) is Annotated:
-        annotation, *metadata = get_args(annotation)
-        annotation = next((each for each in metadata if isinstance(each, KindOf)), annotation)
-    return annotation
+    """Return the type without what is written around it: pydantic's location names neither bounds nor `| None`."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *metadata = get_args(annotation)
+            annotation = next((each for each in metadata if isinstance(each, KindOf)), annotation)
+            continue
+        given = [each for each in get_args(annotation) if each is not types.NoneType]
+        if get_origin(annotation) not in (Union, types.UnionType) or len(given) != 1:
+            return annotation
+        (annotation,) = given
 
 
 def _member(annotation: Any, part: str | int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from thresher.config import Config
 
@@ -55,6 +55,7 @@ class Choices(Config):
     """One of several values. A mapping among them may hold choices and ranges of its own."""
 
     choices: tuple[Any, ...] = Field(min_length=2)
+    """What each trial draws from."""
 
 
 def _read_dimension(given: Any) -> Any:
@@ -63,7 +64,17 @@ def _read_dimension(given: Any) -> Any:
     return given
 
 
-Dimension = Annotated[Range | Choices, BeforeValidator(_read_dimension)]
+def _type_of(given: Any) -> str:
+    """Return which of both ``given`` is meant for, so that problems are told of that one alone."""
+    is_choices = isinstance(given, Choices) or (isinstance(given, dict) and "choices" in given)
+    return (Choices if is_choices else Range).__name__
+
+
+Dimension = Annotated[
+    Annotated[Range, Tag("Range")] | Annotated[Choices, Tag("Choices")],
+    Discriminator(_type_of),
+    BeforeValidator(_read_dimension),
+]
 Place = Annotated[str, StringConstraints(pattern=r"^(model|training)(\.[a-z_]+)+$")]
 
 
