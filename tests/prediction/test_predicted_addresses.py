@@ -99,13 +99,40 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
         (Behaviour({}), "new.csv", "the server answers 404"),
         (Behaviour({"new.csv": b""}), "new.csv", "the file is empty"),
         (Behaviour({"new": CONTENT}), "new", "does not end in the name of a file"),
+        (Behaviour({}), "new%00.csv", "characters that cannot be shown"),
+        (Behaviour({}), f"{'n' * 250}.csv", "a name of more than 200 bytes"),
+        (
+            Behaviour({"new.csv": CONTENT}, headers={"Content-Encoding": "gzip"}),
+            "new.csv",
+            "sends it packed by gzip, though it was asked not to",
+        ),
     ],
-    ids=["length", "missing", "empty", "suffix"],
+    ids=["length", "missing", "empty", "suffix", "unprintable", "long", "packed"],
 )
 def test_what_cannot_be_brought_is_said(behaviour: Behaviour, path: str, says: str, tmp_path: Path) -> None:
     with serve(behaviour) as address, pytest.raises(DataError, match=says) as caught:
         bring(f"{address}{path}", tmp_path)
-    assert "Fix: " in str(caught.value)
+    assert "Fix: " in str(caught.value) and not (tmp_path / CACHE_FOLDER).exists()
+
+
+def test_a_file_that_nothing_tells_from_another_is_brought_by_one_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    other, asked = CONTENT.replace(b"nurse", b"clerk"), list[str | None]()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.headers.get("Range"))
+        content = CONTENT if len(asked) < 3 else other
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: 5000 if len(asked) == 2 else None])
+        request.close_connection = True
+
+    with serving(answer) as address, local_copy(f"{address}/new.csv", tmp_path) as path:
+        assert path.read_bytes() == other
+    assert asked == [None] * 4  # a look, two tries, a look
 
 
 @pytest.mark.parametrize(
@@ -139,6 +166,9 @@ def test_the_command_scores_what_an_address_has(project: RegistryProject, tmp_pa
     out = tmp_path / "out.csv"
     with serve(Behaviour({"new.jsonl?key=secret": content})) as address:
         said = project.done("predict", "small", "--in", f"{address}new.jsonl?key=secret", "--out", str(out))
+        wrong = ("predict", "small", "--in", f"{address}new.jsonl", "--out", str(tmp_path / "b.csv"), "--where", "age")
+        refused = project.refused(*wrong)
+        assert "is no comparison" in refused and "bytes" not in refused  # before anything is brought
     assert "new.jsonl: " in said and "20 samples: 20 answered" in said and "secret" not in said
     report = (tmp_path / "out.report.json").read_text()
     assert json.loads(report)["input"] == f"{address}new.jsonl" and "secret" not in report

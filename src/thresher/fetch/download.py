@@ -24,13 +24,16 @@ class _InterruptedError(Exception):
     """A break that another attempt may mend."""
 
 
-def download(url: str, part: Path, num_bytes: int, console: Console, backoff_s: float, fix: str = FIX) -> None:
+def download(
+    url: str, part: Path, num_bytes: int, console: Console, backoff_s: float, fix: str = FIX, goes_on: bool = True
+) -> None:
     """Download ``url`` to ``part`` until it holds ``num_bytes`` bytes, going on from what it holds already.
 
     Attempts count only while nothing arrives. Whatever interrupts it, ``part`` stays for the next call.
 
     Args:
         fix: what a person can do where the server refuses or breaks off.
+        goes_on: False where another attempt begins anew: nothing would tell if the server had another file by then.
 
     Raises:
         FetchError: the server refuses, sends too much, or breaks off ``MAX_ATTEMPTS`` times in a row.
@@ -43,6 +46,8 @@ def download(url: str, part: Path, num_bytes: int, console: Console, backoff_s: 
         task = progress.add_task(part.stem, total=num_bytes, completed=_size(part))
         while _size(part) < num_bytes:
             try:
+                if not goes_on:
+                    part.unlink(missing_ok=True)
                 _attempt(url, part, num_bytes, progress, task, fix)
             except _InterruptedError as error:
                 attempt = 1 if _size(part) > most else attempt + 1

@@ -14,7 +14,7 @@ from thresher.caching.file_hashes import FileHashes
 from thresher.caching.records import STATE_FOLDER
 from thresher.catalog.entries import Catalog
 from thresher.errors import DataError
-from thresher.prediction.parts import Parts, check_output
+from thresher.prediction.parts import Parts
 from thresher.prediction.remote import local_copy
 from thresher.prediction.report import LARGE, Report
 from thresher.prediction.run import Request, describe, write_answers
@@ -47,9 +47,7 @@ def predict_all(folder: Path, request: Request, environment: str | None = None) 
     Raises:
         ThresherError: what the user can mend: the data, the output, no champion.
     """
-    check_output(request.output)
-    if not request.address:
-        request.check()
+    request.check()
     with open_recipes(folder, environment) as project, ExitStack() as stack:
         bundle = read_champion(request.recipe, project)
         if request.address:

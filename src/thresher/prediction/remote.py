@@ -22,7 +22,10 @@ from thresher.fetch.download import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, download
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 CACHE_FOLDER = ".cache/predict"
 NOTE = "note"
+MAX_NAME = 200
+"""Bytes of a file's name: file systems take 255, of which the endings of what lies beside it need some."""
 FIX = "Fix: run it again, which goes on where it broke off, or download it yourself and name the file."
+ALONE = "Fix: download it yourself and name the file."
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ def local_copy(address: str, project: Path) -> Iterator[Path]:
         yield _path_of(address)
         return
     if scheme not in ("http", "https"):
-        raise DataError(f"--in: {shown(address)}: not read. Allowed: http, https, file, or a path. {FIX}")
+        raise DataError(f"--in: {shown(address)}: not read. Allowed: http, https, file, or a path. {ALONE}")
+    name = _name_of(address)
+    remote = _look(address)
     folder = project / CACHE_FOLDER / hashlib.sha256(address.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            yield _bring(address, folder)
+            yield _bring(address, remote, folder / name)
     except Timeout:
         raise DataError(f"--in: {shown(address)} is being read by another process. Fix: wait for its end.") from None
     shutil.rmtree(folder, ignore_errors=True)
@@ -83,15 +88,22 @@ def _path_of(address: str) -> Path:
     return Path(url2pathname(parts.path))
 
 
-def _bring(address: str, folder: Path) -> Path:
-    """Return the file at ``address``, in ``folder``: one that is there already of the same version, or downloaded."""
+def _name_of(address: str) -> str:
+    """Return the name of the file at ``address``, as its copy has it."""
     name, told = Path(unquote(urlsplit(address).path)).name, shown(address)
     if not Path(name).suffix:
         raise DataError(
             f"--in: {told} does not end in the name of a file, whose suffix says its format. Fix: download it yourself."
         )
-    remote = _look(address)
-    file, part = folder / name, folder / f"{name}.part"
+    if not name.isprintable() or len(name.encode()) > MAX_NAME:
+        what = f"ends in a name of more than {MAX_NAME} bytes, or with characters that cannot be shown"
+        raise DataError(f"--in: {told} {what}. Fix: download it yourself, by another name.")
+    return name
+
+
+def _bring(address: str, remote: Remote, file: Path) -> Path:
+    """Return ``file``: what is there already of the same version, or is downloaded from ``address``."""
+    told, folder, part = shown(address), file.parent, file.with_name(f"{file.name}.part")
     note = f"{remote.num_bytes} {remote.version}"
     if not remote.version or _read(folder / NOTE) != note:  # parts of another content would not fit together
         file.unlink(missing_ok=True)
@@ -106,7 +118,8 @@ def _bring(address: str, folder: Path) -> Path:
         raise DataError(f"--in: {what}. Fix: make room there.")
     click.echo(f"{told}: {remote.num_bytes:,} bytes" + (f", of which {held:,} are here." if held else "."), err=True)
     try:
-        download(address, part, remote.num_bytes, Console(stderr=True), backoff_s=1.0, fix=FIX)
+        console, (goes_on, fix) = Console(stderr=True), (True, FIX) if remote.version else (False, ALONE)
+        download(address, part, remote.num_bytes, console, backoff_s=1.0, fix=fix, goes_on=goes_on)
     except FetchError as error:
         raise FetchError(f"--in: {str(error).replace(address, told)}") from None  # which would show the address
     if part.stat().st_size != remote.num_bytes or _look(address) != remote:
@@ -130,9 +143,12 @@ def _look(address: str) -> Remote:
     if status != 200:
         raise DataError(f"--in: {told}: the server answers {status} {reason}. Fix: check the address.")
     size = given.get("Content-Length", "")
-    if not size.isdecimal() or given.get("Content-Encoding", "identity") != "identity":
+    if (packed := given.get("Content-Encoding", "identity")) != "identity":
+        what = f"the server sends it packed by {packed}, though it was asked not to"
+        raise DataError(f"--in: {told}: {what}. {ALONE}")
+    if not size.isdecimal():
         what = "the server does not say how large the file is, so that a part of it could not be told from the whole"
-        raise DataError(f"--in: {told}: {what}. Fix: download it yourself and name the file.")
+        raise DataError(f"--in: {told}: {what}. {ALONE}")
     if not int(size):
         raise DataError(f"--in: {told}: the file is empty. Fix: name a file with samples.")
     tag = given.get("ETag", "")

@@ -58,7 +58,7 @@ class Request:
             DataError: no such data, an output of another format, a condition that is none.
         """
         check_output(self.output)
-        if not self.data.exists():
+        if not self.address and not self.data.exists():
             raise DataError(f"--in: {self.data}: no such file or folder. Fix: correct it.")
         return Wanted(self.id, self.drop, read_conditions(self.where))
 
