@@ -14,6 +14,7 @@ import pytest
 from helpers.any_champion import make_champion
 from helpers.any_modality import MODALITIES, TASKS, as_json, make_samples
 
+from thresher.exported.encode_tabular import read_number
 from thresher.exported.folder import ABOUT, write_export
 from thresher.registry.champion_model import ChampionModel
 from thresher.serving.core.bundle import Bundle, read_bundle
@@ -121,6 +122,19 @@ def test_a_sample_that_the_service_refuses_is_refused(modality: str, tmp_path: P
             ChampionModel(bundle).predict([sample])
     answers = ask_alone(bundle, tmp_path / "folder", [[sample] for sample in BAD[modality]])
     assert [answer for answer in answers if not isinstance(answer, str)] == []
+
+
+def test_a_number_or_date_that_is_none_is_told_by_its_column() -> None:
+    days = "days since 1970-01-01 UTC"
+    column: dict[str, Any] = {"name": "joined", "unit": days, "has_missing": False}
+    assert read_number(column, " 1970-01-02 ") == 1 and read_number(column, "1970-01-02T12:00+12:00") == 1
+    assert read_number(column | {"unit": "days since midnight"}, "06:00") == 0.25
+    for value in ("1970-13-01", "soon", ""):
+        with pytest.raises(ValueError, match=r"joined: .* is no date or time of ISO 8601"):
+            read_number(column, value)
+    with pytest.raises(ValueError, match="joined: no value, but training had no missing one here"):
+        read_number(column, None)
+    assert np.isnan(read_number(column | {"has_missing": True}, None))
 
 
 @pytest.mark.parametrize("unseen", ["refuse", "other"])

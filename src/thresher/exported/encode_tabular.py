@@ -33,17 +33,27 @@ def encode(encoder: dict[str, Any], rows: list[dict[str, Any]]) -> np.ndarray:
 
 def read_number(column: dict[str, Any], value: Any) -> float:
     """Return a number, NaN where it is missing; a date or time of ISO 8601 in days, where the column is of such."""
-    if value is None and column["has_missing"]:
-        return float("nan")
-    if isinstance(value, str) and column["unit"] == "days since midnight":
-        clock = time.fromisoformat(value.strip()).replace(tzinfo=None)
-        return (datetime.combine(date.min, clock) - datetime.min) / DAY
+    if value is None:
+        if column["has_missing"]:
+            return float("nan")
+        raise ValueError(f"{column['name']}: no value, but training had no missing one here")
     if isinstance(value, str) and column["unit"]:
-        moment = datetime.fromisoformat(value.strip())
-        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) / DAY
+        try:
+            return read_days(value.strip(), column["unit"])
+        except ValueError as error:
+            raise ValueError(f"{column['name']}: {value!r} is no date or time of ISO 8601 ({error})") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300 or float(value) != value:
         raise ValueError(f"{column['name']}: {value!r} is not a number, or one that float64 does not hold")
     return float(value)
+
+
+def read_days(text: str, unit: str) -> float:
+    """Return a date or time in days since midnight, or since 1970 in UTC; raises a ValueError for what is none."""
+    if unit == "days since midnight":
+        clock = time.fromisoformat(text).replace(tzinfo=None)
+        return (datetime.combine(date.min, clock) - datetime.min) / DAY
+    moment = datetime.fromisoformat(text)
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) / DAY
 
 
 def read_code(column: dict[str, Any], value: Any, refuse: bool) -> float:
