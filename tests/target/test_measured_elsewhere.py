@@ -18,8 +18,13 @@ import yaml
 from helpers.any_modality import CLASS_NAMES, make_encoder, make_samples
 from helpers.registry_project import RegistryProject
 from helpers.tiny_onnx import make_sum_onnx
+from kedro.framework.project import pipelines
+from mlflow import MlflowException
 
 from thresher.caching.context import open_context
+from thresher.caching.dependencies import taken_parameters
+from thresher.caching.records import Dependencies, Record, Records
+from thresher.candidate_failure import CandidateFailure
 from thresher.datasets.champion import ChampionDataset
 from thresher.evaluation import Measurement
 from thresher.evaluation.decision import read_rule
@@ -158,7 +163,9 @@ def test_answers_that_differ_there_are_counted_and_judged(project: RegistryProje
     assert "twin, CPUExecutionProvider: 60 answers differ from those here" in said
 
 
-def test_the_setting_that_wins_there_travels_to_the_service(project: RegistryProject, tmp_path: Path) -> None:
+def test_the_setting_that_wins_there_travels_to_the_service(
+    project: RegistryProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_run(project, make_models())
     project.done("measure", "small", str(tmp_path / "there"), "--try", SPINNING)
     assert run_alone(tmp_path / "there", tmp_path / "measured.json").returncode == 0
@@ -169,6 +176,12 @@ def test_the_setting_that_wins_there_travels_to_the_service(project: RegistryPro
     (tmp_path / "measured.json").write_text(json.dumps(document))
     asked = ("judge", "small", "--measured", str(tmp_path / "measured.json"), "--no-bento", "--crown")
     assert "--reason is empty" in project.refused(*asked, " ")
+    with monkeypatch.context() as patch:  # as if it had been another machine's
+        patch.setattr("onnxruntime.get_available_providers", lambda: ["OtherExecutionProvider"])
+        with_bento = [each for each in asked if each != "--no-bento"]
+        assert "it is to be computed by CPUExecutionProvider" in project.refused(*with_bento, "it serves there")
+    with pytest.raises(MlflowException, match="not found"):  # nothing was registered
+        assert not project.aliases
     said = project.done(*asked, "it serves there")
     assert "Winner there: twin@CPU,allow_spinning=0" in said and project.aliases == {"champion": "1"}
     assert f"Version 1 is champion of small, computed by {SPINNING}." in said
@@ -250,6 +263,38 @@ def test_what_is_altered_foreign_or_of_other_candidates_is_refused(project: Regi
     assert "Candidate twin is another one since the folder was made. Fix: thresher measure small" in said
 
 
+def test_a_candidate_that_failed_when_it_was_timed_is_left_out(project: RegistryProject, tmp_path: Path) -> None:
+    save_run(project, make_models())
+    with open_context(project.folder, None) as context:
+        failed = CandidateFailure(candidate="twin", step="evaluate_candidate", reason="no memory")
+        context.catalog.save("small.twin.evaluation", failed)
+    said = project.done("measure", "small", str(tmp_path / "there.tgz"))
+    assert "1 models, 60 samples" in said and "python there/measure.py" in said
+    with tarfile.open(tmp_path / "there.tgz") as content:
+        content.extractall(tmp_path, filter="data")
+    assert run_alone(tmp_path / "there", tmp_path / "measured.json").returncode == 0
+    assert "Winner there: float" in project.done("judge", "small", "--measured", str(tmp_path / "measured.json"))
+
+
+def test_a_recipe_that_says_something_else_than_what_was_run_is_refused(project: RegistryProject) -> None:
+    save_run(project, make_models())
+    recipe = yaml.safe_load((project.folder / "pipelines" / "small.yml").read_text())
+    with open_context(project.folder, None) as context:
+        parameters = context.config_loader["parameters"]
+        for node in pipelines["small"].nodes:  # as a run would leave it
+            ran = Dependencies(code={}, parameters=taken_parameters(node, parameters), versions={}, machine={}, raw={})
+            nothing: dict[str, Any] = {"inputs": {}, "outputs": {}, "run_id": "", "experiment_id": "", "made_at": ""}
+            record = Record(node=node.name, dependencies=ran, seconds=0.0, machine={}, **nothing)
+            Records(project.folder, "small").write(record)
+    project.write_recipe(**recipe | {"selection": {"minimize": "size_bytes", "allow_no_better_than_baseline": True}})
+    target = str(project.folder.parent / "there")
+    assert "Copy it to the machine" in project.done("measure", "small", target)
+    project.write_recipe(**recipe | {"training": {"epochs": 7}})
+    for asked in (("measure", "small", f"{target}2"), ("judge", "small", "--measured", "measured.json")):
+        said = project.refused(*asked)
+        assert "Recipe small: training.epochs" in said and "-> 7 since it was run" in said
+
+
 @pytest.mark.parametrize("modality", ["text", "series", "image"])
 def test_samples_of_any_length_are_answered_and_decided_as_here(modality: str, tmp_path: Path) -> None:
     encoder = make_encoder(modality)
@@ -268,14 +313,17 @@ def test_samples_of_any_length_are_answered_and_decided_as_here(modality: str, t
         {"float": read_rule(file)},
     )  # fmt: skip
     folder, out = tmp_path / "there", tmp_path / "measured.json"
-    plan = write_target(
-        folder, "small", {"float": file}, {"float": answers}, inputs, encoder.model_input, MEASUREMENT, []
-    )
+    told = answers.copy()  # as if other answers had been given here
+    told[:, index] = 0
+    plan = write_target(folder, "small", {"float": file}, {"float": told}, inputs, encoder.model_input, MEASUREMENT, [])
     done = run_alone(folder, out)
     assert done.returncode == 0, done.stderr
     document = json.loads(out.read_text())
     (found,) = document["results"]
-    assert "failed" not in found and (found["num_differing"], found["largest"]) == (0, 0.0)
+    num_differing = int((samples.labels != choose_classes(told, rule)).sum())
+    assert num_differing != (likeliest != told.argmax(axis=1)).sum()
+    largest = pytest.approx(np.abs(told - answers).max())
+    assert "failed" not in found and (found["num_differing"], found["largest"]) == (num_differing, largest)
     results, given = evaluate_measured(Measured(out, plan, document), home)
     np.testing.assert_array_equal(given["float"], answers)
     measured = results["float"]

@@ -65,7 +65,7 @@ def find_dependencies(
         parameters: the recipes as Kedro knows them, every default written out.
         project: whose bentofile.yaml says what a Bento packs.
     """
-    slices = {node.name: _slice(node, parameters) for node in pipeline.nodes}
+    slices = {node.name: taken_parameters(node, parameters) for node in pipeline.nodes}
     lineage = _lineages(pipeline)
     named = {value for value in parameters[recipe]["data"].values() if isinstance(value, str)}
     named |= set(parameters[recipe]["data"].get("tests", {}).values())
@@ -163,7 +163,7 @@ def find_packed(project: Path, graph: CodeGraph) -> dict[str, str]:
         return {}
 
 
-def _slice(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def taken_parameters(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that ``node`` takes, each by its place in the recipe."""
     values: dict[str, Any] = {}
     for name in node.inputs:

@@ -17,11 +17,16 @@ def changed_dependency(old: Dependencies, new: Dependencies) -> str:
     return (
         _first(old.raw, new.raw, lambda name, *_: f"raw data changed: {name}")
         or _first(old.code, new.code, lambda name, *_: f"{name} changed")
-        or _first(old.parameters, new.parameters, _changed_value)
+        or changed_parameter(old.parameters, new.parameters)
         or _first(old.versions, new.versions, lambda name, was, now: f"{name} {was or 'none'} -> {now or 'none'}")
         or _first(old.files, new.files, lambda name, *_: f"{name.rpartition('/')[2]} changed")
         or _first(old.machine, new.machine, lambda name, was, now: f"another machine: {name} {was} -> {now}")
     )
+
+
+def changed_parameter(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return the first parameter that changed from ``old`` to ``new`` and how, or nothing."""
+    return _first(old, new, _changed_value)
 
 
 def changed_datasets(record: Record, inputs: Iterable[str], outputs: Iterable[str], recipe: str) -> str:

@@ -31,6 +31,7 @@ from thresher.target.folder import (
     ARCHIVES,
     Plan,
     TargetError,
+    folder_name,
     hash_array,
     hash_bytes,
     keep_plan,
@@ -63,15 +64,13 @@ def measure(project: Path, name: str, target: Path, tries: Sequence[str], enviro
         run = open_run(context, name)
         model_input = run.load("encoder").model_input
         padding_of(model_input)
-        models, answers = run.each("onnx"), run.each("predictions")
-        models = {key: content for key, content in models.items() if key in answers}
+        models, answers = run.files(), run.each("predictions")
         inputs, measurement = run.load("test_samples").inputs, run.recipe.evaluation
         plan = write_target(target, name, models, answers, inputs, model_input, measurement, settings)
     keep_plan(project, plan)
-    how = f"unpack it there, and run measure.py in {target.name}" if target.name.endswith(ARCHIVES) else "measure.py"
-    click.echo(
-        f"{target}: {len(models)} models, {len(inputs):,} samples. Copy it to the machine that will serve: {how}."
-    )
+    how = "unpack it there, and run" if target.name.endswith(ARCHIVES) else "run there"
+    told = f"{target}: {len(models)} models, {len(inputs):,} samples. Copy it to the machine that will serve"
+    click.echo(f"{told}; {how}: python {folder_name(target)}/measure.py measured.json")
     return plan
 
 
@@ -109,7 +108,7 @@ def judge_measured(
 def _judge(run: LastRun, measured: Measured) -> tuple[Verdict, dict[str, str]]:
     """Return the verdict, and model card and report by their file names."""
     recipe, plan, samples = run.recipe, measured.plan, run.load("test_samples")
-    files = run.each("onnx")
+    files = run.files()
     _require_same(files, samples.inputs, plan)
     measurement = recipe.evaluation.model_copy(update={"threads": plan.threads})
     rules = {name: read_rule(content) for name, content in files.items()}

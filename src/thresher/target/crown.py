@@ -13,11 +13,13 @@ from thresher.datasets.champion import ChampionDataset
 from thresher.evaluation.promotion_gate import Challenge
 from thresher.evaluation.runtime import CPU
 from thresher.evaluation.verdict import Verdict
+from thresher.packaging.build_context import check_packaging
 from thresher.pipelines.package.nodes import crown_champion
 from thresher.registry.project import RecipeProject
 from thresher.registry.promotion import move_champion
 from thresher.registry.versions import read_registered
 from thresher.serving.core.bundle import Bundle
+from thresher.serving.core.session import open_session
 from thresher.target.measured import Measured, variant_name
 from thresher.target.run import LastRun
 from thresher.tracking.history import PROMOTE
@@ -44,11 +46,14 @@ def crown(
     Raises:
         RegistryError: the recipe is being run.
         TrackingError: the registry cannot be asked or changed.
-        PackagingError, BundleError: the Bento cannot be built; a provider that is not here cannot be tried here.
+        PackagingError, BundleError: the Bento cannot be built; what would fail is tried before the registry is changed.
     """
     project = RecipeProject(folder, loader.recipes, loader.broken, loader)
     with project.locked(run.name):
         bundle = _bundle(run, verdict, measured, card, reason)
+        if with_bento:  # what would keep it from being built, before the registry is changed
+            check_packaging(folder, run.name)
+            open_session(bundle)
         described = {"recipe": run.name, "measured": measured.plan.id, **describe_environment(folder)}
         start_run(resolve(loader["mlflow"], folder), run.name, dict(measured.machine), described)
         status = "FAILED"
@@ -65,7 +70,7 @@ def crown(
 
 
 def _bundle(run: LastRun, verdict: Verdict, measured: Measured, card: str, reason: str) -> Bundle:
-    recipe, plan, files = run.recipe, measured.plan, run.each("onnx")
+    recipe, plan, files = run.recipe, measured.plan, run.files()
     variants = {variant_name(name, one): (name, one.name) for one in plan.settings for name in plan.candidates}
     test: Any = run.load_raw(recipe.data.test) if recipe.serving.example == "real" else None
     bundle = crown_champion(

@@ -111,6 +111,11 @@ def padding_of(model_input: ModelInput) -> int | str | None:
     raise TargetError(f"Samples of the modality '{kind}' are of any length, and its package alone can tell theirs.")
 
 
+def folder_name(target: Path) -> str:
+    """Return what the folder is called: that of an archive is within it, by the archive's name without its ending."""
+    return target.name.removesuffix(".tar.gz").removesuffix(".tgz")
+
+
 def write_target(
     target: Path,
     recipe: str,
@@ -127,7 +132,7 @@ def write_target(
         models: candidate -> ONNX file, float's among them.
         answers: candidate -> what it answers to ``inputs`` here.
     """
-    folder = target.with_name(target.name.removesuffix(".tar.gz").removesuffix(".tgz"))
+    folder = target.with_name(folder_name(target))
     is_archive = folder != target
     beside = target.with_name(f".{folder.name}.folder") if is_archive else target
     with replacing_folder(beside) as there:

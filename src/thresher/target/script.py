@@ -30,6 +30,8 @@ from thresher.evaluation.calls import StolenTime, has_fine_clock, median_seconds
 
 HERE = Path(__file__).resolve().parent
 PLAN_FILE = "plan.json"
+DECISION = "thresher.decision"
+"""The key of a file's metadata that has the rule of its classes."""
 
 
 def main() -> None:
@@ -128,8 +130,11 @@ class Target:
         """Return what was measured of one model with one setting."""
         model, cpu = (HERE / "models" / f"{name}.onnx").read_bytes(), self.plan["settings"][0]
         pair = ((model, setting), (self.reference, cpu))
-        answers, stolen = self.predict(open_one(pair[0], self.plan)), StolenTime()
-        compared = compare(answers, np.load(HERE / "answers" / f"{name}.npy"))
+        session = open_one(pair[0], self.plan)
+        rule = session.get_modelmeta().custom_metadata_map.get(DECISION)
+        answers, stolen = self.predict(session), StolenTime()
+        del session
+        compared = compare(answers, np.load(HERE / "answers" / f"{name}.npy"), rule and json.loads(rule))
         print(f"  {compared['num_differing']} of {len(answers)} answers differ, at most by {compared['largest']:.3g}")
         latencies = [self.time_batch(pair, size) for size in self.plan["batch_sizes"]]
         return {
@@ -243,13 +248,30 @@ def time_opening(opening: Any) -> Any:
     return time_calls(lambda: kept.append(opening()), 1)
 
 
-def compare(answers: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
-    """Return how many answers differ, by their most probable class or of values at all, and by how much at most."""
+def compare(answers: np.ndarray, expected: np.ndarray, rule: dict[str, Any] | None) -> dict[str, Any]:
+    """Return how many answers differ, by their class or of values at all, and by how much at most.
+
+    Args:
+        rule: by which a threshold decides the class, as the file has it.
+    """
     if answers.shape != expected.shape or not np.isfinite(answers).all():
         raise ValueError("its answers are of another shape than expected, or no finite numbers")
-    differ = answers.argmax(1) != expected.argmax(1) if answers.shape[1] > 1 else (answers != expected)[:, 0]
+    if answers.shape[1] > 1:
+        differ = classes_of(answers, rule) != classes_of(expected, rule)
+    else:
+        differ = (answers != expected)[:, 0]
     largest = np.abs(answers.astype(np.float64) - expected.astype(np.float64)).max()
     return {"num_differing": int(differ.sum()), "largest": float(largest)}
+
+
+def classes_of(answers: np.ndarray, rule: dict[str, Any] | None) -> np.ndarray:
+    """Return the class of each sample [N]: the likeliest one, or what the threshold of ``rule`` decides."""
+    if rule is None:
+        likeliest: np.ndarray = answers.argmax(axis=1)
+        return likeliest
+    index, rest = rule["class_index"], answers.copy()
+    rest[:, index] = -1
+    return np.where(answers[:, index] >= np.float32(rule["threshold"]), index, rest.argmax(axis=1))
 
 
 def pack(array: np.ndarray) -> str:
