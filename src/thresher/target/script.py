@@ -271,7 +271,8 @@ def classes_of(answers: np.ndarray, rule: dict[str, Any] | None) -> np.ndarray:
         return likeliest
     index, rest = rule["class_index"], answers.copy()
     rest[:, index] = -1
-    return np.where(answers[:, index] >= np.float32(rule["threshold"]), index, rest.argmax(axis=1))
+    decided: np.ndarray = np.where(answers[:, index] >= np.float32(rule["threshold"]), index, rest.argmax(axis=1))
+    return decided
 
 
 def pack(array: np.ndarray) -> str:
