@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thresher.contracts.report import ContractReport
 from thresher.errors import DataError
-from thresher.evaluation.corruptions import corrupt, describe_settings
+from thresher.evaluation.corruptions import CorruptionChoice, corrupt, describe_settings
 from thresher.evaluation.corruptions.examples import choose_examples
 from thresher.kinds.built_in import CORRUPTIONS
 from thresher.kinds.record import CorruptionKind
@@ -20,6 +21,7 @@ from thresher.modalities.samples import Samples
 from thresher.modalities.series.encoder import SeriesEncoding
 from thresher.modalities.tabular.encoder import TabularEncoding
 from thresher.modalities.tabular.table import Table
+from thresher.pipelines.train.nodes import corrupt_test
 
 RANDOM = np.random.default_rng(0)
 
@@ -160,3 +162,16 @@ def test_examples_show_what_changed(name: str) -> None:
     assert found.are_pictures is (name == "gaussian_noise")
     nothing = choose_examples(clean, clean, "words")
     assert nothing.num_changed == 0 and nothing.examples == ()
+
+
+def test_what_a_corruption_makes_is_not_blamed_on_the_data() -> None:
+    rows = samples("tabular", Table({"age": RANDOM.normal(40, 10, 50)}))
+    encoder = fit_encoder(rows, TabularEncoding())
+    report = ContractReport(
+        success=True, num_samples=50, num_samples_by_split={}, statistics={}, results=[], created_at="", gx_version=""
+    )
+    choice = CorruptionChoice.model_validate({"kind": "shifted_columns", "by": 1e300})
+    with pytest.raises(
+        DataError, match=r"data\.corruptions, shifted_columns, by 1e\+300.*: make the corruption weaker"
+    ):
+        corrupt_test(rows, encoder, report, choice)

@@ -110,7 +110,14 @@ def corrupt_test(
     examples = choose_examples(test, corrupted, words)
     if not examples.num_changed:
         emit(Notice(f"data.corruptions, {words}: it changes none of the {len(test):,} test samples"))
-    return modalities.encode(encoder, corrupted), examples
+    try:
+        return modalities.encode(encoder, corrupted), examples
+    except DataError as error:
+        # Its place and its fix are those of raw data, which is sound.
+        raise DataError(
+            f"data.corruptions, {words}: what it makes of the test samples is refused. {error}"
+            " That is of the corrupted samples, not of the data: make the corruption weaker."
+        ) from error
 
 
 def _require_memory(train: Samples[Any], test: Samples[Any], encoder: AnyEncoder) -> None:
