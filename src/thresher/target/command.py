@@ -202,6 +202,7 @@ def _print(verdict: Verdict, measured: Measured, folder: Path) -> None:
     told = f"{machine.get('processor')}, {machine.get('cores')} cores, VNNI {machine.get('vnni')}"
     console.print(f"Measured on {told}, ONNX Runtime {measured.document['onnxruntime']}", markup=False)
     table = Table(*map(escape, verdict_columns(verdict)[:-1]), box=None)
+    table.columns[0].overflow = "fold"  # cut short, two settings of a candidate would be called the same
     for row in verdict_rows(verdict):
         table.add_row(*map(escape, row[:-1]))
     console.print(table)

@@ -266,13 +266,12 @@ def compare(answers: np.ndarray, expected: np.ndarray, rule: dict[str, Any] | No
 
 def classes_of(answers: np.ndarray, rule: dict[str, Any] | None) -> np.ndarray:
     """Return the class of each sample [N]: the likeliest one, or what the threshold of ``rule`` decides."""
-    if rule is None:
-        likeliest: np.ndarray = answers.argmax(axis=1)
-        return likeliest
-    index, rest = rule["class_index"], answers.copy()
-    rest[:, index] = -1
-    decided: np.ndarray = np.where(answers[:, index] >= np.float32(rule["threshold"]), index, rest.argmax(axis=1))
-    return decided
+    chosen: np.ndarray = answers.argmax(axis=1)
+    if rule is not None:
+        index, rest = rule["class_index"], answers.copy()
+        rest[:, index] = -1
+        chosen = np.where(answers[:, index] >= np.float32(rule["threshold"]), index, rest.argmax(axis=1))
+    return chosen
 
 
 def pack(array: np.ndarray) -> str:
