@@ -6,9 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow import MlflowException
 from mlflow.models import Model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from thresher.exported.predictor import Predictor
+
+
+class RefusedError(MlflowException, ValueError):
+    """A sample that the model cannot take. `mlflow models serve` answers in the words of MLflow's own errors alone."""
 
 
 class RawModel:
@@ -21,9 +27,12 @@ class RawModel:
         """Return the answers: label, class_index and probability_CLASS for each class, or value.
 
         Raises:
-            ValueError: a sample that the model cannot take.
+            RefusedError: a ValueError for a sample that the model cannot take.
         """
-        answers = self.predictor.predict(read_samples(self.predictor.encoder, data))
+        try:
+            answers = self.predictor.predict(read_samples(self.predictor.encoder, data))
+        except ValueError as error:
+            raise RefusedError(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         return pd.DataFrame([flatten(answer) for answer in answers], index=data.index)
 
 
