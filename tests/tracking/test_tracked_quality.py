@@ -76,6 +76,7 @@ def test_metrics_are_the_tasks_own(tracked: None) -> None:
         encoder = make_encoder("image", quality.kind)
         onnx_file = make_sum_onnx(encoder.model_input, len(encoder.class_names))
         given = {"small.fingerprint": data, "small.encoder": encoder}
+        given |= {"params:small.calibrate": None, "params:small.decision": None}
         given |= {"small.float.onnx": onnx_file, "small.half.onnx": onnx_file}
         catalog = DataCatalog({name: MemoryDataset(value) for name, value in given.items()})
         evaluations = {"one": make_evaluation(quality, "float"), "other": make_evaluation(quality)}
