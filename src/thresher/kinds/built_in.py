@@ -316,6 +316,12 @@ def _value_metric(name: str, requires: str = "", **traits: Any) -> MetricKind:
     return _metric("value_metrics", name, f"{name}s", requires, task="regression", **settings)
 
 
+def _machine_metric(name: str, measures: str, worse_word: str, **traits: Any) -> MetricKind:
+    """Return a metric of what a model costs, and not of how well it answers."""
+    settings = {"measures": measures, "worse_word": worse_word, "smaller_is_better": True, **traits}
+    return MetricKind(name, span=_NOT_NEGATIVE, **settings)
+
+
 METRICS = (
     _class_metric(
         "accuracy",
@@ -410,52 +416,18 @@ METRICS = (
     MetricKind(
         "rmse_increase", task="regression", smaller_is_better=True, has_interval=True, worse_word="less accurate than"
     ),
-    MetricKind("size_bytes", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="larger than"),
-    MetricKind(
-        "compressed_bytes",
-        measures="cost",
-        span=_NOT_NEGATIVE,
-        smaller_is_better=True,
-        worse_word="larger, compressed, than",
-    ),
-    MetricKind(
-        "num_parameters", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more parameters than"
-    ),
-    MetricKind(
-        "macs", measures="cost", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more multiply-accumulates than"
-    ),
-    MetricKind(
-        "peak_memory_bytes",
-        measures="footprint",
-        span=_NOT_NEGATIVE,
-        smaller_is_better=True,
-        worse_word="more memory than",
-    ),
-    MetricKind(
-        "load_ms", measures="footprint", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="slower to load than"
-    ),
-    MetricKind(
-        "latency_ms_p50", measures="latency", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="slower than"
-    ),
-    MetricKind(
-        "latency_ms_p90",
-        measures="latency",
-        span=_NOT_NEGATIVE,
-        smaller_is_better=True,
-        worse_word="slower in the tail than",
-    ),
-    MetricKind(
-        "latency_ms_p99",
-        measures="latency",
-        span=_NOT_NEGATIVE,
-        smaller_is_better=True,
-        worse_word="slower in the tail than",
-    ),
-    MetricKind("speedup", measures="latency", span=_NOT_NEGATIVE, has_interval=True, worse_word="slower than"),
-    MetricKind("throughput", measures="latency", span=_NOT_NEGATIVE, worse_word="fewer samples a second than"),
-    MetricKind(
-        "energy_joules", measures="energy", span=_NOT_NEGATIVE, smaller_is_better=True, worse_word="more energy than"
-    ),
+    _machine_metric("size_bytes", "cost", "larger than"),
+    _machine_metric("compressed_bytes", "cost", "larger, compressed, than"),
+    _machine_metric("num_parameters", "cost", "more parameters than"),
+    _machine_metric("macs", "cost", "more multiply-accumulates than"),
+    _machine_metric("peak_memory_bytes", "footprint", "more memory than"),
+    _machine_metric("load_ms", "footprint", "slower to load than"),
+    _machine_metric("latency_ms_p50", "latency", "slower than"),
+    _machine_metric("latency_ms_p90", "latency", "slower in the tail than"),
+    _machine_metric("latency_ms_p99", "latency", "slower in the tail than"),
+    _machine_metric("speedup", "latency", "slower than", smaller_is_better=False, has_interval=True),
+    _machine_metric("throughput", "latency", "fewer samples a second than", smaller_is_better=False),
+    _machine_metric("energy_joules", "energy", "more energy than"),
 )
 
 

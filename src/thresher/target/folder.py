@@ -8,7 +8,8 @@ import json
 import secrets
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,69 +133,62 @@ def write_target(
         models: candidate -> ONNX file, float's among them.
         answers: candidate -> what it answers to ``inputs`` here.
     """
+    with _filling(target) as there:
+        (there / "models").mkdir()
+        (there / "answers").mkdir()
+        for name, content in models.items():
+            (there / "models" / f"{name}.onnx").write_bytes(content)
+            np.save(there / "answers" / f"{name}.npy", answers[name], allow_pickle=False)
+        np.save(there / "inputs.npy", inputs, allow_pickle=False)
+        text = inspect.getsource(script)
+        assert OUR_IMPORTS[0] in text
+        (there / "measure.py").write_text(text.replace(*OUR_IMPORTS), encoding="utf-8")
+        for module in (calls, runtime):
+            name = module.__name__.rpartition(".")[2]
+            (there / f"{name}.py").write_text(inspect.getsource(module), encoding="utf-8")
+        files = {
+            path.relative_to(there).as_posix(): script.hash_of(path)
+            for path in sorted(there.rglob("*"))
+            if path.is_file()
+        }
+        one_thread = measurement.threads == 1
+        plan = Plan(
+            id=secrets.token_hex(8),
+            token=secrets.token_hex(32),
+            recipe=recipe,
+            candidates=(FLOAT, *(name for name in models if name != FLOAT)),
+            settings=(Setting(name=runtime.CPU), *settings),
+            input=model_input.name,
+            padding=padding_of(model_input),
+            threads=measurement.threads,
+            batch_sizes=measurement.batch_sizes,
+            rounds=measurement.rounds,
+            seconds=measurement.seconds,
+            min_calls=latency.MIN_CALLS_A_ROUND if one_thread else latency.MIN_CALLS_ALONE + latency.SPARE_CALLS,
+            files=files,
+            inputs_sha256=hash_array(inputs),
+        )
+        (there / script.PLAN_FILE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (there / "README.md").write_text(_readme(plan), encoding="utf-8")
+    return plan
+
+
+@contextmanager
+def _filling(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which becomes ``target`` at the end, or is packed into that archive."""
     folder = target.with_name(folder_name(target))
-    is_archive = folder != target
-    beside = target.with_name(f".{folder.name}.folder") if is_archive else target
+    if folder == target:
+        with replacing_folder(target) as there:
+            yield there
+        return
+    beside = target.with_name(f".{folder.name}.folder")
     with replacing_folder(beside) as there:
-        plan = _fill(there, recipe, models, answers, inputs, model_input, measurement, settings)
-        if is_archive:
-            part = target.with_name(f".{target.name}.part")
-            with tarfile.open(part, "w:gz") as archive:
-                archive.add(there, folder.name)
-            part.replace(target)
-    if is_archive:
-        shutil.rmtree(beside)
-    return plan
-
-
-def _fill(
-    there: Path,
-    recipe: str,
-    models: Mapping[str, bytes],
-    answers: Mapping[str, np.ndarray],
-    inputs: np.ndarray,
-    model_input: ModelInput,
-    measurement: Measurement,
-    settings: Sequence[Setting],
-) -> Plan:
-    (there / "models").mkdir()
-    (there / "answers").mkdir()
-    for name, content in models.items():
-        (there / "models" / f"{name}.onnx").write_bytes(content)
-        np.save(there / "answers" / f"{name}.npy", answers[name], allow_pickle=False)
-    np.save(there / "inputs.npy", inputs, allow_pickle=False)
-    text = inspect.getsource(script)
-    assert OUR_IMPORTS[0] in text
-    (there / "measure.py").write_text(text.replace(*OUR_IMPORTS), encoding="utf-8")
-    for module in (calls, runtime):
-        name = module.__name__.rpartition(".")[2]
-        (there / f"{name}.py").write_text(inspect.getsource(module), encoding="utf-8")
-    files = {path.relative_to(there).as_posix(): hash_file(path) for path in sorted(there.rglob("*")) if path.is_file()}
-    one_thread = measurement.threads == 1
-    plan = Plan(
-        id=secrets.token_hex(8),
-        token=secrets.token_hex(32),
-        recipe=recipe,
-        candidates=(FLOAT, *(name for name in models if name != FLOAT)),
-        settings=(Setting(name=runtime.CPU), *settings),
-        input=model_input.name,
-        padding=padding_of(model_input),
-        threads=measurement.threads,
-        batch_sizes=measurement.batch_sizes,
-        rounds=measurement.rounds,
-        seconds=measurement.seconds,
-        min_calls=latency.MIN_CALLS_A_ROUND if one_thread else latency.MIN_CALLS_ALONE + latency.SPARE_CALLS,
-        files=files,
-        inputs_sha256=hash_array(inputs),
-    )
-    (there / script.PLAN_FILE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (there / "README.md").write_text(_readme(plan), encoding="utf-8")
-    return plan
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return script.hash_of(path)
+        yield there
+        part = target.with_name(f".{target.name}.part")
+        with tarfile.open(part, "w:gz") as archive:
+            archive.add(there, folder.name)
+        part.replace(target)
+    shutil.rmtree(beside)
 
 
 def hash_bytes(content: bytes) -> str:

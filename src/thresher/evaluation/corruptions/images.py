@@ -7,6 +7,7 @@ Perturbations", ICLR 2019. Their five severities of ImageNet-C are given beside 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -53,32 +54,25 @@ class JpegCompression(KindConfig):
 
 def gaussian_noise(images: np.ndarray, config: GaussianNoise, random: np.random.Generator) -> np.ndarray:
     """Return ``images`` as `GaussianNoise` says."""
-    corrupted = np.empty_like(images)
-    for start in range(0, len(images), AT_ONCE):
-        part = images[start : start + AT_ONCE]
-        corrupted[start : start + AT_ONCE] = _pixels(part + 255 * config.std * random.standard_normal(part.shape))
-    return corrupted
+    return _in_floats(images, lambda part: part + 255 * config.std * random.standard_normal(part.shape))
 
 
 def gaussian_blur(images: np.ndarray, config: GaussianBlur, random: np.random.Generator) -> np.ndarray:
     """Return ``images`` as `GaussianBlur` says."""
     from scipy.ndimage import gaussian_filter
 
-    corrupted = np.empty_like(images)
-    for start in range(0, len(images), AT_ONCE):
-        part = images[start : start + AT_ONCE].astype(np.float32)
-        corrupted[start : start + AT_ONCE] = _pixels(gaussian_filter(part, (0, 0, config.sigma, config.sigma)))
-    return corrupted
+    return _in_floats(images, lambda part: gaussian_filter(part.astype(np.float32), (0, 0, config.sigma, config.sigma)))
 
 
 def contrast(images: np.ndarray, config: Contrast, random: np.random.Generator) -> np.ndarray:
     """Return ``images`` as `Contrast` says."""
-    mean = images.mean(axis=(2, 3), keepdims=True)
-    corrupted = np.empty_like(images)
-    for start in range(0, len(images), AT_ONCE):
-        part, centre = images[start : start + AT_ONCE], mean[start : start + AT_ONCE]
-        corrupted[start : start + AT_ONCE] = _pixels(centre + config.factor * (part - centre))
-    return corrupted
+
+    def faint(part: np.ndarray) -> np.ndarray:
+        centre = part.mean(axis=(2, 3), keepdims=True)
+        nearer: np.ndarray = centre + config.factor * (part - centre)
+        return nearer
+
+    return _in_floats(images, faint)
 
 
 def jpeg(images: np.ndarray, config: JpegCompression, random: np.random.Generator) -> np.ndarray:
@@ -95,6 +89,10 @@ def jpeg(images: np.ndarray, config: JpegCompression, random: np.random.Generato
     return corrupted
 
 
-def _pixels(values: np.ndarray) -> np.ndarray:
-    pixels: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return pixels
+def _in_floats(images: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return what ``change`` makes of ``images``, as pixels again; of some at a time, since floats take more memory."""
+    corrupted = np.empty_like(images)
+    for start in range(0, len(images), AT_ONCE):
+        changed = change(images[start : start + AT_ONCE])
+        corrupted[start : start + AT_ONCE] = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    return corrupted
